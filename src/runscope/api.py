@@ -1,0 +1,1 @@
+"""The verbs behind the public names."""

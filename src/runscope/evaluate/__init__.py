@@ -1,0 +1,1 @@
+"""Tasks, scorers, backends: checkpoints become per-example results and a study."""

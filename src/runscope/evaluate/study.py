@@ -1,0 +1,113 @@
+"""What evaluating checkpoints found out, free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runscope.history import Floats
+from runscope.hub.checkpoint import Checkpoint
+
+Standing = Literal["best", "as_good", "worse", "undecided", "skipped"]
+Outcome = Literal["overfit", "not_worse", "undecided"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Per-example results of one checkpoint on one set of examples.
+
+    Attributes:
+        checkpoint: what was loaded.
+        split: ``heldout`` or ``train``.
+        example_ids: (n,) identity of each example (hash of its content).
+        clusters: (n,) source of each example; equal to ``example_ids`` where examples are independent.
+        loss: (n,) mean negative log-likelihood a completion token, in nats.
+        tokens: (n,) completion tokens counted.
+        scores: task scores by name, each (n,); empty where only the loss was taken.
+        outputs: generated answers, empty where none were generated.
+        seconds: wall time spent.
+    """
+
+    checkpoint: Checkpoint
+    split: Literal["heldout", "train"]
+    example_ids: tuple[str, ...]
+    clusters: tuple[str, ...]
+    loss: Floats
+    tokens: Floats
+    scores: Mapping[str, Floats] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class CheckpointScore:
+    """One row of the answer.
+
+    Attributes:
+        mean, low, high: metric on held-out examples with its 95% interval (of the mean itself).
+        examples: how many held-out examples it was evaluated on.
+        difference, difference_low, difference_high: paired difference to the best one, its 95% interval.
+        p_value: corrected for the number of checkpoints; None for the best and for skipped ones.
+        train_mean: the same metric on training examples, None where none were given.
+        membership_auc: how well the loss tells training from held-out examples; 0.5 is no memorisation.
+    """
+
+    checkpoint: Checkpoint
+    standing: Standing
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    examples: int = 0
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p_value: float | None = None
+    train_mean: float | None = None
+    train_low: float | None = None
+    train_high: float | None = None
+    membership_auc: float | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The answer over all checkpoints.
+
+    Attributes:
+        task: name of the task.
+        metric: what is compared, e.g. ``loss``; ``lower_is_better`` says which way.
+        scores: in order of step.
+        best: the checkpoint with the best held-out mean (None where nothing was evaluated).
+        best_corrected: its mean, corrected for having been picked.
+        outcome: ``overfit`` where later checkpoints are surely and relevantly worse.
+        onset_step: first step after the best that is surely worse.
+        p_value: of the trend after the best.
+        effect: how much worse the last checkpoint is than the best one, in the metric's unit.
+        min_effect: the smallest effect that matters.
+        more_examples: how many more examples would decide, where ``undecided``.
+        example_evaluations, full_grid: how many were run, and how many the full grid has.
+        evaluations: per-example results.
+        sample: examples where best and last differ most: prompt, target, outputs, losses.
+        settings: everything needed to make it again.
+    """
+
+    task: str
+    metric: str
+    lower_is_better: bool
+    scores: tuple[CheckpointScore, ...]
+    best: Checkpoint | None
+    outcome: Outcome
+    reason: str
+    best_corrected: float | None = None
+    onset_step: int | None = None
+    p_value: float | None = None
+    effect: float | None = None
+    min_effect: float = 0.0
+    more_examples: int | None = None
+    example_evaluations: int = 0
+    full_grid: int = 0
+    evaluations: tuple[Evaluation, ...] = ()
+    sample: tuple[Mapping[str, Any], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

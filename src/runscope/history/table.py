@@ -1,0 +1,110 @@
+"""A timeline as one long table, on any axis."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from runscope.errors import MissingMetric, UsageError
+from runscope.history.series import Floats
+from runscope.history.timeline import Segment, Timeline, kept_mask
+
+AXES = ("step", "epoch", "tokens", "samples", "hours", "time")
+
+
+def timeline_table(line: Timeline, axis: str = "step") -> pd.DataFrame:
+    """Build the table that :meth:`Timeline.to_pandas` documents."""
+    if axis not in AXES:
+        raise UsageError(f"there is no axis {axis!r}", hint=f"the axes are {', '.join(AXES)}")
+    parts = [_segment_table(segment) for segment in line.segments]
+    extra = [
+        pd.DataFrame(
+            {
+                "step": s.step,
+                "run": "runscope",
+                "run_step": s.step,
+                "metric": n,
+                "value": s.value,
+                "time": s.time,
+                "kept": True,
+            }
+        )
+        for n, s in line.extra.items()
+    ]
+    filled = [p for p in (*parts, *extra) if len(p)]
+    table = pd.concat(filled, ignore_index=True) if filled else _segment_table_empty()
+    if axis != "step":
+        table.insert(0, axis, axis_values(line, axis, table["step"].to_numpy(), table["time"].to_numpy()))
+    return table
+
+
+def axis_values(line: Timeline, axis: str, step: np.ndarray, time: np.ndarray) -> Floats:
+    """Values of an axis at continuous steps (and, for the clock axes, at times)."""
+    if axis == "step":
+        return np.asarray(step, dtype=np.float64)
+    if axis == "time":
+        return np.asarray(time, dtype=np.float64)
+    if axis == "hours":
+        return _compute_hours(line, time)
+    if axis == "epoch":
+        values = line.epoch_at(step)
+        known = line.epochs is not None
+    else:
+        series = line.role(axis)
+        known = series is not None
+        values = series.at(step) if series is not None else np.full(len(step), np.nan)
+    if not known:
+        raise MissingMetric(
+            f"no run of this line logged {axis}",
+            hint="choose another axis, or name the metric with --map ROLE=NAME",
+        )
+    return values
+
+
+def _compute_hours(line: Timeline, time: np.ndarray) -> Floats:
+    """Hours that machines worked on the line up to a time: pauses between the runs do not count."""
+    hours = np.full(len(time), np.nan)
+    spent = 0.0
+    for segment in line.line:
+        times = [s.time[np.isfinite(s.time)] for s in segment.run.series.values()]
+        known = np.concatenate(times) if times else np.empty(0)
+        if not len(known):
+            continue
+        start = segment.run.started_at if segment.run.started_at is not None else float(known.min())
+        end = float(known.max())
+        inside = (time >= start) & (time <= end)
+        hours[inside] = spent + (time[inside] - start) / 3600
+        spent += (end - start) / 3600
+    return hours
+
+
+def _segment_table(segment: Segment) -> pd.DataFrame:
+    run = segment.run
+    parts = [s for s in run.series.values() if len(s)]
+    if not parts:
+        return _segment_table_empty()
+    lengths = [len(s) for s in parts]
+    return pd.DataFrame(
+        {
+            "step": np.concatenate([segment.place(s).step for s in parts]),
+            "run": run.id,
+            "run_step": np.concatenate([s.step for s in parts]),
+            "metric": np.repeat(np.array([s.name for s in parts], dtype=object), lengths),
+            "value": np.concatenate([s.value for s in parts]),
+            "time": np.concatenate([s.time for s in parts]),
+            "kept": np.concatenate([kept_mask(segment, s) for s in parts]),
+        }
+    )
+
+
+def _segment_table_empty() -> pd.DataFrame:
+    columns = {
+        "step": np.int64,
+        "run": object,
+        "run_step": np.int64,
+        "metric": object,
+        "value": float,
+        "time": float,
+        "kept": bool,
+    }
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})

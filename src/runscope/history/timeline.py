@@ -1,0 +1,243 @@
+"""One training on one continuous axis, made of one run or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from runscope.history.run import Run
+from runscope.history.series import Bools, Floats, Series, concat
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+Method = Literal[
+    "start", "global_step", "resume_metadata", "epoch", "tokens", "checkpoint", "schedule", "curve", "given"
+]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another join that was considered, with its probability."""
+
+    offset: int
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One run's share of the line.
+
+    Attributes:
+        run: the run, on its own axis.
+        offset, scale: continuous step = ``scale`` × own step + ``offset``.
+        cut: last continuous step that is kept; what the run logged after it is its dead tail. None keeps all.
+        continues: False where the run is another training and nothing was joined.
+        method: the strongest evidence that placed it.
+        confidence: calibrated probability that the offset is right to one logging interval.
+        evidence: sentences, strongest first.
+        alternatives: other offsets, likeliest first.
+    """
+
+    run: Run
+    offset: int = 0
+    scale: float = 1.0
+    cut: int | None = None
+    continues: bool = True
+    method: Method = "start"
+    confidence: float = 1.0
+    evidence: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+    def place(self, series: Series) -> Series:
+        """A series of the run on the continuous axis, dead tail included."""
+        return series.shifted(self.offset, self.scale)
+
+    def kept(self, series: Series) -> Series:
+        """A series of the run on the continuous axis, without the dead tail."""
+        return self.place(series).between(None, self.cut)
+
+    def dropped(self, series: Series) -> Series:
+        """The dead tail of a series of the run, on the continuous axis."""
+        placed = self.place(series)
+        if self.cut is None:
+            return placed.where(np.zeros(len(placed), dtype=np.bool_))
+        return placed.where(placed.step > self.cut)
+
+    @cached_property
+    def first_step(self) -> int:
+        """First kept continuous step of any metric."""
+        return min((int(s.step.min()) for s in self._kept_parts), default=self.offset)
+
+    @cached_property
+    def last_step(self) -> int:
+        """Last kept continuous step of any metric."""
+        return max((int(s.step.max()) for s in self._kept_parts), default=self.offset)
+
+    @cached_property
+    def dropped_points(self) -> int:
+        """How many logged values lie in the dead tail."""
+        return sum(len(self.dropped(s)) for s in self.run.series.values())
+
+    @property
+    def _kept_parts(self) -> Iterable[Series]:
+        return [k for s in self.run.series.values() if len(k := self.kept(s))]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Continuous steps between two segments that nobody logged."""
+
+    first_step: int
+    last_step: int
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """Segments of one training on one continuous axis, with what was cut and why.
+
+    Attributes:
+        segments: in training order; those with ``continues=False`` are not part of the line.
+        gaps: steps that nobody logged.
+        notes: what the stitcher wants to say.
+        extra: series that were computed afterwards, on the continuous axis (evaluated checkpoints:
+            ``eval/<task>/loss`` with ``…/low`` and ``…/high``).
+    """
+
+    segments: tuple[Segment, ...]
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()
+    extra: Mapping[str, Series] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: Run) -> Timeline:
+        """The line of a single run."""
+        return cls((Segment(run),))
+
+    def __repr__(self) -> str:
+        return f"Timeline({len(self.line)} segments, steps {self.first_step}..{self.last_step})"
+
+    @cached_property
+    def line(self) -> tuple[Segment, ...]:
+        """The segments that belong to the training."""
+        return tuple(s for s in self.segments if s.continues)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs of the line."""
+        return tuple(s.run for s in self.line)
+
+    @cached_property
+    def first_step(self) -> int:
+        """First kept step."""
+        return min((s.first_step for s in self.line), default=0)
+
+    @cached_property
+    def last_step(self) -> int:
+        """Last kept step."""
+        return max((s.last_step for s in self.line), default=0)
+
+    @cached_property
+    def roles(self) -> Mapping[str, str]:
+        """Role → logged name, of the first run that has it."""
+        roles: dict[str, str] = {}
+        for run in self.runs:
+            for role, name in run.roles.items():
+                roles.setdefault(role, name)
+        return roles
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Logged names of all runs of the line, then the computed ones."""
+        seen: dict[str, None] = {}
+        for run in self.runs:
+            seen.update(dict.fromkeys(run.series))
+        seen.update(dict.fromkeys(self.extra))
+        return tuple(seen)
+
+    def series(self, name: str) -> Series | None:
+        """Kept points of a logged or computed metric, strictly increasing in step; None if nobody logged it."""
+        if name in self.extra:
+            return self.extra[name]
+        return self._joined(name, lambda run: run.series.get(name))
+
+    def role(self, role: str) -> Series | None:
+        """Kept points of the metric that plays a role, whatever each run called it."""
+        return self._joined(self.roles.get(role, role), lambda run: run.role(role))
+
+    def _joined(self, name: str, pick: Callable[[Run], Series | None]) -> Series | None:
+        parts = [(segment, series) for segment in self.line if (series := pick(segment.run)) is not None]
+        if not parts:
+            return None
+        return concat(name, [segment.kept(series) for segment, series in parts]).sorted()
+
+    def dropped_role(self, role: str) -> Series | None:
+        """Dead-tail points of the metric that plays a role; None where there are none."""
+        parts = [s.dropped(series) for s in self.line if (series := s.run.role(role)) is not None]
+        parts = [p for p in parts if len(p)]
+        return concat(self.roles.get(role, role), parts) if parts else None
+
+    def epoch_at(self, step: npt.ArrayLike) -> Floats:
+        """Epochs at the given continuous steps; NaN where no epoch was logged around them.
+
+        A resumed run whose epochs restart at 0 counts on from the epoch at its join.
+        """
+        epochs = self.epochs
+        return epochs.at(step) if epochs is not None else np.full(np.shape(np.asarray(step)), np.nan)
+
+    @cached_property
+    def epochs(self) -> Series | None:
+        """The epoch counter on the continuous axis, counting on across restarts; None where not logged."""
+        parts: list[Series] = []
+        for segment in self.line:
+            series = segment.run.role("epoch")
+            if series is None or not len(kept := segment.kept(series).finite.sorted()):
+                continue
+            if parts:
+                kept = _continue_epochs(parts[-1], kept, segment.offset)
+            parts.append(kept)
+        return concat(self.roles["epoch"], parts).sorted() if parts else None
+
+    def with_roles(self, roles: Mapping[str, str | None]) -> Timeline:
+        """The same line with roles of every run set (name) or hidden (None)."""
+        if not roles:
+            return self
+        return replace(self, segments=tuple(replace(s, run=s.run.with_roles(roles)) for s in self.segments))
+
+    def with_extra(self, extra: Mapping[str, Series]) -> Timeline:
+        """The same line with computed series added."""
+        return replace(self, extra={**self.extra, **extra})
+
+    def to_pandas(self, axis: str = "step") -> pd.DataFrame:
+        """Long table, one row a logged point.
+
+        Columns: ``axis`` value under its own name, ``step`` (continuous), ``run``, ``run_step``, ``metric``,
+        ``value``, ``time``, ``kept`` (False in a dead tail and for runs that are not part of the line).
+
+        Args:
+            axis: ``step``, ``epoch``, ``tokens``, ``samples``, ``hours`` (compute) or ``time`` (wall clock).
+        """
+        from runscope.history.table import timeline_table
+
+        return timeline_table(self, axis)
+
+
+def _continue_epochs(before: Series, after: Series, join: int) -> Series:
+    """Shift epochs that restarted at 0 so that they go on from the epoch at the join."""
+    at_join = float(np.interp(join, before.step, before.value))
+    if after.value[0] >= at_join - 1e-9 or after.value[0] >= 0.5 * at_join:
+        return after
+    return replace(after, value=after.value + at_join)
+
+
+def kept_mask(segment: Segment, series: Series) -> Bools:
+    """Which points of a series are part of the line."""
+    if not segment.continues:
+        return np.zeros(len(series), dtype=np.bool_)
+    placed = segment.place(series)
+    return np.ones(len(series), dtype=np.bool_) if segment.cut is None else placed.step <= segment.cut

@@ -1,0 +1,1 @@
+"""Commits, checkpoints, adapters: which commit is which step, what is in it, which run it belongs to."""

@@ -1,0 +1,126 @@
+"""What a rule says, and what a rule is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from runscope.history import Run, Series, Timeline
+from runscope.hub.checkpoint import Checkpoint
+
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a rule saw.
+
+    Attributes:
+        code: the rule's code, e.g. ``OVF001``.
+        name: the rule's name, e.g. ``eval-loss-rising``.
+        severity: by the harm it does.
+        probability: calibrated, that it is truly there.
+        first_step, last_step: where on the continuous axis; None for the whole run.
+        message: what happened, in a sentence for somebody who does not know the tool.
+        evidence: the numbers it fired on.
+        fix: what to try, most useful first.
+        caused_by: code of the finding that this one follows from.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    probability: float
+    message: str
+    first_step: int | None = None
+    last_step: int | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    fix: tuple[str, ...] = ()
+    caused_by: str | None = None
+
+
+class CouldNotLook(Exception):  # noqa: N818 - it is an answer, not an error
+    """Raised by a rule that had nothing to look at; its text becomes a note: «CODE could not look: …»."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a rule sees: one line, its roles, and (with a repository) its checkpoints.
+
+    Series come sorted by step, on the continuous axis, without the dead tail.
+    """
+
+    timeline: Timeline
+    checkpoints: tuple[Checkpoint, ...] = ()
+
+    @cached_property
+    def _roles(self) -> dict[str, Series | None]:
+        return {}
+
+    def get(self, role: str) -> Series | None:
+        """The series of a role, or None; non-finite values included."""
+        if role not in self._roles:
+            self._roles[role] = self.timeline.role(role)
+        return self._roles[role]
+
+    def need(self, role: str, *, points: int = 1, finite: bool = True) -> Series:
+        """The series of a role with at least ``points`` points, or :class:`CouldNotLook`.
+
+        Args:
+            role: see ``runscope.history.ROLES``.
+            points: how many the rule needs.
+            finite: drop NaN and infinite values first.
+        """
+        series = self.get(role)
+        label = role.replace("_", " ")
+        if series is None or not len(series):
+            raise CouldNotLook(f"no {label} was logged")
+        kept = series.finite if finite else series
+        if len(kept) < points:
+            raise CouldNotLook(f"{len(kept)} points of {label}, {points} are needed")
+        return kept
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs of the line."""
+        return self.timeline.runs
+
+    def config(self, *names: str) -> Any:
+        """First value that any run's configuration has under one of the names, or None."""
+        for run in self.runs:
+            for name in names:
+                value = run.config.get(name)
+                if value is not None:
+                    return value
+        return None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: ``look`` yields findings, or raises :class:`CouldNotLook`.
+
+    ``manual`` is the docstring of the rule's module; ``runscope rule CODE`` prints it.
+    """
+
+    code: str
+    name: str
+    family: str
+    look: Callable[[View], Iterable[Finding]]
+    manual: str
+    status: Literal["stable", "preview", "deprecated"] = "stable"
+
+    @property
+    def title(self) -> str:
+        """First line of the manual page."""
+        return self.manual.strip().splitlines()[0]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that the rules said of one line: findings, worst first, and notes of rules that could not look."""
+
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""One file a place that runs come from."""

@@ -1,0 +1,1 @@
+"""Pure functions on arrays: smoothing, trend, change point, paired tests, intervals, racing."""

@@ -1,0 +1,1 @@
+"""Which run continues which, from what step, and what was thrown away."""

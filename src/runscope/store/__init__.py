@@ -1,0 +1,1 @@
+"""What was fetched or computed, kept on disk: parsed runs, cached pages, evaluation results."""

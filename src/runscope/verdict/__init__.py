@@ -1,0 +1,1 @@
+"""Findings and evaluated checkpoints become one calibrated answer and one recommendation."""

@@ -1,0 +1,81 @@
+"""The answer: what happened, how sure, and what to keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from runscope.evaluate.study import Study
+from runscope.history import Timeline
+from runscope.hub.checkpoint import Checkpoint
+from runscope.rules import Finding
+
+OverfittingStatus = Literal["confirmed", "likely", "suspected", "none", "unknown"]
+GradientStatus = Literal["healthy", "vanishing", "exploding", "mixed", "unknown"]
+Basis = Literal["checkpoints", "eval_curve", "train_curve"]
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """Whether, from where, and on what basis.
+
+    Attributes:
+        status: ``confirmed`` only by re-evaluated checkpoints, ``likely`` by a held-out curve,
+            ``suspected`` by the training curve alone.
+        probability: calibrated; None where there was nothing to look at.
+        onset_step: where it begins to hurt.
+        best_step: the best step of the evidence that decided.
+        as_good: first and last step that cannot be told from the best.
+        change_of_mind: what would change the answer.
+    """
+
+    status: OverfittingStatus
+    probability: float | None
+    reason: str
+    basis: Basis | None = None
+    onset_step: int | None = None
+    best_step: int | None = None
+    last_step: int | None = None
+    as_good: tuple[int, int] | None = None
+    change_of_mind: str = ""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Whether the gradients did what they should."""
+
+    status: GradientStatus
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One calibrated answer and one recommendation.
+
+    Attributes:
+        headline: one sentence that a newcomer understands.
+        recommendation: what to do now.
+        keep: the checkpoint to keep, where one is known.
+        keep_step: the step to keep, where one is known.
+        next_time: concrete changes for the next training, most useful first.
+    """
+
+    overfitting: Overfitting
+    gradients: Gradients
+    headline: str
+    recommendation: str
+    keep_step: int | None = None
+    keep: Checkpoint | None = None
+    next_time: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """All that is known of one line."""
+
+    timeline: Timeline
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    study: Study | None = None
