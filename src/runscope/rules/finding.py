@@ -42,7 +42,7 @@ class Finding:
     caused_by: str | None = None
 
 
-class CouldNotLook(Exception):  # noqa: N818 - it is an answer, not an error
+class CouldNotLook(Exception):
     """Raised by a rule that had nothing to look at; its text becomes a note: «CODE could not look: …»."""
 
 
