@@ -1,3 +1,82 @@
-"""runscope: from an interrupted, half-observed training to one verdict with proof."""
+"""runscope: from an interrupted, half-observed training to one verdict with proof.
+
+::
+
+    import runscope as rs
+
+    run = rs.load("wandb/offline-run-20240913_130439-2x9f1k3a")
+    line = rs.stitch(["me/pricer/2x9f1k3a", "me/pricer/7c0d1e2f"])
+    diagnosis = rs.diagnose(line)
+    study = rs.evaluate("me/pricer-2024-09-13", "heldout.jsonl", line=line)
+    rs.report(rs.diagnose(line, study=study), "report.html")
+
+Importing runscope loads nothing heavy: the names below are fetched when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from runscope.api import checkpoints, diagnose, evaluate, load, report, stitch
+    from runscope.errors import RunscopeError
+    from runscope.evaluate.study import Study
+    from runscope.history import Run, Series, Timeline
+    from runscope.hub.checkpoint import Checkpoint
+    from runscope.rules import Finding
+    from runscope.verdict.types import Diagnosis, Verdict
+
+_HOMES = {
+    "checkpoints": "runscope.api",
+    "diagnose": "runscope.api",
+    "evaluate": "runscope.api",
+    "load": "runscope.api",
+    "report": "runscope.api",
+    "stitch": "runscope.api",
+    "RunscopeError": "runscope.errors",
+    "Study": "runscope.evaluate.study",
+    "Run": "runscope.history",
+    "Series": "runscope.history",
+    "Timeline": "runscope.history",
+    "Checkpoint": "runscope.hub.checkpoint",
+    "Finding": "runscope.rules",
+    "Diagnosis": "runscope.verdict.types",
+    "Verdict": "runscope.verdict.types",
+}
+
+__all__ = [
+    "Checkpoint",
+    "Diagnosis",
+    "Finding",
+    "Run",
+    "RunscopeError",
+    "Series",
+    "Study",
+    "Timeline",
+    "Verdict",
+    "checkpoints",
+    "diagnose",
+    "evaluate",
+    "load",
+    "report",
+    "stitch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'runscope' has no attribute {name!r}")
+    from importlib import import_module
+
+    # `evaluate`, `stitch` and `report` are rooms as well as verbs: a room that was imported before has
+    # set its module under the same name, so the verb is put there for good.
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

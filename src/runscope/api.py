@@ -1,1 +1,360 @@
-"""The verbs behind the public names."""
+"""The verbs behind the public names: each takes references or what an earlier verb gave back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runscope.errors import NotJoinable, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from runscope.evaluate.study import Study
+    from runscope.history import Run, Timeline
+    from runscope.hub.checkpoint import Checkpoint
+    from runscope.recipe import Recipe
+    from runscope.verdict.types import Diagnosis
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with a label, how much is done, and how much there is (None where unknown)."""
+
+ASK_BELOW = 0.5
+"""A join less sure than this is not made unasked: it is likelier wrong than right."""
+
+
+def load(
+    reference: str | Path,
+    *,
+    project: str | None = None,
+    roles: Mapping[str, str | None] | None = None,
+    refresh: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Read one run, in whatever form it is named.
+
+    Args:
+        reference: a W&B path, URL or name; an offline W&B folder or file; a Trainer folder; a Hub
+            repository (``hf://…``); a TensorBoard folder; a table.
+        project: W&B ``entity/project`` that bare names and ids are looked up in.
+        roles: role → logged name, or None to hide a role; overrides what was recognised.
+        refresh: fetch again although the store has it.
+        progress: called while a long read goes on.
+
+    Raises:
+        UnknownReference: nothing has that name.
+        UnreadableRun: it is there, but holds no run.
+        ServiceError: a service refused or could not be reached.
+    """
+    from runscope.sources import LoadContext
+    from runscope.sources import load as read
+
+    run = read(reference, context=LoadContext(project=project, refresh=refresh, progress=progress))
+    return _mapped(run, roles)
+
+
+def stitch(
+    runs: Sequence[str | Path | Run],
+    *,
+    at: Sequence[int] | None = None,
+    force: bool = False,
+    scale: Sequence[float] | None = None,
+    checkpoints: Sequence[Checkpoint] = (),
+    **load_options: Any,
+) -> Timeline:
+    """Find which run continues which and from what step, and join them on one axis.
+
+    Args:
+        runs: references or loaded runs, in any order.
+        at: continuous start step of each run after the first, decided by hand.
+        force: join runs even where nothing says that they belong together.
+        scale: steps of the line per own step, for each run after the first.
+        checkpoints: saved checkpoints: a run can only start from one of them.
+        load_options: passed to :func:`load`.
+
+    Returns:
+        The line. A run that continues nothing has ``continues=False``; see :func:`require_joined`.
+    """
+    from runscope.stitch import stitch as join
+
+    return join(
+        [_run(r, **load_options) for r in runs], checkpoints=checkpoints, at=at, force=force, scale=scale
+    )
+
+
+def require_joined(line: Timeline) -> Timeline:
+    """Return the line.
+
+    Raises:
+        NotJoinable: a join is refused, or too unsure to be made unasked.
+    """
+    for segment in line.segments:
+        if not segment.continues:
+            raise NotJoinable(
+                f"{segment.run.name} continues none of the other runs"
+                + (f": {segment.evidence[0]}" if segment.evidence else ""),
+                hint="say where it joins with --at STEP, join it all the same with --force, or leave it out",
+            )
+        if segment.confidence < ASK_BELOW:
+            others = ", ".join(f"{a.offset} ({a.confidence:.0%})" for a in segment.alternatives[:3])
+            raise NotJoinable(
+                f"{segment.run.name} most likely continues from step {segment.offset}, but that is only "
+                f"{segment.confidence:.0%} sure" + (f"; else from {others}" if others else ""),
+                hint=f"decide with --at {segment.offset}, or take the likeliest with --force",
+            )
+    return line
+
+
+def diagnose(
+    what: str | Path | Run | Timeline | Sequence[str | Path | Run],
+    *,
+    hub: str | None = None,
+    checkpoints: Sequence[Checkpoint] | None = None,
+    study: Study | None = None,
+    ignore: Iterable[str] = (),
+    roles: Mapping[str, str | None] | None = None,
+    **load_options: Any,
+) -> Diagnosis:
+    """Read the curves of a line (several runs are stitched first) and say what happened.
+
+    Args:
+        what: a reference, a run, several of either, or a line.
+        hub: Hub repository (or clone, or folder) whose checkpoints belong to the line.
+        checkpoints: checkpoints that were listed before; read from ``hub`` otherwise.
+        study: evaluated checkpoints, from :func:`evaluate`.
+        ignore: roles to hide, e.g. ``eval_loss``.
+        roles: role → logged name.
+    """
+    from runscope.rules import View
+    from runscope.verdict import diagnose as judge
+
+    line = _line(what, **load_options).with_roles({**(roles or {}), **dict.fromkeys(ignore)})
+    saved = tuple(checkpoints or ()) or (globals()["checkpoints"](hub, line=line) if hub else ())
+    if study is not None:
+        from runscope.evaluate import as_series
+
+        line = line.with_extra(as_series(study))
+        saved = saved or tuple(s.checkpoint for s in study.scores)
+    return judge(View(line, saved), study)
+
+
+def checkpoints(
+    reference: str,
+    *,
+    line: Timeline | None = None,
+    endpoint: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[Checkpoint, ...]:
+    """List the saved states of a Hub repository, a local clone of one, or a folder with ``checkpoint-*``.
+
+    Args:
+        reference: repository id, ``hf://…``, or a path.
+        line: places each checkpoint on its continuous axis.
+        endpoint: another Hub host.
+        progress: called while commits are read.
+    """
+    from runscope.hub import list_checkpoints, place
+
+    found = list_checkpoints(reference, endpoint=endpoint, progress=progress)
+    return place(found, line) if line is not None else found
+
+
+def evaluate(
+    what: str | Sequence[Checkpoint],
+    data: str | Path,
+    *,
+    line: Timeline | None = None,
+    train_data: str | Path | None = None,
+    base: str | Path | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Study:
+    """Evaluate checkpoints on held-out examples and say whether later ones are really worse.
+
+    Args:
+        what: Hub repository, clone, folder, or checkpoints from :func:`checkpoints`.
+        data: held-out examples: JSON lines, CSV or Parquet with ``prompt`` and ``completion``.
+        line: the stitched line; its diagnosis says around which step to look first.
+        train_data: training examples, for the generalisation gap and memorisation.
+        base: the base model of adapters, where their configuration does not name one that can be loaded.
+        settings: fields of ``runscope.evaluate.EvaluateSettings``.
+    """
+    from runscope.evaluate import EvaluateSettings
+    from runscope.evaluate import evaluate as run_study
+    from runscope.hub import fetch
+    from runscope.store import Store
+
+    saved = checkpoints(what, line=line, progress=progress) if isinstance(what, str) else tuple(what)
+    if not saved:
+        raise UsageError(
+            f"{what} holds no checkpoint with weights", hint="runscope checkpoints shows what is there"
+        )
+    store = settings.pop("store", None) or Store()
+    return run_study(
+        saved,
+        data,
+        train_data=train_data,
+        base=base,
+        settings=EvaluateSettings(**settings),
+        focus=_focus(line),
+        fetch=fetch,
+        store=store,
+        progress=progress,
+    )
+
+
+def investigate(
+    runs: Sequence[str | Path | Run],
+    *,
+    hub: str | None = None,
+    data: str | Path | None = None,
+    train_data: str | Path | None = None,
+    base: str | Path | None = None,
+    at: Sequence[int] | None = None,
+    force: bool = False,
+    scale: Sequence[float] | None = None,
+    ignore: Iterable[str] = (),
+    roles: Mapping[str, str | None] | None = None,
+    project: str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Diagnosis:
+    """All four verbs in a row: stitch the runs, read the curves, evaluate the checkpoints, judge.
+
+    Without ``hub`` no checkpoints are listed; without ``data`` none is evaluated. The other arguments are
+    those of :func:`stitch`, :func:`diagnose` and :func:`evaluate`.
+    """
+    options = {"project": project, "progress": progress}
+    loaded = [_run(r, **options) for r in runs]
+    listed = checkpoints(hub, progress=progress) if hub else ()
+    joined = stitch(loaded, at=at, force=force, scale=scale, checkpoints=listed)
+    line = (joined if force else require_joined(joined)).with_roles(
+        {**(roles or {}), **dict.fromkeys(ignore)}
+    )
+    placed: tuple[Checkpoint, ...] = ()
+    if listed:
+        from runscope.hub import place
+
+        placed = place(listed, line)
+    if data is None:
+        return diagnose(line, checkpoints=placed)
+    if not placed:
+        raise UsageError(
+            "there is no checkpoint to evaluate", hint="name the repository that holds them: --hub REPO"
+        )
+    study = evaluate(placed, data, line=line, train_data=train_data, base=base, progress=progress, **settings)
+    return diagnose(line, checkpoints=placed, study=study)
+
+
+def report(
+    what: Diagnosis | Timeline | Run | str, path: str | Path, *, recipe: Mapping[str, Any] | None = None
+) -> Path:
+    """Write a diagnosis as a page, a picture, or data; the form follows the ending of ``path``."""
+    from runscope.report import write
+    from runscope.verdict.types import Diagnosis
+
+    diagnosis = what if isinstance(what, Diagnosis) else diagnose(what)
+    return write(diagnosis, Path(path), recipe=recipe)
+
+
+def write_report(diagnosis: Diagnosis, recipe: Recipe, output: Path) -> list[Path]:
+    """Write a report where ``output`` says, and the recipe that makes it again.
+
+    Args:
+        diagnosis: what :func:`investigate` found.
+        recipe: the arguments it was given.
+        output: a file whose ending picks the form, or a folder, which gets ``report.html``,
+            ``findings.json`` and ``recipe.toml``.
+
+    Raises:
+        StoreError: the place cannot be written.
+    """
+    from runscope.report import write
+
+    facts = recipe_facts(recipe, diagnosis)
+    folder = not output.suffix or output.is_dir()
+    try:
+        (output if folder else output.parent).mkdir(parents=True, exist_ok=True)
+        if not folder:
+            return [write(diagnosis, output, recipe=facts)]
+        recipe.write(output / "recipe.toml", facts=facts)
+        pages = [write(diagnosis, output / name, recipe=facts) for name in ("report.html", "findings.json")]
+    except OSError as error:
+        raise StoreError(
+            f"{output} cannot be written: {error.strerror}", hint="choose another place with --output"
+        ) from error
+    return [*pages, output / "recipe.toml"]
+
+
+def recipe_facts(recipe: Recipe, diagnosis: Diagnosis) -> dict[str, Any]:
+    """What a report was made from: arguments, input hashes, revisions, settings, versions."""
+    import platform
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    study = diagnosis.study
+    packages = ("runscope", "numpy", "scipy", "wandb", *(("torch", "transformers", "peft") if study else ()))
+    return {
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": recipe.command(),
+        "sha256": recipe.fingerprints(),
+        "revisions": [c.revision for c in diagnosis.checkpoints if c.revision],
+        "evaluation": dict(study.settings) if study else {},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+    }
+
+
+def _run(what: str | Path | Run, **options: Any) -> Run:
+    if isinstance(what, str | Path):
+        return load(what, **options)
+    return _mapped(what, options.get("roles"))
+
+
+def _mapped(run: Run, roles: Mapping[str, str | None] | None) -> Run:
+    for role, name in (roles or {}).items():
+        if name is not None and name not in run.series:
+            from runscope.errors import MissingMetric, nearest
+
+            close = nearest(name, run.series)
+            raise MissingMetric(
+                f"{run.name} has no metric {name!r} for the role {role}",
+                hint=f"did you mean {close!r}?"
+                if close
+                else f"runscope show {run.reference} lists its metrics",
+            )
+    return run.with_roles(roles) if roles else run
+
+
+def _line(what: str | Path | Run | Timeline | Sequence[str | Path | Run], **options: Any) -> Timeline:
+    from runscope.history import Run, Timeline
+
+    if isinstance(what, Timeline):
+        return what
+    if isinstance(what, str | Path | Run):
+        what = [what]
+    if len(what) == 1:
+        return Timeline.of(_run(what[0], **options))
+    return require_joined(stitch(what, **options))
+
+
+def _focus(line: Timeline | None) -> tuple[int | None, int | None]:
+    """Best and onset step that the curves suggest: where evaluation looks first."""
+    if line is None:
+        return (None, None)
+    suspicion = diagnose(line).verdict.overfitting
+    return (suspicion.best_step, suspicion.onset_step)
+
+
+def find_trainings(
+    place: str, *, project: str | None = None, progress: Progress | None = None
+) -> list[list[Run]]:
+    """Propose which of many runs belong together: those of a W&B project, or of a folder of offline runs."""
+    from runscope.sources import list_references
+    from runscope.stitch import find
+
+    references = list_references(place)
+    runs = []
+    for number, reference in enumerate(references):
+        if progress is not None:
+            progress("runs", number, len(references))
+        runs.append(load(reference, project=project))
+    return find(runs)

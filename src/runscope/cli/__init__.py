@@ -1,1 +1,58 @@
 """One file a command: parse, call one verb, render."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from runscope.errors import RunscopeError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status (see the table in ``docs/cli.md``)."""
+    import typer
+
+    from runscope.cli.app import app
+    from runscope.cli.settings import defaults
+
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    # Base of what the parser raises; typer does not export it under a name of its own.
+    parser_error: type[Exception] = typer.BadParameter.__mro__[2]
+    try:
+        status = app(arguments, standalone_mode=False, prog_name="runscope", default_map=defaults())
+    except RunscopeError as error:
+        if debug:
+            raise
+        return complain(error.message, error.hint)
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted: what was finished is kept", file=sys.stderr)  # noqa: T201
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has left. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except parser_error as error:
+        return _usage(error)
+    return status if isinstance(status, int) else 0
+
+
+def complain(message: str, hint: str) -> int:
+    """Print one ``error:`` and one ``hint:`` line to stderr; the exit status that goes with them."""
+    for label, text in (("error", message), ("hint", hint)):
+        print(f"{label}: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def _usage(error: BaseException) -> int:
+    """Words that do not fit, as the parser saw them."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        print(context.get_help())  # noqa: T201
+        return 0
+    text = getattr(error, "format_message", lambda: str(error))()
+    message, _, rest = text.partition(" Did you mean")
+    suggestion = f"did you mean{rest} " if rest else ""
+    command = context.command_path if context is not None else "runscope"
+    return complain(message.rstrip("."), f"{suggestion}{command} --help shows what fits")

@@ -1,0 +1,42 @@
+# Two commands set everything up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test check docs bench clean
+
+demo: $(VENV)/.eval  ## stitch, diagnose and evaluate the bundled fine-tune; writes reports/demo/
+	$(BIN)/runscope demo --output reports/demo
+
+test: $(VENV)/.dev check  ## linters, types, layers, then all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cog --check -r docs/cli.md
+	$(BIN)/python tools/make_rule_docs.py --check
+
+docs: $(VENV)/.dev  ## the generated pages: command reference and rules
+	$(BIN)/cog -r docs/cli.md
+	$(BIN)/python tools/make_rule_docs.py
+
+bench: $(VENV)/.dev  ## every figure that README and docs name
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.eval: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[eval]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.eval
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[eval,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) reports/demo

@@ -1,0 +1,7 @@
+"""``python -m runscope``."""
+
+import sys
+
+from runscope.cli import main
+
+sys.exit(main())

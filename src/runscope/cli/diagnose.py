@@ -1,0 +1,155 @@
+"""``runscope diagnose``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runscope.cli import options as opt
+from runscope.cli import output as out
+from runscope.cli.progress import progress
+from runscope.errors import RunscopeError, UsageError
+
+if TYPE_CHECKING:
+    from runscope.verdict.types import Diagnosis
+
+
+def diagnose(
+    runs: opt.RunsArgument,
+    each: Annotated[
+        bool, typer.Option("--each", help="Take every RUN on its own instead of stitching them.")
+    ] = False,
+    format: opt.FormatOption = opt.Format.text,
+    output: opt.OutputOption = None,
+    fail_on: opt.FailOnOption = opt.FailOn.never,
+    hub: opt.HubOption = None,
+    at: opt.AtOption = None,
+    force: opt.ForceOption = False,
+    scale: opt.ScaleOption = None,
+    ignore: opt.IgnoreOption = None,
+    map: opt.MapOption = None,
+    project: opt.ProjectOption = None,
+    refresh: opt.RefreshOption = False,
+    quiet: opt.QuietOption = False,
+    debug: opt.DebugOption = False,
+) -> int:
+    """Read the curves and say what happened: overfitting, gradients, spikes, schedule.
+
+    Several runs are stitched first; --each takes them one by one.
+
+    Examples:
+
+      runscope diagnose me/pricer/2x9f1k3a me/pricer/7c0d1e2f --hub me/pricer-2024-09-13
+
+      runscope diagnose output/checkpoint-500 --fail-on critical --format markdown
+    """
+    options = {
+        "ignore": opt.ignored_roles(ignore),
+        "roles": opt.role_map(map),
+        "project": project,
+        "refresh": refresh,
+    }
+    if each:
+        if output:
+            raise UsageError(
+                "--each prints, it writes no file", hint="redirect it: --each --format jsonl > runs.jsonl"
+            )
+        return _each(runs, format, fail_on, options, quiet)
+    from runscope import api
+
+    with progress(quiet) as update:
+        line = _line(runs, options, at=at, force=force, scale=scale, hub=hub, progress=update)
+        diagnosis = api.diagnose(line, hub=hub, **_judging(options))
+    reference = " ".join(runs)
+    if output:
+        _save(diagnosis, reference, output, quiet)
+    else:
+        _print(diagnosis, reference, format)
+    return _status(diagnosis, fail_on)
+
+
+def _judging(options: dict[str, Any]) -> dict[str, Any]:
+    return {"ignore": options["ignore"]}
+
+
+def _line(
+    runs: list[str],
+    options: dict[str, Any],
+    *,
+    at: Any,
+    force: bool,
+    scale: Any,
+    hub: str | None,
+    progress: Any,
+) -> Any:
+    from runscope import api
+    from runscope.api import require_joined
+
+    loading = {k: v for k, v in options.items() if k != "ignore"} | {"progress": progress}
+    if len(runs) == 1:
+        return api.load(runs[0], **loading)
+    saved = api.checkpoints(hub, progress=progress) if hub else ()
+    line = api.stitch(runs, at=at or None, force=force, scale=scale or None, checkpoints=saved, **loading)
+    return line if force or at else require_joined(line)
+
+
+def _each(
+    runs: list[str], format: opt.Format, fail_on: opt.FailOn, options: dict[str, Any], quiet: bool
+) -> int:
+    """One answer a run, in order; a run that cannot be read gets its error and the others go on."""
+    from runscope import api
+
+    worst = 0
+    with progress(quiet) as update:
+        for number, reference in enumerate(runs):
+            update("runs", number, len(runs))
+            try:
+                diagnosis = api.diagnose(reference, **options)
+            except RunscopeError as error:
+                worst = 2
+                _print_error(reference, error, format)
+                continue
+            _print(diagnosis, reference, format)
+            worst = max(worst, _status(diagnosis, fail_on))
+    return worst
+
+
+def _print_error(reference: str, error: RunscopeError, format: opt.Format) -> None:
+    if format in (opt.Format.json, opt.Format.jsonl):
+        from runscope.report import DIAGNOSIS_SCHEMA
+
+        answer = {"schema": DIAGNOSIS_SCHEMA, "run": reference, "error": error.message, "hint": error.hint}
+        out.print_json(answer, line=format is opt.Format.jsonl)
+    else:
+        out.note(f"error: {reference}: {error.message}\nhint: {error.hint}")
+
+
+def _print(diagnosis: Diagnosis, reference: str, format: opt.Format) -> None:
+    page = out.report_room()
+
+    if format in (opt.Format.json, opt.Format.jsonl):
+        out.print_json(page.diagnosis_json(diagnosis, reference), line=format is opt.Format.jsonl)
+    elif format is opt.Format.markdown:
+        print(page.markdown(diagnosis))  # noqa: T201
+    else:
+        page.print_diagnosis(out.stdout(), diagnosis)
+
+
+def _save(diagnosis: Diagnosis, reference: str, path: Path, quiet: bool) -> None:
+    page = out.report_room()
+
+    pages = dict.fromkeys((".html", ".png", ".svg", ".md"), lambda file: page.write(diagnosis, file))
+    forms = out.table_forms(lambda: diagnosis.timeline.to_pandas())
+    data = out.json_form(lambda: page.diagnosis_json(diagnosis, reference))
+    out.save(path, pages | forms | data, quiet=quiet)
+
+
+def _status(diagnosis: Diagnosis, fail_on: opt.FailOn) -> int:
+    from runscope.rules import SEVERITIES
+
+    if fail_on is opt.FailOn.never:
+        return 0
+    bar = SEVERITIES.index(fail_on.value)
+    return int(any(SEVERITIES.index(f.severity) <= bar for f in diagnosis.findings))

@@ -1,0 +1,136 @@
+"""Options that several commands share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runscope.errors import UsageError, nearest
+
+
+class Format(StrEnum):
+    """What goes to stdout."""
+
+    text = "text"
+    json = "json"
+    jsonl = "jsonl"
+    markdown = "markdown"
+
+
+class FailOn(StrEnum):
+    """From which severity on a finding makes the exit status 1."""
+
+    never = "never"
+    info = "info"
+    warning = "warning"
+    critical = "critical"
+
+
+RUN_HELP = (
+    "W&B path, URL, name or id; offline W&B folder or .wandb file; Trainer folder or trainer_state.json; "
+    "hf://user/repo; TensorBoard folder; CSV or JSON lines."
+)
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)]
+RunsArgument = Annotated[list[str], typer.Argument(metavar="RUN...", help=RUN_HELP)]
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="What to print.")]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write a file instead; its ending picks the form."),
+]
+ProjectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--project",
+        metavar="ENTITY/PROJECT",
+        envvar="RUNSCOPE_PROJECT",
+        help="Where bare W&B names and ids are looked up.",
+    ),
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map", metavar="ROLE=NAME", help="Which logged name plays a role, e.g. eval_loss=val/nll."
+    ),
+]
+IgnoreOption = Annotated[
+    list[str] | None, typer.Option("--ignore", metavar="ROLE", help="Hide a role, e.g. eval_loss.")
+]
+AtOption = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--at", metavar="STEP", help="Step from which the next run continues; once a run after the first."
+    ),
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Join the runs even where nothing says they belong together.")
+]
+ScaleOption = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--scale", metavar="X", help="Steps of the line per step of a run; once a run after the first."
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="FILE", help="Held-out examples (JSON lines, CSV, Parquet): evaluate on these."
+    ),
+]
+TrainDataOption = Annotated[
+    Path | None,
+    typer.Option("--train-data", metavar="FILE", help="Training examples: how much was memorised."),
+]
+HubOption = Annotated[
+    str | None,
+    typer.Option(
+        "--hub", metavar="REPO", help="Hub repository, local clone or folder that holds the checkpoints."
+    ),
+]
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base", metavar="MODEL", help="Base model of the adapters, if their config names none that loads."
+    ),
+]
+FailOnOption = Annotated[FailOn, typer.Option("--fail-on", help="Exit with 1 from this severity on.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes on stderr.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")]
+RefreshOption = Annotated[bool, typer.Option("--refresh", help="Fetch again although the store has it.")]
+
+
+def role_map(pairs: list[str] | None) -> dict[str, str | None]:
+    """Parse ``ROLE=NAME`` words.
+
+    Raises:
+        UsageError: a word without ``=``, or a role that does not exist.
+    """
+    from runscope.history import ROLES
+
+    found: dict[str, str | None] = {}
+    for pair in pairs or ():
+        role, equals, name = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--map {pair} is not ROLE=NAME", hint="for example --map eval_loss=val/nll")
+        found[known_role(role, ROLES)] = name
+    return found
+
+
+def known_role(role: str, roles: tuple[str, ...]) -> str:
+    """The role, or :class:`UsageError` with the nearest one."""
+    if role not in roles:
+        close = nearest(role, roles)
+        raise UsageError(
+            f"there is no role {role!r}",
+            hint=(f"did you mean {close!r}? " if close else "") + f"the roles are {', '.join(roles)}",
+        )
+    return role
+
+
+def ignored_roles(words: list[str] | None) -> list[str]:
+    """Check the roles named with ``--ignore``."""
+    from runscope.history import ROLES
+
+    return [known_role(word, ROLES) for word in words or ()]

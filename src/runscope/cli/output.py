@@ -1,0 +1,92 @@
+"""Data to stdout, talk to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runscope.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+
+def report_room() -> Any:
+    """The module ``runscope.report``; the attribute of that name may be the verb."""
+    return import_module("runscope.report")
+
+
+def stdout() -> Console:
+    """The console for results; plain text where it is not a terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def note(text: str, *, quiet: bool = False) -> None:
+    """One line of talk."""
+    if not quiet:
+        print(text, file=sys.stderr)  # noqa: T201
+
+
+def notes(texts: Iterable[str], *, quiet: bool = False) -> None:
+    """Lines of talk, each marked."""
+    for text in texts:
+        note(f"note: {text}", quiet=quiet)
+
+
+def print_json(data: Mapping[str, Any], *, line: bool = False) -> None:
+    """Print an object; on one line for JSON lines."""
+    sys.stdout.write(as_json(data, line=line))
+    sys.stdout.flush()
+
+
+def as_json(data: Mapping[str, Any], *, line: bool = False) -> str:
+    """An object as text that every JSON parser takes: no bare NaN."""
+    return json.dumps(data, ensure_ascii=False, indent=None if line else 2, allow_nan=False) + "\n"
+
+
+def table_forms(table: Callable[[], pd.DataFrame]) -> dict[str, Callable[[Path], object]]:
+    """Writers for a table, by ending; the table is built only when one of them is asked for."""
+    return {
+        ".csv": lambda path: table().to_csv(path, index=False, na_rep="NaN"),
+        ".parquet": lambda path: table().to_parquet(path, index=False),
+    }
+
+
+def json_form(data: Callable[[], Mapping[str, Any]]) -> dict[str, Callable[[Path], object]]:
+    """Writer for an object as ``.json``."""
+    return {".json": lambda path: path.write_text(as_json(data()), encoding="utf-8")}
+
+
+def save(path: Path, forms: Mapping[str, Callable[[Path], object]], *, quiet: bool = False) -> None:
+    """Write a file in the form its ending names.
+
+    Args:
+        path: where to.
+        forms: ending → writer.
+        quiet: do not say that it was written.
+
+    Raises:
+        UsageError: no form has that ending.
+        StoreError: it cannot be written.
+    """
+    writer = forms.get(path.suffix.lower())
+    if writer is None:
+        raise UsageError(
+            f"nothing is written as {path.suffix or 'a file without ending'!r}",
+            hint=f"the endings here are {', '.join(sorted(forms))}",
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer(path)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {error.strerror}", hint="choose another place with --output"
+        ) from error
+    note(f"wrote {path}", quiet=quiet)

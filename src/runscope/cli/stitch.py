@@ -1,0 +1,135 @@
+"""``runscope stitch``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runscope.cli import options as opt
+from runscope.cli import output as out
+from runscope.cli.progress import progress
+from runscope.errors import NotJoinable, UsageError
+
+if TYPE_CHECKING:
+    from runscope.history import Timeline
+
+
+def stitch(
+    runs: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help=opt.RUN_HELP)] = None,
+    format: opt.FormatOption = opt.Format.text,
+    output: opt.OutputOption = None,
+    at: opt.AtOption = None,
+    force: opt.ForceOption = False,
+    scale: opt.ScaleOption = None,
+    hub: opt.HubOption = None,
+    find: Annotated[
+        str | None,
+        typer.Option("--find", metavar="PROJECT|FOLDER", help="Propose which of many runs belong together."),
+    ] = None,
+    axis: Annotated[
+        str, typer.Option("--axis", help="Axis of the table: step, epoch, tokens, samples, hours, time.")
+    ] = "step",
+    project: opt.ProjectOption = None,
+    map: opt.MapOption = None,
+    refresh: opt.RefreshOption = False,
+    quiet: opt.QuietOption = False,
+    debug: opt.DebugOption = False,
+) -> int:
+    """Join interrupted and resumed runs on one continuous step axis.
+
+    The order of the runs does not matter. What a run logged after the step from which the next one
+    continues is its dead tail: it is cut from the line and kept in the table.
+
+    Examples:
+
+      runscope stitch me/pricer/2x9f1k3a me/pricer/7c0d1e2f
+
+      runscope stitch wandb/run-a wandb/run-b --output line.parquet
+    """
+    if find is not None:
+        return _find(find, format, project, quiet)
+    if not runs:
+        raise UsageError(
+            "no run was named",
+            hint="runscope stitch RUN RUN, or --find FOLDER to be shown which belong together",
+        )
+    from runscope import api
+
+    with progress(quiet) as update:
+        line = api.stitch(
+            runs,
+            at=at or None,
+            force=force,
+            scale=scale or None,
+            checkpoints=api.checkpoints(hub, progress=update) if hub else (),
+            project=project,
+            roles=opt.role_map(map),
+            refresh=refresh,
+            progress=update,
+        )
+    if len(runs) > 1 and not force and not at:
+        line = _ask(line, quiet)
+    _show(line, format, output, axis, quiet)
+    if len(runs) > 1 and not force and not at:
+        from runscope.api import require_joined
+
+        require_joined(line)
+    return 0
+
+
+def _show(line: Timeline, format: opt.Format, output: Path | None, axis: str, quiet: bool) -> None:
+    page = out.report_room()
+
+    if output:
+        from runscope.api import diagnose
+
+        pages = dict.fromkeys((".html", ".png", ".svg", ".md"), lambda path: page.write(diagnose(line), path))
+        forms = out.table_forms(lambda: line.to_pandas(axis)) | out.json_form(
+            lambda: page.timeline_json(line)
+        )
+        out.save(output, pages | forms, quiet=quiet)
+    elif format in (opt.Format.json, opt.Format.jsonl):
+        out.print_json(page.timeline_json(line), line=format is opt.Format.jsonl)
+    elif format is opt.Format.markdown:
+        print(page.markdown_timeline(line))  # noqa: T201
+    else:
+        page.print_timeline(out.stdout(), line)
+
+
+def _ask(line: Timeline, quiet: bool) -> Timeline:
+    """Let a person at a terminal decide a join that is too unsure to be made unasked."""
+    from runscope.api import require_joined, stitch
+
+    try:
+        return require_joined(line)
+    except NotJoinable as doubt:
+        if quiet or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return line
+        typer.echo(doubt.message, err=True)
+        starts = []
+        for segment in line.segments[1:]:
+            default = str(segment.offset) if segment.continues else ""
+            starts.append(
+                typer.prompt(f"{segment.run.name} continues from step", default=default, type=int, err=True)
+            )
+        return stitch([s.run for s in line.segments], at=starts)
+
+
+def _find(place: str, format: opt.Format, project: str | None, quiet: bool) -> int:
+    from runscope.api import find_trainings
+
+    with progress(quiet) as update:
+        groups = find_trainings(place, progress=update)
+    if format in (opt.Format.json, opt.Format.jsonl):
+        out.print_json({"schema": "runscope.find/1", "trainings": [[r.reference for r in g] for g in groups]})
+        return 0
+    joined = [g for g in groups if len(g) > 1]
+    for group in joined:
+        print("runscope stitch " + " ".join(r.reference for r in group))  # noqa: T201
+    out.note(
+        f"{len(joined)} trainings of several runs, {len(groups) - len(joined)} runs on their own", quiet=quiet
+    )
+    return 0
