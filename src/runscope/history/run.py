@@ -26,6 +26,7 @@ ROLES = (
     "samples",
     "train_metric",
     "eval_metric",
+    "reward",
 )
 """What a logged name can mean. ``eval_metric`` is a task score (accuracy, F1, reward …) on held-out data."""
 

@@ -1,0 +1,69 @@
+"""The table of sources, in the order they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from runscope.errors import UnknownReference, nearest
+from runscope.history import Run
+from runscope.sources.base import LoadContext, existing
+
+_MODULES = ("wandb_file", "trainer_state", "tensorboard", "tables")
+
+
+def modules() -> tuple[ModuleType, ...]:
+    """Every source. What lies on this disk is asked before anything that needs a network."""
+    return tuple(import_module(f"runscope.sources.{name}") for name in _MODULES)
+
+
+def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:
+    """Read a run, in whatever form it is named.
+
+    Raises:
+        UnknownReference: no source knows it; the hint names every form and the nearest match.
+        UnreadableRun: a source knows it, but it cannot be read.
+        ServiceError: a service refused or could not be reached.
+    """
+    name = str(reference)
+    for source in modules():
+        if source.claims(name):
+            read: Callable[[str, LoadContext], Run] = source.read
+            return read(name, context or LoadContext())
+    raise _unknown(name)
+
+
+def describe_forms() -> str:
+    """All forms a run can be named in, with an example each."""
+    return "; ".join(f"{source.FORM}, e.g. {source.EXAMPLE}" for source in modules())
+
+
+def list_references(folder: str) -> list[str]:
+    """Runs that lie in a folder: offline W&B runs, Trainer outputs, event files, tables.
+
+    Raises:
+        UnknownReference: there is no such folder, or nothing in it is a run.
+    """
+    path = existing(folder)
+    if path is None or not path.is_dir():
+        raise UnknownReference(f"there is no folder {folder}", hint="name a folder that holds runs")
+    local = [source for source in modules() if source.__name__.rpartition(".")[2] in _MODULES[:4]]
+    entries = sorted(p for p in path.iterdir() if not p.name.startswith(".") and not p.is_symlink())
+    found = [str(p) for p in entries if any(source.claims(str(p)) for source in local)]
+    if not found:
+        raise UnknownReference(f"no run lies in {folder}", hint=f"a run is one of: {describe_forms()}")
+    return found
+
+
+def _unknown(reference: str) -> UnknownReference:
+    path = Path(reference)
+    try:
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    except OSError:
+        siblings = []
+    close = nearest(path.name, siblings)
+    meant = f"did you mean {path.parent / close}? " if close else ""
+    there = "exists but holds no run" if existing(reference) else "is not there, and no other form of a run"
+    return UnknownReference(f"{reference} {there}", hint=f"{meant}a run is one of: {describe_forms()}")
