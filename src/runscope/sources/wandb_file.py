@@ -244,9 +244,9 @@ def _system(content: _Content, when: np.ndarray, step: np.ndarray) -> dict[str, 
         column[0].append(at)
         column[1].append(value)
     series = {}
-    for name, (at, values) in found.items():
-        place = np.rint(np.interp(at, when[known], step[known])) if known.any() else np.zeros(len(at))
-        series[name] = Series.of(name, place, values, at)
+    for name, (times, values) in found.items():
+        place = np.rint(np.interp(times, when[known], step[known])) if known.any() else np.zeros(len(times))
+        series[name] = Series.of(name, place, values, times)
     return series
 
 

@@ -79,16 +79,33 @@ def read_log(data: bytes) -> Log:
 
 
 def record_kind(record: bytes) -> int:
-    """Field number of what a record holds, from its first bytes; 0 where it cannot be told."""
+    """Field number of what a record holds, from its first bytes; 0 where it cannot be told.
+
+    Fields come in the order of their numbers: the record's own number (1) and, before some kinds, how it
+    was to be handled (16) stand in front.
+    """
     position = 0
-    if record[:1] == b"\x08":  # field 1, the record's number
-        position = 1
-        while position < len(record) and record[position] & 0x80:
-            position += 1
+    try:
+        while position < len(record):
+            tag, position = _varint(record, position)
+            if tag == 1 << 3:
+                _, position = _varint(record, position)
+            elif tag == (16 << 3 | 2):
+                size, position = _varint(record, position)
+                position += size
+            else:
+                return tag >> 3
+    except IndexError:
+        pass
+    return 0
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[position]
+        value |= (byte & 0x7F) << shift
         position += 1
-    if position >= len(record):
-        return 0
-    tag = record[position]
-    if tag & 0x80 and position + 1 < len(record):
-        tag = (tag & 0x7F) | (record[position + 1] << 7)
-    return tag >> 3
+        if byte < 0x80:
+            return value, position
+        shift += 7
