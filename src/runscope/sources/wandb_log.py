@@ -15,6 +15,7 @@ from dataclasses import dataclass
 HEADER = b":W&B"
 HEADER_BYTES = 7
 BLOCK_BYTES = 32768
+_AROUND = {number << 3 | 2 for number in (16, 19, 200)}
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
@@ -81,8 +82,7 @@ def read_log(data: bytes) -> Log:
 def record_kind(record: bytes) -> int:
     """Field number of what a record holds, from its first bytes; 0 where it cannot be told.
 
-    Fields come in the order of their numbers: the record's own number (1) and, before some kinds, how it
-    was to be handled (16) stand in front.
+    The record's own number (1), how it was to be handled (16), an id (19) and routing (200) may stand in front.
     """
     position = 0
     try:
@@ -90,7 +90,7 @@ def record_kind(record: bytes) -> int:
             tag, position = _varint(record, position)
             if tag == 1 << 3:
                 _, position = _varint(record, position)
-            elif tag == (16 << 3 | 2):
+            elif tag in _AROUND:
                 size, position = _varint(record, position)
                 position += size
             else:
