@@ -22,7 +22,7 @@ def recorded(line: Line, run: Run) -> list[Candidate]:
         if counter is None or not len(counter):
             return []
         # The record counts rows; the line counts steps: look up the row.
-        step = int(counter.step[min(np.searchsorted(counter.value, step), len(counter) - 1)])
+        step = int(counter.step[min(int(np.searchsorted(counter.value, step)), len(counter) - 1)])
     first = run.first_step
     goes_on = first > step - interval_of(run.role("train_loss"))
     why = f"the run itself recorded a {lineage.kind} from step {step:,}"
@@ -37,7 +37,7 @@ def global_step(line: Line, run: Run) -> list[Candidate]:
     first = int(series.step[0]) if series is not None and len(series) else run.first_step
     if first <= EARLY_INTERVALS * interval or run.step_key in ("_step", "row"):
         return []
-    start = int(round(first - interval))
+    start = round(first - interval)
     if start > line.last_step + max(10 * line.interval, 0.5 * line.last_step):
         return []
     why = (
@@ -49,17 +49,15 @@ def global_step(line: Line, run: Run) -> list[Candidate]:
 
 def epochs(line: Line, run: Run) -> list[Candidate]:
     """The epoch counter goes on while the step restarts."""
-    return _clock(line.epoch, run.role("epoch"), run, "epoch", "epoch")
+    return _clock(line.epoch, run.role("epoch"), "epoch", "epoch")
 
 
 def tokens(line: Line, run: Run) -> list[Candidate]:
     """The count of seen tokens goes on while the step restarts."""
-    return _clock(line.tokens, run.role("tokens"), run, "tokens", "token count")
+    return _clock(line.tokens, run.role("tokens"), "tokens", "token count")
 
 
-def _clock(
-    before: Series | None, after: Series | None, run: Run, method: Method, label: str
-) -> list[Candidate]:
+def _clock(before: Series | None, after: Series | None, method: Method, label: str) -> list[Candidate]:
     """Align a clock that both runs logged: where the line had the value that the run started with."""
     if before is None or after is None or len(before) < 3 or len(after) < 3:
         return []
@@ -76,7 +74,7 @@ def _clock(
     at_begin = _step_at(
         old, old_rate, new.value[: min(len(new), 50)] - old_rate * scale * new.step[: min(len(new), 50)]
     )
-    offset = int(round(float(np.median(at_begin))))
+    offset = round(float(np.median(at_begin)))
     if offset <= 0:
         return []
     why = f"its {label} begins at {new.value[0]:,.6g}, which the line reached at step {offset:,}"

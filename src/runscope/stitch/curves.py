@@ -8,8 +8,10 @@ from runscope.history import Floats, Series
 from runscope.stitch.evidence import Candidate, Line
 
 FIRST_POINTS = 24
-"""How many of the later run's first points are compared; then its own learning takes over."""
-BLOCKS = 4
+"""How many of the later run's first points are compared at least; then its own learning takes over."""
+MOST_POINTS = 64
+"""How many are compared at most, where the earlier run logged the same steps in its dead tail."""
+BLOCK_POINTS = 8
 HEAVY_TAIL = 4.0
 """Degrees of freedom of the Student t likelihood: a level that is off by a learning-rate restart must not
 rule a join out."""
@@ -22,8 +24,9 @@ def weigh(line: Line, loss: Series | None, candidates: list[Candidate]) -> None:
         return
     level, noise = smooth(before.value)
     first = loss.finite.sorted()
-    taken = min(FIRST_POINTS, len(first))
-    blocks = np.array_split(np.arange(taken), min(BLOCKS, taken))
+    overlap = int(np.sum(first.step <= line.last_step - min(c.offset for c in candidates[:4])))
+    taken = min(len(first), max(FIRST_POINTS, min(MOST_POINTS, overlap)))
+    blocks = np.array_split(np.arange(taken), max(1, taken // BLOCK_POINTS))
     for candidate in candidates:
         place = candidate.offset + candidate.scale * first.step[:taken]
         expected = np.interp(place, before.step, level)
@@ -57,13 +60,16 @@ def smooth(value: Floats, share: float = 0.04) -> tuple[Floats, float]:
         share: width of the window, as a share of the points (at least 5).
 
     Returns:
-        (n,) running median, smoothed once more by a running mean, and the noise as a standard deviation
-        from the median absolute successive difference (1.4826 · median|Δ| / √2; von Neumann 1941).
+        (n,) running median, smoothed once more by a running mean, and the noise: the standard deviation of
+        the later half around it, at most twice its robust estimate (1.4826 · median absolute deviation), so
+        that one spike does not count and repeated values do not make a curve look noiseless.
     """
     from scipy.ndimage import median_filter, uniform_filter1d
 
     width = max(5, int(len(value) * share) | 1)
     level = uniform_filter1d(median_filter(value, width, mode="nearest"), width, mode="nearest")
-    noise = 1.4826 * float(np.median(np.abs(np.diff(value)))) / np.sqrt(2)
-    # A smoother cannot be better than the rounding of what was logged.
+    rest = (value - level)[len(value) // 2 :]
+    robust = 1.4826 * float(np.median(np.abs(rest)))
+    spread = float(np.std(rest))
+    noise = min(spread, 2 * robust) if robust > 0.1 * spread else spread
     return level, max(noise, 1e-6 * float(np.ptp(value)), 1e-9)

@@ -49,7 +49,7 @@ def decide(before: Segment, run: Run, checkpoints: Sequence[Checkpoint] = ()) ->
     for counter in (counters.recorded, counters.global_step, counters.epochs, counters.tokens):
         found = counter(line, run)
         if found:
-            return _by_counter(line, run, _snapped(found[0], line, run, checkpoints), odds, kin)
+            return _by_counter(run, _snapped(found[0], line, run, checkpoints), odds, kin)
     candidates = saved_states(line, run, checkpoints)
     curves.weigh(line, run.role("train_loss"), candidates)
     shares = normalise(candidates)
@@ -72,7 +72,7 @@ def decide(before: Segment, run: Run, checkpoints: Sequence[Checkpoint] = ()) ->
     return Join(segment, best.join)
 
 
-def _by_counter(line: Line, run: Run, best: Candidate, odds: float, kin: list[str]) -> Join:
+def _by_counter(run: Run, best: Candidate, odds: float, kin: list[str]) -> Join:
     # A counter that goes on is itself evidence of kinship: an unrelated run begins at zero.
     related = sigmoid(odds + 3.0)
     if related < 0.5:

@@ -54,7 +54,7 @@ def stitch(
             strangers.append(join.segment)
     segments = _cut(joined)
     notes = [f"{s.run.name} continues none of the others: {'; '.join(s.evidence[:2])}" for s in strangers]
-    return Timeline(tuple([*segments, *strangers]), _gaps(segments, joined), tuple(notes))
+    return Timeline((*segments, *strangers), _gaps(segments, joined), tuple(notes))
 
 
 def _check(runs: Sequence[Run], values: Sequence[float] | None, name: str) -> None:

@@ -11,9 +11,9 @@ from runscope.history import Run
 from runscope.hub.checkpoint import Checkpoint
 from runscope.stitch.evidence import Candidate, Line
 
-STEP_BACK = 0.2
-"""How much less likely each earlier checkpoint is than the one after it: people start from the newest
-one, unless they distrust it. Refitted by ``benchmarks/stitch.py``."""
+EARLIER, FURTHER = 0.15, 0.6
+"""How likely the checkpoint before the newest is, relative to it, and each further one relative to the one
+after it: about three in four start from the newest; who distrusts it goes back by one or two."""
 MOST_CANDIDATES = 400
 
 
@@ -24,7 +24,8 @@ def saved_states(line: Line, run: Run, checkpoints: Sequence[Checkpoint]) -> lis
     for back, step in enumerate(steps):
         which = "the last" if back == 0 else f"number {back + 1} from the end"
         candidate = Candidate(step, "checkpoint", why=[f"step {step:,} is {which} of the states {source}"])
-        candidate.weights["saved"] = log(STEP_BACK) * min(back, 4) if source.startswith("that") else 0.0
+        known = source.startswith("that") and back > 0
+        candidate.weights["saved"] = log(EARLIER) + (back - 1) * log(FURTHER) if known else 0.0
         candidates.append(candidate)
     return candidates
 
