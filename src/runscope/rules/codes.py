@@ -5,8 +5,28 @@ from __future__ import annotations
 from types import ModuleType
 
 from runscope.rules.finding import Rule
+from runscope.rules.gradients import exploding, non_finite, vanishing
+from runscope.rules.logging import killed, sparse
+from runscope.rules.loss import divergence, exactly_zero, nan, never_learned, spikes
+from runscope.rules.overfitting import eval_loss_rising, no_held_out, stairs_at_epochs
+from runscope.rules.schedule import cut_off
 
-MODULES: tuple[ModuleType, ...] = ()
+MODULES: tuple[ModuleType, ...] = (
+    vanishing,
+    exploding,
+    non_finite,
+    sparse,
+    killed,
+    nan,
+    divergence,
+    spikes,
+    never_learned,
+    exactly_zero,
+    eval_loss_rising,
+    stairs_at_epochs,
+    no_held_out,
+    cut_off,
+)
 
 
 def _rule(module: ModuleType) -> Rule:

@@ -1,0 +1,67 @@
+"""The gradient norm shrank to next to nothing.
+
+*What it sees.* The median gradient norm of the last fifth is below 1e-4 of the run's early level, or below
+1e-6, while the loss stays well above zero.
+
+*Why it matters.* Without gradient nothing is learned; every further step costs money and changes nothing.
+
+*Example.* A gradient norm of 0.8 in the first hundred steps and 2e-6 after step 400, loss stuck at 2.3.
+
+*What to try.* Look for saturated activations, a learning rate so high that it killed units, a wrong loss
+mask, frozen parameters; normalise layers; start from a better initialisation.
+
+*Reference.* Pascanu, Mikolov & Bengio 2013, «On the difficulty of training recurrent neural networks».
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from runscope.rules.finding import Finding, View
+
+CODE = "GRD001"
+NAME = "vanishing-gradients"
+SHARE = 1e-4
+FLOOR = 1e-6
+LOSS_LEFT = 0.05
+"""A loss below this share of its first value was learned: small gradients are then as they should be."""
+
+
+def look(view: View) -> Iterable[Finding]:
+    """Yield one finding where the late gradient is tiny and the loss is not."""
+    norm = view.need("grad_norm", points=10)
+    early = float(np.median(norm.value[: max(3, len(norm) // 10)]))
+    late = float(np.median(norm.value[-max(3, len(norm) // 5) :]))
+    bar = max(FLOOR, SHARE * early)
+    if late >= bar or _learned(view):
+        return
+    small = norm.value < bar
+    begins = (
+        int(norm.step[np.flatnonzero(~small)[-1] + 1])
+        if (~small).any() and not small[0]
+        else int(norm.step[0])
+    )
+    yield Finding(
+        code=CODE,
+        name=NAME,
+        severity="critical",
+        probability=0.95,
+        first_step=begins,
+        last_step=int(norm.step[-1]),
+        message=f"The gradients have vanished: their norm is {late:.2g}, and the model no longer learns.",
+        evidence={"late_norm": late, "early_norm": early},
+        fix=(
+            "Look for saturated activations, a wrong loss mask or frozen parameters.",
+            "Start again with a lower learning rate, warm-up, and normalised layers.",
+        ),
+    )
+
+
+def _learned(view: View) -> bool:
+    loss = view.get("train_loss")
+    if loss is None or len(loss.finite) < 4:
+        return False
+    value = loss.finite.value
+    return float(np.median(value[-5:])) < LOSS_LEFT * float(np.max(value[:5]))

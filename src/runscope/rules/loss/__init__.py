@@ -1,0 +1,1 @@
+"""The training loss itself: NaN, divergence, spikes, no learning."""

@@ -1,0 +1,1 @@
+"""Overfitting: held-out loss that turns up, training loss that falls in stairs, nothing held out."""

@@ -1,0 +1,68 @@
+"""The training loss falls in stairs, one at the start of every epoch.
+
+*What it sees.* The loss drops within the first steps of each new epoch, by more than its noise, and is
+flatter inside the epoch: what was seen in the last pass is remembered.
+
+*Why it matters.* A drop that comes with the repetition of the data, not with learning, is memorisation.
+Without a held-out metric it is the only sign of overfitting that the logs can show.
+
+*Example.* 1.30 at the end of epoch 2, 1.12 at the start of epoch 3, 1.10 at its end.
+
+*What to try.* Evaluate the checkpoints on held-out examples: ``runscope evaluate REPO --data heldout.jsonl``.
+Next time train fewer epochs and log a held-out loss.
+
+*Reference.* Howard & Whitaker 2023, «Can LLMs learn from a single example?»; Muennighoff et al. 2023
+(arXiv 2305.16264) on the worth of repeated data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.stats.overfit import stairs
+
+CODE = "OVF003"
+NAME = "stairs-at-epochs"
+DEPTH = 0.03
+"""Drops under 3% of the loss are within what a learning-rate schedule does by itself."""
+STANDARD_ERRORS = 4.0
+
+
+def look(view: View) -> Iterable[Finding]:
+    """Yield one finding where the drops are deep and surer than noise."""
+    loss = view.need("train_loss", points=16)
+    epochs = view.timeline.epoch_at(loss.step)
+    if not np.isfinite(epochs).any():
+        raise CouldNotLook("no epoch was logged")
+    found = stairs(epochs, loss.value)
+    if found is None:
+        raise CouldNotLook("fewer than two epochs with 8 logged losses each")
+    if found.depth < DEPTH or found.z < STANDARD_ERRORS or found.from_epoch is None:
+        return
+    inside = epochs >= found.from_epoch
+    yield Finding(
+        code=CODE,
+        name=NAME,
+        severity="warning",
+        probability=round(float(min(0.95, 0.5 + found.z / 40 + found.depth)), 3),
+        first_step=int(loss.step[inside][0]) if inside.any() else None,
+        last_step=int(loss.step[-1]),
+        message=(
+            f"The training loss drops by {100 * found.depth:.0f}% each time the data is seen again, "
+            f"from epoch {found.from_epoch + 1} on: the model remembers its examples."
+        ),
+        evidence={
+            "drop_pct": round(100 * found.depth, 2),
+            "standard_errors": round(found.z, 2),
+            "from_epoch": found.from_epoch,
+            "drops_pct": [round(100 * d, 2) for d in found.drops],
+        },
+        fix=(
+            "Evaluate the checkpoints before and after it on held-out examples: "
+            "runscope evaluate REPO --data heldout.jsonl",
+            "Next time train fewer epochs and log a held-out loss (eval_strategy='steps').",
+        ),
+    )

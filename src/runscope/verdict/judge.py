@@ -1,0 +1,63 @@
+"""From all evidence to one answer."""
+
+from __future__ import annotations
+
+from runscope.evaluate.study import Study
+from runscope.rules import Findings, View, look
+from runscope.verdict.advice import headline, keep, next_time, recommend
+from runscope.verdict.overfitting import judge_overfitting
+from runscope.verdict.types import Diagnosis, Gradients, Verdict
+
+
+def diagnose(view: View, study: Study | None = None) -> Diagnosis:
+    """Let every rule look, then judge."""
+    findings = look(view)
+    return Diagnosis(
+        timeline=view.timeline,
+        verdict=judge(view, findings, study),
+        findings=findings.findings,
+        notes=(*view.timeline.notes, *_run_notes(view), *findings.notes),
+        checkpoints=view.checkpoints,
+        study=study,
+    )
+
+
+def judge(view: View, findings: Findings, study: Study | None = None) -> Verdict:
+    """One verdict from the curves, the findings, and (where there are some) evaluated checkpoints."""
+    overfitting = judge_overfitting(view, findings, study)
+    gradients = judge_gradients(view, findings)
+    checkpoint, step = keep(view, overfitting, findings, study)
+    return Verdict(
+        overfitting=overfitting,
+        gradients=gradients,
+        headline=headline(overfitting, findings),
+        recommendation=recommend(view, overfitting, findings, checkpoint, step),
+        keep_step=step,
+        keep=checkpoint,
+        next_time=next_time(view, overfitting, findings),
+    )
+
+
+def judge_gradients(view: View, findings: Findings) -> Gradients:
+    """What the gradient rules found, in one word."""
+    found = {f.code: f for f in findings.findings if f.severity != "info"}
+    vanished = found.get("GRD001") or found.get("GRD002")
+    exploded = found.get("GRD003") or found.get("GRD004")
+    if vanished and exploded:
+        return Gradients("mixed", f"{exploded.message} {vanished.message}")
+    if vanished:
+        return Gradients("vanishing", vanished.message)
+    if exploded:
+        return Gradients("exploding", exploded.message)
+    norm = view.get("grad_norm")
+    if norm is None or len(norm.finite) < 10:
+        broken = found.get("LOS001")
+        if broken is not None:
+            return Gradients("exploding", broken.message)
+        return Gradients("unknown", "No gradient norm was logged, or too few points of it.")
+    return Gradients("healthy", "The gradient norm stayed within its usual range.")
+
+
+def _run_notes(view: View) -> tuple[str, ...]:
+    many = len(view.runs) > 1
+    return tuple(f"{run.name}: {note}" if many else note for run in view.runs for note in run.notes)
