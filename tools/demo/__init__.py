@@ -1,0 +1,1 @@
+"""Parts of ``tools/make_demo.py``: the data, the model, the trainings."""
