@@ -5,28 +5,63 @@ from __future__ import annotations
 from types import ModuleType
 
 from runscope.rules.finding import Rule
-from runscope.rules.gradients import exploding, non_finite, vanishing
+from runscope.rules.gradients import (
+    always_clipped,
+    dead_layers,
+    exploding,
+    growing,
+    non_finite,
+    vanishing,
+    vanishing_layers,
+)
 from runscope.rules.logging import killed, sparse
-from runscope.rules.loss import divergence, exactly_zero, nan, never_learned, spikes
+from runscope.rules.loss import (
+    divergence,
+    exactly_zero,
+    nan,
+    never_learned,
+    oscillation,
+    plateau,
+    spikes,
+)
 from runscope.rules.overfitting import eval_loss_rising, no_held_out, stairs_at_epochs
-from runscope.rules.schedule import cut_off
+from runscope.rules.schedule import (
+    cut_off,
+    jumped,
+    near_zero,
+    no_warmup,
+    range_test,
+    which,
+)
 
 MODULES: tuple[ModuleType, ...] = (
     vanishing,
+    vanishing_layers,
     exploding,
     non_finite,
+    always_clipped,
+    dead_layers,
+    growing,
     sparse,
     killed,
     nan,
     divergence,
     spikes,
+    plateau,
     never_learned,
     exactly_zero,
+    oscillation,
     eval_loss_rising,
     stairs_at_epochs,
     no_held_out,
+    which,
     cut_off,
+    near_zero,
+    no_warmup,
+    jumped,
+    range_test,
 )
+"""Sorted by code."""
 
 
 def _rule(module: ModuleType) -> Rule:

@@ -28,21 +28,41 @@ def look(view: View, rules: Iterable[Rule] | None = None) -> Findings:
     return Findings(tuple(findings), tuple(notes))
 
 
+_BROKEN_LOSS = ("LOS001", "LOS002", "LOS003", "LOS004", "LOS005", "LOS006", "LOS007")
 CONSEQUENCES: dict[str, tuple[str, ...]] = {
-    "GRD004": ("LOS001", "LOS006", "LOS002", "GRD003", "LOS003", "LOS005"),
-    "LOS001": ("LOS006", "LOS002"),
-    "GRD003": ("LOS002", "LOS003"),
-    "LOS002": ("LOS003", "LOS005"),
-    "GRD001": ("LOS005",),
+    "SCH003": ("LOS004", "LOS005", "GRD001"),
+    "SCH004": ("LOS002", "LOS003", "LOS005", "GRD003", "GRD007"),
+    "SCH005": ("LOS003",),
+    "LOS006": ("LOS002", "LOS003", "LOS004", "LOS005", "LOS007", "GRD001"),
+    "GRD004": (*_BROKEN_LOSS, "GRD003"),
+    "GRD003": ("GRD005", "GRD007", "LOS002", "LOS003", "LOS004", "LOS005", "LOS007"),
+    "GRD001": ("GRD002", "GRD006", "LOS004", "LOS005"),
+    "GRD002": ("LOS004", "LOS005"),
+    "LOS001": ("LOS002", "LOS003", "LOS004", "LOS005", "LOS007"),
+    "LOS002": ("GRD007", "LOS003", "LOS004", "LOS005", "LOS007"),
+    "LOS005": ("LOS004",),
     "OVF001": ("OVF003",),
+    "CKP005": ("CKP006",),
 }
-"""Cause → what follows from it: one cause, not five alarms."""
+"""Cause → what follows from it: one cause, not five alarms. The first cause in this order is named."""
+BEFORE = 0.05
+"""A consequence may be seen a little before its cause, by this share of the run: rules smooth."""
 
 
 def _with_cause(finding: Finding, findings: list[Finding]) -> Finding:
     """Point a finding at its cause, where that was found as well; what follows is worth no alarm of its own."""
-    for other in findings:
-        lasting = other.severity != "info"
-        if lasting and finding.code in CONSEQUENCES.get(other.code, ()):
-            return replace(finding, caused_by=other.code, severity="info")
+    for code, follows in CONSEQUENCES.items():
+        if finding.code not in follows:
+            continue
+        for cause in findings:
+            if cause.code == code and cause.severity != "info" and _may_follow(finding, cause):
+                return replace(finding, caused_by=code, severity="info")
     return finding
+
+
+def _may_follow(finding: Finding, cause: Finding) -> bool:
+    """Whether a finding reaches into the time after its cause began; unknown steps count as the whole run."""
+    if finding.last_step is None or cause.first_step is None:
+        return True
+    span = max(cause.last_step or cause.first_step, finding.last_step)
+    return finding.last_step >= cause.first_step - BEFORE * span

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
+
 from runscope.history import Run, Series, Timeline
 from runscope.hub.checkpoint import Checkpoint
 
@@ -78,10 +80,18 @@ class View:
         label = role.replace("_", " ")
         if series is None or not len(series):
             raise CouldNotLook(f"no {label} was logged")
-        kept = series.finite if finite else series
+        kept = self._finite(role, series) if finite else series
         if len(kept) < points:
             raise CouldNotLook(f"{len(kept)} points of {label}, {points} are needed")
         return kept
+
+    def _finite(self, role: str, series: Series) -> Series:
+        """Finite points of a role, worked out once: many rules ask."""
+        key = f"{role} finite"
+        if key not in self._roles:
+            self._roles[key] = series.finite if not np.isfinite(series.value).all() else series
+        kept = self._roles[key]
+        return series if kept is None else kept
 
     @property
     def runs(self) -> tuple[Run, ...]:

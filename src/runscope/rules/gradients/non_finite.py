@@ -1,6 +1,7 @@
 """Gradient norms that are not numbers.
 
-*What it sees.* NaN or infinite gradient norms: a lasting stretch of them, or scattered single steps.
+*What it sees.* NaN or infinite gradient norms: three logged ones in a row, one at the very end followed by
+nothing better, or more than a fifth of all; or scattered single ones.
 
 *Why it matters.* The Trainer replaces non-finite losses by a running average before it logs them
 (``logging_nan_inf_filter``), so that the loss looks calm or falls to zero; the gradient norm gives it
@@ -21,11 +22,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from runscope.rules.context import plural
 from runscope.rules.finding import Finding, View
+from runscope.stats.stretches import longest, stretches
 
 CODE = "GRD004"
 NAME = "non-finite-gradients"
 LASTING = 3
+"""The loss scaler halves its scale after each overflow: three logged ones in a row are not its work."""
+MANY = 0.2
 
 
 def look(view: View) -> Iterable[Finding]:
@@ -34,32 +39,59 @@ def look(view: View) -> Iterable[Finding]:
     bad = ~np.isfinite(norm.value)
     if not bad.any():
         return
-    first = int(np.argmax(bad))
-    lasting = bool(bad[-1]) or _longest(bad) >= LASTING
-    step = int(norm.step[first])
+    count = int(bad.sum())
+    broken = longest(bad) >= LASTING or (bool(bad[-1]) and bool(np.isnan(norm.value[-1])))
+    if not broken and count <= max(1.0, MANY * len(norm)):
+        yield _scattered(norm.step[bad], count, len(norm))
+        return
+    first, last = next(
+        ((a, b) for a, b in stretches(bad) if b - a + 1 >= LASTING or b == len(bad) - 1),
+        (int(np.argmax(bad)), int(np.flatnonzero(bad)[-1])),
+    )
+    step, recovers = int(norm.step[first]), last < len(norm) - 1
+    zero = _loss_zero_after(view, step)
+    hidden = " The logged loss of exactly 0 hides this." if zero else ""
+    after = (
+        f" until step {norm.step[last]:,}: no step in between could improve the model."
+        if recovers
+        else ": the model is broken from there on."
+    )
     yield Finding(
         code=CODE,
         name=NAME,
-        severity="critical" if lasting else "info",
-        probability=0.99,
+        severity="critical",
+        probability=0.99 if count >= LASTING or zero else 0.8,
         first_step=step,
-        last_step=int(norm.step[np.flatnonzero(bad)[-1]]),
-        message=(
-            f"From step {step:,} the gradients are not numbers: the model is broken from there on."
-            if lasting
-            else f"{int(bad.sum())} single steps had no finite gradient norm: the loss scaler of fp16 skips those."
-        ),
-        evidence={"non_finite_points": int(bad.sum()), "points": len(norm)},
+        last_step=int(norm.step[last]),
+        message=f"From step {step:,} the gradients are not numbers (NaN or infinite){after}{hidden}",
+        evidence={"non_finite_points": count, "points": len(norm), "loss_exactly_zero": zero},
         fix=(
             f"Take the last checkpoint before step {step:,}.",
             "Use bf16 instead of fp16, lower the learning rate, clip with max_grad_norm=1.0.",
             "Look for batches without labels and for divisions by zero in the loss.",
-        )
-        if lasting
-        else (),
+        ),
     )
 
 
-def _longest(mask: np.ndarray) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(int), [0]))))
-    return int((edges[1::2] - edges[::2]).max())
+def _scattered(steps: np.ndarray, count: int, points: int) -> Finding:
+    return Finding(
+        code=CODE,
+        name=NAME,
+        severity="info",
+        probability=0.99,
+        first_step=int(steps[0]),
+        last_step=int(steps[-1]),
+        message=(
+            f"{plural(count, 'single step')} of {points:,} had no finite gradient norm, the first at "
+            f"{steps[0]:,}: under fp16 the loss scaler skips such steps, which is harmless."
+        ),
+        evidence={"non_finite_points": count, "points": points},
+    )
+
+
+def _loss_zero_after(view: View, step: int) -> bool:
+    loss = view.get("train_loss")
+    if loss is None:
+        return False
+    after = loss.between(step + 1, None).value
+    return len(after) > 0 and bool(np.all(after == 0.0))

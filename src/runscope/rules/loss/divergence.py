@@ -1,7 +1,9 @@
 """The training loss went up and stayed up.
 
 *What it sees.* The smoothed training loss of the last tenth lies above the best level reached before by
-more than half of all that it had fallen, and by more than five times its noise.
+more than half of all that it had fallen (in size, or by factors where it at least doubled), by more than a
+tenth of that level, and by more than five times its noise; and the logged losses of the last tenth all but
+never come back to the best level.
 
 *Why it matters.* The training undid itself; the last checkpoint is worse than an early one.
 
@@ -18,39 +20,60 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.finding import Finding, View
 from runscope.stats.curves import noise, smooth
 
 CODE = "LOS002"
 NAME = "divergence"
+OF_FALL, OF_LEVEL, NOISES = 0.5, 0.1, 5.0
+TIMES_FALL = 0.2
+"""A loss that began at many times its later level: half of the fall by factors, and a fifth of it in size."""
 
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss ends high above its best level."""
-    loss = view.need("train_loss", points=12)
+    loss = coarse(view, "train_loss", points=12)
+    not_reinforcement(view)
     level = smooth(loss.value, 0.02 * len(loss))
     best = int(np.argmin(level))
-    end = float(np.mean(level[-max(1, len(level) // 10) :]))
-    fall = float(np.max(level[: best + 1]) - level[best])
-    rise = end - float(level[best])
-    if rise <= 0.5 * fall or rise <= 5 * noise(loss.value) or rise <= 0.1 * abs(float(level[best])):
+    lowest = float(level[best])
+    tail = slice(-max(3, len(level) // 10), None)
+    end = float(np.mean(level[tail]))
+    fall = float(np.max(level[: best + 1])) - lowest
+    rise = end - lowest
+    # White noise around the level scatters by σ; what second differences miss is slow noise.
+    undone = rise > OF_FALL * fall or (rise > TIMES_FALL * fall and _log_share(level, best, end) > OF_FALL)
+    if not undone or rise <= OF_LEVEL * abs(lowest) or rise <= NOISES * noise(loss.value):
         return
-    above = np.flatnonzero(level[best:] <= level[best] + 0.25 * rise)
-    first = best + (int(above[-1]) if len(above) else 0)
+    if len(level) - best < 4 or float(np.mean(loss.value[tail] > lowest + 0.25 * rise)) < 0.9:
+        return
+    first = best + int(np.flatnonzero(level[best:] <= lowest + 0.25 * rise)[-1])
+    step = int(loss.step[first])
     yield Finding(
         code=CODE,
         name=NAME,
         severity="critical",
         probability=0.9,
-        first_step=int(loss.step[first]),
+        first_step=step,
         last_step=int(loss.step[-1]),
         message=(
-            f"The training loss rose from {level[best]:.3g} (step {loss.step[best]:,}) to {end:.3g} and stayed "
-            "there: the training diverged."
+            f"The training diverged at about step {step:,}: the training loss rose from {lowest:.3g} "
+            f"(step {loss.step[best]:,}) to {end:.3g} and stayed there."
         ),
-        evidence={"best": float(level[best]), "end": end, "best_step": int(loss.step[best])},
+        evidence={"best": lowest, "end": end, "best_step": int(loss.step[best]), "fall_before": fall},
         fix=(
-            f"Go back to a checkpoint near step {loss.step[best]:,}.",
+            f"Go back to a checkpoint near step {loss.step[best]:,}."
+            if best > 0
+            else "Start again with a learning rate ten times lower.",
             "Lower the learning rate, warm up longer, clip with max_grad_norm=1.0.",
         ),
     )
+
+
+def _log_share(level: np.ndarray, best: int, end: float) -> float:
+    """The rise as a share of the fall before it, by factors; 0 for a loss that is not positive or did not double."""
+    lowest, highest = float(level[best]), float(np.max(level[: best + 1]))
+    if lowest <= 0 or end < 2 * lowest or highest <= lowest:
+        return 0.0
+    return float(np.log(end / lowest) / np.log(highest / lowest))

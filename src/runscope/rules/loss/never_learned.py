@@ -1,6 +1,7 @@
 """The training loss never fell.
 
-*What it sees.* The level of the last fifth is not below that of the first tenth by more than its noise.
+*What it sees.* The level of the last fifth is not below that of the first tenth by more than its noise or
+1%, its ranks show no downward trend, no stretch in between was much lower, and no held-out loss fell either.
 
 *Why it matters.* Nothing was learned: the model is as it was, or worse.
 
@@ -18,23 +19,35 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.finding import Finding, View
-from runscope.stats.curves import noise
+from runscope.stats.curves import noise, smooth
+from runscope.stats.trend import rank_trend
 
 CODE = "LOS005"
 NAME = "never-learned"
+CLASSES = 1000
+"""Up to this many classes a loss of ln(classes) is named as what a guess costs."""
 
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss ends where it began."""
-    loss = view.need("train_loss", points=12)
+    loss = coarse(view, "train_loss", points=12)
+    not_reinforcement(view)
     early = loss.value[: max(3, len(loss) // 10)]
     late = loss.value[-max(3, len(loss) // 5) :]
     begun, ended = float(np.median(early)), float(np.median(late))
-    lowest = float(np.min(loss.value))
+    lowest = float(np.min(smooth(loss.value, 0.01 * len(loss))))
     fell = begun - ended
     error = noise(loss.value) * float(np.sqrt(1 / len(early) + 1 / len(late)))
-    if begun <= 1e-6 or fell > max(2 * error, 0.01 * abs(begun)) or lowest < 0.8 * begun:
+    rho, z = rank_trend(loss.value)
+    trending = rho < -0.4 and z < -2 and fell > 0.002 * abs(begun)
+    guess = _guess(ended)
+    back = guess is not None and ended >= float(loss.value[0])  # up at first, then back to a guess
+    flat = fell <= max(2 * error, 0.01 * abs(begun)) and not trending
+    if begun <= 1e-6 or not (flat or back) or lowest < 0.8 * begun:
+        return
+    if _held_out_fell(view) or bool(np.ptp(loss.value) == 0 and ended == 0):
         return
     yield Finding(
         code=CODE,
@@ -43,10 +56,31 @@ def look(view: View) -> Iterable[Finding]:
         probability=0.8,
         first_step=int(loss.step[0]),
         last_step=int(loss.step[-1]),
-        message=f"The training loss never fell: {begun:.4g} at the start, {ended:.4g} at the end.",
-        evidence={"first": begun, "last": ended},
+        message=(
+            f"The training loss never fell: {begun:.4g} at the start, {ended:.4g} at the end"
+            + (f". That is what guessing among {guess} classes costs (ln {guess})." if guess else ".")
+        ),
+        evidence={"first": begun, "last": ended, "lowest": lowest, "classes_of_a_guess": guess},
         fix=(
             "Check that the parameters are trainable and that labels are not masked or shuffled.",
-            "Try to overfit one batch; then raise the learning rate.",
+            "Try to overfit one batch; then raise the learning rate (or lower it, if the gradients are large).",
         ),
     )
+
+
+def _held_out_fell(view: View) -> bool:
+    """Whether a held-out loss fell by more than 5%: then something was learned before the first logged loss."""
+    held_out = view.get("eval_loss")
+    if held_out is None or len(held_out.finite) < 2:
+        return False
+    value = held_out.finite.value
+    late = float(np.median(value[-max(1, len(value) // 5) :]))
+    return late < 0.95 * float(value[0]) and len(value) >= 4
+
+
+def _guess(level: float) -> int | None:
+    """The number of classes whose logarithm the loss sits at, within 1%; None else."""
+    if not 0.5 < level < np.log(CLASSES):
+        return None
+    classes = round(float(np.exp(level)))
+    return classes if abs(np.log(classes) - level) < 0.01 * level and classes <= 20 else None

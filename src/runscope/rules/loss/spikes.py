@@ -1,78 +1,148 @@
 """Spikes of the training loss.
 
-*What it sees.* Points that stand more than eight times the noise, and more than half the loss's own
-level, above the running median of their neighbours. Points at the join of two runs do not count.
+*What it sees.* Points that stand above the running median of their neighbours by more than eight times the
+scatter around it, by more than half the loss's own level, and by more than a twentieth of all that the loss
+fell. The first twentieth of the run, and the first loss after a join (it averages fewer steps), do not count.
 
-*Why it matters.* Single spikes heal. Periodic ones point to a bad shard or batch that returns; many of them
-are the forerunners of a divergence.
+*Why it matters.* Three kinds with three causes. Isolated ones heal by themselves. Periodic ones point to a
+batch or shard that returns. Ones at the ends of epochs are a short last batch or bookkeeping. Many of them
+without a pattern are the forerunners of a divergence.
 
 *Example.* A loss of 1.8 that reads 5.1 at step 2,410 and 1.9 at step 2,450.
 
 *What to try.* For isolated ones nothing, if the loss returns. For periodic ones look at the data that
-returns with that period. With many: lower the learning rate, clip gradients.
+returns with that period. At epoch ends: ``drop_last=True``. With many: lower the learning rate, clip.
 
-*Reference.* Chowdhery et al. 2022 (PaLM), section 5.1.
+*Reference.* Chowdhery et al. 2022 (PaLM), section 5.1; Molybog et al. 2023.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import median_filter
 
+from runscope.history import Series
+from runscope.rules.context import COARSE, after_join, not_reinforcement, plural
 from runscope.rules.finding import Finding, View
-from runscope.stats.curves import noise
+from runscope.stats.stretches import blocks
 
 CODE = "LOS003"
 NAME = "loss-spikes"
-NOISES, SHARE, MANY = 8.0, 0.5, 0.02
+NOISES, SHARE, OF_FALL = 8.0, 0.5, 0.05
+"""Eight robust standard deviations: with Gaussian scatter not once in 10¹⁴ points; heavy tails want the others."""
+MANY, FEW = 0.02, 5
+BIG = 0.5
+"""A spike that undoes half of what was learned, on a level that does not heal soon, is worth a warning."""
+
+Kind = Literal["isolated", "periodic", "epoch ends", "many"]
+
+
+@dataclass(frozen=True)
+class _Spikes:
+    where: npt.NDArray[np.int64]
+    above: npt.NDArray[np.float64]
+    level: npt.NDArray[np.float64]
+    fall: float
 
 
 def look(view: View) -> Iterable[Finding]:
-    """Yield one finding where spikes stand out; a warning where they are many."""
+    """Yield one finding where spikes stand out; a warning where they are many and do harm."""
     loss = view.need("train_loss", points=20)
-    level = median_filter(loss.value, min(15, len(loss) | 1), mode="nearest")
-    above = loss.value - level
-    spikes = (above > NOISES * max(noise(loss.value), 1e-12)) & (above > SHARE * np.abs(level))
-    for segment in view.timeline.line[1:]:
-        spikes &= np.abs(loss.step - segment.first_step) > 0
-    spikes[:2] = False
-    where = np.flatnonzero(spikes)
-    if not len(where):
+    not_reinforcement(view)
+    found = _find(loss, after_join(view, loss))
+    if not len(found.where):
         return
-    worst = int(where[np.argmax(above[where])])
-    many = len(where) >= 5 and len(where) > MANY * len(loss)
-    kind = _kind(loss.step[where], view.timeline.epoch_at(loss.step[where]))
+    steps = loss.step[found.where]
+    kind, period = _kind(steps, view.timeline.epoch_at(steps), found, len(loss))
+    worst = int(found.where[np.argmax(found.above[found.where])])
+    typical = float(np.median(found.above[found.where])) / max(found.fall, 1e-12)
+    harmful = kind == "many" or (kind == "periodic" and typical > BIG)
     yield Finding(
         code=CODE,
         name=NAME,
-        severity="warning" if many else "info",
-        probability=0.9 if many else 0.8,
-        first_step=int(loss.step[where[0]]),
-        last_step=int(loss.step[where[-1]]),
+        severity="warning" if harmful else "info",
+        probability=0.9 if len(steps) > 1 else 0.8,
+        first_step=int(steps[0]),
+        last_step=int(steps[-1]),
         message=(
-            f"{len(where)} spike{'s' if len(where) > 1 else ''} of the training loss, the highest at step "
-            f"{loss.step[worst]:,} ({loss.value[worst]:.3g} over {level[worst]:.3g}); {kind}."
+            f"{plural(len(steps), 'spike')} of the training loss, the highest at step {loss.step[worst]:,} "
+            f"({loss.value[worst]:.3g} where its neighbours read {found.level[worst]:.3g}); {_cause(kind, period)}."
         ),
-        evidence={"spikes": len(where), "worst_step": int(loss.step[worst]), "kind": kind},
-        fix=(
-            "Lower the learning rate or clip gradients (max_grad_norm).",
-            "Look at the batches of these steps.",
-        )
-        if many
-        else (),
+        evidence={
+            "spikes": len(steps),
+            "steps": steps[:20].tolist(),
+            "worst_step": int(loss.step[worst]),
+            "worst": float(loss.value[worst]),
+            "level": float(found.level[worst]),
+            "kind": kind,
+            "period_steps": period,
+        },
+        fix=_FIX[kind],
     )
 
 
-def _kind(steps: np.ndarray, epochs: np.ndarray) -> str:
+def _find(loss: Series, no_spike: npt.NDArray[np.bool_]) -> _Spikes:
+    step, coarse_value = blocks(loss.step, loss.value, 4 * COARSE)
+    # A window of 15 sees a level through spikes of up to seven points.
+    middle = np.asarray(median_filter(coarse_value, min(15, len(step) | 1), mode="nearest"), dtype=np.float64)
+    level = middle if len(step) == len(loss) else np.interp(loss.step, step, middle)
+    above = loss.value - level
+    scatter = 1.4826 * float(np.median(np.abs(above[:: max(1, len(above) // 20000)])))
+    begun = max(2, len(loss) // 20)
+    fall = float(np.max(level[: max(begun, 1)]) - np.min(level))
+    spikes = (
+        (above > NOISES * max(scatter, 1e-12)) & (above > SHARE * np.abs(level)) & (above > OF_FALL * fall)
+    )
+    spikes[:begun] = False
+    spikes &= ~no_spike
+    # Points of one spike count once: its highest.
+    spikes[1:] &= ~(spikes[:-1] & (above[:-1] >= above[1:]))
+    spikes[:-1] &= ~(spikes[1:] & (above[1:] > above[:-1]))
+    return _Spikes(np.flatnonzero(spikes).astype(np.int64), above, level, fall)
+
+
+def _kind(
+    steps: npt.NDArray[np.int64], epochs: npt.NDArray[np.float64], found: _Spikes, points: int
+) -> tuple[Kind, int | None]:
+    """Which of the causes fits, and the period in steps."""
     if len(steps) < 3:
-        return "isolated"
+        return "isolated", None
+    counted = np.isfinite(epochs).all() and points >= 5 * (np.ptp(epochs) + 1)
+    if counted and float(np.mean(np.abs(epochs - np.rint(epochs)) < 0.03)) > 0.7:
+        return "epoch ends", None
     gaps = np.diff(steps)
-    if np.isfinite(epochs).all():
-        near = np.abs(epochs - np.rint(epochs)) < 0.03
-        if near.mean() > 0.7:
-            return "at the ends of epochs: a short last batch or the order of the data"
-    if np.std(gaps) < 0.1 * np.mean(gaps):
-        return f"every {int(np.median(gaps)):,} steps: something in the data returns"
-    return "isolated"
+    # A shard that returns gives equal gaps, or multiples where one return is not seen.
+    period = float(np.median(gaps))
+    off = np.abs(gaps / period - np.rint(gaps / period))
+    if len(gaps) >= 3 and float(np.mean(off < 0.08)) > 0.8 and float(np.std(gaps)) < 0.7 * period:
+        return "periodic", int(period)
+    if len(steps) >= FEW and len(steps) > MANY * points and found.fall > 0:
+        sizes = found.above[found.where] / found.fall
+        if float(np.median(sizes)) > 0.25:  # each gives back a quarter of what was learned
+            return "many", None
+    return "isolated", None
+
+
+def _cause(kind: Kind, period: int | None) -> str:
+    return {
+        "isolated": "without a pattern, and the loss came back",
+        "periodic": f"one about every {period or 0:,} steps: a batch or shard that returns",
+        "epoch ends": "at the ends of epochs: a short last batch or the order of the data, not the model",
+        "many": "many, without a pattern: the training is near instability",
+    }[kind]
+
+
+_FIX: dict[Kind, tuple[str, ...]] = {
+    "isolated": (),
+    "periodic": ("Look at the batches of these steps: the same data returns with this period.",),
+    "epoch ends": ("Drop the short last batch (dataloader_drop_last=True) or shuffle every epoch.",),
+    "many": (
+        "Lower the learning rate or clip gradients (max_grad_norm=1.0).",
+        "Look at the batches of these steps.",
+    ),
+}

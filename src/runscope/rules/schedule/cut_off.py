@@ -1,14 +1,15 @@
 """The learning-rate schedule did not end.
 
-*What it sees.* A decaying schedule whose last rate is well above its end, because the run stopped before
-``max_steps``.
+*What it sees.* A decaying rate that is still above a tenth of its peak where the run stops. How far the schedule
+came is read from the fitted form (a cosine or a line, extrapolated to its end) or from ``max_steps``.
 
 *Why it matters.* The last, small rates are where a model settles; a schedule cut off at half its height
 leaves a noisier model than the same number of steps planned from the start.
 
-*Example.* A cosine planned for 20,000 steps that stopped at 17,400: 87% of it.
+*Example.* A cosine planned for 20,000 steps that stopped at 13,400: 67% of it.
 
 *What to try.* Resume from the last checkpoint, or plan a shorter schedule and start again from an early one.
+After early stopping on a held-out loss nothing is lost.
 
 *Reference.* Hoffmann et al. 2022 (Chinchilla), section 3.1: the schedule's length should match the training's.
 """
@@ -19,46 +20,74 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from runscope.rules.context import joins
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.schedule.which import fitted
 
 CODE = "SCH002"
 NAME = "schedule-cut-off"
 LEFT = 0.1
 """A schedule that still has more than this share of its peak is not over."""
+ALL = 0.98
 
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the rate was still falling, and high, when the run stopped."""
-    rate = view.need("learning_rate", points=10)
+    rate = view.need("learning_rate", points=8)
     if view.timeline.line[-1].run.state == "running":
         raise CouldNotLook("the run still goes on")
-    peak = int(np.argmax(rate.value))
-    left = float(rate.value[-1] / rate.value[peak]) if rate.value[peak] > 0 else 0.0
-    falling = rate.value[-1] < rate.value[-max(2, len(rate) // 20)] < rate.value[peak] * 0.999
-    if not falling or left < LEFT:
+    schedule = fitted(view)
+    if joins(view):
+        rate = rate.between(joins(view)[-1], None)
+    peak = float(np.max(rate.value))
+    left = float(rate.value[-1]) / peak if peak > 0 else 0.0
+    earlier = float(rate.value[-max(3, len(rate) // 20)])
+    if (
+        left < LEFT
+        or not rate.value[-1] < earlier <= peak
+        or schedule.kind in ("constant", "restarts", "stairs")
+    ):
         return
-    planned = view.config("max_steps")
-    whole = isinstance(planned, int | float) and planned > 0
-    own_last = view.timeline.line[-1].run.last_step
-    if whole and own_last >= 0.995 * float(planned):
+    done, planned = _done(view, int(rate.step[0]), int(rate.step[-1]), schedule.ends)
+    if done is not None and (done >= ALL or (schedule.floor > LEFT and done > 0.95)):
         return
+    form = {"linear": "linear", "cosine": "cosine"}.get(schedule.kind, "learning-rate")
     share = (
-        f"at {100 * own_last / float(planned):.0f}% of its planned {int(planned):,} steps"
-        if whole
-        else "early"
+        f"at {100 * done:.0f}% of the {form} schedule (planned to end at step {planned:,.0f})"
+        if done is not None and planned is not None
+        else f"in the middle of its {form} schedule"
     )
     yield Finding(
         code=CODE,
         name=NAME,
         severity="info",
-        probability=0.9,
+        probability=0.9 if done is not None else 0.7,
         first_step=int(rate.step[-1]),
         last_step=int(rate.step[-1]),
-        message=f"The learning-rate schedule stopped {share}, with {100 * left:.0f}% of its peak rate left.",
+        message=f"The run stopped {share}: {100 * left:.0f}% of the peak rate was left.",
         evidence={
+            "done_share": done,
+            "planned_end": planned,
             "rate_left": left,
             "last_rate": float(rate.value[-1]),
-            "peak_rate": float(rate.value[peak]),
+            "peak_rate": peak,
         },
-        fix=("Resume from the last checkpoint, or plan the schedule for the steps you can afford.",),
+        fix=(
+            "Resume from the last checkpoint, or plan the schedule for the steps you can afford.",
+            "If you stopped it because the held-out loss was best: nothing to do.",
+        ),
     )
+
+
+def _done(view: View, first: int, last: int, ends: float | None) -> tuple[float | None, float | None]:
+    """Share of the schedule that was run, and its planned last step, both on the continuous axis."""
+    segment = view.timeline.line[-1]
+    planned = segment.run.config.get("max_steps")
+    if isinstance(planned, int | float) and not isinstance(planned, bool) and planned > 0:
+        end = segment.scale * float(planned) + segment.offset
+        start = segment.offset
+    elif ends is not None and np.isfinite(ends):
+        end, start = ends, min(first, segment.offset) if segment.offset else 0
+    else:
+        return None, None
+    return ((last - start) / (end - start), end) if end > start else (None, None)

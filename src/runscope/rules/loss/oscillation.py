@@ -1,0 +1,103 @@
+"""The training loss swings up and down with a period.
+
+*What it sees.* Around its level the loss swings with one period that holds 40% of the scatter or more (65%
+for fewer than 100 points), at least six swings, each more than a tenth of the level high. Where the learning
+rate swings with the same period, or the period is an epoch, it says so.
+
+*Why it matters.* A swing of two logged points is a rate at the edge of stability. A period of an epoch is data
+that is not shuffled. A period of the rate is the schedule's own doing.
+
+*Example.* 0.69, 0.92, 0.70, 0.95, … for the whole run.
+
+*What to try.* A lower learning rate (half of it is often enough), more momentum or a larger batch; shuffle
+the data in every epoch.
+
+*Reference.* Cohen et al. 2021, «Gradient descent on neural networks typically occurs at the edge of stability».
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+from runscope.history import Series
+from runscope.rules.context import coarse, not_reinforcement
+from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.stats.periodic import swing
+
+CODE = "LOS007"
+NAME = "oscillation"
+SHARE, SHORT_SHARE, SWINGS = 0.4, 0.65, 6
+"""Fisher's g test: the largest share of white noise among n/2 frequencies stays under 0.4 for 100 points, under
+0.65 for 30, but for one curve in a thousand."""
+EDGE = 3.0
+"""At the edge of stability a step overshoots and the next one corrects: a period of two logged points."""
+HEIGHT, HARMFUL = 0.1, 0.3
+"""Swings under a tenth of the level are what batches differ by; from 30% on they cost as much as they gain."""
+
+
+def look(view: View) -> Iterable[Finding]:
+    """Yield one finding where the loss oscillates."""
+    loss = coarse(view, "train_loss", points=30)
+    not_reinforcement(view)
+    part = slice(len(loss) // 10, None)  # the steep fall at the beginning is no swing
+    value, steps = loss.value[part], loss.step[part]
+    window = max(5, len(value) // 4) | 1
+    if not bool(np.all(value > 0)):
+        raise CouldNotLook("a loss that is not positive has no level to compare swings with")
+    # By factors: a loss that still falls by orders of magnitude swings by a share of its level.
+    logs = np.log(value)
+    level = uniform_filter1d(logs, window, mode="nearest")
+    found = swing(logs - level)
+    share = SHARE if len(value) >= 100 else SHORT_SHARE
+    if found is None or found.share < share or len(value) / found.period < SWINGS:
+        return
+    typical, height = float(np.exp(np.median(level))), 2 * found.amplitude
+    if height < HEIGHT:
+        return
+    period = found.period * float(np.median(np.diff(steps)))
+    cause, fix = _cause(view, loss, found.period, period)
+    yield Finding(
+        code=CODE,
+        name=NAME,
+        severity="warning" if height > HARMFUL and found.period < EDGE else "info",
+        probability=0.75,
+        first_step=int(steps[0]),
+        last_step=int(steps[-1]),
+        message=(
+            f"The training loss swings by {100 * height:.0f}% of its level about every "
+            f"{period:,.0f} steps; {cause}."
+        ),
+        evidence={
+            "period_steps": period,
+            "height": height,
+            "level": typical,
+            "share_of_scatter": found.share,
+        },
+        fix=(fix,),
+    )
+
+
+def _cause(view: View, loss: Series, points: float, period: float) -> tuple[str, str]:
+    rate = view.get("learning_rate")
+    if rate is not None and len(rate.finite) >= 30:
+        value = np.interp(loss.step, rate.finite.step, rate.finite.value)
+        own = swing(value - uniform_filter1d(value, max(5, len(value) // 4) | 1, mode="nearest"))
+        if own is not None and own.share > SHARE and 0.8 < own.period / points < 1.25:
+            return "so does the learning rate: it is the schedule", "Nothing, if the cycles are wanted."
+    epochs = view.timeline.epochs
+    if epochs is not None and len(epochs) > 1 and epochs.value[-1] > epochs.value[0]:
+        epoch = float((epochs.step[-1] - epochs.step[0]) / (epochs.value[-1] - epochs.value[0]))
+        if points > 2.5 and 0.9 < period / epoch < 1.1:
+            return "that is once an epoch: the data comes in the same order each time", "Shuffle every epoch."
+    if points < EDGE:
+        return (
+            "the learning rate is at the edge of stability",
+            "Halve the learning rate or use larger batches.",
+        )
+    return (
+        "neither the rate nor the epochs have this period",
+        "Look at the data that returns with this period.",
+    )

@@ -1,0 +1,93 @@
+"""Which learning-rate schedule the run follows.
+
+*What it sees.* The logged rates, fitted with the usual forms: warm-up, then constant, linear, cosine, cosine with
+restarts, inverse square root, exponential, stairs; or a rate that only rises. The form with the smallest error
+is named where that error is under 2% of the peak.
+
+*Why it matters.* Most advice about a run depends on it: where a decay would have ended, whether a restart
+explains a bump of the loss, whether there was a warm-up.
+
+*Example.* «Warm-up over 300 steps to 2e-4, then a cosine that ends at step 10,000.»
+
+*What to try.* Nothing; this is information. If it is not the schedule you meant, look at ``lr_scheduler_type``,
+``warmup_steps`` and ``max_steps``.
+
+*Reference.* Loshchilov & Hutter 2017 (SGDR) for cosine and restarts; Goyal et al. 2017 for warm-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from runscope.rules.context import joins
+from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.stats.schedule import Schedule, fit_schedule
+
+CODE = "SCH001"
+NAME = "schedule"
+
+_WORDS = {
+    "constant": "a constant rate",
+    "linear": "a linear decay",
+    "cosine": "a cosine decay",
+    "restarts": "a rate that jumps up again",
+    "inverse-sqrt": "a decay with the inverse square root of the step",
+    "exponential": "an exponential decay",
+    "stairs": "a rate that falls in stairs",
+    "wsd": "a constant rate, then a linear decay",
+    "rising": "a rate that still rises where the run ends (a warm-up that did not end, or a range test)",
+}
+
+
+def fitted(view: View) -> Schedule:
+    """The schedule of the line's last run: each run of a line may have its own.
+
+    Raises:
+        CouldNotLook: fewer than 8 learning rates in it.
+    """
+    rate = view.need("learning_rate", points=8)
+    cuts = joins(view)
+    if cuts:
+        rate = rate.between(cuts[-1], None)
+    if len(rate) < 8:
+        raise CouldNotLook(f"{len(rate)} learning rates since the last join, 8 are needed")
+    return fit_schedule(rate.step, rate.value)
+
+
+def look(view: View) -> Iterable[Finding]:
+    """Yield one informative finding that names the schedule."""
+    schedule = fitted(view)
+    if schedule.kind not in _WORDS:
+        return
+    rate = view.need("learning_rate")
+    first = joins(view)[-1] if joins(view) else int(rate.step[0])
+    warm = (
+        f"warm-up until step {schedule.warmup_end:,}, then "
+        if schedule.warmup_end is not None
+        else "no warm-up, "
+    )
+    if schedule.kind in ("restarts", "rising"):
+        warm = ""
+    ends = f" that ends at step {schedule.ends:,.0f}" if schedule.ends is not None else ""
+    again = f" ({len(schedule.restarts)} times)" if schedule.restarts else ""
+    floor = f" at {100 * schedule.floor:.0f}% of the peak" if schedule.floor > 0.005 else ""
+    yield Finding(
+        code=CODE,
+        name=NAME,
+        severity="info",
+        probability=0.95,
+        first_step=first,
+        last_step=int(rate.step[-1]),
+        message=(
+            f"Learning-rate schedule: {warm}{_WORDS[schedule.kind]}{again}{ends}{floor}; peak {schedule.peak:.3g}."
+        ),
+        evidence={
+            "kind": schedule.kind,
+            "peak": schedule.peak,
+            "warmup_end": schedule.warmup_end,
+            "ends": schedule.ends,
+            "floor_share": schedule.floor,
+            "restarts": list(schedule.restarts),
+            "error_share": schedule.error,
+        },
+    )

@@ -1,0 +1,149 @@
+"""Which learning-rate schedule a curve of rates follows. Pure functions on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from runscope.stats.stretches import blocks
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+Kind = Literal[
+    "zero", "constant", "linear", "cosine", "restarts", "inverse-sqrt", "exponential", "stairs", "wsd", "rising",
+    "unknown",
+]  # fmt: skip
+
+GOOD = 0.02
+"""A fit whose root mean square error is below 2% of the peak rate names the schedule; rounding of logged
+rates and steps off by one stay below 1%."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A fitted schedule.
+
+    Attributes:
+        kind: its form after the warm-up; ``unknown`` where no form fits.
+        warmup_end: step at which the rate first reaches its peak; None without a warm-up.
+        peak: highest rate.
+        ends: step at which a linear or cosine decay reaches its end, extrapolated; None for other forms.
+        error: root mean square error of the fit as a share of the peak.
+        restarts: steps at which the rate jumped up again.
+        floor: rate that the decay ends at, as a share of the peak.
+    """
+
+    kind: Kind
+    warmup_end: int | None
+    peak: float
+    ends: float | None
+    error: float
+    restarts: tuple[int, ...] = ()
+    floor: float = 0.0
+
+
+def fit_schedule(step: Ints, rate: Floats) -> Schedule:
+    """Fit the known forms to a curve of rates and take the one that fits best.
+
+    Args:
+        step: (n,) steps in order, n ≥ 4.
+        rate: (n,) finite rates.
+    """
+    step, rate = blocks(step, rate, 1000)
+    peak = float(rate.max())
+    if peak <= 0:
+        return Schedule("zero", None, peak, None, 0.0)
+    share = rate / peak
+    top = int(np.argmax(share >= 0.999))
+    warm = top if top >= 1 and share[0] < 0.9 and bool(np.all(np.diff(share[: top + 1]) > -0.01)) else 0
+    if warm and warm >= 0.95 * (len(step) - 1) and share[0] < 0.2:
+        return Schedule("rising", None, peak, None, 0.0)
+    warmup_end = int(step[warm]) if warm else None
+    after, level = step[warm:].astype(np.float64), share[warm:]
+    jumps = _jumps_up(level)
+    if len(jumps):
+        whole = tuple(int(s) for s in after[jumps])
+        return Schedule("restarts", warmup_end, peak, None, 0.0, whole)
+    if len(level) < 4 or np.ptp(level) < 0.005:
+        kind: Kind = "constant" if len(level) >= 4 else "unknown"
+        return Schedule(kind, warmup_end, peak, None, 0.0)
+    error, kind, ends, floor = min(_fits(after, level), key=lambda fit: fit[0])
+    if error > GOOD:
+        return Schedule("unknown", warmup_end, peak, None, error)
+    return Schedule(kind, warmup_end, peak, ends, error, floor=floor)
+
+
+def _jumps_up(share: Floats) -> Ints:
+    """Points at which a falling rate is suddenly higher by a fifth of the peak or more."""
+    rise = np.diff(share)
+    return np.flatnonzero((rise > 0.2) & (rise > 5 * np.median(np.abs(rise)))) + 1
+
+
+def _fits(step: Floats, share: Floats) -> Iterator[tuple[float, Kind, float | None, float]]:
+    """Error, form, end and floor of every form."""
+    x = step - step[0]
+    yield _decay("linear", lambda t: 1 - t, x, share, step[0])
+    yield _decay("cosine", lambda t: 0.5 * (1 + np.cos(np.pi * t)), x, share, step[0])
+    yield _error(share, _inverse_sqrt(x, share)), "inverse-sqrt", None, 0.0
+    yield _held(x, share, step[0])
+    positive = share > 1e-8
+    if positive.sum() >= 4:
+        line = np.polyfit(x[positive], np.log(share[positive]), 1)
+        yield _error(share, np.exp(np.clip(np.polyval(line, x), -50, 50))), "exponential", None, 0.0
+    levels = np.unique(np.round(share, 4))
+    if len(levels) <= max(2, len(share) // 6):
+        # Few distinct levels, each held for a while; slightly worse than an exact fit of a smooth form.
+        yield 0.004, "stairs", None, 0.0
+
+
+def _decay(
+    kind: Kind, form: Callable[[Floats], Floats], x: Floats, share: Floats, start: float
+) -> tuple[float, Kind, float | None, float]:
+    """Fit a decay from 1 to a floor over an unknown length, by a grid that is refined twice."""
+    best: tuple[float, float, float] = (np.inf, x[-1], 0.0)
+    low, high = 0.3 * x[-1], 5.0 * x[-1]
+    for _ in range(3):
+        for length in np.geomspace(max(low, 1e-9), high, 60):
+            shape = form(np.minimum(x / length, 1.0))
+            missing = 1 - shape
+            weight = float(np.dot(missing, missing))
+            fall = float(np.dot(1 - share, missing) / weight) if weight > 0 else 1.0
+            # Trainers end at 0 or at a stated share of the peak; a free floor only where most of it is seen.
+            seen = x[-1] * (0.95 if kind == "linear" else 1.02)
+            fall = min(1.0, fall) if length <= seen else 1.0
+            error = _error(share, 1 - fall * missing)
+            if error < best[0]:
+                best = (error, float(length), 1 - fall)
+        ratio = (high / max(low, 1e-9)) ** (1 / 30)
+        low, high = best[1] / ratio, best[1] * ratio
+    error, length, floor = best
+    return error, kind, float(start + length), max(0.0, floor)
+
+
+def _held(x: Floats, share: Floats, start: float) -> tuple[float, Kind, float | None, float]:
+    """A constant rate that then falls in a line to zero (warm-up, stable, decay)."""
+    best: tuple[float, float | None] = (np.inf, None)
+    falling = np.flatnonzero(share < 0.995)
+    if not len(falling) or falling[0] < 0.2 * len(share) or len(share) - falling[0] < 3:
+        return np.inf, "wsd", None, 0.0
+    slope = np.polyfit(x[falling], share[falling], 1)
+    if slope[0] < 0:
+        fitted = np.clip(np.polyval(slope, x), 0.0, 1.0)
+        best = (_error(share, fitted), float(start - slope[1] / slope[0]))
+    return best[0], "wsd", best[1], 0.0
+
+
+def _inverse_sqrt(x: Floats, share: Floats) -> Floats:
+    """√(c / (x + c)) through the last point."""
+    last = max(float(share[-1]), 1e-6)
+    shift = x[-1] * last**2 / max(1 - last**2, 1e-9)
+    return np.sqrt(shift / (x + shift)) if shift > 0 else np.zeros_like(x)
+
+
+def _error(seen: Floats, fitted: Floats) -> float:
+    return float(np.sqrt(np.mean((seen - fitted) ** 2)))

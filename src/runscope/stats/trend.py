@@ -1,0 +1,42 @@
+"""Whether a curve goes up or down. Pure functions on arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+Floats = npt.NDArray[np.float64]
+
+
+def rank_trend(value: Floats) -> tuple[float, float]:
+    """Spearman's rank correlation of a curve with its order, and how many standard errors it is from 0.
+
+    The standard error under independence is 1/√(n-1) (Kendall & Gibbons 1990). Ranks do not mind outliers
+    or a curve that spans orders of magnitude.
+
+    Args:
+        value: (n,) finite values in order of step.
+
+    Returns:
+        (ρ, z); (0, 0) for fewer than 4 points or a constant curve.
+    """
+    count = len(value)
+    if count < 4 or np.ptp(value) == 0:
+        return 0.0, 0.0
+    ranks = rankdata(value)
+    rho = float(np.corrcoef(ranks, np.arange(count))[0, 1])
+    return rho, rho * float(np.sqrt(count - 1))
+
+
+def slope(x: Floats, y: Floats) -> float:
+    """Median slope between points half a curve apart (Siegel's idea at the cost of one pass).
+
+    Args:
+        x, y: (n,) finite values, n ≥ 2, x increasing.
+    """
+    half = max(1, len(x) // 2)
+    run = x[half:] - x[: len(x) - half]
+    rise = y[half:] - y[: len(y) - half]
+    known = run > 0
+    return float(np.median(rise[known] / run[known])) if known.any() else 0.0
