@@ -24,7 +24,15 @@ from runscope.rules.loss import (
     plateau,
     spikes,
 )
-from runscope.rules.overfitting import eval_loss_rising, no_held_out, stairs_at_epochs
+from runscope.rules.overfitting import (
+    best_long_past,
+    eval_loss_rising,
+    gap_widening,
+    loss_too_low,
+    metric_disagrees,
+    no_held_out,
+    stairs_at_epochs,
+)
 from runscope.rules.schedule import (
     cut_off,
     jumped,
@@ -52,7 +60,11 @@ MODULES: tuple[ModuleType, ...] = (
     exactly_zero,
     oscillation,
     eval_loss_rising,
+    gap_widening,
     stairs_at_epochs,
+    loss_too_low,
+    metric_disagrees,
+    best_long_past,
     no_held_out,
     which,
     cut_off,

@@ -30,10 +30,10 @@ def look(view: View, rules: Iterable[Rule] | None = None) -> Findings:
 
 _BROKEN_LOSS = ("LOS001", "LOS002", "LOS003", "LOS004", "LOS005", "LOS006", "LOS007")
 CONSEQUENCES: dict[str, tuple[str, ...]] = {
+    "LOS006": ("SCH004", "LOS002", "LOS003", "LOS004", "LOS005", "LOS007", "GRD001"),
     "SCH003": ("LOS004", "LOS005", "GRD001"),
     "SCH004": ("LOS002", "LOS003", "LOS005", "GRD003", "GRD007"),
     "SCH005": ("LOS003",),
-    "LOS006": ("LOS002", "LOS003", "LOS004", "LOS005", "LOS007", "GRD001"),
     "GRD004": (*_BROKEN_LOSS, "GRD003"),
     "GRD003": ("GRD005", "GRD007", "LOS002", "LOS003", "LOS004", "LOS005", "LOS007"),
     "GRD001": ("GRD002", "GRD006", "LOS004", "LOS005"),
@@ -41,7 +41,7 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "LOS001": ("LOS002", "LOS003", "LOS004", "LOS005", "LOS007"),
     "LOS002": ("GRD007", "LOS003", "LOS004", "LOS005", "LOS007"),
     "LOS005": ("LOS004",),
-    "OVF001": ("OVF003",),
+    "OVF001": ("OVF002", "OVF003", "OVF004", "OVF006"),
     "CKP005": ("CKP006",),
 }
 """Cause → what follows from it: one cause, not five alarms. The first cause in this order is named."""

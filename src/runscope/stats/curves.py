@@ -10,6 +10,11 @@ from scipy.ndimage import gaussian_filter1d, median_filter
 
 Floats = npt.NDArray[np.float64]
 
+STAY = 0.15
+"""Share of the run that a rise must last to count in full: a shorter one is often transient (a restart)."""
+MANY = 4000
+"""Points of a curve whose shape is judged; a longer one is thinned, it says no more."""
+
 
 def noise(value: Floats) -> float:
     """Standard deviation of a curve's noise, from its second differences.
@@ -27,6 +32,17 @@ def noise(value: Floats) -> float:
         return 0.0
     second = np.diff(value, 2)
     return float(1.4826 * np.median(np.abs(second - np.median(second))) / np.sqrt(6))
+
+
+def heavy_noise(value: Floats) -> float:
+    """Like :func:`noise`, but not blind to spikes: at least half the ordinary standard deviation.
+
+    For Gaussian noise both agree and the half is idle; a curve that spikes all the time has a small median
+    deviation, and its rises mean less than that says.
+    """
+    if len(value) < 8:
+        return noise(value)
+    return max(noise(value), 0.5 * float(np.std(np.diff(value, 2))) / float(np.sqrt(6)))
 
 
 def smooth(value: Floats, width: float) -> Floats:
@@ -49,14 +65,15 @@ class Turn:
     """How a held-out loss turned up after its best point.
 
     Attributes:
-        best: index of the smoothed minimum.
-        onset: index from which it stays more than one noise above the minimum.
-        rise: smoothed value at the end above the minimum.
+        best: index of the smoothed minimum; of several as low, the first.
+        onset: index from which it stays clearly above the minimum.
+        rise: how far the lower quarter of its last values lies above the minimum; at least 0.
         rise_share: rise as a share of the minimum's absolute value.
-        rise_of_drop: rise as a share of what the loss had fallen before its minimum.
-        z: rise in standard errors of the difference of two smoothed points.
-        after: share of the points that lie after the minimum.
-        monotone: rank correlation of value and order after the minimum (Kendall's tau).
+        luck: how far below the true level the lowest of so many noisy values is expected to lie.
+        believed: the rise's share, shrunk by how much of it may be luck.
+        stays: share of the points after the minimum that lie clearly above it, less where those are few.
+        z: rise in units of ``luck``.
+        after: share of the run that lies after the minimum.
         as_good: first and last index whose smoothed value cannot be told from the minimum.
     """
 
@@ -64,51 +81,66 @@ class Turn:
     onset: int
     rise: float
     rise_share: float
-    rise_of_drop: float
+    luck: float
+    believed: float
+    stays: float
     z: float
     after: float
-    monotone: float
     as_good: tuple[int, int]
 
 
 def turn(value: Floats) -> Turn:
     """Describe how a curve turned up.
 
+    The lowest of m values with noise σ lies about σ√(2 ln m) below their level (extreme value theory): a
+    rise of that size is what luck alone makes. It is shrunk by r²/(r² + luck²), as an empirical Bayes
+    estimate would. Spikes point up only, so the lower quarter of the last values is compared with the
+    lowest quarter of any stretch of the same length.
+
     Args:
         value: (n,) finite values in order of step, n ≥ 3.
     """
-    from scipy.stats import kendalltau
-
     count = len(value)
-    width = max(0.5, 0.005 * count) if count >= 12 else 0.0
-    level = smooth(value, width)
-    best = int(np.argmin(level))
-    sigma = noise(value)
+    width = max(0.5, 0.003 * count) if count >= 12 else 0.0
+    level = smooth(value, width) if count >= 5 else value
     # Points that the kernel averages: its equivalent width is 2√π standard deviations.
     averaged = max(1.0, 2 * np.sqrt(np.pi) * width)
-    error = sigma * np.sqrt(2 / averaged)
-    tail = max(1, round(0.1 * (count - best)))
-    rise = float(np.mean(level[-tail:]) - level[best]) if best < count - 1 else 0.0
-    drop = float(np.max(level[: best + 1]) - level[best])
-    above = level - level[best] > max(2 * error, 0.05 * rise)
-    onset = _last_false(above[best:]) + best + 1 if best < count - 1 else count - 1
-    later = value[best:]
-    thin = later[:: max(1, len(later) // 200)]
-    tau = (
-        float(kendalltau(np.arange(len(thin)), thin).statistic) if len(thin) > 2 and np.ptp(thin) > 0 else 0.0
-    )
-    good = level - level[best] <= max(error, 0.002 * abs(level[best]))
+    error = noise(value) / np.sqrt(averaged)
+    best = int(np.argmax(level - np.min(level) <= 0.1 * error))
+    sigma = max(noise(value), heavy_noise(value[best:])) / np.sqrt(averaged)
+    luck = float(sigma * np.sqrt(2 * np.log(max(2.0, count / averaged))))
+    floor, left = float(level[best]), count - 1 - best
+    rise = _rise(value, floor, left)
+    scale = max(abs(floor), 1e-12)
+    stays = float(np.mean(value[best + 1 :] > floor + 0.5 * luck)) if left else 0.0
+    after = left / max(count - 1, 1)
+    above = level - floor > max(2 * error, 0.05 * rise)
+    onset = best + 1 + _last_false(above[best:]) if left else count - 1
     return Turn(
         best=best,
         onset=min(onset, count - 1),
         rise=rise,
-        rise_share=rise / max(abs(float(level[best])), 1e-12),
-        rise_of_drop=rise / max(drop, 0.02 * abs(float(level[best])), 1e-12),
-        z=rise / max(error, 1e-4 * abs(float(level[best])), 1e-12),
-        after=(count - 1 - best) / max(count - 1, 1),
-        monotone=0.0 if np.isnan(tau) else tau,
-        as_good=_around(good, best),
+        rise_share=rise / scale,
+        luck=luck,
+        believed=rise / scale * rise**2 / (rise**2 + luck**2 + 1e-24),
+        stays=stays * min(1.0, after / STAY),
+        z=rise / max(luck, 1e-6 * scale),
+        after=after,
+        as_good=_around(level - floor <= max(error, 0.002 * scale), best),
     )
+
+
+def _rise(value: Floats, floor: float, left: int) -> float:
+    """Lower quarter of the last values above the floor, and above that of any stretch as long."""
+    if not left:
+        return 0.0
+    length = max(round(STAY * left), min(3, left))
+    last = float(np.quantile(value[-length:], 0.25))
+    if length <= 3:
+        return max(last - floor, 0.0)
+    starts = np.unique(np.linspace(0, len(value) - length, 400).astype(int))
+    lowest = min(float(np.quantile(value[i : i + length], 0.25)) for i in starts)
+    return max(min(last - floor, last - lowest), 0.0)
 
 
 def _last_false(mask: npt.NDArray[np.bool_]) -> int:

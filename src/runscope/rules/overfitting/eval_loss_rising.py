@@ -1,7 +1,9 @@
 """The held-out loss turned up after its best point.
 
-*What it sees.* The held-out loss, smoothed, has a minimum; after it the loss rises by more than its noise
-and stays up, while the training loss goes on falling. A rise of both is divergence and left to LOS002.
+*What it sees.* The held-out loss has a minimum; after it the loss rises by more than luck explains and stays
+up. Taken into account: its noise, how many evaluations there are (fewer than six make it hesitant), spikes,
+a rise that was transient (a restart of the learning rate, double descent: what counts is where it ends), and
+the training loss. A rise of both is divergence and left to LOS002.
 
 *Why it matters.* From the minimum on, training makes the model worse on anything it has not seen.
 
@@ -10,8 +12,8 @@ and stays up, while the training loss goes on falling. A rise of both is diverge
 *What to try.* Keep the checkpoint at the minimum. Next time: fewer epochs, early stopping on the held-out
 loss, a lower learning rate or rank, more data.
 
-*Reference.* Prechelt 1998, «Early stopping – but when?»; the probability is calibrated, see
-``runscope.stats.overfit``.
+*Reference.* Prechelt 1998, «Early stopping – but when?»; Nakkiran et al. 2020, «Deep double descent»
+(arXiv 1912.02292). The probability is calibrated: ``runscope.stats.calibration``, ``benchmarks/zoo``.
 """
 
 from __future__ import annotations
@@ -20,22 +22,33 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.rules.finding import Finding, View
+from runscope.history import Ints, Series
+from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.stats.overfit import HeldOut, held_out
+from runscope.stats.stretches import blocks
 
 CODE = "OVF001"
 NAME = "eval-loss-rising"
 FROM = 0.5
+COARSE = 2000
 
 
-def measure(view: View) -> tuple[HeldOut, np.ndarray]:
-    """The held-out curve's verdict and its steps; raises CouldNotLook without one of 3 points."""
+def measure(view: View) -> tuple[HeldOut, Ints]:
+    """What the held-out curve says, and its steps; raises CouldNotLook without one of 3 points."""
     curve = view.need("eval_loss", points=3)
-    train = view.get("train_loss")
-    steps, values = (
-        (train.finite.step, train.finite.value) if train is not None else (np.empty(0), np.empty(0))
-    )
-    return held_out(curve.step.astype(float), curve.value, steps.astype(float), values), curve.step
+    step, value = blocks(curve.step, curve.value, COARSE)
+    try:
+        train = view.need("train_loss")
+    except CouldNotLook:
+        train = Series.of("none", [], [])
+    train_step, train_value = blocks(train.step, train.value, COARSE)
+    return held_out(step.astype(np.float64), value, train_step.astype(np.float64), train_value), step
+
+
+def when(view: View, step: int) -> str:
+    """A step for people, with its epoch where known."""
+    epoch = float(view.timeline.epoch_at([step])[0])
+    return f"step {step:,}" + (f" (epoch {round(epoch, 2):g})" if np.isfinite(epoch) else "")
 
 
 def look(view: View) -> Iterable[Finding]:
@@ -45,8 +58,7 @@ def look(view: View) -> Iterable[Finding]:
     if seen.probability < FROM:
         return
     percent = 100 * turn.rise_share
-    epoch = view.timeline.epoch_at([steps[turn.best]])[0]
-    when = f"step {steps[turn.best]:,}" + (f" (epoch {epoch:.2g})" if np.isfinite(epoch) else "")
+    best = int(steps[turn.best])
     yield Finding(
         code=CODE,
         name=NAME,
@@ -54,15 +66,18 @@ def look(view: View) -> Iterable[Finding]:
         probability=round(seen.probability, 3),
         first_step=int(steps[turn.onset]),
         last_step=int(steps[-1]),
-        message=f"The held-out loss was best at {when} and has risen by {percent:.1f}% since.",
+        message=f"The held-out loss was best at {when(view, best)} and has risen by {percent:.1f}% since.",
         evidence={
-            "best_step": int(steps[turn.best]),
+            "best_step": best,
+            "as_good": [int(steps[turn.as_good[0]]), int(steps[turn.as_good[1]])],
             "rise_pct": round(percent, 3),
-            "standard_errors": round(min(turn.z, 999.0), 2),
-            "share_of_run_since_best": round(turn.after, 3),
+            "times_luck": round(min(turn.z, 999.0), 2),
+            "stays_up": round(turn.stays, 3),
+            "train_fall_since_best": round(seen.train_fall, 6),
+            "evaluations": len(steps),
         },
         fix=(
-            f"Keep the checkpoint nearest step {steps[turn.best]:,}.",
+            f"Keep the checkpoint nearest step {best:,}.",
             "Next time stop there: load_best_model_at_end=True with metric_for_best_model='eval_loss', "
             "or an EarlyStoppingCallback.",
             "Fewer epochs, a lower learning rate or rank, or more data postpone the turn.",

@@ -27,7 +27,8 @@ def look(view: View) -> Iterable[Finding]:
     """Yield one finding where there is a training loss and nothing held out."""
     view.need("train_loss", points=2)
     held_out = view.get("eval_loss")
-    if held_out is not None and len(held_out):
+    metric = view.get("eval_metric")
+    if (held_out is not None and len(held_out)) or (metric is not None and len(metric)):
         return
     if any(name.startswith("eval/") and name.endswith("/loss") for name in view.timeline.extra):
         return  # checkpoints were evaluated since

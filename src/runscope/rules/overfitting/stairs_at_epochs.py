@@ -1,7 +1,9 @@
 """The training loss falls in stairs, one at the start of every epoch.
 
-*What it sees.* The loss drops within the first steps of each new epoch, by more than its noise, and is
-flatter inside the epoch: what was seen in the last pass is remembered.
+*What it sees.* At each new epoch the loss steps down by more than its noise and than its slope explains:
+what was seen in the last pass is remembered. Mid-epoch, where no data returns, it does not. A boundary at
+which the learning rate was cut is left out. The epoch is the logged one, else inferred from the
+configuration.
 
 *Why it matters.* A drop that comes with the repetition of the data, not with learning, is memorisation.
 Without a held-out metric it is the only sign of overfitting that the logs can show.
@@ -21,23 +23,29 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from runscope.history import Floats, Series
+from runscope.rules.context import not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.stats.overfit import stairs
+from runscope.rules.overfitting.passes import epochs_at
+from runscope.stats.stairs import stairs
 
 CODE = "OVF003"
 NAME = "stairs-at-epochs"
 DEPTH = 0.03
 """Drops under 3% of the loss are within what a learning-rate schedule does by itself."""
 STANDARD_ERRORS = 4.0
+CUT = 0.7
+"""A learning rate cut below this share of itself lowers the loss without any memory."""
 
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the drops are deep and surer than noise."""
+    not_reinforcement(view)
     loss = view.need("train_loss", points=16)
-    epochs = view.timeline.epoch_at(loss.step)
+    epochs = epochs_at(view, loss.step)
     if not np.isfinite(epochs).any():
-        raise CouldNotLook("no epoch was logged")
-    found = stairs(epochs, loss.value)
+        raise CouldNotLook("no epoch was logged, and the configuration does not tell it")
+    found = stairs(epochs, loss.value, skip=_rate_cuts(view, loss, epochs))
     if found is None:
         raise CouldNotLook("fewer than two epochs with 8 logged losses each")
     if found.depth < DEPTH or found.z < STANDARD_ERRORS or found.from_epoch is None:
@@ -59,6 +67,7 @@ def look(view: View) -> Iterable[Finding]:
             "standard_errors": round(found.z, 2),
             "from_epoch": found.from_epoch,
             "drops_pct": [round(100 * d, 2) for d in found.drops],
+            "epochs_done": list(found.boundaries),
         },
         fix=(
             "Evaluate the checkpoints before and after it on held-out examples: "
@@ -66,3 +75,19 @@ def look(view: View) -> Iterable[Finding]:
             "Next time train fewer epochs and log a held-out loss (eval_strategy='steps').",
         ),
     )
+
+
+def _rate_cuts(view: View, loss: Series, epochs: Floats) -> tuple[int, ...]:
+    """Boundaries (epochs done) around which the learning rate was cut: a step schedule, not a memory."""
+    rate = view.get("learning_rate")
+    if rate is None or len(rate.finite) < 2:
+        return ()
+    at = rate.finite.at(loss.step)
+    known = np.isfinite(epochs) & np.isfinite(at)
+    cuts = []
+    for boundary in range(1, int(np.nanmax(epochs)) + 1):
+        before = at[known & (epochs > boundary - 0.15) & (epochs <= boundary)]
+        after = at[known & (epochs > boundary) & (epochs <= boundary + 0.15)]
+        if len(before) and len(after) and after[-1] < CUT * before[0]:
+            cuts.append(boundary)
+    return tuple(cuts)

@@ -1,0 +1,82 @@
+"""The held-out loss lies far above the training loss, or further and further.
+
+*What it sees.* Both losses at the evaluations. The gap is wide when the training loss is below half the
+held-out loss at the end; it widens when it grew, beyond the noise of both, by a fifth of the held-out loss
+since the held-out loss was best.
+
+*Why it matters.* A gap is what the model knows only of its training examples. By itself it harms nobody; a
+gap that widens while the held-out loss stands still says that further training only memorises.
+
+*Example.* Training 0.9 and held-out 1.45 at epoch 2; training 0.3 and held-out 1.46 at epoch 5.
+
+*What to try.* Stop where the held-out loss stopped falling; more or more varied data, dropout, weight decay,
+a smaller rank. Check that both losses are computed alike: dropout, label smoothing and averaging differ.
+
+*Reference.* Goodfellow, Bengio & Courville 2016, «Deep Learning», 5.2: the generalisation gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from runscope.rules.context import not_reinforcement
+from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.overfitting.eval_loss_rising import COARSE, measure
+from runscope.stats.curves import heavy_noise, smooth
+from runscope.stats.stretches import blocks
+
+CODE = "OVF002"
+NAME = "gap-widening"
+WIDE = 0.5
+"""Half of the held-out loss is known only of the training examples."""
+GROWN = 0.2
+IDLE = 0.3
+"""Share of the run that the held-out loss has to stand still for."""
+
+
+def look(view: View) -> Iterable[Finding]:
+    """Yield one finding where the gap is wide or has widened."""
+    not_reinforcement(view)
+    loss = view.need("train_loss", points=8)
+    seen, steps = measure(view)
+    if len(steps) < 5:
+        raise CouldNotLook(f"{len(steps)} evaluations, 5 are needed")
+    curve = view.need("eval_loss")
+    train_step, train = blocks(loss.step, loss.value, COARSE)
+    held = float(np.median(curve.value[-3:]))
+    last = float(np.median(train[-max(1, len(train) // 10) :]))
+    if held <= 0 or last < 0:
+        raise CouldNotLook("a loss at or below zero has no gap in shares")
+    level = smooth(train, 0.02 * len(train))
+    best = int(steps[seen.turn.best])
+    then = float(level[min(int(np.searchsorted(train_step, best)), len(level) - 1)])
+    share, grown = (held - last) / held, (then - last) / held
+    noise = heavy_noise(train) / max(1.0, len(train) / 10) ** 0.5 / held
+    idle = seen.turn.after >= IDLE and seen.turn.rise >= 0
+    widens = grown >= max(GROWN, 3 * noise) and idle
+    if share < WIDE and not widens:
+        return
+    how = f"the training loss has fallen to {last:.3g}, the held-out loss is {held:.3g}"
+    text = f"The gap widens: since step {best:,} {how}." if widens else f"The gap is wide: {how}."
+    yield Finding(
+        code=CODE,
+        name=NAME,
+        severity="warning" if widens and share >= WIDE else "info",
+        probability=round(float(np.clip(0.5 + 0.5 * share, 0.5, 0.95)), 3) if widens else 0.7,
+        first_step=best if widens else None,
+        last_step=int(steps[-1]),
+        message=text,
+        evidence={
+            "gap": round(held - last, 6),
+            "gap_share": round(share, 3),
+            "grown_share": round(grown, 3),
+            "held_out": round(held, 6),
+            "train": round(last, 6),
+        },
+        fix=(
+            "Check that both losses are computed alike (dropout, label smoothing, averaging).",
+            "More or more varied data, dropout, weight decay or a smaller rank narrow it.",
+        ),
+    )
