@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from runscope.rules.checkpoints import (
+    adapter_size,
+    best_not_saved,
+    missing_steps,
+    norm_growing,
+    unchanged,
+)
+from runscope.rules.checkpoints import non_finite as non_finite_weights
 from runscope.rules.finding import Rule
 from runscope.rules.gradients import (
     always_clipped,
@@ -14,7 +22,15 @@ from runscope.rules.gradients import (
     vanishing,
     vanishing_layers,
 )
-from runscope.rules.logging import killed, sparse
+from runscope.rules.logging import (
+    duplicates,
+    gaps,
+    going_back,
+    killed,
+    reinforcement,
+    sparse,
+    unfinished,
+)
 from runscope.rules.loss import (
     divergence,
     exactly_zero,
@@ -41,8 +57,15 @@ from runscope.rules.schedule import (
     range_test,
     which,
 )
+from runscope.rules.system import idle_gpu, memory_growing, step_time
 
 MODULES: tuple[ModuleType, ...] = (
+    best_not_saved,
+    missing_steps,
+    adapter_size,
+    unchanged,
+    non_finite_weights,
+    norm_growing,
     vanishing,
     vanishing_layers,
     exploding,
@@ -50,8 +73,13 @@ MODULES: tuple[ModuleType, ...] = (
     always_clipped,
     dead_layers,
     growing,
+    going_back,
+    duplicates,
+    gaps,
     sparse,
+    unfinished,
     killed,
+    reinforcement,
     nan,
     divergence,
     spikes,
@@ -72,6 +100,9 @@ MODULES: tuple[ModuleType, ...] = (
     no_warmup,
     jumped,
     range_test,
+    idle_gpu,
+    memory_growing,
+    step_time,
 )
 """Sorted by code."""
 

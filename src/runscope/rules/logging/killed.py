@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from runscope.rules.finding import Finding, View
+from runscope.rules.finding import CouldNotLook, Finding, View
 
 CODE = "LOG006"
 NAME = "killed"
@@ -26,7 +26,7 @@ NAME = "killed"
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the last run of the line was killed."""
     if not view.timeline.line:
-        return
+        raise CouldNotLook("the line is empty")
     last = view.timeline.line[-1]
     if last.run.state != "killed":
         return
@@ -37,6 +37,13 @@ def look(view: View) -> Iterable[Finding]:
         probability=0.9,
         first_step=last.last_step,
         last_step=last.last_step,
-        message=f"{last.run.name} was killed at or soon after step {last.last_step:,}; nothing continues it here.",
-        fix=("If it was resumed, name the resumed run as well: runscope stitch RUN RESUMED_RUN.",),
+        message=(
+            f"{last.run.name} was killed at or soon after step {last.last_step:,}, and nothing continues it here. "
+            "What it logged in its last moments may be missing."
+        ),
+        evidence={"last_step": last.last_step, "state": last.run.state},
+        fix=(
+            "If it was resumed, name the resumed run as well: runscope diagnose RUN RESUMED_RUN.",
+            "Otherwise resume it from its last checkpoint.",
+        ),
     )

@@ -1,7 +1,9 @@
 """The learning-rate schedule did not end.
 
-*What it sees.* A decaying rate that is still above a tenth of its peak where the run stops. How far the schedule
-came is read from the fitted form (a cosine or a line, extrapolated to its end) or from ``max_steps``.
+*What it sees.* A decaying rate that is still above a tenth of its peak where the run stops, more than one
+logging interval before its end. How far the schedule came is read from the fitted form (a cosine or a line,
+extrapolated to its end) or from ``max_steps``. Or a rate that still rises at the end: the run never left its
+warm-up.
 
 *Why it matters.* The last, small rates are where a model settles; a schedule cut off at half its height
 leaves a noisier model than the same number of steps planned from the start.
@@ -20,6 +22,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from runscope.history import Series
 from runscope.rules.context import joins
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.schedule.which import fitted
@@ -42,14 +45,22 @@ def look(view: View) -> Iterable[Finding]:
     peak = float(np.max(rate.value))
     left = float(rate.value[-1]) / peak if peak > 0 else 0.0
     earlier = float(rate.value[-max(3, len(rate) // 20)])
+    if schedule.kind == "rising":
+        yield _in_warmup(view, int(rate.step[-1]), peak)
+        return
     if (
         left < LEFT
         or not rate.value[-1] < earlier <= peak
         or schedule.kind in ("constant", "restarts", "stairs")
     ):
         return
+    if schedule.kind in ("unknown", "exponential") and _flat_end(rate):
+        return
     done, planned = _done(view, int(rate.step[0]), int(rate.step[-1]), schedule.ends)
-    if done is not None and (done >= ALL or (schedule.floor > LEFT and done > 0.95)):
+    over = planned is not None and planned - float(rate.step[-1]) <= 1.5 * float(
+        np.median(np.diff(rate.step))
+    )
+    if over or (done is not None and (done >= ALL or (schedule.floor > LEFT and done > 0.95))):
         return
     form = {"linear": "linear", "cosine": "cosine"}.get(schedule.kind, "learning-rate")
     share = (
@@ -77,6 +88,34 @@ def look(view: View) -> Iterable[Finding]:
             "If you stopped it because the held-out loss was best: nothing to do.",
         ),
     )
+
+
+def _in_warmup(view: View, last: int, peak: float) -> Finding:
+    planned = view.config("warmup_steps")
+    of = f" of {planned:,} steps" if isinstance(planned, int) and planned > 0 else ""
+    return Finding(
+        code=CODE,
+        name=NAME,
+        severity="info",
+        probability=0.8,
+        first_step=last,
+        last_step=last,
+        message=(
+            f"The run ended at step {last:,} inside its warm-up{of}: the learning rate was still rising (to "
+            f"{peak:.3g}) and never reached the planned peak."
+        ),
+        evidence={"last_rate": peak, "warmup_steps": planned if isinstance(planned, int) else None},
+        fix=("Warm up for 3% to 10% of the run: warmup_ratio=0.03, or fewer warmup_steps.",),
+    )
+
+
+def _flat_end(rate: Series) -> bool:
+    """Whether the rate levels out at a floor: the last tenth falls less than half as fast as the whole decay."""
+    top = int(np.argmax(rate.value))
+    decay = rate.value[top:]
+    tenth = max(2, len(decay) // 10)
+    whole = float(decay[0] - decay[-1]) / max(len(decay) - 1, 1)
+    return float(decay[-tenth - 1] - decay[-1]) / tenth < 0.5 * whole if len(decay) > tenth else False
 
 
 def _done(view: View, first: int, last: int, ends: float | None) -> tuple[float | None, float | None]:

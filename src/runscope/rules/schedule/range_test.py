@@ -1,7 +1,7 @@
 """The best learning rate, from a range test.
 
-*What it sees.* A rate that rises through the whole run, ten times or more: a range test. The loss falls fastest
-at one rate and turns up at a higher one.
+*What it sees.* A rate that rises by factors through the whole run, ten times or more: a range test. The loss
+falls fastest at one rate and turns up at a higher one.
 
 *Why it matters.* A range test costs some hundred steps and tells the rate to train at. Any other run visits its
 rates at different stages of learning, so that its rates cannot be compared; the rule then stays silent.
@@ -37,13 +37,16 @@ def look(view: View) -> Iterable[Finding]:
         raise CouldNotLook("only a range test, whose rate rises all along, can compare rates")
     rate = view.need("learning_rate")
     rate = rate.where(rate.value > 0)
+    if _linear(rate.value):
+        raise CouldNotLook("a rate that rises in a line is a warm-up, not a range test")
     if len(rate) < 8 or rate.value[-1] < TIMES * rate.value[0]:
         raise CouldNotLook("the rate rises less than ten times")
     at = np.interp(loss.step, rate.step, np.log(rate.value))
     level = smooth(loss.value, 0.03 * len(loss))
     lowest = int(np.argmin(level))
-    if float(level[0] - level[lowest]) < 3 * noise(loss.value) or lowest < 3:
-        return
+    fallen, risen = float(level[0] - level[lowest]), float(level[-1] - level[lowest])
+    if fallen < 3 * noise(loss.value) or lowest < 3 or risen < 0.1 * fallen:
+        return  # without a turn upwards the best rate lies beyond the test
     fall = np.gradient(level[: lowest + 1], at[: lowest + 1] + 1e-9 * np.arange(lowest + 1))
     steepest = float(np.exp(at[int(np.argmin(fall))]))
     tenth = float(np.exp(at[lowest])) / 10
@@ -67,3 +70,11 @@ def look(view: View) -> Iterable[Finding]:
         },
         fix=(f"Train with a peak learning rate of about {np.sqrt(low * high):.1g}.",),
     )
+
+
+def _linear(rate: np.ndarray) -> bool:
+    """Whether equal steps add equal amounts rather than equal factors."""
+    steps, factors = np.diff(rate), np.diff(np.log(rate))
+    spread_steps = float(np.std(steps) / max(abs(float(np.mean(steps))), 1e-30))
+    spread_factors = float(np.std(factors) / max(abs(float(np.mean(factors))), 1e-30))
+    return spread_steps < spread_factors

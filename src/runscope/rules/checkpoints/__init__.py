@@ -1,0 +1,1 @@
+"""The saved checkpoints: which, how often, and whether they hold what they should."""

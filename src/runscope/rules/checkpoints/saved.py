@@ -1,0 +1,37 @@
+"""The checkpoints that a rule can look at. No rule; the rules of this family share it."""
+
+from __future__ import annotations
+
+from runscope.hub.checkpoint import Checkpoint, File
+from runscope.rules.finding import CouldNotLook, View
+
+BYTES = {
+    "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2,
+    "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1,
+}  # fmt: skip
+"""Bytes an element of the dtypes of safetensors."""
+
+
+def some(view: View) -> tuple[Checkpoint, ...]:
+    """All checkpoints, or CouldNotLook."""
+    if not view.checkpoints:
+        raise CouldNotLook("no repository or folder with checkpoints was given")
+    return view.checkpoints
+
+
+def placed(view: View, *, count: int = 1) -> list[Checkpoint]:
+    """Checkpoints whose step is known, in its order, or CouldNotLook."""
+    known = sorted((c for c in some(view) if c.step is not None), key=lambda c: c.step or 0)
+    if len(known) < count:
+        raise CouldNotLook(f"{len(known)} checkpoints with a known step, {count} are needed")
+    return known
+
+
+def weights(checkpoint: Checkpoint) -> list[File]:
+    """Its files of weights."""
+    return [f for f in checkpoint.files if f.path.endswith((".safetensors", ".bin", ".gguf"))]
+
+
+def adapter_file(checkpoint: Checkpoint) -> File | None:
+    """The safetensors file of its adapter."""
+    return next((f for f in checkpoint.files if f.path.endswith("adapter_model.safetensors")), None)

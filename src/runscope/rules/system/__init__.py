@@ -1,0 +1,1 @@
+"""The machine: idle GPUs, memory, speed."""
