@@ -164,9 +164,9 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
 
 
 def _sign(findings: Findings) -> Finding | None:
-    """The surest sign of memorising that a rule found in the training curve."""
-    signs = [f for f in findings.findings if f.code in ("OVF003", "OVF004") and f.severity != "info"]
-    return max(signs, key=lambda f: (f.code == "OVF003", f.probability), default=None)
+    """The sign of memorising that a rule found in the training curve: stairs before a loss that is too low."""
+    signs = [f for f in findings.findings if f.code in ("OVF003", "OVF004") and f.probability >= SUSPECTED]
+    return min(signs, key=lambda f: f.code, default=None)
 
 
 def _fell(fall: float, last: float) -> str:

@@ -45,7 +45,8 @@ def look(view: View) -> Iterable[Finding]:
     guess = _guess(ended)
     back = guess is not None and ended >= float(loss.value[0])  # up at first, then back to a guess
     flat = fell <= max(2 * error, 0.01 * abs(begun)) and not trending
-    if begun <= 1e-6 or not (flat or back) or lowest < 0.8 * begun:
+    guessing = guess is not None and fell < 0.03 * begun and _held_out_idle(view)
+    if begun <= 1e-6 or not (flat or back or guessing) or lowest < 0.8 * begun:
         return
     if _held_out_fell(view) or bool(np.ptp(loss.value) == 0 and ended == 0):
         return
@@ -76,6 +77,15 @@ def _held_out_fell(view: View) -> bool:
     value = held_out.finite.value
     late = float(np.median(value[-max(1, len(value) // 5) :]))
     return late < 0.95 * float(value[0]) and len(value) >= 4
+
+
+def _held_out_idle(view: View) -> bool:
+    """Whether a held-out loss was logged and never fell by 1%: the training loss then only found the classes' shares."""
+    held_out = view.get("eval_loss")
+    if held_out is None or len(held_out.finite) < 4:
+        return False
+    value = held_out.finite.value
+    return float(np.median(value[len(value) // 2 :])) > 0.99 * float(value[0])
 
 
 def _guess(level: float) -> int | None:

@@ -11,6 +11,8 @@ token. What makes it possible is that the examples are known by heart, or that t
 *What to try.* Evaluate the checkpoints on held-out examples; look for the answer inside the prompt; look for
 duplicates; check which tokens are masked.
 
+It is no warning by itself, because an easy task looks the same; the verdict weighs it.
+
 *Reference.* Shannon 1951, «Prediction and entropy of printed English»; Carlini et al. 2022 (arXiv 2202.07646)
 on memorised sequences.
 """
@@ -54,7 +56,7 @@ def look(view: View) -> Iterable[Finding]:
     yield Finding(
         code=CODE,
         name=NAME,
-        severity="warning" if seen.probability >= 0.5 else "info",
+        severity="info",
         probability=round(seen.probability, 3),
         first_step=int(low[0]) if len(low) else None,
         last_step=int(loss.step[-1]),
