@@ -45,7 +45,7 @@ def look(view: View) -> Iterable[Finding]:
     guess = _guess(ended)
     back = guess is not None and ended >= float(loss.value[0])  # up at first, then back to a guess
     flat = fell <= max(2 * error, 0.01 * abs(begun)) and not trending
-    guessing = guess is not None and fell < 0.03 * begun and _held_out_idle(view)
+    guessing = guess is not None and fell < 0.03 * begun and _held_out_guesses(view, guess)
     if begun <= 1e-6 or not (flat or back or guessing) or lowest < 0.8 * begun:
         return
     if _held_out_fell(view) or bool(np.ptp(loss.value) == 0 and ended == 0):
@@ -79,13 +79,13 @@ def _held_out_fell(view: View) -> bool:
     return late < 0.95 * float(value[0]) and len(value) >= 4
 
 
-def _held_out_idle(view: View) -> bool:
-    """Whether a held-out loss was logged and never fell by 1%: the training loss then only found the classes' shares."""
+def _held_out_guesses(view: View, classes: int) -> bool:
+    """Whether the held-out loss sits at the same guess: then only the classes' shares were learned, if anything."""
     held_out = view.get("eval_loss")
     if held_out is None or len(held_out.finite) < 4:
         return False
     value = held_out.finite.value
-    return float(np.median(value[len(value) // 2 :])) > 0.99 * float(value[0])
+    return _guess(float(np.median(value[len(value) // 2 :]))) == classes
 
 
 def _guess(level: float) -> int | None:
