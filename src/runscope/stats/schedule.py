@@ -65,13 +65,14 @@ def fit_schedule(step: Ints, rate: Floats) -> Schedule:
         return Schedule("rising", None, peak, None, 0.0)
     warmup_end = int(step[warm]) if warm else None
     after, level = step[warm:].astype(np.float64), share[warm:]
+    if len(level) < 4:
+        return Schedule("unknown", warmup_end, peak, None, 0.0)
     jumps = _jumps_up(level)
     if len(jumps):
         whole = tuple(int(s) for s in after[jumps])
         return Schedule("restarts", warmup_end, peak, None, 0.0, whole)
-    if len(level) < 4 or np.ptp(level) < 0.005:
-        kind: Kind = "constant" if len(level) >= 4 else "unknown"
-        return Schedule(kind, warmup_end, peak, None, 0.0)
+    if np.ptp(level) < 0.005:
+        return Schedule("constant", warmup_end, peak, None, 0.0)
     error, kind, ends, floor = min(_fits(after, level), key=lambda fit: fit[0])
     if error > GOOD:
         return Schedule("unknown", warmup_end, peak, None, error)

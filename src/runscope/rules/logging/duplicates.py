@@ -33,8 +33,8 @@ def look(view: View) -> Iterable[Finding]:
         loss = segment.run.role("train_loss")
         if loss is None or len(loss) < 2:
             continue
-        looked = True
-        same = (np.diff(loss.step) == 0) & (np.diff(loss.value) != 0) & np.isfinite(np.diff(loss.value))
+        looked, loss = True, loss.finite
+        same = (np.diff(loss.step) == 0) & (np.diff(loss.value) != 0)
         steps = np.unique(loss.step[1:][same])
         total = len(np.unique(loss.step))
         if len(steps) <= SHARE * total or total < 2:
