@@ -7,9 +7,13 @@ import numpy as np
 from runscope.evaluate.study import Study
 from runscope.hub.checkpoint import Checkpoint
 from runscope.rules import Finding, Findings, View
+from runscope.rules.overfitting.eval_loss_rising import when
+from runscope.rules.overfitting.passes import epochs_at
 from runscope.verdict.types import Overfitting
 
 BROKEN = ("LOS001", "LOS002", "LOS006", "GRD001", "GRD003", "GRD004")
+PARTS = 20
+"""Evaluations a run is worth: fewer than six cannot place the turn, many more cost time and tell little."""
 
 
 def headline(overfitting: Overfitting, findings: Findings) -> str:
@@ -38,24 +42,38 @@ def _broken(findings: Findings) -> Finding | None:
 def keep(
     view: View, overfitting: Overfitting, findings: Findings, study: Study | None
 ) -> tuple[Checkpoint | None, int | None]:
-    """The checkpoint and step to keep. Only a checkpoint that exists is recommended."""
+    """The checkpoint and step to keep. Where checkpoints are known only one that exists is recommended."""
     if study is not None and study.best is not None:
         return study.best, study.best.step
     saved = [c for c in view.checkpoints if c.step is not None]
     broken = _broken(findings)
-    if broken is not None and broken.first_step is not None:
+    if broken is not None and broken.first_step is not None and overfitting.status != "likely":
         before = [c for c in saved if (c.step or 0) < broken.first_step]
         good = max(before, key=lambda c: c.step or 0, default=None)
         return good, good.step if good is not None else None
-    step = overfitting.best_step
+    step, good_range = overfitting.best_step, overfitting.as_good
+    by_metric = selected_by(view, findings)
+    if by_metric is not None:
+        step, good_range = by_metric, None
     if step is None:
         return None, None
     if not saved:
         return None, step
-    low, high = overfitting.as_good or (step, step)
+    low, high = good_range or (step, step)
     inside = [c for c in saved if low <= (c.step or 0) <= high]
-    nearest = min(inside or saved, key=lambda c: abs((c.step or 0) - step))
+    nearest = min(inside or saved, key=lambda c: (abs((c.step or 0) - step), c.step or 0))
     return nearest, nearest.step
+
+
+def selected_by(view: View, findings: Findings) -> int | None:
+    """Best step of the task metric, where the author selects by it and it went on rising; None else."""
+    metric = view.config("metric_for_best_model")
+    other = next((f for f in findings.findings if f.code == "OVF005"), None)
+    if other is None or not isinstance(metric, str):
+        return None
+    name = str(other.evidence["metric"])
+    plain = name.replace("/", "_").removeprefix("eval_")
+    return int(other.evidence["best_metric_step"]) if metric.removeprefix("eval_") == plain else None
 
 
 def recommend(
@@ -68,31 +86,38 @@ def recommend(
     """What to do now."""
     broken = _broken(findings)
     if step is not None:
-        epoch = float(view.timeline.epoch_at([step])[0])
-        where = f"step {step:,}" + (f" (epoch {epoch:.2g})" if np.isfinite(epoch) else "")
+        where = when(view, step)
         if checkpoint is not None and checkpoint.revision:
             where += f", commit {checkpoint.revision[:8]}"
         elif checkpoint is not None and checkpoint.subfolder:
             where += f", {checkpoint.subfolder}"
-        return f"Keep {where}: {_because(overfitting, broken)}"
+        if selected_by(view, findings) is not None and overfitting.basis != "checkpoints":
+            return f"Keep {where}: it is best by the metric that you select on; the loss alone would stop earlier."
+        return f"Keep {where}: {_because(overfitting, broken, step)}"
     if broken is not None:
         return broken.fix[0] if broken.fix else "Go back to a checkpoint before it."
     if overfitting.status in ("suspected", "unknown") or overfitting.basis == "train_curve":
-        repository = view.checkpoints[0].repo if view.checkpoints else "REPO"
         return (
             "Evaluate the saved checkpoints on held-out examples before you choose one: "
-            f"runscope evaluate {repository} --data heldout.jsonl"
+            f"runscope evaluate {_repository(view)} --data heldout.jsonl"
         )
     return "Keep the last checkpoint."
 
 
-def _because(overfitting: Overfitting, broken: Finding | None) -> str:
+def _repository(view: View) -> str:
+    return view.checkpoints[0].repo if view.checkpoints else "REPO"
+
+
+def _because(overfitting: Overfitting, broken: Finding | None, step: int) -> str:
     if overfitting.basis == "checkpoints":
         if overfitting.status == "confirmed":
             return "later ones are worse on held-out examples."
         return "it is the best on held-out examples; others may be as good."
-    if broken is not None:
+    if broken is not None and overfitting.status != "likely":
         return "it is the last one before the training broke down."
+    best = overfitting.best_step
+    if best is not None and step != best:
+        return f"of the saved ones it is the nearest to step {best:,}, where the held-out loss was lowest."
     if overfitting.status == "likely":
         return "the held-out loss was lowest there and rose after it."
     return "the held-out loss was lowest there."
@@ -105,22 +130,55 @@ def next_time(view: View, overfitting: Overfitting, findings: Findings) -> tuple
     if broken is not None:
         advice += broken.fix[1:]
     if overfitting.status in ("confirmed", "likely", "suspected"):
-        if overfitting.best_step is not None:
-            epoch = float(view.timeline.epoch_at([overfitting.best_step])[0])
-            if np.isfinite(epoch) and epoch > 0:
-                advice.append(
-                    f"Train about {epoch:.2g} epochs instead of {_epochs(view):.2g}, or stop early."
-                )
-        advice.append(
-            "A lower learning rate, a smaller rank or more data let you train longer before the turn."
-        )
-    held_out = view.get("eval_loss")
-    if held_out is None or not len(held_out):
-        advice.append("Hold out a few hundred examples and log their loss: eval_strategy='steps'.")
+        advice += _shorter(view, overfitting)
+    advice += _evaluate(view, overfitting)
+    if overfitting.status in ("confirmed", "likely", "suspected"):
+        advice += _gentler(view)
     advice += [f.fix[0] for f in findings.findings if f.code == "SCH002" and f.fix]
     return tuple(dict.fromkeys(advice))
 
 
-def _epochs(view: View) -> float:
-    epochs = view.timeline.epochs
-    return float(epochs.value[-1]) if epochs is not None and len(epochs) else float("nan")
+def _shorter(view: View, overfitting: Overfitting) -> list[str]:
+    """How many epochs, from the best step, or from where the suspicion begins."""
+    stop = overfitting.best_step if overfitting.best_step is not None else overfitting.onset_step
+    if stop is None:
+        return []
+    done, planned = epochs_at(view, [stop, view.timeline.last_step])
+    if not (np.isfinite(done) and np.isfinite(planned)) or done <= 0 or planned <= done:
+        return [
+            f"Stop near step {stop:,} of {view.timeline.last_step:,}, or stop early on the held-out loss."
+        ]
+    return [
+        f"Train about {done:.2g} epochs instead of {planned:.2g}: num_train_epochs={max(1, round(done))}."
+    ]
+
+
+def _evaluate(view: View, overfitting: Overfitting) -> list[str]:
+    held_out = view.get("eval_loss")
+    each = max(1, view.timeline.last_step // PARTS)
+    if held_out is None or not len(held_out):
+        return [
+            f"Hold out a few hundred examples and log their loss: eval_strategy='steps', eval_steps={each}."
+        ]
+    advice = []
+    if len(held_out) < 6:
+        advice.append(
+            f"Evaluate more often: eval_steps={each}; {len(held_out)} evaluations hardly show a turn."
+        )
+    if overfitting.status in ("confirmed", "likely"):
+        advice.append(
+            "Stop by itself: load_best_model_at_end=True, metric_for_best_model='eval_loss', "
+            "EarlyStoppingCallback(early_stopping_patience=3), and save where you evaluate."
+        )
+    return advice
+
+
+def _gentler(view: View) -> list[str]:
+    rate = view.get("learning_rate")
+    peak = float(np.max(rate.finite.value)) if rate is not None and len(rate.finite) else 0.0
+    lower = (
+        f"A lower learning rate ({peak / 2:.1g} instead of {peak:.1g})"
+        if peak > 0
+        else "A lower learning rate"
+    )
+    return [f"{lower}, a smaller rank or more data let you train longer before the turn."]

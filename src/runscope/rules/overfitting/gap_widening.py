@@ -5,7 +5,8 @@ held-out loss at the end; it widens when it grew, beyond the noise of both, by a
 since the held-out loss was best.
 
 *Why it matters.* A gap is what the model knows only of its training examples. By itself it harms nobody; a
-gap that widens while the held-out loss stands still says that further training only memorises.
+gap that widens while the held-out loss stands still says that further training only memorises. It is no
+warning: what harms is a held-out loss that rises, and OVF001 says so.
 
 *Example.* Training 0.9 and held-out 1.45 at epoch 2; training 0.3 and held-out 1.46 at epoch 5.
 
@@ -21,9 +22,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from runscope.history import Series
 from runscope.rules.context import not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.overfitting.eval_loss_rising import COARSE, measure
+from runscope.rules.overfitting.eval_loss_rising import COARSE
 from runscope.stats.curves import heavy_noise, smooth
 from runscope.stats.stretches import blocks
 
@@ -40,32 +42,32 @@ def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the gap is wide or has widened."""
     not_reinforcement(view)
     loss = view.need("train_loss", points=8)
-    seen, steps = measure(view)
-    if len(steps) < 5:
-        raise CouldNotLook(f"{len(steps)} evaluations, 5 are needed")
-    curve = view.need("eval_loss")
+    curve = view.need("eval_loss", points=5)
+    curve = Series.of(curve.name, *blocks(curve.step, curve.value, COARSE))
+    steps = curve.step
     train_step, train = blocks(loss.step, loss.value, COARSE)
     held = float(np.median(curve.value[-3:]))
     last = float(np.median(train[-max(1, len(train) // 10) :]))
     if held <= 0 or last < 0:
         raise CouldNotLook("a loss at or below zero has no gap in shares")
     level = smooth(train, 0.02 * len(train))
-    best = int(steps[seen.turn.best])
-    then = float(level[min(int(np.searchsorted(train_step, best)), len(level) - 1)])
+    floor = curve.value <= np.min(smooth(curve.value, 0.0)) + max(2 * heavy_noise(curve.value), 0.005 * held)
+    since = int(curve.step[int(np.argmax(floor))])
+    then = float(level[min(int(np.searchsorted(train_step, since)), len(level) - 1)])
     share, grown = (held - last) / held, (then - last) / held
     noise = heavy_noise(train) / max(1.0, len(train) / 10) ** 0.5 / held
-    idle = seen.turn.after >= IDLE and seen.turn.rise >= 0
-    widens = grown >= max(GROWN, 3 * noise) and idle
+    idle = (int(steps[-1]) - since) / max(int(steps[-1]) - view.timeline.first_step, 1)
+    widens = grown >= max(GROWN, 3 * noise) and idle >= IDLE
     if share < WIDE and not widens:
         return
     how = f"the training loss has fallen to {last:.3g}, the held-out loss is {held:.3g}"
-    text = f"The gap widens: since step {best:,} {how}." if widens else f"The gap is wide: {how}."
+    text = f"The gap widens: since step {since:,} {how}." if widens else f"The gap is wide: {how}."
     yield Finding(
         code=CODE,
         name=NAME,
-        severity="warning" if widens and share >= WIDE else "info",
+        severity="info",
         probability=round(float(np.clip(0.5 + 0.5 * share, 0.5, 0.95)), 3) if widens else 0.7,
-        first_step=best if widens else None,
+        first_step=since if widens else None,
         last_step=int(steps[-1]),
         message=text,
         evidence={
