@@ -71,7 +71,8 @@ def all_cases() -> Iterator[Case]:
         for section in path.read_text(encoding="utf-8").split("\n## ")[1:]:
             run = re.search(r"```toml\n(.*?)```", section, re.DOTALL)
             said = re.search(r"```text\n(.*?)```", section, re.DOTALL)
-            assert run is not None and said is not None, f"{path.name}: {section[:40]} lacks a block"
+            assert run is not None, f"{path.name}: {section[:40]} has no run"
+        assert said is not None, f"{path.name}: {section[:40]} has no expectation"
             expected = tuple(_expected(line) for line in said[1].strip().splitlines())
             assert expected, f"{path.name}: {section[:40]} expects nothing"
             yield Case(path.stem, section.partition("\n")[0].strip(), tomllib.loads(run[1]), expected)

@@ -72,8 +72,7 @@ ABOUT_LITTLE = {"LOG004", "OVF007", "OVF008"}
 def say(rule: Rule, view: View) -> list[Finding]:
     try:
         return list(rule.look(view))
-    except CouldNotLook as reason:
-        assert str(reason)
+    except CouldNotLook:
         return []
 
 
@@ -109,7 +108,8 @@ def test_findings_on_odd_runs_are_sound(rule: Rule, name: str) -> None:
 def test_manual_page_has_all_headings(rule: Rule) -> None:
     found = re.findall(r"^\*([A-Z][^*]+)\.\*", rule.manual, re.MULTILINE)
     assert tuple(found) == HEADINGS
-    assert rule.title.endswith((".", ":")) and len(rule.title) < 100
+    assert rule.title.endswith((".", ":"))
+    assert len(rule.title) < 100
 
 
 @EVERY_RULE

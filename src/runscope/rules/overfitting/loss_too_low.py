@@ -19,6 +19,7 @@ on memorised sequences.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -64,7 +65,11 @@ def look(view: View) -> Iterable[Finding]:
             f"The training loss fell to {last:.2g}, too low to believe of anything but a very easy task: "
             "the model may know its examples by heart."
         ),
-        evidence={"first": round(first, 6), "last": round(last, 6), "epochs": round(epochs, 2)},
+        evidence={
+            "first": round(first, 6),
+            "last": round(last, 6),
+            "epochs": round(epochs, 2) if math.isfinite(epochs) else None,
+        },
         fix=(
             "Evaluate the checkpoints on held-out examples: runscope evaluate REPO --data heldout.jsonl",
             "Check that the answer does not stand in the input, and that the right tokens are masked.",
