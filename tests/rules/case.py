@@ -72,7 +72,7 @@ def all_cases() -> Iterator[Case]:
             run = re.search(r"```toml\n(.*?)```", section, re.DOTALL)
             said = re.search(r"```text\n(.*?)```", section, re.DOTALL)
             assert run is not None, f"{path.name}: {section[:40]} has no run"
-        assert said is not None, f"{path.name}: {section[:40]} has no expectation"
+            assert said is not None, f"{path.name}: {section[:40]} has no expectation"
             expected = tuple(_expected(line) for line in said[1].strip().splitlines())
             assert expected, f"{path.name}: {section[:40]} expects nothing"
             yield Case(path.stem, section.partition("\n")[0].strip(), tomllib.loads(run[1]), expected)

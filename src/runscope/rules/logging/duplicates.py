@@ -35,8 +35,10 @@ def look(view: View) -> Iterable[Finding]:
             continue
         looked, loss = True, loss.finite
         same = (np.diff(loss.step) == 0) & (np.diff(loss.value) != 0)
+        if not same.any():
+            continue
         steps = np.unique(loss.step[1:][same])
-        total = len(np.unique(loss.step))
+        total = int(np.count_nonzero(np.diff(loss.step))) + 1
         if len(steps) <= SHARE * total or total < 2:
             continue
         placed = segment.place(loss)
