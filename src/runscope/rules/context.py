@@ -46,10 +46,11 @@ def coarse(view: View, role: str, *, points: int = 1) -> Series:
         CouldNotLook: fewer than ``points`` values.
     """
     series = view.need(role, points=points)
-    step, value = blocks(series.step, series.value, COARSE)
-    if len(step) == len(series):
+    if len(series) < 2 * COARSE:
         return series
-    return Series.of(series.name, step, value)
+    return view.once(
+        f"{role} coarse", lambda: Series.of(series.name, *blocks(series.step, series.value, COARSE))
+    )
 
 
 def joins(view: View) -> tuple[int, ...]:

@@ -62,6 +62,13 @@ class View:
     def _roles(self) -> dict[str, Series | None]:
         return {}
 
+    def once(self, key: str, make: Callable[[], Series]) -> Series:
+        """A series derived from this view, worked out at the first call: many rules ask for the same."""
+        kept = self._roles.get(key)
+        if kept is None:
+            kept = self._roles[key] = make()
+        return kept
+
     def get(self, role: str) -> Series | None:
         """The series of a role, or None; non-finite values included."""
         if role not in self._roles:

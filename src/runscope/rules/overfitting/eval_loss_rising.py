@@ -23,26 +23,24 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Ints, Series
+from runscope.rules.context import coarse
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.stats.overfit import HeldOut, held_out
-from runscope.stats.stretches import blocks
 
 CODE = "OVF001"
 NAME = "eval-loss-rising"
 FROM = 0.5
-COARSE = 2000
 
 
 def measure(view: View) -> tuple[HeldOut, Ints]:
     """What the held-out curve says, and its steps; raises CouldNotLook without one of 3 points."""
-    curve = view.need("eval_loss", points=3)
-    step, value = blocks(curve.step, curve.value, COARSE)
+    curve = coarse(view, "eval_loss", points=3)
     try:
-        train = view.need("train_loss")
+        train = coarse(view, "train_loss")
     except CouldNotLook:
         train = Series.of("none", [], [])
-    train_step, train_value = blocks(train.step, train.value, COARSE)
-    return held_out(step.astype(np.float64), value, train_step.astype(np.float64), train_value), step
+    seen = held_out(curve.step.astype(np.float64), curve.value, train.step.astype(np.float64), train.value)
+    return seen, curve.step
 
 
 def when(view: View, step: int) -> str:

@@ -22,12 +22,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.history import Series
-from runscope.rules.context import not_reinforcement
+from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.overfitting.eval_loss_rising import COARSE
 from runscope.stats.curves import heavy_noise, smooth
-from runscope.stats.stretches import blocks
 
 CODE = "OVF002"
 NAME = "gap-widening"
@@ -41,11 +38,10 @@ IDLE = 0.3
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the gap is wide or has widened."""
     not_reinforcement(view)
-    loss = view.need("train_loss", points=8)
-    curve = view.need("eval_loss", points=5)
-    curve = Series.of(curve.name, *blocks(curve.step, curve.value, COARSE))
+    loss = coarse(view, "train_loss", points=8)
+    curve = coarse(view, "eval_loss", points=5)
     steps = curve.step
-    train_step, train = blocks(loss.step, loss.value, COARSE)
+    train_step, train = loss.step, loss.value
     held = float(np.median(curve.value[-3:]))
     last = float(np.median(train[-max(1, len(train) // 10) :]))
     if held <= 0 or last < 0:

@@ -1,0 +1,181 @@
+"""One answer from all evidence: who decides, what is kept, what is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from runscope.evaluate.study import CheckpointScore, Study
+from runscope.history import Run, Series, Timeline
+from runscope.hub.checkpoint import Checkpoint
+from runscope.rules import View
+from runscope.verdict import diagnose
+
+STEP = np.arange(10, 2010, 10)
+T = np.linspace(0, 1, len(STEP))
+FALLING = 0.3 + 1.7 * np.exp(-3 * T)
+TURNING = 1 + np.exp(-12 * T) + 0.6 * np.maximum(T - 0.4, 0)
+
+
+def view_of(
+    checkpoints: tuple[Checkpoint, ...] = (), config: dict | None = None, **roles: np.ndarray
+) -> View:
+    series = {role: Series.of(role, STEP, value) for role, value in roles.items()}
+    for role in ("eval_loss", "eval_metric"):
+        if role in series:
+            series[role] = series[role].where(np.arange(len(STEP)) % 8 == 7)
+    run = Run(
+        reference="r", id="r", name="r", source="test", series=series, roles={r: r for r in series},
+        config=config or {}, state="finished",
+    )  # fmt: skip
+    return View(Timeline.of(run), checkpoints)
+
+
+def saved(*steps: int) -> tuple[Checkpoint, ...]:
+    return tuple(
+        Checkpoint(
+            repo="me/pricer",
+            revision=f"{s:08x}{0:032x}",
+            title=f"Training in progress, step {s}",
+            own_step=s,
+            step=s,
+        )
+        for s in steps
+    )
+
+
+def study_of(outcome: str, best: Checkpoint, others: tuple[Checkpoint, ...], **more: object) -> Study:
+    scores = [CheckpointScore(best, "best", mean=1.0)] + [
+        CheckpointScore(c, "worse", mean=1.3) for c in others
+    ]
+    return Study(
+        task="loss", metric="loss", lower_is_better=True,
+        scores=tuple(sorted(scores, key=lambda s: s.checkpoint.step or 0)), best=best,
+        outcome=outcome, reason="As measured.", **more,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def test_held_out_curve_makes_it_likely_and_names_step_epoch_and_commit() -> None:
+    checkpoints = saved(400, 800, 1200, 1600, 2000)
+    verdict = diagnose(view_of(checkpoints, train_loss=FALLING, eval_loss=TURNING, epoch=STEP / 500)).verdict
+    overfitting = verdict.overfitting
+    assert overfitting.status == "likely"
+    assert overfitting.basis == "eval_curve"
+    assert overfitting.probability is not None
+    assert overfitting.probability > 0.9
+    assert overfitting.best_step is not None
+    assert abs(overfitting.best_step - 700) <= 160
+    assert overfitting.onset_step is not None
+    assert overfitting.onset_step > overfitting.best_step
+    assert verdict.keep is checkpoints[1]
+    assert verdict.keep_step == 800
+    assert "step 800 (epoch 1.6), commit 00000320" in verdict.recommendation
+    assert any("epochs instead of 4" in line for line in verdict.next_time)
+    assert overfitting.change_of_mind
+
+
+def test_without_checkpoints_the_best_step_itself_is_kept() -> None:
+    verdict = diagnose(view_of(train_loss=FALLING, eval_loss=TURNING)).verdict
+    assert verdict.keep is None
+    assert verdict.keep_step == verdict.overfitting.best_step
+
+
+def test_a_saved_step_outside_the_good_range_says_so() -> None:
+    verdict = diagnose(view_of(saved(1500, 2000), train_loss=FALLING, eval_loss=TURNING)).verdict
+    assert verdict.keep_step == 1500
+    assert "nearest" in verdict.recommendation
+
+
+def test_healthy_held_out_curve_is_none() -> None:
+    diagnosis = diagnose(view_of(train_loss=FALLING, eval_loss=FALLING + 0.1, epoch=STEP / 500))
+    assert diagnosis.verdict.overfitting.status == "none"
+    assert diagnosis.verdict.overfitting.probability is not None
+    assert diagnosis.verdict.overfitting.probability < 0.05
+    assert not [f for f in diagnosis.findings if f.severity != "info"]
+
+
+def test_stairs_alone_are_a_suspicion_and_ask_for_an_evaluation() -> None:
+    noise = np.random.default_rng(0).standard_normal(len(STEP))
+    stairs = 1.6 - 0.25 * np.floor(STEP / 500 - 1e-9) + 0.04 * noise
+    verdict = diagnose(view_of(saved(500, 1000), train_loss=stairs, epoch=STEP / 500)).verdict
+    assert verdict.overfitting.status == "suspected"
+    assert verdict.overfitting.basis == "train_curve"
+    assert verdict.overfitting.best_step is None
+    assert "runscope evaluate me/pricer --data" in verdict.recommendation
+
+
+def test_smooth_training_loss_alone_is_none() -> None:
+    noise = np.random.default_rng(0).standard_normal(len(STEP))
+    diagnosis = diagnose(view_of(train_loss=FALLING + 1 + 0.03 * noise, epoch=STEP / 1000))
+    assert diagnosis.verdict.overfitting.status == "none"
+    assert not [f for f in diagnosis.findings if f.severity != "info"]
+
+
+def test_nothing_to_look_at_is_unknown() -> None:
+    verdict = diagnose(view_of(learning_rate=T)).verdict
+    assert verdict.overfitting.status == "unknown"
+    assert verdict.overfitting.probability is None
+
+
+def test_only_a_study_confirms_and_it_wins_over_the_curve() -> None:
+    best, later = saved(400)[0], saved(800, 1200)
+    view = view_of((best, *later), train_loss=FALLING, eval_loss=TURNING)
+    verdict = diagnose(view, study_of("overfit", best, later, onset_step=800, p_value=0.001)).verdict
+    assert verdict.overfitting.status == "confirmed"
+    assert verdict.overfitting.basis == "checkpoints"
+    assert verdict.overfitting.best_step == 400
+    assert verdict.overfitting.onset_step == 800
+    assert verdict.keep is best
+    assert verdict.overfitting.probability == pytest.approx(0.99, abs=0.01)
+
+
+def test_not_worse_is_bad_luck() -> None:
+    best, later = saved(400)[0], saved(800)
+    view = view_of((best, *later), train_loss=FALLING, eval_loss=TURNING)
+    overfitting = diagnose(view, study_of("not_worse", best, later)).verdict.overfitting
+    assert overfitting.status == "none"
+    assert "bad luck, not overfitting" in overfitting.reason
+    assert overfitting.onset_step is None
+
+
+def test_undecided_study_says_how_many_more_examples() -> None:
+    best = saved(400)[0]
+    overfitting = diagnose(
+        view_of((best,), train_loss=FALLING), study_of("undecided", best, (), more_examples=1500)
+    ).verdict.overfitting
+    assert overfitting.status == "suspected"
+    assert "1,500 more" in overfitting.change_of_mind
+
+
+def test_both_losses_rising_is_not_called_overfitting() -> None:
+    rising = 1 + np.exp(-12 * T) + 2 * np.maximum(T - 0.5, 0)
+    overfitting = diagnose(view_of(train_loss=rising, eval_loss=rising + 0.1)).verdict.overfitting
+    assert overfitting.status == "none"
+    assert "so did the training loss" in overfitting.reason
+
+
+def test_the_metric_that_the_author_selects_on_decides() -> None:
+    config = {"metric_for_best_model": "eval_metric"}
+    roles = {"train_loss": FALLING, "eval_loss": TURNING, "eval_metric": 0.9 - 0.3 * np.exp(-3 * T)}
+    by_metric = diagnose(view_of(config=config, **roles)).verdict
+    by_loss = diagnose(view_of(**roles)).verdict
+    assert by_metric.keep_step is not None
+    assert by_metric.keep_step > 1800
+    assert by_loss.keep_step is not None
+    assert by_loss.keep_step < 1000
+    assert "best by the metric" in by_metric.recommendation
+
+
+def test_few_evaluations_make_it_hesitant() -> None:
+    many = view_of(train_loss=FALLING, eval_loss=TURNING)
+    curve = many.timeline.runs[0].series["eval_loss"]
+    few = replace(many.timeline.runs[0], series={
+        **many.timeline.runs[0].series, "eval_loss": curve.where(np.isin(np.arange(len(curve)), [4, 8, 16, 24])),
+    })  # fmt: skip
+    hesitant = diagnose(View(Timeline.of(few))).verdict.overfitting.probability
+    certain = diagnose(many).verdict.overfitting.probability
+    assert hesitant is not None
+    assert certain is not None
+    assert hesitant < 0.8 * certain
