@@ -12,8 +12,6 @@ Floats = npt.NDArray[np.float64]
 
 STAY = 0.15
 """Share of the run that a rise must last to count in full: a shorter one is often transient (a restart)."""
-MANY = 4000
-"""Points of a curve whose shape is judged; a longer one is thinned, it says no more."""
 
 
 def noise(value: Floats) -> float:
@@ -139,7 +137,8 @@ def _rise(value: Floats, floor: float, left: int) -> float:
     if length <= 3:
         return max(last - floor, 0.0)
     starts = np.unique(np.linspace(0, len(value) - length, 400).astype(int))
-    lowest = min(float(np.quantile(value[i : i + length], 0.25)) for i in starts)
+    windows = np.lib.stride_tricks.sliding_window_view(value, length)[starts]
+    lowest = float(np.min(np.quantile(windows, 0.25, axis=1)))
     return max(min(last - floor, last - lowest), 0.0)
 
 

@@ -55,7 +55,9 @@ def stairs(epoch: Floats, value: Floats, *, skip: Sequence[int] = ()) -> Stairs 
     """
     known = np.isfinite(epoch) & np.isfinite(value)
     epoch, value = epoch[known], value[known]
-    if len(epoch) < 4 * PER_SIDE:
+    order = np.argsort(epoch, kind="stable")
+    epoch, value = epoch[order], value[order]
+    if len(epoch) < 4 * PER_SIDE or len(epoch) < 2 * PER_SIDE * (epoch[-1] - epoch[0]):
         return None
     at, drops, errors, control = [], [], [], []
     for boundary in range(int(np.floor(epoch[0])) + 1, int(np.ceil(epoch[-1]))):
@@ -80,7 +82,7 @@ def stairs(epoch: Floats, value: Floats, *, skip: Sequence[int] = ()) -> Stairs 
 
 def _step_at(epoch: Floats, value: Floats, boundary: float) -> tuple[float, float] | None:
     """Drop at a boundary as a share of the level before it, and its standard error."""
-    near = np.abs(epoch - boundary) <= 0.5
+    near = slice(*np.searchsorted(epoch, (boundary - 0.5, boundary + 0.5)))
     t, y = epoch[near] - boundary, value[near]
     after = t > 1e-9
     if after.sum() < PER_SIDE or (~after).sum() < PER_SIDE:
