@@ -8,6 +8,7 @@ anew for each round, as nothing may be remembered from the round before.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import time
 
@@ -60,10 +61,8 @@ def main() -> None:
     alone = {}
     for code, rule in RULES.items():
         begun = time.perf_counter()
-        try:
+        with contextlib.suppress(CouldNotLook):
             list(rule.look(view))
-        except CouldNotLook:
-            pass
         alone[code] = time.perf_counter() - begun
     for code in sorted(alone, key=lambda c: -alone[c])[:8]:
         print(f"  {code} {RULES[code].name}: {alone[code] * 1000:.0f} ms")

@@ -3,7 +3,8 @@
 *What it sees.* The smoothed training loss of the last tenth lies above the best level reached before by
 more than half of all that it had fallen (in size, or by factors where it at least doubled), by more than a
 tenth of that level, and by more than five times its noise; and the logged losses of the last tenth all but
-never come back to the best level.
+never come back to the best level. Or the loss leaps by half in the first tenth of the run and is never again as
+low as its first value.
 
 *Why it matters.* The training undid itself; the last checkpoint is worse than an early one.
 
@@ -20,6 +21,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from runscope.history import Series
 from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.finding import Finding, View
 from runscope.stats.curves import noise, smooth
@@ -28,6 +30,7 @@ CODE = "LOS002"
 NAME = "divergence"
 OF_FALL, OF_LEVEL, NOISES = 0.5, 0.1, 5.0
 TIMES_FALL = 0.2
+LEAP, SLIGHT = 1.5, 1.03
 """A loss that began at many times its later level: half of the fall by factors, and a fifth of it in size."""
 
 
@@ -35,6 +38,10 @@ def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss ends high above its best level."""
     loss = coarse(view, "train_loss", points=12)
     not_reinforcement(view)
+    leap = _leap(loss)
+    if leap is not None:
+        yield leap
+        return
     level = smooth(loss.value, 0.02 * len(loss))
     best = int(np.argmin(level))
     lowest = float(level[best])
@@ -77,3 +84,35 @@ def _log_share(level: np.ndarray, best: int, end: float) -> float:
     if lowest <= 0 or end < 2 * lowest or highest <= lowest:
         return 0.0
     return float(np.log(end / lowest) / np.log(highest / lowest))
+
+
+def _leap(loss: Series) -> Finding | None:
+    """A loss that leapt away from its first value in the first tenth and stayed above it."""
+    first = float(loss.value[0])
+    level = smooth(loss.value, 0.01 * len(loss))[1:]
+    late = loss.value[-max(5, len(loss) // 5) :]
+    error = max(noise(late), 0.0) / float(np.sqrt(len(late)))
+    ended, top = float(np.median(late)), int(np.argmax(level[: max(3, len(level) // 10)])) + 1
+    highest = float(np.max(loss.value[: top + 2]))
+    if first <= 0 or highest < LEAP * first or ended < max(first + 3 * error, SLIGHT * first):
+        return None
+    if float(np.min(level)) < first:
+        return None
+    step = int(loss.step[int(np.argmax(loss.value > LEAP * first))])
+    return Finding(
+        code=CODE,
+        name=NAME,
+        severity="critical",
+        probability=0.85,
+        first_step=step,
+        last_step=int(loss.step[-1]),
+        message=(
+            f"The training loss leapt from {first:.3g} to {highest:.3g} by step {step:,} and was never again as low as "
+            f"at the start (it ended at {ended:.3g}): the first steps destroyed the model."
+        ),
+        evidence={"first": first, "highest": highest, "end": ended},
+        fix=(
+            "Start again with a learning rate ten times lower.",
+            "Warm up longer, clip with max_grad_norm=1.0.",
+        ),
+    )
