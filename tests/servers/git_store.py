@@ -19,13 +19,20 @@ class GitStore:
         """An empty one with the Hub's own first commit."""
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(path)], check=True)
         store = cls(path)
-        store.commit("initial commit", {".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"})
+        store.commit(
+            "initial commit", {".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"}
+        )
         return store
 
     def git(self, *words: str, data: bytes | None = None, env: dict[str, str] | None = None) -> bytes:
         """Run git in it."""
         done = subprocess.run(
-            ["git", *words], cwd=self.path, input=data, capture_output=True, check=True, env={**os.environ, **(env or {})}
+            ["git", *words],
+            cwd=self.path,
+            input=data,
+            capture_output=True,
+            check=True,
+            env={**os.environ, **(env or {})},
         )
         return done.stdout
 

@@ -136,7 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(body)
         name = f"{asked.get('organization') or USER}/{asked['name']}"
         if self.service.store(name):
-            return self._answer(409, {"error": "You already created this model repo", "url": f"{self.service.url}/{name}"})
+            return self._answer(
+                409, {"error": "You already created this model repo", "url": f"{self.service.url}/{name}"}
+            )
         self.service.create(name)
         return self._answer(200, {"url": f"{self.service.url}/{name}", "name": name, "id": name})
 
@@ -146,7 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         store, commit = found
         files = [{"rfilename": path} for path, _, _ in store.tree(commit)]
-        return self._answer(200, {"id": repo, "modelId": repo, "sha": commit, "private": False, "siblings": files, "tags": []})
+        return self._answer(
+            200, {"id": repo, "modelId": repo, "sha": commit, "private": False, "siblings": files, "tags": []}
+        )
 
     def refs(self, query: Any, body: bytes, repo: str) -> None:
         found = self._repo(repo)
@@ -162,7 +166,13 @@ class _Handler(BaseHTTPRequestHandler):
         log = found[0].log(found[1])
         page = int(query.get("p", ["0"])[0])
         rows = [
-            {"id": sha, "title": title, "message": "", "date": date.replace("+00:00", ".000Z"), "authors": [{"user": USER}]}
+            {
+                "id": sha,
+                "title": title,
+                "message": "",
+                "date": date.replace("+00:00", ".000Z"),
+                "authors": [{"user": USER}],
+            }
             for sha, date, title in log[page * self.service.page : (page + 1) * self.service.page]
         ]
         more = len(log) > (page + 1) * self.service.page
@@ -250,13 +260,17 @@ class _Handler(BaseHTTPRequestHandler):
             elif entry["key"] == "file":
                 add[value["path"]] = base64.b64decode(value["content"])
             elif entry["key"] == "lfsFile":
-                add[value["path"]] = _pointer_text(value["oid"], value.get("size", len(self.service.lfs[value["oid"]])))
+                add[value["path"]] = _pointer_text(
+                    value["oid"], value.get("size", len(self.service.lfs[value["oid"]]))
+                )
             elif entry["key"] == "deletedFile":
                 delete.append(value["path"])
             else:
                 return self._error(400, f"unknown operation {entry['key']}")
         made = found[0].commit(title, add, delete)
-        return self._answer(200, {"commitUrl": f"{self.service.url}/{repo}/commit/{made}", "commitOid": made, "success": True})
+        return self._answer(
+            200, {"commitUrl": f"{self.service.url}/{repo}/commit/{made}", "commitOid": made, "success": True}
+        )
 
 
 def _pointer(content: bytes) -> tuple[str, int] | None:

@@ -16,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+
 from demo.data import build_tokenizer, encode
 from demo.model import TARGETS, collate, load_base
 
@@ -48,7 +49,11 @@ def main(plan: dict[str, Any]) -> None:
             Path(plan["progress"]).write_text(str(state.global_step))
             time.sleep(plan.get("pause_seconds", 0.0))
 
-    push = {"push_to_hub": True, "hub_model_id": plan["repo"], "hub_strategy": "every_save"} if plan.get("repo") else {}
+    push = (
+        {"push_to_hub": True, "hub_model_id": plan["repo"], "hub_strategy": "every_save"}
+        if plan.get("repo")
+        else {}
+    )
     arguments = TrainingArguments(
         output_dir=plan["name"], run_name=plan["name"], report_to="wandb", seed=plan["seed"],
         num_train_epochs=plan["epochs"], per_device_train_batch_size=plan["batch"],

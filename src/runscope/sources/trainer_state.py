@@ -19,6 +19,8 @@ NAME = "trainer_state.json"
 
 _SUMMARY = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss")
 
+_LARGEST_STEP = 2**62
+
 
 def claims(reference: str) -> bool:
     """A JSON file with a ``log_history``, or a folder that has one in it or in its checkpoints."""
@@ -85,7 +87,9 @@ def _run(reference: str, folder: Path, state: dict[str, Any], history: list[Any]
     for entry in history:
         if not isinstance(entry, dict):
             continue
-        step = int(entry.get("step", step))
+        logged = _number(entry.get("step"))
+        if logged is not None and abs(logged) < _LARGEST_STEP:  # also False for NaN
+            step = int(logged)
         final = "train_runtime" in entry
         for name, value in entry.items():
             if name == "step" or (final and name in _SUMMARY):
@@ -106,10 +110,15 @@ def _run(reference: str, folder: Path, state: dict[str, Any], history: list[Any]
         step_key="step",
         config=config,
         state="finished"
-        if finished or 0 < state.get("max_steps", 0) <= state.get("global_step", -1)
+        if finished or _reached_its_end(state)
         else "unknown",
         project=str(folder.parent),
     )
+
+
+def _reached_its_end(state: dict[str, Any]) -> bool:
+    planned, done = _number(state.get("max_steps")), _number(state.get("global_step"))
+    return planned is not None and done is not None and 0 < planned <= done
 
 
 def _number(value: Any) -> float | None:

@@ -22,8 +22,11 @@ EXAMPLE = "wandb/offline-run-20240913_130439-2x9f1k3a"
 
 _HISTORY, _OUTPUT_RAW, _CONFIG, _STATS, _METRIC, _RUN, _EXIT = 2, 13, 5, 7, 12, 17, 18
 _CONSOLE_LINES = 20
-_STILL_WRITTEN_SECONDS = 60
-"""A file without an exit record that changed this recently belongs to a run that still goes on."""
+_NESTED = "→"
+_Column = tuple[list[int], list[float]]
+_STILL_RUNNING_SECONDS = 600
+"""A run without an exit record that logged this recently still goes on; the file's own date tells nothing, a
+copy has a new one."""
 
 
 def claims(reference: str) -> bool:
@@ -64,7 +67,7 @@ def _files(folder: Path) -> list[Path]:
 class _Content:
     """What the records of one file say."""
 
-    columns: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
+    columns: dict[str, _Column] = field(default_factory=dict)
     histograms: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
     rows: int = 0
     config: dict[str, Any] = field(default_factory=dict)
@@ -110,7 +113,7 @@ class _Content:
         row, columns = self.rows, self.columns
         for item in history.item:
             path = item.nested_key
-            name = path[0] if len(path) == 1 else (item.key or ".".join(path))
+            name = path[0] if len(path) == 1 else (item.key or _NESTED.join(path))
             value = _item_value(item)
             if value is not None:
                 column = columns.get(name)
@@ -149,6 +152,7 @@ def _number(text: str) -> float | None:
 
 
 def _run(reference: str, file: Path, log: Log, content: _Content) -> Run:
+    content.columns = _dotted(content.columns)
     step_key = _axis(content)
     step, when = _rows(content, step_key)
     series = columns_to_series(content.columns, step, when)
@@ -168,7 +172,7 @@ def _run(reference: str, file: Path, log: Log, content: _Content) -> Run:
         config={k: v for k, v in content.config.items() if k != "_wandb"},
         started_at=started or None,
         ended_at=float(finite.max()) if len(finite) else None,
-        state=_state(content, file),
+        state=_state(content, float(finite.max()) if len(finite) else 0.0),
         lineage=lineage,
         system=_system(content, when, step),
         histograms=_histograms(content, step),
@@ -176,6 +180,14 @@ def _run(reference: str, file: Path, log: Log, content: _Content) -> Run:
         project="/".join(p for p in (record.entity, record.project) if p) if record is not None else None,
         notes=_notes(log, content),
     )
+
+
+def _dotted(columns: dict[str, _Column]) -> dict[str, _Column]:
+    """Nested keys joined by a dot, as W&B shows them; by an arrow where a plain name is the same."""
+    return {
+        name if _NESTED not in name or (dotted := name.replace(_NESTED, ".")) in columns else dotted: column
+        for name, column in columns.items()
+    }
 
 
 def _axis(content: _Content) -> str:
@@ -204,11 +216,10 @@ def _rows(content: _Content, step_key: str) -> tuple[np.ndarray, np.ndarray]:
     return step, when
 
 
-def _state(content: _Content, file: Path) -> State:
+def _state(content: _Content, last_logged: float) -> State:
     if content.exit_code is not None:
         return "finished" if content.exit_code == 0 else "failed"
-    recently = time.time() - file.stat().st_mtime < _STILL_WRITTEN_SECONDS
-    return "running" if recently else "killed"
+    return "running" if time.time() - last_logged < _STILL_RUNNING_SECONDS else "killed"
 
 
 def _lineage(content: _Content) -> Lineage | None:

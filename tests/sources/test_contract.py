@@ -1,0 +1,125 @@
+"""What holds for every source: odd content gives a run or an error with a hint, never a traceback."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runscope.errors import UnknownReference, UnreadableRun
+from runscope.sources import describe_forms, load
+
+NAMES = ("run.wandb", "trainer_state.json", "events.out.tfevents.1.host", "metrics.csv", "metrics.jsonl")
+
+
+def _events(folder: Path, rows: list[tuple[int, float]], **options: int) -> Path:
+    tensorboard = pytest.importorskip("tensorboard.compat.proto.event_pb2", reason="tensorboard is missing")
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    writer = EventFileWriter(str(folder), **options)
+    for step, value in rows:
+        summary = Summary(value=[Summary.Value(tag="train/loss", simple_value=value)])
+        writer.add_event(tensorboard.Event(wall_time=100.0 + step, step=step, summary=summary))
+    writer.close()
+    return folder
+
+
+def _write(form: str, folder: Path, rows: list[tuple[int, float]]) -> Path:
+    """The same points in one of the forms, by the library that writes it where there is one."""
+    folder.mkdir(exist_ok=True)
+    if form == "tensorboard":
+        return _events(folder, rows)
+    if form == "trainer_state":
+        file = folder / "trainer_state.json"
+        history = [{"loss": value, "epoch": step / 10, "step": step} for step, value in rows]
+        file.write_text(json.dumps({"log_history": history, "global_step": rows[-1][0]}))
+        return file
+    if form == "csv":
+        file = folder / "metrics.csv"
+        file.write_text("step,train/loss\n" + "".join(f"{s},{v}\n" for s, v in rows))
+        return file
+    file = folder / "metrics.jsonl"
+    file.write_text("".join(json.dumps({"step": s, "train/loss": v}) + "\n" for s, v in rows))
+    return file
+
+
+FORMS = ("tensorboard", "trainer_state", "csv", "jsonl")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "values", [[1.5], [float("nan")] * 3, [1.0, float("nan"), float("inf"), -float("inf"), 0.5]]
+)
+def test_every_logged_value_arrives(form: str, values: list[float], tmp_path: Path) -> None:
+    rows = [(10 * (i + 1), value) for i, value in enumerate(values)]
+    run = load(_write(form, tmp_path / "run", rows))
+    loss = run.role("train_loss")
+    assert loss is not None
+    assert loss.step.tolist() == [step for step, _ in rows]
+    np.testing.assert_array_equal(loss.value, values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("content", [b"", b"\x00" * 64, b"{", b"\xff\xfe broken", b"step,loss\n", b"[]\n"])
+def test_content_that_is_no_run(name: str, content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    with pytest.raises(UnreadableRun) as caught:
+        load(file)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("entry", [{"step": None}, {"step": "x"}, {"step": float("nan")}, {"step": [1]}])
+def test_a_trainer_state_with_odd_steps(entry: dict[str, object], tmp_path: Path) -> None:
+    file = tmp_path / "trainer_state.json"
+    history = [{"loss": 2.0, "step": 10}, {"loss": 1.0, **entry}]
+    file.write_text(json.dumps({"log_history": history, "max_steps": None, "global_step": None}))
+    assert load(file).series["loss"].step[0] == 10
+
+
+@pytest.mark.parametrize("name", ["größe/verlust", "损失", "loss 😀"])
+def test_names_in_any_script(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "metrics.jsonl"
+    file.write_text(json.dumps({"step": 1, name: 2.0}) + "\n", encoding="utf-8")
+    assert load(file).series[name].value.tolist() == [2.0]
+
+
+def test_an_unknown_reference_names_every_form_and_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,loss\n1,2\n")
+    with pytest.raises(UnknownReference) as caught:
+        load(tmp_path / "metric.csv")
+    assert str(tmp_path / "metrics.csv") in caught.value.hint
+    assert describe_forms() in caught.value.hint
+
+
+def test_a_missing_value_is_not_a_logged_nan(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_text("step,train_loss,val_loss\n1,2.0,\n2,,nan\n3,1.0,1.5\n")
+    run = load(file)
+    assert run.series["train_loss"].step.tolist() == [1, 3]
+    assert run.series["val_loss"].step.tolist() == [2, 3]
+    assert np.isnan(run.series["val_loss"].value[0])
+
+
+def test_a_wandb_chart_export_is_named_after_its_metric(tmp_path: Path) -> None:
+    file = tmp_path / "export.csv"
+    file.write_text(
+        '"Step","sweet-1 - train/loss","sweet-1 - train/loss__MIN","sweet-1 - train/loss__MAX"\n'
+        '"5","2.0","2.0","2.0"\n"10","1.0","1.0","1.0"\n'
+    )
+    run = load(file)
+    assert run.name == "sweet-1"
+    assert list(run.series) == ["train/loss"]
+    assert run.series["train/loss"].step.tolist() == [5, 10]
+
+
+def test_a_cut_event_file_gives_its_whole_records(tmp_path: Path) -> None:
+    folder = _events(tmp_path / "run", [(i, float(i)) for i in range(20)])
+    (file,) = folder.iterdir()
+    file.write_bytes(file.read_bytes()[:-10])
+    run = load(folder)
+    assert run.series["train/loss"].value.tolist() == [float(i) for i in range(19)]
+    assert any("cut or damaged" in note for note in run.notes)
