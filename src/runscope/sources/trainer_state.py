@@ -109,9 +109,7 @@ def _run(reference: str, folder: Path, state: dict[str, Any], history: list[Any]
         series={name: Series.of(name, *column) for name, column in columns.items()},
         step_key="step",
         config=config,
-        state="finished"
-        if finished or _reached_its_end(state)
-        else "unknown",
+        state="finished" if finished or _reached_its_end(state) else "unknown",
         project=str(folder.parent),
     )
 

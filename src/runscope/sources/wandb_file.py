@@ -22,7 +22,8 @@ EXAMPLE = "wandb/offline-run-20240913_130439-2x9f1k3a"
 
 _HISTORY, _OUTPUT_RAW, _CONFIG, _STATS, _METRIC, _RUN, _EXIT = 2, 13, 5, 7, 12, 17, 18
 _CONSOLE_LINES = 20
-_NESTED = "→"
+_NESTED = "\x1f"
+"""Joins the parts of a nested key while reading; no logged name has this control character."""
 _Column = tuple[list[int], list[float]]
 _STILL_RUNNING_SECONDS = 600
 """A run without an exit record that logged this recently still goes on; the file's own date tells nothing, a
@@ -184,10 +185,11 @@ def _run(reference: str, file: Path, log: Log, content: _Content) -> Run:
 
 def _dotted(columns: dict[str, _Column]) -> dict[str, _Column]:
     """Nested keys joined by a dot, as W&B shows them; by an arrow where a plain name is the same."""
-    return {
-        name if _NESTED not in name or (dotted := name.replace(_NESTED, ".")) in columns else dotted: column
-        for name, column in columns.items()
-    }
+    named = {}
+    for name, column in columns.items():
+        dotted = name.replace(_NESTED, ".")
+        named[name.replace(_NESTED, "→") if dotted != name and dotted in columns else dotted] = column
+    return named
 
 
 def _axis(content: _Content) -> str:
