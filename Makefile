@@ -1,12 +1,9 @@
-# Two commands set everything up on a fresh machine: `make demo` and `make test`.
+# `make test` sets everything up on a fresh machine.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check docs bench clean
-
-demo: $(VENV)/.eval  ## stitch, diagnose and evaluate the bundled fine-tune; writes reports/demo/
-	$(BIN)/runscope demo --output reports/demo
+.PHONY: test check docs bench clean
 
 test: $(VENV)/.dev check  ## linters, types, layers, then all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -39,4 +36,4 @@ $(VENV)/.dev: $(VENV)/.eval
 	touch $@
 
 clean:
-	rm -rf $(VENV) reports/demo
+	rm -rf $(VENV)

@@ -118,7 +118,8 @@ def train(work: Path, hub: Hub, plan: dict[str, Any], kill_at: int | None = None
     progress.unlink(missing_ok=True)
     plan = plan | {"base": "base", "base_name": BASE_NAME, "progress": "progress"}
     environment = {
-        **os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_demo", "HF_HOME": str(work / "home"), "HF_HUB_DISABLE_XET": "1",
+        **os.environ, "HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_demo", "HF_HOME": str(work / "home"),
+        "HF_HUB_DISABLE_XET": "1",
         "WANDB_MODE": "offline", "WANDB_SILENT": "true", "OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }  # fmt: skip
     script = ROOT / "tools" / "demo" / "finetune.py"

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runscope.errors import NotJoinable, StoreError, UsageError
+from runscope.errors import NotJoinable
 
 if TYPE_CHECKING:
     from runscope.evaluate.study import Study
     from runscope.history import Run, Timeline
     from runscope.hub.checkpoint import Checkpoint
-    from runscope.recipe import Recipe
     from runscope.verdict.types import Diagnosis
 
 Progress = Callable[[str, int, int | None], None]
@@ -120,7 +119,7 @@ def diagnose(
         what: a reference, a run, several of either, or a line.
         hub: Hub repository (or clone, or folder) whose checkpoints belong to the line.
         checkpoints: checkpoints that were listed before; read from ``hub`` otherwise.
-        study: evaluated checkpoints, from :func:`evaluate`.
+        study: evaluated checkpoints.
         ignore: roles to hide, e.g. ``eval_loss``.
         roles: role → logged name.
     """
@@ -129,11 +128,6 @@ def diagnose(
 
     line = _line(what, **load_options).with_roles({**(roles or {}), **dict.fromkeys(ignore)})
     saved = tuple(checkpoints or ()) or (globals()["checkpoints"](hub, line=line) if hub else ())
-    if study is not None:
-        from runscope.evaluate import as_series
-
-        line = line.with_extra(as_series(study))
-        saved = saved or tuple(s.checkpoint for s in study.scores)
     return judge(View(line, saved), study)
 
 
@@ -158,149 +152,12 @@ def checkpoints(
     return place(found, line) if line is not None else found
 
 
-def evaluate(
-    what: str | Sequence[Checkpoint],
-    data: str | Path,
-    *,
-    line: Timeline | None = None,
-    train_data: str | Path | None = None,
-    base: str | Path | None = None,
-    progress: Progress | None = None,
-    **settings: Any,
-) -> Study:
-    """Evaluate checkpoints on held-out examples and say whether later ones are really worse.
-
-    Args:
-        what: Hub repository, clone, folder, or checkpoints from :func:`checkpoints`.
-        data: held-out examples: JSON lines, CSV or Parquet with ``prompt`` and ``completion``.
-        line: the stitched line; its diagnosis says around which step to look first.
-        train_data: training examples, for the generalisation gap and memorisation.
-        base: the base model of adapters, where their configuration does not name one that can be loaded.
-        settings: fields of ``runscope.evaluate.EvaluateSettings``.
-    """
-    from runscope.evaluate import EvaluateSettings
-    from runscope.evaluate import evaluate as run_study
-    from runscope.hub import fetch
-    from runscope.store import Store
-
-    saved = checkpoints(what, line=line, progress=progress) if isinstance(what, str) else tuple(what)
-    if not saved:
-        raise UsageError(
-            f"{what} holds no checkpoint with weights", hint="runscope checkpoints shows what is there"
-        )
-    store = settings.pop("store", None) or Store()
-    return run_study(
-        saved,
-        data,
-        train_data=train_data,
-        base=base,
-        settings=EvaluateSettings(**settings),
-        focus=_focus(line),
-        fetch=fetch,
-        store=store,
-        progress=progress,
-    )
-
-
-def investigate(
-    runs: Sequence[str | Path | Run],
-    *,
-    hub: str | None = None,
-    data: str | Path | None = None,
-    train_data: str | Path | None = None,
-    base: str | Path | None = None,
-    at: Sequence[int] | None = None,
-    force: bool = False,
-    scale: Sequence[float] | None = None,
-    ignore: Iterable[str] = (),
-    roles: Mapping[str, str | None] | None = None,
-    project: str | None = None,
-    progress: Progress | None = None,
-    **settings: Any,
-) -> Diagnosis:
-    """All four verbs in a row: stitch the runs, read the curves, evaluate the checkpoints, judge.
-
-    Without ``hub`` no checkpoints are listed; without ``data`` none is evaluated. The other arguments are
-    those of :func:`stitch`, :func:`diagnose` and :func:`evaluate`.
-    """
-    options = {"project": project, "progress": progress}
-    loaded = [_run(r, **options) for r in runs]
-    listed = checkpoints(hub, progress=progress) if hub else ()
-    joined = stitch(loaded, at=at, force=force, scale=scale, checkpoints=listed)
-    line = (joined if force else require_joined(joined)).with_roles(
-        {**(roles or {}), **dict.fromkeys(ignore)}
-    )
-    placed: tuple[Checkpoint, ...] = ()
-    if listed:
-        from runscope.hub import place
-
-        placed = place(listed, line)
-    if data is None:
-        return diagnose(line, checkpoints=placed)
-    if not placed:
-        raise UsageError(
-            "there is no checkpoint to evaluate", hint="name the repository that holds them: --hub REPO"
-        )
-    study = evaluate(placed, data, line=line, train_data=train_data, base=base, progress=progress, **settings)
-    return diagnose(line, checkpoints=placed, study=study)
-
-
-def report(
-    what: Diagnosis | Timeline | Run | str, path: str | Path, *, recipe: Mapping[str, Any] | None = None
-) -> Path:
-    """Write a diagnosis as a page, a picture, or data; the form follows the ending of ``path``."""
+def report(what: Diagnosis | Timeline | Run | str, path: str | Path) -> Path:
+    """Write a diagnosis to a file; its ending picks the form: ``.json``, ``.md``, ``.csv``, ``.parquet``."""
     from runscope.report import write
     from runscope.verdict.types import Diagnosis
 
-    diagnosis = what if isinstance(what, Diagnosis) else diagnose(what)
-    return write(diagnosis, Path(path), recipe=recipe)
-
-
-def write_report(diagnosis: Diagnosis, recipe: Recipe, output: Path) -> list[Path]:
-    """Write a report where ``output`` says, and the recipe that makes it again.
-
-    Args:
-        diagnosis: what :func:`investigate` found.
-        recipe: the arguments it was given.
-        output: a file whose ending picks the form, or a folder, which gets ``report.html``,
-            ``findings.json`` and ``recipe.toml``.
-
-    Raises:
-        StoreError: the place cannot be written.
-    """
-    from runscope.report import write
-
-    facts = recipe_facts(recipe, diagnosis)
-    folder = not output.suffix or output.is_dir()
-    try:
-        (output if folder else output.parent).mkdir(parents=True, exist_ok=True)
-        if not folder:
-            return [write(diagnosis, output, recipe=facts)]
-        recipe.write(output / "recipe.toml", facts=facts)
-        pages = [write(diagnosis, output / name, recipe=facts) for name in ("report.html", "findings.json")]
-    except OSError as error:
-        raise StoreError(
-            f"{output} cannot be written: {error.strerror}", hint="choose another place with --output"
-        ) from error
-    return [*pages, output / "recipe.toml"]
-
-
-def recipe_facts(recipe: Recipe, diagnosis: Diagnosis) -> dict[str, Any]:
-    """What a report was made from: arguments, input hashes, revisions, settings, versions."""
-    import platform
-    from datetime import UTC, datetime
-    from importlib.metadata import version
-
-    study = diagnosis.study
-    packages = ("runscope", "numpy", "scipy", "wandb", *(("torch", "transformers", "peft") if study else ()))
-    return {
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": recipe.command(),
-        "sha256": recipe.fingerprints(),
-        "revisions": [c.revision for c in diagnosis.checkpoints if c.revision],
-        "evaluation": dict(study.settings) if study else {},
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
-    }
+    return write(what if isinstance(what, Diagnosis) else diagnose(what), Path(path))
 
 
 def _run(what: str | Path | Run, **options: Any) -> Run:
@@ -334,14 +191,6 @@ def _line(what: str | Path | Run | Timeline | Sequence[str | Path | Run], **opti
     if len(what) == 1:
         return Timeline.of(_run(what[0], **options))
     return require_joined(stitch(what, **options))
-
-
-def _focus(line: Timeline | None) -> tuple[int | None, int | None]:
-    """Best and onset step that the curves suggest: where evaluation looks first."""
-    if line is None:
-        return (None, None)
-    suspicion = diagnose(line).verdict.overfitting
-    return (suspicion.best_step, suspicion.onset_step)
 
 
 def find_trainings(

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 CORE = ("wandb", "huggingface_hub", "numpy", "pandas", "scipy", "pyarrow", "matplotlib")
@@ -109,9 +108,9 @@ def _accelerator() -> Check:
 
 
 def _store() -> Check:
-    from runscope.store import Store
+    from runscope.store.home import home as store_home
 
-    home = Path(Store().home)
+    home = store_home()
     place = next(p for p in (home, *home.parents) if p.exists())
     free = shutil.disk_usage(place).free
     writable = os.access(place, os.W_OK)

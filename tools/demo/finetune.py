@@ -45,7 +45,7 @@ def main(plan: dict[str, Any]) -> None:
     class Pace(TrainerCallback):  # type: ignore[misc]
         """Slow enough for pushes to end before the next one; tells the step to who watches."""
 
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        def on_step_end(self, _args: Any, state: Any, _control: Any, **_others: Any) -> None:
             Path(plan["progress"]).write_text(str(state.global_step))
             time.sleep(plan.get("pause_seconds", 0.0))
 
@@ -66,7 +66,9 @@ def main(plan: dict[str, Any]) -> None:
     )  # fmt: skip
     wandb.init(
         project="pricer", name=plan["name"], dir=".",
-        settings=wandb.Settings(x_disable_meta=True, x_disable_stats=True, console="off", host="gpu-1", disable_git=True),
+        settings=wandb.Settings(
+            x_disable_meta=True, x_disable_stats=True, console="off", host="gpu-1", disable_git=True,
+        ),
     )  # fmt: skip
     trainer = Trainer(
         model=model, args=arguments, data_collator=collate, callbacks=[Pace()],

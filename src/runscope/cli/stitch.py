@@ -82,15 +82,11 @@ def stitch(
 
 def _show(line: Timeline, format: opt.Format, output: Path | None, axis: str, quiet: bool) -> None:
     page = out.report_room()
-
     if output:
-        from runscope.api import diagnose
-
-        pages = dict.fromkeys((".html", ".png", ".svg", ".md"), lambda path: page.write(diagnose(line), path))
         forms = out.table_forms(lambda: line.to_pandas(axis)) | out.json_form(
             lambda: page.timeline_json(line)
         )
-        out.save(output, pages | forms, quiet=quiet)
+        out.save(output, forms, quiet=quiet)
     elif format in (opt.Format.json, opt.Format.jsonl):
         out.print_json(page.timeline_json(line), line=format is opt.Format.jsonl)
     elif format is opt.Format.markdown:

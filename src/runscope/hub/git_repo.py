@@ -72,7 +72,9 @@ class GitRepo:
     def _default(self) -> str:
         """The branch that HEAD names; where it names none that exists (a bundle), main, or the first there is."""
         branches = self._git("for-each-ref", "--format=%(refname)", "refs/heads").decode().split()
-        head = (self.folder / self._git("rev-parse", "--git-dir").decode().strip() / "HEAD").read_text().strip()
+        head = (
+            (self.folder / self._git("rev-parse", "--git-dir").decode().strip() / "HEAD").read_text().strip()
+        )
         named = head.removeprefix("ref: ")
         if not branches or named in branches or not head.startswith("ref: "):
             return "HEAD"

@@ -1,1 +1,33 @@
-"""View model to HTML, PNG, terminal and Markdown."""
+"""A diagnosis as JSON, Markdown, a table or text on a terminal."""
+
+from runscope.report.data import (
+    DIAGNOSIS_SCHEMA,
+    checkpoints_json,
+    checkpoints_table,
+    diagnosis_json,
+    finding_json,
+    run_json,
+    timeline_json,
+)
+from runscope.report.markdown import markdown, markdown_checkpoints, markdown_run, markdown_timeline
+from runscope.report.terminal import print_checkpoints, print_diagnosis, print_run, print_timeline
+from runscope.report.write import write
+
+__all__ = [
+    "DIAGNOSIS_SCHEMA",
+    "checkpoints_json",
+    "checkpoints_table",
+    "diagnosis_json",
+    "finding_json",
+    "markdown",
+    "markdown_checkpoints",
+    "markdown_run",
+    "markdown_timeline",
+    "print_checkpoints",
+    "print_diagnosis",
+    "print_run",
+    "print_timeline",
+    "run_json",
+    "timeline_json",
+    "write",
+]

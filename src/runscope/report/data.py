@@ -1,0 +1,137 @@
+"""What runscope says, as JSON has it: schemas of the command line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from runscope.history import Run, Segment, Timeline
+from runscope.hub.checkpoint import Checkpoint
+from runscope.rules import Finding
+from runscope.verdict.types import Diagnosis
+
+DIAGNOSIS_SCHEMA = "runscope.diagnosis/1"
+STITCH_SCHEMA = "runscope.stitch/1"
+RUN_SCHEMA = "runscope.run/1"
+CHECKPOINTS_SCHEMA = "runscope.checkpoints/1"
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: numpy scalars unpacked, non-finite numbers as W&B writes them."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def timeline_json(line: Timeline) -> dict[str, Any]:
+    """A stitched line, schema ``runscope.stitch/1``."""
+    return {
+        "schema": STITCH_SCHEMA,
+        "axis": "step",
+        "segments": [_segment(s) for s in line.segments],
+        "gaps": [asdict(g) for g in line.gaps],
+        "notes": list(line.notes),
+    }
+
+
+def _segment(segment: Segment) -> dict[str, Any]:
+    return {
+        "run": segment.run.reference,
+        "id": segment.run.id,
+        "name": segment.run.name,
+        "continues": segment.continues,
+        "step_key": segment.run.step_key,
+        "offset": segment.offset,
+        "scale": segment.scale,
+        "first_step": segment.first_step,
+        "last_step": segment.last_step,
+        "dropped_points": segment.dropped_points,
+        "method": segment.method,
+        "confidence": plain(segment.confidence),
+        "evidence": list(segment.evidence),
+        "alternatives": [plain(asdict(a)) for a in segment.alternatives],
+    }
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """One finding."""
+    shown: dict[str, Any] = plain({**asdict(finding), "evidence": dict(finding.evidence)})
+    return shown
+
+
+def diagnosis_json(diagnosis: Diagnosis, reference: str) -> dict[str, Any]:
+    """A diagnosis, schema ``runscope.diagnosis/1``."""
+    verdict = diagnosis.verdict
+    return {
+        "schema": DIAGNOSIS_SCHEMA,
+        "run": reference,
+        "verdict": {
+            "headline": verdict.headline,
+            "overfitting": plain(asdict(verdict.overfitting)),
+            "gradients": plain(asdict(verdict.gradients)),
+            "recommendation": verdict.recommendation,
+            "keep_step": verdict.keep_step,
+            "keep_revision": verdict.keep.revision if verdict.keep else None,
+            "next_time": list(verdict.next_time),
+        },
+        "findings": [finding_json(f) for f in diagnosis.findings],
+        "notes": list(diagnosis.notes),
+    }
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """What a run holds, schema ``runscope.run/1``."""
+    role_of = {name: role for role, name in run.roles.items()}
+    metrics = [
+        {
+            "name": n,
+            "role": role_of.get(n),
+            "points": len(s),
+            "first_step": int(s.step.min()),
+            "last_step": int(s.step.max()),
+        }
+        for n, s in run.series.items()
+        if len(s)
+    ]
+    facts = {
+        "reference": run.reference, "id": run.id, "name": run.name, "source": run.source, "state": run.state,
+        "step_key": run.step_key, "first_step": run.first_step, "last_step": run.last_step,
+    }  # fmt: skip
+    return {"schema": RUN_SCHEMA, **facts, "metrics": metrics, "notes": list(run.notes)}
+
+
+def checkpoints_json(found: Sequence[Checkpoint], repo: str) -> dict[str, Any]:
+    """Checkpoints, schema ``runscope.checkpoints/1``."""
+    rows = checkpoints_table(found).astype(object)
+    return {
+        "schema": CHECKPOINTS_SCHEMA,
+        "repo": repo,
+        "checkpoints": [plain(r) for r in rows.where(rows.notna(), None).to_dict("records")],
+    }
+
+
+def checkpoints_table(found: Sequence[Checkpoint]) -> pd.DataFrame:
+    """One row a checkpoint."""
+    columns = (
+        "step",
+        "own_step",
+        "step_source",
+        "epoch",
+        "saved_at",
+        "revision",
+        "subfolder",
+        "title",
+        "size_bytes",
+        "changed",
+    )
+    return pd.DataFrame([[getattr(c, n) for n in columns] for c in found], columns=list(columns))
