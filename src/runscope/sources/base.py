@@ -66,7 +66,7 @@ def finish(run: Run, *, where: str) -> Run:
 
 
 def columns_to_series(
-    columns: Mapping[str, tuple[Any, Any]], step: np.ndarray, time: np.ndarray
+    columns: Mapping[str, tuple[list[int], list[float]]], step: np.ndarray, time: np.ndarray
 ) -> dict[str, Series]:
     """Columns of (row numbers, values) become series on the rows' steps and times.
 

@@ -24,7 +24,7 @@ _HISTORY, _OUTPUT_RAW, _CONFIG, _STATS, _METRIC, _RUN, _EXIT = 2, 13, 5, 7, 12, 
 _CONSOLE_LINES = 20
 _NESTED = "\x1f"
 """Joins the parts of a nested key while reading; no logged name has this control character."""
-_Column = tuple[Any, Any]
+_Column = tuple[list[int], list[float]]
 _STILL_RUNNING_SECONDS = 600
 """A run without an exit record that logged this recently still goes on; the file's own date tells nothing, a
 copy has a new one."""
@@ -55,35 +55,9 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         raise UnreadableRun(f"{file} {what}", hint="name the run-….wandb file in the offline run's folder")
     log = read_log(data)
     content = _Content()
-    _take_rows(content, data, log)
-    return finish(_run(reference, file, log, content), where=str(file))
-
-
-def _take_rows(content: _Content, data: bytes, log: Log) -> None:
-    """All records into the content: plain rows at once, the others one by one, under their own numbers."""
-    from runscope.sources.wandb_columns import decode_rows
-
-    starts, stops = np.asarray(log.row_starts, np.int64), np.asarray(log.row_stops, np.int64)
-    numbers = np.asarray(log.row_numbers, np.int64)
-    decoded, odd = decode_rows(data + bytes(64), starts, stops) if len(starts) else ({}, np.empty(0, np.bool_))
-    others = iter(log.other_rows)
     for record in log.records:
-        if record_kind(record) == _HISTORY:
-            content.rows = next(others)
         content.take(record)
-    for index in np.flatnonzero(odd):
-        content.rows = int(numbers[index])
-        content.take(data[starts[index] : stops[index]])
-    content.rows = len(log.row_numbers) + len(log.other_rows)
-    for name, (rows, values) in decoded.items():
-        more_rows, more_values = content.columns.get(name, ([], []))
-        content.columns[name] = (
-            np.concatenate([numbers[rows], np.asarray(more_rows, np.int64)]),
-            np.concatenate([values, np.asarray(more_values, np.float64)]),
-        )
-    for name, (rows, values) in content.columns.items():
-        order = np.argsort(np.asarray(rows), kind="stable")
-        content.columns[name] = (np.asarray(rows)[order], np.asarray(values)[order])
+    return finish(_run(reference, file, log, content), where=str(file))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -233,7 +207,7 @@ def _rows(content: _Content, step_key: str) -> tuple[np.ndarray, np.ndarray]:
     """Step and time of every row; a row without the axis has the last one seen."""
     step = np.arange(content.rows, dtype=np.int64)
     rows, values = content.columns.get(step_key, ([], []))
-    if len(rows):
+    if rows:
         finite = np.isfinite(values)
         known_rows, known = np.asarray(rows)[finite], np.asarray(values)[finite]
         place = np.clip(np.searchsorted(known_rows, step, side="right") - 1, 0, max(len(known) - 1, 0))

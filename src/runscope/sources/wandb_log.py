@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 HEADER = b":W&B"
 HEADER_BYTES = 7
 BLOCK_BYTES = 32768
 _AROUND = {number << 3 | 2 for number in (16, 19, 200)}
-_HISTORY_TAG, _SUMMARY_TAG = 2 << 3 | 2, 3 << 3 | 2
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
@@ -25,10 +24,7 @@ class Log:
     """Records of a file, in order.
 
     Attributes:
-        records: payloads, without summaries and without the history records in ``rows``.
-        row_starts, row_stops, row_numbers: history records that lie in one chunk: where their tag stands,
-            where they end, and their number among all history records.
-        other_rows: the numbers of the history records in ``records``, in order.
+        records: payloads.
         damaged_bytes: bytes that could not be read (a broken block, a cut tail).
         cut: True where the file ends inside a record: it was cut off or is still being written.
     """
@@ -36,21 +32,12 @@ class Log:
     records: list[bytes]
     damaged_bytes: int
     cut: bool
-    row_starts: list[int] = field(default_factory=list)
-    row_stops: list[int] = field(default_factory=list)
-    row_numbers: list[int] = field(default_factory=list)
-    other_rows: list[int] = field(default_factory=list)
 
 
 def read_log(data: bytes) -> Log:
     """Split a file's content into records, skipping what is damaged. Never raises."""
     records: list[bytes] = []
     parts: list[bytes] = []
-    starts: list[int] = []
-    stops: list[int] = []
-    numbers: list[int] = []
-    others: list[int] = []
-    row = 0
     view = memoryview(data)
     unpack = struct.Struct("<IHB").unpack_from
     crc32 = zlib.crc32
@@ -76,24 +63,7 @@ def read_log(data: bytes) -> Log:
             position += left
             continue
         if kind == _FULL:
-            tag_at = position + HEADER_BYTES
-            if data[tag_at : tag_at + 1] == b"\x08":  # the record's own number stands in front
-                tag_at += 1
-                while tag_at < stop and data[tag_at] >= 0x80:
-                    tag_at += 1
-                tag_at += 1
-            tag = data[tag_at] if tag_at < stop else 0
-            if tag == _HISTORY_TAG:
-                starts.append(tag_at)
-                stops.append(stop)
-                numbers.append(row)
-                row += 1
-            elif tag != _SUMMARY_TAG:
-                record = data[position + HEADER_BYTES : stop]
-                if record_kind(record) == _HISTORY_TAG >> 3:
-                    others.append(row)
-                    row += 1
-                records.append(record)
+            records.append(data[position + HEADER_BYTES : stop])
             parts = []
         else:
             if kind == _FIRST:
@@ -103,14 +73,10 @@ def read_log(data: bytes) -> Log:
                 continue
             parts.append(data[position + HEADER_BYTES : stop])
             if kind == _LAST:
-                record = b"".join(parts)
-                if record_kind(record) == _HISTORY_TAG >> 3:
-                    others.append(row)
-                    row += 1
-                records.append(record)
+                records.append(b"".join(parts))
                 parts = []
         position = stop
-    return Log(records, damaged, cut or bool(parts), starts, stops, numbers, others)
+    return Log(records, damaged, cut or bool(parts))
 
 
 def record_kind(record: bytes) -> int:
