@@ -21,7 +21,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from runscope.api import checkpoints, diagnose, load, report, stitch
     from runscope.errors import RunscopeError
-    from runscope.evaluate.study import Study
+    from runscope.evaluation.study import Study
     from runscope.history import Run, Series, Timeline
     from runscope.hub.checkpoint import Checkpoint
     from runscope.rules import Finding
@@ -34,7 +34,7 @@ _HOMES = {
     "report": "runscope.api",
     "stitch": "runscope.api",
     "RunscopeError": "runscope.errors",
-    "Study": "runscope.evaluate.study",
+    "Study": "runscope.evaluation.study",
     "Run": "runscope.history",
     "Series": "runscope.history",
     "Timeline": "runscope.history",
@@ -68,8 +68,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'runscope' has no attribute {name!r}")
     from importlib import import_module
 
-    # `evaluate`, `stitch` and `report` are rooms as well as verbs: a room that was imported before has
-    # set its module under the same name, so the verb is put there for good.
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

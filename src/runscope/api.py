@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runscope.errors import NotJoinable
 
 if TYPE_CHECKING:
-    from runscope.evaluate.study import Study
+    from runscope.evaluation.study import Study
     from runscope.history import Run, Timeline
     from runscope.hub.checkpoint import Checkpoint
     from runscope.verdict.types import Diagnosis
@@ -73,7 +73,7 @@ def stitch(
     Returns:
         The line. A run that continues nothing has ``continues=False``; see :func:`require_joined`.
     """
-    from runscope.stitch import stitch as join
+    from runscope.stitching import stitch as join
 
     return join(
         [_run(r, **load_options) for r in runs], checkpoints=checkpoints, at=at, force=force, scale=scale
@@ -154,7 +154,7 @@ def checkpoints(
 
 def report(what: Diagnosis | Timeline | Run | str, path: str | Path) -> Path:
     """Write a diagnosis to a file; its ending picks the form: ``.json``, ``.md``, ``.csv``, ``.parquet``."""
-    from runscope.report import write
+    from runscope.reporting import write
     from runscope.verdict.types import Diagnosis
 
     return write(what if isinstance(what, Diagnosis) else diagnose(what), Path(path))
@@ -198,7 +198,7 @@ def find_trainings(
 ) -> list[list[Run]]:
     """Propose which of many runs belong together: those of a W&B project, or of a folder of offline runs."""
     from runscope.sources import list_references
-    from runscope.stitch import find
+    from runscope.stitching import find
 
     references = list_references(place)
     runs = []

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from runscope.evaluate.study import CheckpointScore, Study
+from runscope.evaluation.study import CheckpointScore, Study
 from runscope.history import Run, Series, Timeline
 from runscope.hub.checkpoint import Checkpoint
 from runscope.rules import View

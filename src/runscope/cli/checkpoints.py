@@ -36,8 +36,7 @@ def checkpoints(
       runscope checkpoints ./output --run ./output/checkpoint-500
     """
     from runscope import api
-
-    page = out.report_room()
+    from runscope import reporting as page
     from runscope.api import require_joined
     from runscope.history import Timeline
 

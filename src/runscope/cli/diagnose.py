@@ -118,7 +118,7 @@ def _each(
 
 def _print_error(reference: str, error: RunscopeError, format: opt.Format) -> None:
     if format in (opt.Format.json, opt.Format.jsonl):
-        from runscope.report import DIAGNOSIS_SCHEMA
+        from runscope.reporting import DIAGNOSIS_SCHEMA
 
         answer = {"schema": DIAGNOSIS_SCHEMA, "run": reference, "error": error.message, "hint": error.hint}
         out.print_json(answer, line=format is opt.Format.jsonl)
@@ -127,7 +127,7 @@ def _print_error(reference: str, error: RunscopeError, format: opt.Format) -> No
 
 
 def _print(diagnosis: Diagnosis, reference: str, format: opt.Format) -> None:
-    page = out.report_room()
+    from runscope import reporting as page
 
     if format in (opt.Format.json, opt.Format.jsonl):
         out.print_json(page.diagnosis_json(diagnosis, reference), line=format is opt.Format.jsonl)
@@ -138,7 +138,7 @@ def _print(diagnosis: Diagnosis, reference: str, format: opt.Format) -> None:
 
 
 def _save(diagnosis: Diagnosis, reference: str, path: Path, quiet: bool) -> None:
-    page = out.report_room()
+    from runscope import reporting as page
 
     pages = dict.fromkeys((".md",), lambda file: page.write(diagnosis, file))
     forms = out.table_forms(lambda: diagnosis.timeline.to_pandas())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,6 @@ from runscope.errors import StoreError, UsageError
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
-
-
-def report_room() -> Any:
-    """The module ``runscope.report``; the attribute of that name may be the verb."""
-    return import_module("runscope.report")
 
 
 def stdout() -> Console:

@@ -33,7 +33,7 @@ def show(
     import pandas as pd
 
     from runscope import api
-    from runscope.report import markdown_run, print_run, run_json
+    from runscope.reporting import markdown_run, print_run, run_json
 
     with progress(quiet) as update:
         loaded = [

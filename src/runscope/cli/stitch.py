@@ -81,7 +81,8 @@ def stitch(
 
 
 def _show(line: Timeline, format: opt.Format, output: Path | None, axis: str, quiet: bool) -> None:
-    page = out.report_room()
+    from runscope import reporting as page
+
     if output:
         forms = out.table_forms(lambda: line.to_pandas(axis)) | out.json_form(
             lambda: page.timeline_json(line)

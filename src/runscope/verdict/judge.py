@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runscope.evaluate.study import Study
+from runscope.evaluation.study import Study
 from runscope.rules import Findings, View, look
 from runscope.verdict.advice import headline, keep, next_time, recommend
 from runscope.verdict.overfitting import judge_overfitting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from runscope.evaluate.study import Study
+from runscope.evaluation.study import Study
 from runscope.rules import CouldNotLook, Finding, Findings, View
 from runscope.rules.context import coarse
 from runscope.rules.overfitting.eval_loss_rising import measure, when

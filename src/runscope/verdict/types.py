@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from runscope.evaluate.study import Study
+from runscope.evaluation.study import Study
 from runscope.history import Timeline
 from runscope.hub.checkpoint import Checkpoint
 from runscope.rules import Finding

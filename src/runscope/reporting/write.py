@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from runscope.errors import UsageError
-from runscope.report.data import diagnosis_json
-from runscope.report.markdown import markdown
+from runscope.reporting.data import diagnosis_json
+from runscope.reporting.markdown import markdown
 from runscope.verdict.types import Diagnosis
 
 

@@ -1,6 +1,6 @@
 """A diagnosis as JSON, Markdown, a table or text on a terminal."""
 
-from runscope.report.data import (
+from runscope.reporting.data import (
     DIAGNOSIS_SCHEMA,
     checkpoints_json,
     checkpoints_table,
@@ -9,9 +9,9 @@ from runscope.report.data import (
     run_json,
     timeline_json,
 )
-from runscope.report.markdown import markdown, markdown_checkpoints, markdown_run, markdown_timeline
-from runscope.report.terminal import print_checkpoints, print_diagnosis, print_run, print_timeline
-from runscope.report.write import write
+from runscope.reporting.markdown import markdown, markdown_checkpoints, markdown_run, markdown_timeline
+from runscope.reporting.terminal import print_checkpoints, print_diagnosis, print_run, print_timeline
+from runscope.reporting.write import write
 
 __all__ = [
     "DIAGNOSIS_SCHEMA",

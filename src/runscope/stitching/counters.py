@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from runscope.history import Method, Run, Series
-from runscope.stitch.evidence import Candidate, Line, interval_of
+from runscope.stitching.evidence import Candidate, Line, interval_of
 
 EARLY_INTERVALS = 2.0
 """A counter that begins within so many of its own logging intervals of zero has restarted."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from runscope.history import Run, Series
-from runscope.stitch.curves import smooth
-from runscope.stitch.evidence import Line, logit
+from runscope.stitching.curves import smooth
+from runscope.stitching.evidence import Line, logit
 
 NAMED_TOGETHER = 0.85
 """Prior probability that runs which a person names together are one training."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 from runscope.errors import UsageError
 from runscope.history import Gap, Run, Segment, Timeline
 from runscope.hub.checkpoint import Checkpoint
-from runscope.stitch.join import Join, decide, line_of
-from runscope.stitch.order import in_order
+from runscope.stitching.join import Join, decide, line_of
+from runscope.stitching.order import in_order
 
 GAP_INTERVALS = 2.5
 """A hole of more than so many logging intervals between two runs is a gap: something was not logged."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runscope.history import Run, Segment
-from runscope.stitch.join import decide
-from runscope.stitch.kinship import stem
-from runscope.stitch.order import in_order
+from runscope.stitching.join import decide
+from runscope.stitching.kinship import stem
+from runscope.stitching.order import in_order
 
 SURE = 0.6
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from runscope.history import Run
 from runscope.hub.checkpoint import Checkpoint
-from runscope.stitch.evidence import Candidate, Line
+from runscope.stitching.evidence import Candidate, Line
 
 EARLIER, FURTHER = 0.15, 0.6
 """How likely the checkpoint before the newest is, relative to it, and each further one relative to the one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from runscope.history import Floats, Series
-from runscope.stitch.evidence import Candidate, Line
+from runscope.stitching.evidence import Candidate, Line
 
 FIRST_POINTS = 24
 """How many of the later run's first points are compared at least; then its own learning takes over."""

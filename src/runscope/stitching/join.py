@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from runscope.history import Alternative, Run, Segment, Series
 from runscope.hub.checkpoint import Checkpoint
-from runscope.stitch import counters, curves
-from runscope.stitch.evidence import Candidate, Line, interval_of, normalise, sigmoid
-from runscope.stitch.kinship import kinship
-from runscope.stitch.saves import saved_states
+from runscope.stitching import counters, curves
+from runscope.stitching.evidence import Candidate, Line, interval_of, normalise, sigmoid
+from runscope.stitching.kinship import kinship
+from runscope.stitching.saves import saved_states
 
 COUNTER_SURE = {"resume_metadata": 0.995, "global_step": 0.99, "epoch": 0.97, "tokens": 0.98}
 """How often a counter that goes on is right, on interrupted runs with a known join."""
