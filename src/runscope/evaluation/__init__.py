@@ -1,1 +1,8 @@
-"""Tasks, scorers, backends: checkpoints become per-example results and a study."""
+"""Checkpoints evaluated on held-out examples. Torch, transformers and peft are loaded only when one is."""
+
+from runscope.evaluation.run import evaluate
+from runscope.evaluation.series import as_series
+from runscope.evaluation.settings import EvaluateSettings
+from runscope.evaluation.study import CheckpointScore, Evaluation, Study
+
+__all__ = ["CheckpointScore", "EvaluateSettings", "Evaluation", "Study", "as_series", "evaluate"]

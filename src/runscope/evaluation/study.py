@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runscope.history import Floats
 from runscope.hub.checkpoint import Checkpoint
+from runscope.stats.arrays import Floats
 
 Standing = Literal["best", "as_good", "worse", "undecided", "skipped"]
 Outcome = Literal["overfit", "not_worse", "undecided"]

@@ -1,7 +1,7 @@
 """What a run is: metrics as logged points, their roles, and the axes they lie on."""
 
 from runscope.history.run import ROLES, Histograms, Lineage, Run, State
-from runscope.history.series import Bools, Floats, Ints, Series, concat
+from runscope.history.series import Series, concat
 from runscope.history.timeline import Alternative, Gap, Method, Segment, Timeline
 
 __all__ = [

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from runscope.history.series import Floats, Ints, Series
+from runscope.history.series import Series
+from runscope.stats.arrays import Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from runscope.stats.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

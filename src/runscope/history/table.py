@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from runscope.errors import MissingMetric, UsageError
-from runscope.history.series import Floats
 from runscope.history.timeline import Segment, Timeline, kept_mask
+from runscope.stats.arrays import Floats
 
 AXES = ("step", "epoch", "tokens", "samples", "hours", "time")
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from runscope.history.run import Run
-from runscope.history.series import Bools, Floats, Series, concat
+from runscope.history.series import Series, concat
+from runscope.stats.arrays import Bools, Floats
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-Floats = npt.NDArray[np.float64]
+from runscope.stats.arrays import Floats
 
 STAY = 0.15
 """Share of the run that a rise must last to count in full: a shorter one is often transient (a restart)."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from runscope.stats.arrays import Floats
 from runscope.stats.calibration import HELD_OUT, TRAIN_ONLY, probability
-from runscope.stats.curves import Floats, Turn, heavy_noise, smooth, turn
+from runscope.stats.curves import Turn, heavy_noise, smooth, turn
 
 FEW_EVALUATIONS = 6
 """With fewer evaluations a careful practitioner hesitates, and so does the probability."""

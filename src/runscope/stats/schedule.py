@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from runscope.stats.arrays import Floats, Ints
 from runscope.stats.stretches import blocks
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 Kind = Literal[
     "zero", "constant", "linear", "cosine", "restarts", "inverse-sqrt", "exponential", "stairs", "wsd", "rising",

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from runscope.stats.curves import Floats
-
-Bools = npt.NDArray[np.bool_]
+from runscope.stats.arrays import Floats
 
 PER_SIDE = 4
 """Points on each side of a boundary: two lines with one slope need three, and noise one more."""

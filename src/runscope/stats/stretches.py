@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from runscope.stats.arrays import Bools, Floats, Ints
 
 
 def stretches(mask: Bools) -> list[tuple[int, int]]:

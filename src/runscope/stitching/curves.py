@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from runscope.history import Floats, Series
+from runscope.history import Series
+from runscope.stats.arrays import Floats
 from runscope.stitching.evidence import Candidate, Line
 
 FIRST_POINTS = 24

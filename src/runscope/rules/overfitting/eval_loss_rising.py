@@ -22,9 +22,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.history import Ints, Series
+from runscope.history import Series
 from runscope.rules.context import coarse
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.stats.arrays import Ints
 from runscope.stats.overfit import HeldOut, held_out
 
 CODE = "OVF001"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from runscope.history import Floats
 from runscope.rules.finding import View
+from runscope.stats.arrays import Floats
 
 
 def epochs_at(view: View, steps: npt.ArrayLike) -> Floats:

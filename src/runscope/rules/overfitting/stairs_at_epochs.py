@@ -23,10 +23,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.history import Floats, Series
+from runscope.history import Series
 from runscope.rules.context import not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.overfitting.passes import epochs_at
+from runscope.stats.arrays import Floats
 from runscope.stats.stairs import stairs
 
 CODE = "OVF003"

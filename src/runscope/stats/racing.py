@@ -1,0 +1,192 @@
+"""A race between checkpoints: look, drop what is surely worse, look again at more examples.
+
+The looks are planned beforehand and share the error rate between them, so that it holds wherever the race
+ends (group-sequential testing with a spending function, Lan & DeMets 1983). At each look every arm is held
+against all others still running: the truly best arm is dropped with probability at most ``alpha``, and so is
+a false claim that the last arm is worse than an earlier one.
+
+Not all arms start. Beside a neighbour that is surely worse than another arm, away from it, the loss is taken
+to be worse too, as it falls and rises slowly along a training: such arms are never evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import erfc, sqrt
+
+import numpy as np
+
+from runscope.stats.arrays import Floats, Ints
+from runscope.stats.paired import Comparison, compare
+
+ALPHA = 0.05
+FIRST_LOOK = 64
+"""Examples at the first look: enough for the mean of skewed losses to be near normal."""
+GROWTH = 1.7
+"""How much longer each look is than the one before."""
+HOPELESS = 0.5
+"""The race ends where it is likelier than not that all remaining examples would decide nothing more."""
+
+
+def planned_looks(examples: int, first: int = FIRST_LOOK, growth: float = GROWTH) -> tuple[int, ...]:
+    """Numbers of examples at which the race stops to look; the last is all of them."""
+    looks = []
+    size = float(first)
+    while size < 0.8 * examples:
+        looks.append(round(size))
+        size *= growth
+    return (*looks, examples)
+
+
+def shares(looks: tuple[int, ...], alpha: float) -> Floats:
+    """Error rate spent at each look: by the square root of the information gathered, ``alpha`` in all."""
+    spent = alpha * np.sqrt(np.array(looks) / looks[-1])
+    return np.diff(spent, prepend=0.0)
+
+
+def starting_arms(arms: int, focus: Iterable[int] = ()) -> tuple[int, ...]:
+    """The first and last arm, those the suspicion points at, and every third between; all of a few."""
+    if arms <= 5:
+        return tuple(range(arms))
+    return tuple(sorted({*range(0, arms, 3), arms - 1, *(f for f in focus if 0 <= f < arms)}))
+
+
+class Race:
+    """Which arm is to be evaluated on which examples next, and which are out.
+
+    Lower values are better. Arms lie in order of training step; examples are in random order. Evaluate what
+    is :attr:`wanted`, :meth:`tell` it, :meth:`look`, until :attr:`done`.
+
+    Args:
+        arms: how many there are.
+        clusters: (n,) number of the source of each example.
+        start: arms that begin.
+        alpha: error rate of the whole race.
+        min_effect: differences below it do not matter.
+        full: evaluate every arm on every example.
+
+    Attributes:
+        values: (n, arms) what was told, NaN where nothing was.
+        weights: (n,) weight of each example, e.g. its tokens.
+        reached: (arms,) examples evaluated.
+        alive: arms that may be the best.
+        dropped: arms that are surely not.
+        p_values: arm → probability that it would look as much worse than some other arm by chance alone,
+            corrected for all arms and looks; of the last look that it was in.
+        number: the look that comes next, or came last.
+    """
+
+    def __init__(
+        self, arms: int, clusters: Ints, *, start: Iterable[int],
+        alpha: float = ALPHA, min_effect: float = 0.0, full: bool = False,
+    ) -> None:  # fmt: skip
+        n = len(clusters)
+        self.clusters, self.alpha, self.min_effect = clusters, alpha, min_effect
+        self.looks = (n,) if full else planned_looks(n)
+        self.shares = shares(self.looks, alpha)
+        self.values = np.full((n, arms), np.nan)
+        self.weights = np.full(n, np.nan)
+        self.reached = np.zeros(arms, dtype=np.int64)
+        self.alive = set(range(arms) if full else start)
+        self.started = set(self.alive)
+        self.dropped: set[int] = set()
+        self.p_values: dict[int, float] = {}
+        self.number = 0
+        self.done = False
+
+    @property
+    def examples(self) -> int:
+        """Examples at the present look."""
+        return self.looks[self.number]
+
+    @property
+    def wanted(self) -> dict[int, tuple[int, int]]:
+        """Arm → where its next examples begin and end."""
+        return {
+            a: (int(self.reached[a]), self.examples)
+            for a in sorted(self.alive)
+            if self.reached[a] < self.examples
+        }
+
+    def tell(self, arm: int, values: Floats, weights: Floats | None = None) -> None:
+        """Take the values of the next examples of an arm, and the examples' weights (1 where None)."""
+        begin = int(self.reached[arm])
+        self.values[begin : begin + len(values), arm] = values
+        self.weights[begin : begin + len(values)] = 1.0 if weights is None else weights
+        self.reached[arm] = begin + len(values)
+
+    def look(self) -> None:
+        """Compare what is running, drop what is surely worse, let neighbours of the survivors in."""
+        arms = sorted(self.alive)
+        seen = self.compared(arms, self.examples)
+        self._drop(arms, seen)
+        if self._join():
+            return
+        if self.number == len(self.looks) - 1 or self._settled(arms, seen) or self._hopeless(arms, seen):
+            self.done = True
+        else:
+            self.number += 1
+
+    def compared(self, arms: list[int], examples: int) -> Comparison:
+        """All pairs of some arms on the first examples."""
+        upto = slice(0, examples)
+        return compare(self.values[upto][:, arms], self.weights[upto], self.clusters[upto])
+
+    def _drop(self, arms: list[int], seen: Comparison) -> None:
+        """Take out what another arm surely beats.
+
+        The last arm is what the user has in hand: it runs on until it is worse than *any* pair of equal arms
+        would look, which is what a claim of overfitting rests on.
+        """
+        if len(arms) < 2:
+            return
+        share = float(self.shares[self.number])
+        last = self.values.shape[1] - 1
+        for column, arm in enumerate(arms):
+            statistic = float(seen.statistic[:, column].max())
+            chance = seen.largest if arm == last else seen.against[:, column]
+            p = (1 + np.sum(chance >= statistic)) / (len(chance) + 1)
+            self.p_values[arm] = min(1.0, float(p) * self.alpha / share)
+            if p <= share:
+                self.alive.discard(arm)
+                self.dropped.add(arm)
+
+    def _join(self) -> bool:
+        """Let arms next to a survivor start; True where there were any."""
+        joined = set()
+        for arm in range(self.values.shape[1]):
+            if arm not in self.started:
+                before = max((a for a in self.started if a < arm), default=None)
+                after = min((a for a in self.started if a > arm), default=None)
+                if before in self.alive or after in self.alive:
+                    joined.add(arm)
+        self.alive |= joined
+        self.started |= joined
+        return bool(joined)
+
+    def _settled(self, arms: list[int], seen: Comparison) -> bool:
+        """Whether no survivor differs from the leader by an amount that matters."""
+        running, leader = self._running(arms, seen)
+        bound = (
+            seen.difference[leader] + seen.critical(float(self.shares[-1])) * seen.difference_error[leader]
+        )
+        return all(bound[i] < self.min_effect for i in running if i != leader)
+
+    def _hopeless(self, arms: list[int], seen: Comparison) -> bool:
+        """Whether no survivor is likely to be told from the leader by the end, if things go on as they are."""
+        running, leader = self._running(arms, seen)
+        ratio = self.looks[-1] / self.examples
+        final = float(np.max(seen.dropping(float(self.shares[-1]))))
+        return all(
+            _normal_tail((final - seen.statistic[leader, i] * sqrt(ratio)) / sqrt(ratio - 1)) < HOPELESS
+            for i in running
+            if i != leader
+        )
+
+    def _running(self, arms: list[int], seen: Comparison) -> tuple[list[int], int]:
+        running = [i for i, a in enumerate(arms) if a in self.alive]
+        return running, min(running, key=lambda i: seen.mean[i])
+
+
+def _normal_tail(z: float) -> float:
+    return 0.5 * erfc(z / sqrt(2))
