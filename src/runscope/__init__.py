@@ -7,7 +7,8 @@
     run = rs.load("wandb/offline-run-20240913_130439-2x9f1k3a")
     line = rs.stitch(["me/pricer/2x9f1k3a", "me/pricer/7c0d1e2f"])
     diagnosis = rs.diagnose(line)
-    rs.report(diagnosis, "findings.json")
+    study = rs.evaluate("me/pricer-2024-09-13", "heldout.jsonl", line=line)
+    rs.report(rs.diagnose(line, study=study), "report.html")
 
 Importing runscope loads nothing heavy: the names below are fetched when they are first used.
 """
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from runscope.api import checkpoints, diagnose, load, report, stitch
+    from runscope.api import checkpoints, diagnose, evaluate, load, report, stitch
     from runscope.errors import RunscopeError
     from runscope.evaluation.study import Study
     from runscope.history import Run, Series, Timeline
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "checkpoints": "runscope.api",
     "diagnose": "runscope.api",
+    "evaluate": "runscope.api",
     "load": "runscope.api",
     "report": "runscope.api",
     "stitch": "runscope.api",
@@ -56,6 +58,7 @@ __all__ = [
     "Verdict",
     "checkpoints",
     "diagnose",
+    "evaluate",
     "load",
     "report",
     "stitch",

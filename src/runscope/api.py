@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runscope.errors import NotJoinable
+from runscope.errors import NotJoinable, StoreError, UsageError
 
 if TYPE_CHECKING:
     from runscope.evaluation.study import Study
     from runscope.history import Run, Timeline
     from runscope.hub.checkpoint import Checkpoint
+    from runscope.recipe import Recipe
     from runscope.verdict.types import Diagnosis
 
 Progress = Callable[[str, int, int | None], None]
@@ -119,7 +120,7 @@ def diagnose(
         what: a reference, a run, several of either, or a line.
         hub: Hub repository (or clone, or folder) whose checkpoints belong to the line.
         checkpoints: checkpoints that were listed before; read from ``hub`` otherwise.
-        study: evaluated checkpoints.
+        study: evaluated checkpoints, from :func:`evaluate`.
         ignore: roles to hide, e.g. ``eval_loss``.
         roles: role → logged name.
     """
@@ -127,7 +128,12 @@ def diagnose(
     from runscope.verdict import diagnose as judge
 
     line = _line(what, **load_options).with_roles({**(roles or {}), **dict.fromkeys(ignore)})
-    saved = tuple(checkpoints or ()) or (globals()["checkpoints"](hub, line=line) if hub else ())
+    saved = tuple(checkpoints or ()) or (_checkpoints(hub, line=line) if hub else ())
+    if study is not None:
+        from runscope.evaluation import as_series
+
+        line = line.with_extra(as_series(study))
+        saved = saved or tuple(s.checkpoint for s in study.scores)
     return judge(View(line, saved), study)
 
 
@@ -152,12 +158,169 @@ def checkpoints(
     return place(found, line) if line is not None else found
 
 
-def report(what: Diagnosis | Timeline | Run | str, path: str | Path) -> Path:
-    """Write a diagnosis to a file; its ending picks the form: ``.json``, ``.md``, ``.csv``, ``.parquet``."""
+_checkpoints = checkpoints  # ``diagnose`` has an argument of the same name
+
+
+def evaluate(
+    what: str | Sequence[Checkpoint],
+    data: str | Path,
+    *,
+    line: Timeline | None = None,
+    train_data: str | Path | None = None,
+    base: str | Path | None = None,
+    keep_results: bool = True,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Study:
+    """Evaluate checkpoints on held-out examples and say whether later ones are really worse.
+
+    Args:
+        what: Hub repository, clone, folder, or checkpoints from :func:`checkpoints`.
+        data: held-out examples: JSON lines, CSV or Parquet with ``prompt`` and ``completion``.
+        line: the stitched line; its diagnosis says around which step to look first.
+        train_data: training examples, for the generalisation gap and memorising.
+        base: the base model of adapters, where their configuration does not name one that can be loaded.
+        keep_results: remember every example's result on disk, so that no call repeats it.
+        settings: fields of :class:`runscope.evaluation.EvaluateSettings`.
+
+    Raises:
+        InputError: no checkpoint, unusable examples, a base model that cannot be loaded.
+        MissingExtra: torch, transformers or peft is not installed.
+    """
+    from functools import partial
+
+    from runscope.evaluation import EvaluateSettings
+    from runscope.evaluation import evaluate as study_of
+    from runscope.hub import fetch
+    from runscope.store import ResultTable
+
+    chosen = EvaluateSettings(**settings)
+    saved = checkpoints(what, line=line, progress=progress) if isinstance(what, str) else tuple(what)
+    return study_of(
+        saved,
+        data,
+        fetch=partial(fetch, allow_pickle=chosen.allow_pickle, progress=progress),
+        train_data=train_data,
+        base=base,
+        settings=chosen,
+        focus=_focus(line),
+        results=ResultTable() if keep_results else None,
+        progress=progress,
+    )
+
+
+def investigate(
+    runs: Sequence[str | Path | Run],
+    *,
+    hub: str | None = None,
+    data: str | Path | None = None,
+    train_data: str | Path | None = None,
+    base: str | Path | None = None,
+    at: Sequence[int] | None = None,
+    force: bool = False,
+    scale: Sequence[float] | None = None,
+    ignore: Iterable[str] = (),
+    roles: Mapping[str, str | None] | None = None,
+    project: str | None = None,
+    keep_results: bool = True,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Diagnosis:
+    """All verbs in a row: stitch the runs, read the curves, evaluate the checkpoints, judge.
+
+    Without ``hub`` no checkpoints are listed; without ``data`` none is evaluated. The other arguments are
+    those of :func:`stitch`, :func:`diagnose` and :func:`evaluate`.
+    """
+    listed = checkpoints(hub, progress=progress) if hub else ()
+    joined = stitch(
+        runs, at=at, force=force, scale=scale, checkpoints=listed, project=project, progress=progress
+    )
+    line = joined if force or at else require_joined(joined)
+    line = line.with_roles({**(roles or {}), **dict.fromkeys(ignore)})
+    if listed:
+        from runscope.hub import place
+
+        listed = place(listed, line)
+    if data is None:
+        return diagnose(line, checkpoints=listed)
+    if not listed:
+        raise UsageError(
+            "there is no checkpoint to evaluate", hint="name the repository that holds them: --hub REPO"
+        )
+    study = evaluate(
+        listed, data, line=line, train_data=train_data, base=base, keep_results=keep_results,
+        progress=progress, **settings,
+    )  # fmt: skip
+    return diagnose(line, checkpoints=listed, study=study)
+
+
+def report(
+    what: Diagnosis | Timeline | Run | str, path: str | Path, *, facts: Mapping[str, Any] | None = None
+) -> Path:
+    """Write a diagnosis to a file; its ending picks the form.
+
+    Args:
+        what: a diagnosis, or what :func:`diagnose` takes.
+        path: ``.html``, ``.png``, ``.svg``, ``.md``, ``.json``, ``.csv`` or ``.parquet``.
+        facts: how it was made, from :func:`recipe_facts`.
+    """
     from runscope.reporting import write
     from runscope.verdict.types import Diagnosis
 
-    return write(what if isinstance(what, Diagnosis) else diagnose(what), Path(path))
+    return write(what if isinstance(what, Diagnosis) else diagnose(what), Path(path), facts=facts)
+
+
+def write_report(diagnosis: Diagnosis, recipe: Recipe, output: Path) -> list[Path]:
+    """Write a report where ``output`` says, and the recipe that makes it again.
+
+    Args:
+        diagnosis: what :func:`investigate` found.
+        recipe: the arguments it was given.
+        output: a file whose ending picks the form, or a folder, which gets ``report.html``,
+            ``findings.json`` and ``recipe.toml``.
+
+    Raises:
+        StoreError: the place cannot be written.
+    """
+    facts = recipe_facts(recipe, diagnosis)
+    folder = not output.suffix or output.is_dir()
+    try:
+        (output if folder else output.parent).mkdir(parents=True, exist_ok=True)
+        if not folder:
+            return [report(diagnosis, output, facts=facts)]
+        recipe.write(output / "recipe.toml", facts=facts)
+        pages = [report(diagnosis, output / name, facts=facts) for name in ("report.html", "findings.json")]
+    except OSError as error:
+        raise StoreError(
+            f"{output} cannot be written: {error.strerror}", hint="choose another place with --output"
+        ) from error
+    return [*pages, output / "recipe.toml"]
+
+
+def recipe_facts(recipe: Recipe, diagnosis: Diagnosis) -> dict[str, Any]:
+    """What a report was made from: command, input hashes, revisions, settings, versions."""
+    import platform
+    from datetime import UTC, datetime
+    from importlib.metadata import version
+
+    study = diagnosis.study
+    packages = ("runscope", "numpy", "scipy", *(("torch", "transformers", "peft") if study else ()))
+    return {
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": recipe.command(),
+        "sha256": recipe.fingerprints(),
+        "revisions": [c.revision for c in diagnosis.checkpoints if c.revision],
+        "evaluation": dict(study.settings) if study else {},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+    }
+
+
+def _focus(line: Timeline | None) -> tuple[int | None, int | None]:
+    """Best and onset step that the curves suggest: where evaluation looks first."""
+    if line is None:
+        return (None, None)
+    suspicion = diagnose(line).verdict.overfitting
+    return (suspicion.best_step, suspicion.onset_step)
 
 
 def _run(what: str | Path | Run, **options: Any) -> Run:

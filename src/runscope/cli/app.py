@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runscope.cli import checkpoints, diagnose, doctor, rule, show, stitch
+from runscope.cli import checkpoints, demo, diagnose, doctor, evaluate, report, rule, show, stitch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,7 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "From an interrupted, half-observed training to one verdict with proof: stitch the runs, "
-        "diagnose the curves, list the checkpoints."
+        "diagnose the curves, evaluate the checkpoints, report."
     ),
 )
 
@@ -26,8 +26,11 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "stitch": stitch.stitch,
     "diagnose": diagnose.diagnose,
     "checkpoints": checkpoints.checkpoints,
+    "evaluate": evaluate.evaluate,
+    "report": report.report,
     "rule": rule.rule,
     "doctor": doctor.doctor,
+    "demo": demo.demo,
 }
 
 for _name, _command in COMMANDS.items():

@@ -10,6 +10,7 @@ from runscope.reporting.data import (
     timeline_json,
 )
 from runscope.reporting.markdown import markdown, markdown_checkpoints, markdown_run, markdown_timeline
+from runscope.reporting.study import markdown_study, print_study, study_json, study_table
 from runscope.reporting.terminal import print_checkpoints, print_diagnosis, print_run, print_timeline
 from runscope.reporting.write import write
 
@@ -22,12 +23,16 @@ __all__ = [
     "markdown",
     "markdown_checkpoints",
     "markdown_run",
+    "markdown_study",
     "markdown_timeline",
     "print_checkpoints",
     "print_diagnosis",
     "print_run",
+    "print_study",
     "print_timeline",
     "run_json",
+    "study_json",
+    "study_table",
     "timeline_json",
     "write",
 ]

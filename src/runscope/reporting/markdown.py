@@ -16,7 +16,8 @@ def escape(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|#])", r"\\\1", safe)
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; its cells are escaped."""
     lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
     return "\n".join([*lines, *("| " + " | ".join(escape(c) for c in row) + " |" for row in rows)])
 
@@ -27,7 +28,7 @@ def markdown(diagnosis: Diagnosis) -> str:
     parts = [f"**{escape(verdict.headline)}**", escape(verdict.recommendation)]
     if diagnosis.findings:
         rows = [(f.severity, f.code, f.message) for f in diagnosis.findings]
-        parts.append(_table(("severity", "code", "what"), rows))
+        parts.append(markdown_table(("severity", "code", "what"), rows))
     return "\n\n".join(parts)
 
 
@@ -41,18 +42,18 @@ def markdown_timeline(line: Timeline) -> str:
         )
         for s in line.segments
     ]
-    return _table(("run", "steps", "sure"), rows)
+    return markdown_table(("run", "steps", "sure"), rows)
 
 
 def markdown_run(run: Run) -> str:
     """What a run holds."""
     rows = [(n, f"{len(s):,}") for n, s in run.series.items()]
-    return f"**{escape(run.name)}**\n\n" + _table(("metric", "points"), rows)
+    return f"**{escape(run.name)}**\n\n" + markdown_table(("metric", "points"), rows)
 
 
 def markdown_checkpoints(found: Sequence[Checkpoint]) -> str:
     """Checkpoints."""
-    return _table(
+    return markdown_table(
         ("step", "commit", "title"),
         [("" if c.step is None else f"{c.step:,}", c.name, c.title) for c in found],
     )

@@ -1,0 +1,167 @@
+"""The report: one HTML file that opens from disk, without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import PurePath
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from runscope import __version__
+from runscope.hub.checkpoint import Checkpoint
+from runscope.reporting.data import plain
+from runscope.reporting.page_data import axes, charts, marks
+from runscope.reporting.study import STANDINGS
+from runscope.verdict.types import Diagnosis
+
+STATUS = {
+    "confirmed": ("bad", "✕", "Overfitting confirmed"),
+    "likely": ("bad", "▲", "Overfitting likely"),
+    "suspected": ("doubt", "?", "Overfitting suspected"),
+    "none": ("good", "✓", "No overfitting"),
+    "unknown": ("unknown", "–", "Cannot be told"),
+}
+BASIS = {
+    "checkpoints": "checkpoints evaluated on held-out examples",
+    "eval_curve": "the logged held-out loss",
+    "train_curve": "the training loss alone",
+}
+WORDS = (
+    (0.99, "practically certain"), (0.9, "very likely"), (0.7, "likely"), (0.5, "more likely than not"),
+    (0.3, "less likely than not"), (0.1, "unlikely"), (0.0, "very unlikely"),
+)  # fmt: skip
+
+
+def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
+    """The whole page.
+
+    Args:
+        diagnosis: what was found.
+        facts: how it was made: ``command``, ``made_at``, ``sha256``, ``revisions``, ``evaluation``, ``versions``.
+    """
+    drawn = {"charts": charts(diagnosis), "marks": marks(diagnosis), "axes": axes(diagnosis.timeline)}
+    verdict = diagnosis.verdict
+    kind, icon, title = STATUS[verdict.overfitting.status]
+    return _templates().get_template("report.html.j2").render(
+        title=_title(diagnosis), drawn=_embedded(drawn), charts=drawn["charts"],
+        verdict=verdict, kind=kind, icon=icon, status=title, chance=chance(verdict.overfitting.probability),
+        basis=BASIS.get(verdict.overfitting.basis or ""), gradients=verdict.gradients,
+        keep=_keep(diagnosis), line=diagnosis.timeline, runs=_runs(diagnosis),
+        findings=diagnosis.findings, notes=_notes(diagnosis.notes), rows=_rows(diagnosis),
+        study=diagnosis.study, facts=facts, version=__version__,
+        asset=lambda name: Markup(_asset(name)),
+    )  # fmt: skip
+
+
+def chance(probability: float | None) -> str:
+    """A probability in words and as a number."""
+    if probability is None:
+        return ""
+    words = next(w for bound, w in WORDS if probability >= bound)
+    shown = "over 99%" if probability > 0.99 else "under 1%" if probability < 0.01 else f"{probability:.0%}"
+    return f"{shown}, {words}"
+
+
+def loading_code(checkpoint: Checkpoint) -> str:
+    """The two lines of Python that load a checkpoint."""
+    adapter = any(PurePath(f.path).name == "adapter_config.json" for f in checkpoint.files)
+    kind = ("peft", "AutoPeftModelForCausalLM") if adapter else ("transformers", "AutoModelForCausalLM")
+    local = checkpoint.local_path
+    where = [repr(str(local) if local is not None else checkpoint.repo)]
+    if local is None and checkpoint.revision:
+        where.append(f"revision={checkpoint.revision!r}")
+    if local is None and checkpoint.subfolder:
+        where.append(f"subfolder={checkpoint.subfolder!r}")
+    return f"from {kind[0]} import {kind[1]}\nmodel = {kind[1]}.from_pretrained({', '.join(where)})"
+
+
+def _keep(diagnosis: Diagnosis) -> dict[str, Any] | None:
+    checkpoint = diagnosis.verdict.keep
+    if checkpoint is None:
+        return None
+    return {
+        "name": checkpoint.name, "title": checkpoint.title, "step": checkpoint.step, "epoch": checkpoint.epoch,
+        "revision": checkpoint.revision, "code": loading_code(checkpoint),
+    }  # fmt: skip
+
+
+def _title(diagnosis: Diagnosis) -> str:
+    return diagnosis.timeline.runs[0].name if diagnosis.timeline.runs else "training"
+
+
+def _runs(diagnosis: Diagnosis) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": s.run.name, "id": s.run.id, "state": s.run.state, "continues": s.continues, "first": s.first_step,
+            "last": s.last_step, "offset": s.offset, "confidence": s.confidence, "evidence": s.evidence,
+            "dropped": s.dropped_points, "method": s.method, "alternatives": s.alternatives,
+        }
+        for s in diagnosis.timeline.segments
+    ]  # fmt: skip
+
+
+def _notes(notes: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """What there is to say, and the rules that could not look."""
+    idle = [n for n in notes if "could not look" in n]
+    return [n for n in notes if n not in idle], idle
+
+
+def _rows(diagnosis: Diagnosis) -> list[dict[str, Any]]:
+    """One row a checkpoint, scored or not."""
+    scored = {id(s.checkpoint): s for s in diagnosis.study.scores} if diagnosis.study else {}
+    by_place = {_place(s.checkpoint): s for s in diagnosis.study.scores} if diagnosis.study else {}
+    kept = diagnosis.verdict.keep
+    rows = []
+    for checkpoint in diagnosis.checkpoints or tuple(s.checkpoint for s in by_place.values()):
+        score = scored.get(id(checkpoint)) or by_place.get(_place(checkpoint))
+        rows.append(
+            {
+                "checkpoint": checkpoint, "score": score,
+                "kept": kept is not None and _place(kept) == _place(checkpoint),
+                "standing": STANDINGS[score.standing] if score else "", "when": _when(checkpoint.saved_at),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _place(checkpoint: Checkpoint) -> tuple[str, str | None, str]:
+    return checkpoint.repo, checkpoint.revision, checkpoint.subfolder
+
+
+def _when(seconds: float | None) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M") if seconds else ""
+
+
+def _embedded(data: Any) -> Markup:
+    """JSON that cannot end the script it stands in."""
+    text = json.dumps(plain(data), allow_nan=False, separators=(",", ":"))
+    for sign in "&<>":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("runscope.reporting").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    def number(value: float | None, digits: int = 3) -> str:
+        return "" if value is None else f"{value:.{digits}f}"
+
+    def grouped(value: int | None) -> str:
+        return "" if value is None else f"{value:,}"
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("runscope.reporting"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"number": number, "grouped": grouped}
+    return environment

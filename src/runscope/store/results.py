@@ -1,0 +1,73 @@
+"""Results that were paid for once: rows of JSON by key, in one SQLite file.
+
+SQLite gives what is needed here: a row is there whole or not at all when the process is killed, and two
+processes may write at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from runscope.errors import StoreError
+from runscope.store.home import cache_folder
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID"
+MANY = 500
+"""Keys in one question: SQLite takes 32,766 at most, older ones 999."""
+PATIENCE_SECONDS = 30.0
+
+
+class ResultTable:
+    """Rows by key.
+
+    Args:
+        path: the file; made with its folder when the first row comes.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path if path is not None else cache_folder("evaluations") / "results.sqlite"
+
+    def get(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The rows that are there.
+
+        Raises:
+            StoreError: the file is no table of results, or cannot be read.
+        """
+        if not self.path.exists():
+            return {}
+        found: dict[str, dict[str, Any]] = {}
+        with self._open() as table:
+            for begin in range(0, len(keys), MANY):
+                part = list(keys[begin : begin + MANY])
+                question = f"SELECT key, row FROM results WHERE key IN ({','.join('?' * len(part))})"
+                found |= {key: json.loads(row) for key, row in table.execute(question, part)}
+        return found
+
+    def put(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep rows; all of them or none.
+
+        Raises:
+            StoreError: the place cannot be written, or the disk is full.
+        """
+        with self._open() as table:
+            table.executemany(
+                "INSERT OR REPLACE INTO results VALUES (?, ?)", [(k, json.dumps(r)) for k, r in rows.items()]
+            )
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=PATIENCE_SECONDS)) as table, table:
+                table.execute(SCHEMA)
+                yield table
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"the results in {self.path} cannot be used: {error}",
+                hint="free some space, or name another folder with RUNSCOPE_HOME; a broken file may be deleted",
+            ) from error
