@@ -194,11 +194,12 @@ def usable(checkpoints: Sequence[Checkpoint], fetch: Fetch) -> tuple[list[Checkp
             )
             continue
         try:
-            fetch(checkpoint)
+            folder = fetch(checkpoint)
         except RunscopeError as error:
             notes.append(f"{called(checkpoint)} was left out: {error.message}")
             continue
-        arms.append(checkpoint)
+        # A clone or bundle names no place that a model loads from; on the Hub repository and revision do.
+        arms.append(replace(checkpoint, local_path=folder) if Path(checkpoint.repo).exists() else checkpoint)
     if not arms:
         raise InputError(
             notes[0] if notes else "there is no checkpoint to evaluate",

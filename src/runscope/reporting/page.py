@@ -68,27 +68,44 @@ def chance(probability: float | None) -> str:
     return f"{shown}, {words}"
 
 
-def loading_code(checkpoint: Checkpoint) -> str:
-    """The two lines of Python that load a checkpoint."""
+def loading_code(checkpoint: Checkpoint, base: str | None = None) -> str:
+    """The two lines of Python that load a checkpoint.
+
+    Args:
+        checkpoint: on the Hub, or fetched to a local folder.
+        base: the base model that was named by hand, because the adapter names none that loads.
+    """
     adapter = any(PurePath(f.path).name == "adapter_config.json" for f in checkpoint.files)
-    kind = ("peft", "AutoPeftModelForCausalLM") if adapter else ("transformers", "AutoModelForCausalLM")
-    local = checkpoint.local_path
-    where = [repr(str(local) if local is not None else checkpoint.repo)]
-    if local is None and checkpoint.revision:
-        where.append(f"revision={checkpoint.revision!r}")
-    if local is None and checkpoint.subfolder:
-        where.append(f"subfolder={checkpoint.subfolder!r}")
-    return f"from {kind[0]} import {kind[1]}\nmodel = {kind[1]}.from_pretrained({', '.join(where)})"
+    where = _place_in_code(checkpoint)
+    if adapter and base is not None:
+        loaded = f"AutoModelForCausalLM.from_pretrained({base!r})"
+        return (
+            "from peft import PeftModel; from transformers import AutoModelForCausalLM\n"
+            f"model = PeftModel.from_pretrained({loaded}, {where})"
+        )
+    package, name = (
+        ("peft", "AutoPeftModelForCausalLM") if adapter else ("transformers", "AutoModelForCausalLM")
+    )
+    return f"from {package} import {name}\nmodel = {name}.from_pretrained({where})"
+
+
+def _place_in_code(checkpoint: Checkpoint) -> str:
+    if checkpoint.local_path is not None:
+        return repr(str(checkpoint.local_path))
+    words = [repr(checkpoint.repo)]
+    if checkpoint.revision:
+        words.append(f"revision={checkpoint.revision!r}")
+    if checkpoint.subfolder:
+        words.append(f"subfolder={checkpoint.subfolder!r}")
+    return ", ".join(words)
 
 
 def _keep(diagnosis: Diagnosis) -> dict[str, Any] | None:
     checkpoint = diagnosis.verdict.keep
     if checkpoint is None:
         return None
-    return {
-        "name": checkpoint.name, "title": checkpoint.title, "step": checkpoint.step, "epoch": checkpoint.epoch,
-        "revision": checkpoint.revision, "code": loading_code(checkpoint),
-    }  # fmt: skip
+    base = diagnosis.study.settings.get("base") if diagnosis.study is not None else None
+    return {"checkpoint": checkpoint, "code": loading_code(checkpoint, base)}
 
 
 def _title(diagnosis: Diagnosis) -> str:
@@ -163,5 +180,11 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.PackageLoader("runscope.reporting"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"number": number, "grouped": grouped}
+
+    def evidence(value: object) -> str:
+        if isinstance(value, list | tuple):
+            return ", ".join(evidence(v) for v in value)
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+    environment.filters |= {"number": number, "grouped": grouped, "evidence": evidence}
     return environment

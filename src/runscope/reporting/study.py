@@ -116,6 +116,11 @@ def print_study(console: Console, study: Study) -> None:
     if study.best is not None:
         step = "" if study.best.step is None else f"step {study.best.step:,}, "
         console.print(Text(f"Keep {step}{study.best.name}: {study.best.title}"))
+    print_scores(console, study)
+
+
+def print_scores(console: Console, study: Study) -> None:
+    """One row a checkpoint, and what it cost."""
     table = Table(box=None, pad_edge=False)
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading in ("commit", "standing") else "right")

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from runscope.history import Run, Series, Timeline
 from runscope.hub.checkpoint import Checkpoint
+from runscope.reporting.study import print_scores
 from runscope.verdict.types import Diagnosis
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -78,6 +79,7 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     """The verdict on top, then what to do, then the findings."""
     verdict = diagnosis.verdict
     console.print(Text(verdict.headline, style="bold"))
+    console.print(Text(verdict.overfitting.reason))
     console.print(Text(verdict.recommendation))
     for advice in verdict.next_time:
         console.print(Text(f"  next time: {advice}"))
@@ -92,6 +94,8 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
                 f"{finding.message}{where}{cause}", style="default"
             )
         )
+    if diagnosis.study is not None:
+        print_scores(console, diagnosis.study)
     looked = [n for n in diagnosis.notes if "could not look" in n]
     for note in diagnosis.notes:
         if note not in looked:

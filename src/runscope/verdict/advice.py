@@ -16,22 +16,29 @@ PARTS = 20
 """Evaluations a run is worth: fewer than six cannot place the turn, many more cost time and tell little."""
 
 
-def headline(overfitting: Overfitting, findings: Findings) -> str:
-    """One sentence on top."""
+def headline(view: View, overfitting: Overfitting, findings: Findings) -> str:
+    """One sentence on top that needs no statistics; the figures stand in the reason."""
     broken = _broken(findings)
     if broken is not None and overfitting.status not in ("confirmed", "likely"):
         return broken.message
     if overfitting.status == "confirmed":
-        return f"The model overfits, confirmed on held-out examples: {overfitting.reason}"
+        return f"The model overfits: after {_best(view, overfitting)} it got worse on examples that it had not seen."
     if overfitting.status == "likely":
-        return f"The model very likely overfits. {overfitting.reason}"
+        turned = f"its held-out loss was best at {_best(view, overfitting)} and rose after it"
+        return f"The model very likely overfits: {turned}."
     if overfitting.status == "suspected":
-        return f"The model may overfit. {overfitting.reason}"
+        return "The model may overfit, but only its checkpoints on held-out examples can tell."
     if overfitting.status == "none":
         if overfitting.basis == "checkpoints":
-            return f"No overfitting: {overfitting.reason}"
-        return f"No sign of overfitting. {overfitting.reason}"
-    return f"Whether the model overfits cannot be told. {overfitting.reason}"
+            return "No overfitting: the last checkpoint is as good as any on examples that it had not seen."
+        if overfitting.basis == "eval_curve":
+            return "No sign of overfitting in the held-out loss."
+        return "No sign of overfitting in the training loss; no held-out loss was logged that could show it."
+    return "Whether the model overfits cannot be told from what was logged."
+
+
+def _best(view: View, overfitting: Overfitting) -> str:
+    return when(view, overfitting.best_step) if overfitting.best_step is not None else "its best checkpoint"
 
 
 def _broken(findings: Findings) -> Finding | None:

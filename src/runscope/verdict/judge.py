@@ -30,7 +30,7 @@ def judge(view: View, findings: Findings, study: Study | None = None) -> Verdict
     return Verdict(
         overfitting=overfitting,
         gradients=gradients,
-        headline=headline(overfitting, findings),
+        headline=headline(view, overfitting, findings),
         recommendation=recommend(view, overfitting, findings, checkpoint, step),
         keep_step=step,
         keep=checkpoint,

@@ -61,7 +61,7 @@ def _by_checkpoints(study: Study, blamed: bool) -> Overfitting:
     status, change = _CONFIRMED[study.outcome]
     # The p-value speaks of chance alone; that the examples stand for what the model will meet is doubtful too.
     probability = {"overfit": 1 - (study.p_value or 0.0), "not_worse": 0.03, "undecided": 0.5}[study.outcome]
-    reason = study.reason
+    reason = study.reason[:1].upper() + study.reason[1:]
     if study.outcome == "not_worse" and "luck" not in reason:
         reason += (
             " The curve looked worse by bad luck, not overfitting."
