@@ -25,8 +25,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 from tests.servers.hub import Hub, serve
 
-from demo.data import build_tokenizer, encode, examples, write_jsonl
-from demo.model import load_base, mean_loss, new_model, pretrain
+from demo.data import ITEMS, build_tokenizer, encode, examples, write_jsonl
+from demo.model import TARGETS, load_base, mean_loss, new_model, pretrain
 
 REPO = "me/pricer-2024-09-13_13.04.39"
 HEALTHY_REPO = "me/pricer-2024-09-20_09.12.05"
@@ -49,8 +49,8 @@ def main(out: Path) -> None:
 
 def make_data(work: Path) -> None:
     """Few examples for the overfitting case, enough for the healthy one, and held-out ones."""
-    write_jsonl(work / "train.jsonl", examples(120, 3, shift=True))
-    write_jsonl(work / "heldout.jsonl", examples(400, 4, shift=True))
+    write_jsonl(work / "train.jsonl", examples(200, 3, shift=True, items=ITEMS[:240]))
+    write_jsonl(work / "heldout.jsonl", examples(400, 4, shift=True, items=ITEMS[240:]))
     write_jsonl(work / "healthy-train.jsonl", examples(3000, 5, shift=True))
 
 
@@ -61,7 +61,7 @@ def make_base(work: Path) -> None:
     tokenizer = build_tokenizer()
     model = new_model(tokenizer, seed=0)
     rows = encode(tokenizer, examples(6000, 1, shift=False))
-    loss = pretrain(model, rows, steps=1500, seed=0)
+    loss = pretrain(model, rows, steps=2200, seed=0)
     held_out = encode(tokenizer, examples(400, 2, shift=False))
     print(f"base: {sum(p.numel() for p in model.parameters()):,} parameters, "
           f"training loss {loss:.3f}, held out {mean_loss(model, held_out):.3f}")  # fmt: skip
@@ -72,11 +72,11 @@ def make_base(work: Path) -> None:
 def killed_and_resumed(work: Path, hub: Hub) -> None:
     """Run A is killed in its fourth epoch, some steps after its last push; run B goes on from that push."""
     plan = {
-        "name": "pricer-2024-09-13_13.04.39", "seed": 11, "train_data": "train.jsonl", "epochs": 4, "batch": 4,
-        "learning_rate": 2e-3, "warmup": 6, "rank": 16, "log_every": 1, "save_every": 18, "repo": REPO,
-        "pause_seconds": 0.08,
+        "name": "pricer-2024-09-13_13.04.39", "seed": 11, "train_data": "train.jsonl", "epochs": 12, "batch": 4,
+        "learning_rate": 1e-3, "warmup": 20, "rank": 12, "targets": [*TARGETS, "embed_tokens"], "log_every": 2,
+        "save_every": 60, "repo": REPO, "pause_seconds": 0.03,
     }  # fmt: skip
-    train(work, hub, plan, kill_at=105)
+    train(work, hub, plan, kill_at=592)
     store = hub.create(REPO)
     last = store.log("main")[0]
     print("killed; last push:", last[2])
@@ -85,7 +85,12 @@ def killed_and_resumed(work: Path, hub: Hub) -> None:
     for path, _, _ in store.tree(last[0]):
         if path.startswith("adapter_"):
             (adapter / path).write_bytes(store.read(last[0], path) or b"")
-    resumed = plan | {"name": "pricer-2024-09-13_18.40.11-resumed", "seed": 12, "adapter": "last-pushed"}
+    resumed = plan | {
+        "name": "pricer-2024-09-13_18.40.11-resumed",
+        "epochs": 6,
+        "seed": 12,
+        "adapter": "last-pushed",
+    }
     train(work, hub, resumed)
 
 
@@ -100,16 +105,18 @@ def healthy(work: Path, hub: Hub) -> None:
 
 
 def broken(work: Path, hub: Hub) -> None:
-    """Weight decay a thousand times too strong: LoRA's factors shrink and with them their gradients.
+    """Two slips of the hand: the decimal point of the weight decay, and that of the learning rate.
 
-    A learning rate that climbs without end and no clipping: the gradients explode until they are NaN.
+    Weight decay a hundred times too strong pulls both of LoRA's factors to zero, and each one's gradient is
+    proportional to the other. A rate a thousand times too high, without clipping, ends in NaN.
     """
     common = {"seed": 31, "train_data": "train.jsonl", "batch": 8, "rank": 8, "log_every": 1, "save_every": 1000,
-              "optimiser": "sgd", "max_grad_norm": 0.0}  # fmt: skip
-    train(work, hub, common | {"name": "pricer-vanishing", "epochs": 6, "learning_rate": 0.3, "weight_decay": 1.0,
-                               "warmup": 5, "schedule": "constant_with_warmup"})  # fmt: skip
-    train(work, hub, common | {"name": "pricer-exploding", "epochs": 8, "learning_rate": 60.0, "warmup": 120,
-                               "schedule": "constant_with_warmup"})  # fmt: skip
+              "optimiser": "sgd", "max_grad_norm": 0.0, "schedule": "constant_with_warmup"}  # fmt: skip
+    train(work, hub, common | {"name": "pricer-vanishing", "epochs": 6, "learning_rate": 0.05, "weight_decay": 5.0,
+                               "warmup": 5})  # fmt: skip
+    train(
+        work, hub, common | {"name": "pricer-exploding", "epochs": 6, "learning_rate": 3000.0, "warmup": 120}
+    )
 
 
 def train(work: Path, hub: Hub, plan: dict[str, Any], kill_at: int | None = None) -> None:

@@ -37,7 +37,7 @@ def main(plan: dict[str, Any]) -> None:
         model = PeftModel.from_pretrained(base, plan["adapter"], is_trainable=True)
     else:
         lora = LoraConfig(
-            r=plan["rank"], lora_alpha=2 * plan["rank"], target_modules=TARGETS, lora_dropout=0.0,
+            r=plan["rank"], lora_alpha=4 * plan["rank"], target_modules=plan.get("targets", TARGETS), lora_dropout=0.0,
             task_type="CAUSAL_LM", base_model_name_or_path=plan["base_name"],
         )  # fmt: skip
         model = get_peft_model(base, lora)

@@ -155,7 +155,8 @@ def _score(
     # Had it seen all examples its error would be ``own``; guessing the rest from the difference adds the other.
     own, guessed = seen.error[j] * np.sqrt(part), paired * np.sqrt(max(0.0, 1 - part))
     width = WIDE * float(np.hypot(own, guessed))
-    standing: Standing = "worse" if arm in race.dropped else "as_good"
+    matters = difference >= race.min_effect
+    standing: Standing = "worse" if arm in race.dropped and matters else "as_good"
     if arm == decision.last and decision.outcome == "undecided":
         standing = "undecided"
     return CheckpointScore(

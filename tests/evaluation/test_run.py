@@ -1,0 +1,154 @@
+"""The whole of an evaluation: the race, what is remembered, what is refused, what is said."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runscope.errors import InputError
+from runscope.evaluation import EvaluateSettings, Study, as_series, evaluate
+from runscope.hub import fetch, list_checkpoints
+from runscope.store import ResultTable
+from tests.evaluation.conftest import Place
+
+FULL = EvaluateSettings(full=True, sample=3)
+
+
+def study(place: Place, settings: EvaluateSettings = FULL, **others: object) -> Study:
+    saved = list_checkpoints(str(place.output))
+    return evaluate(saved, place.held_out, fetch=fetch, base=place.base, settings=settings, **others)  # type: ignore[arg-type]
+
+
+def test_stronger_noise_in_the_weights_is_found_to_be_worse(place: Place) -> None:
+    found = study(place, train_data=place.train)
+    assert found.outcome == "overfit"
+    assert found.best is not None
+    assert found.best.step in (100, 200)
+    assert [s.standing for s in found.scores][-3:] == ["worse"] * 3
+    assert found.p_value is not None
+    assert found.p_value < 0.05
+    last = found.scores[-1]
+    assert last.difference is not None
+    assert last.difference_low is not None
+    assert last.difference_low > 0
+    assert last.train_mean is not None
+    assert last.membership_auc == pytest.approx(0.5, abs=0.15), "neither was trained on"
+    assert len(found.sample) == 3
+    assert found.example_evaluations == found.full_grid == 6 * 120
+
+
+def test_a_race_needs_fewer_evaluations_and_says_the_same(place: Place) -> None:
+    race = study(place, EvaluateSettings(sample=0))
+    assert race.example_evaluations < race.full_grid
+    assert race.outcome == "overfit"
+    assert race.best is not None
+    assert race.best.step in (100, 200)
+
+
+def test_the_same_weights_are_never_worse(place: Place) -> None:
+    first = list_checkpoints(str(place.output))[0]
+    twins = [replace(first, step=s) for s in (100, 200, 300)]
+    found = evaluate(twins, place.held_out, fetch=fetch, base=place.base, settings=EvaluateSettings(sample=0))
+    assert found.outcome == "not_worse"
+    assert {s.standing for s in found.scores} <= {"best", "as_good"}
+
+
+def test_nothing_is_computed_twice(place: Place, tmp_path: Path) -> None:
+    results = ResultTable(tmp_path / "results.sqlite")
+    settings = replace(FULL, sample=0)
+    work: list[str] = []
+
+    def progress(label: str, _done: int, _total: int | None) -> None:
+        work.append(label)
+
+    once = study(place, settings, results=results, progress=progress)
+    assert any(label.startswith("evaluating") for label in work)
+    work.clear()
+    again = study(place, settings, results=results, progress=progress)
+    assert not work
+    assert [s.mean for s in again.scores] == [s.mean for s in once.scores]
+
+
+def test_what_a_killed_process_had_finished_is_kept(place: Place, tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from runscope.evaluation import EvaluateSettings, evaluate
+from runscope.hub import fetch, list_checkpoints
+from runscope.store import ResultTable
+calls = []
+def progress(label, done, total):
+    calls.append(label)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+evaluate(list_checkpoints({str(place.output)!r}), {str(place.held_out)!r}, fetch=fetch, base={str(place.base)!r},
+         settings=EvaluateSettings(full=True, sample=0), results=ResultTable(Path({str(tmp_path / "r.sqlite")!r})),
+         progress=progress)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with sqlite3.connect(tmp_path / "r.sqlite") as table:
+        (kept,) = table.execute("SELECT COUNT(*) FROM results").fetchone()
+    table.close()
+    assert kept == 64 + 56 + 64, "three blocks were saved"
+    fresh: list[int] = []
+    study(
+        place, replace(FULL, sample=0), results=ResultTable(tmp_path / "r.sqlite"),
+        progress=lambda _label, done, _total: fresh.append(done),
+    )  # fmt: skip
+    assert len(fresh) == 2 * 6 - 3, "two blocks a checkpoint, without those that were there"
+
+
+def test_trained_examples_are_no_held_out_ones(place: Place, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed.jsonl"
+    mixed.write_text(
+        place.held_out.read_text() + "".join(place.train.read_text().splitlines(keepends=True)[:10])
+    )
+    saved = list_checkpoints(str(place.output))[:2]
+    found = evaluate(
+        saved, mixed, fetch=fetch, base=place.base, train_data=place.train, settings=replace(FULL, sample=0)
+    )
+    assert found.full_grid == 2 * 120
+    assert "10 held-out examples are training examples too" in found.notes[0]
+
+
+def test_pickled_weights_are_left_out_and_said(place: Place, tmp_path: Path) -> None:
+    import shutil
+
+    import torch
+
+    output = tmp_path / "output"
+    shutil.copytree(place.output, output)
+    (output / "checkpoint-300" / "adapter_model.safetensors").unlink()
+    torch.save({"w": torch.zeros(3)}, output / "checkpoint-300" / "adapter_model.bin")
+    found = evaluate(
+        list_checkpoints(str(output)),
+        place.held_out,
+        fetch=fetch,
+        base=place.base,
+        settings=replace(FULL, sample=0),
+    )
+    assert [s.checkpoint.step for s in found.scores] == [100, 200, 400, 500, 600]
+    assert "can run code" in found.notes[0]
+
+
+def test_scores_come_back_as_series(place: Place) -> None:
+    found = study(place, replace(FULL, sample=0))
+    series = as_series(found)
+    assert set(series) == {"eval/loss/loss", "eval/loss/loss/low", "eval/loss/loss/high"}
+    np.testing.assert_array_equal(series["eval/loss/loss"].step, [100, 200, 300, 400, 500, 600])
+    assert (series["eval/loss/loss/low"].value < series["eval/loss/loss"].value).all()
+
+
+def test_too_few_examples_are_refused(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "one.jsonl").write_text(json.dumps({"prompt": "a = ", "completion": "b"}))
+    with pytest.raises(InputError, match="holds 1 example"):
+        evaluate(list_checkpoints(str(place.output)), tmp_path / "one.jsonl", fetch=fetch, base=place.base)

@@ -1,0 +1,82 @@
+"""The race: it ends, spares work, keeps the best, and claims nothing that chance would claim."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from runscope.stats.racing import Race, planned_looks, shares, starting_arms
+
+
+def u_shape(
+    depth: float, seed: int, arms: int = 16, n: int = 2000, correlation: float = 0.8
+) -> tuple[np.ndarray, int]:
+    rng = np.random.default_rng(seed)
+    best = int(rng.integers(3, arms - 3))
+    mean = 1.5 + depth * ((np.arange(arms) - best) / max(best, arms - 1 - best)) ** 2
+    common = np.sqrt(correlation) * rng.standard_normal((n, 1))
+    return mean + common + np.sqrt(1 - correlation) * rng.standard_normal((n, arms)), best
+
+
+def run(values: np.ndarray, **settings: object) -> Race:
+    n, arms = values.shape
+    race = Race(arms, np.arange(n), start=starting_arms(arms), min_effect=0.02, **settings)  # type: ignore[arg-type]
+    while not race.done:
+        for arm, (begin, end) in race.wanted.items():
+            race.tell(arm, values[begin:end, arm])
+        race.look()
+    return race
+
+
+def test_looks_grow_and_end_with_all_examples() -> None:
+    looks = planned_looks(2000)
+    assert looks[0] == 64
+    assert looks[-1] == 2000
+    assert list(looks) == sorted(set(looks))
+    assert planned_looks(30) == (30,)
+    assert shares(looks, 0.05).sum() == pytest.approx(0.05)
+    assert (shares(looks, 0.05) > 0).all()
+
+
+def test_few_arms_all_start_and_many_do_not() -> None:
+    assert starting_arms(5) == (0, 1, 2, 3, 4)
+    some = starting_arms(16, focus=[7])
+    assert {0, 7, 15} <= set(some)
+    assert len(some) < 9
+
+
+@pytest.mark.parametrize(("depth", "at_most"), [(0.2, 0.55), (0.4, 0.42), (0.8, 0.3)])
+def test_a_u_is_decided_with_fewer_evaluations_and_keeps_its_best(depth: float, at_most: float) -> None:
+    costs, kept = [], 0
+    for seed in range(30):
+        values, best = u_shape(depth, seed)
+        race = run(values)
+        costs.append(race.reached.sum() / values.size)
+        kept += best in race.alive
+    assert np.mean(costs) < at_most
+    assert kept >= 28
+
+
+def test_chance_alone_seldom_condemns_the_last() -> None:
+    condemned = sum(15 in run(u_shape(0.0, seed, n=300)[0]).dropped for seed in range(150))
+    assert condemned <= 14, "5% of 150, and three standard errors"
+
+
+def test_full_asks_for_everything_and_still_judges() -> None:
+    values, best = u_shape(0.8, 1, n=400)
+    race = run(values, full=True)
+    assert (race.reached == 400).all()
+    assert best in race.alive
+    assert 15 in race.dropped
+
+
+def test_equal_arms_end_before_the_last_example() -> None:
+    race = run(u_shape(0.0, 3, n=4000, correlation=0.98)[0])
+    assert race.reached.max() < 4000
+    assert len(race.alive) > 1
+
+
+def test_neighbours_of_the_best_join() -> None:
+    values, best = u_shape(0.8, 5)
+    race = run(values)
+    assert {best - 1, best, best + 1} <= race.started
