@@ -32,6 +32,7 @@ BASIS = {
     "eval_curve": "the logged held-out loss",
     "train_curve": "the training loss alone",
 }
+_NO_FACTS: Mapping[str, Any] = {"command": "", "made_at": "", "sha256": {}, "evaluation": {}, "versions": {}}
 WORDS = (
     (0.99, "practically certain"), (0.9, "very likely"), (0.7, "likely"), (0.5, "more likely than not"),
     (0.3, "less likely than not"), (0.1, "unlikely"), (0.0, "very unlikely"),
@@ -54,7 +55,7 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
         basis=BASIS.get(verdict.overfitting.basis or ""), gradients=verdict.gradients,
         keep=_keep(diagnosis), line=diagnosis.timeline, runs=_runs(diagnosis),
         findings=diagnosis.findings, notes=_notes(diagnosis.notes), rows=_rows(diagnosis),
-        study=diagnosis.study, facts=facts, version=__version__,
+        study=diagnosis.study, facts={**_NO_FACTS, **facts}, version=__version__,
         asset=lambda name: Markup(_asset(name)),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from runscope.errors import UsageError
 from runscope.history import Gap, Run, Segment, Timeline
 from runscope.hub.checkpoint import Checkpoint
 from runscope.stitching.join import Join, decide, line_of
-from runscope.stitching.order import in_order
+from runscope.stitching.order import in_order, taken_apart
 
 GAP_INTERVALS = 2.5
 """A hole of more than so many logging intervals between two runs is a gap: something was not logged."""
@@ -28,7 +28,8 @@ def stitch(
     Args:
         runs: in any order.
         checkpoints: saved states of the training: a run can only start from one.
-        at: continuous start step of each run after the first, in order of training, decided by hand.
+        at: continuous start step of each run after the first, decided by hand; the runs are then taken in
+            the order in which they are given.
         force: join even what seems unrelated.
         scale: continuous steps per own step of each run after the first.
 
@@ -38,7 +39,8 @@ def stitch(
     Raises:
         UsageError: no runs, or ``at`` or ``scale`` have not one value for each run after the first.
     """
-    ordered = in_order(runs)
+    # Steps given by hand belong to the runs in the order in which those were named.
+    ordered = in_order(runs) if at is None else [part for run in runs for part in taken_apart(run)]
     _check(ordered, at, "at")
     _check(ordered, scale, "scale")
     joined = [Join(Segment(ordered[0], evidence=("it is the first",)), ordered[0].first_step)]

@@ -170,8 +170,8 @@ function read(u) {
   for (const name of Object.keys(data.axes)) parts.push(name + " " + short(between(data.axes[name].step, data.axes[name].value, step)));
   for (const chart of data.charts) for (const s of chart.series) {
     if (!shown(s) || s.style === "raw") continue;
-    const k = nearest(s.x, step);
-    if (k >= 0 && Math.abs(s.x[k] - step) <= reach) parts.push(s.label + " " + short(s.y[k]) + (s.low ? " (" + short(s.low[k]) + " to " + short(s.high[k]) + ")" : ""));
+    const k = nearest(s.x, step), apart = s.x.length > 1 ? (s.x[s.x.length - 1] - s.x[0]) / (s.x.length - 1) : 0;
+    if (k >= 0 && Math.abs(s.x[k] - step) <= Math.max(reach, apart)) parts.push(s.label + " " + short(s.y[k]) + (s.low ? " (" + short(s.low[k]) + " to " + short(s.high[k]) + ")" : ""));
   }
   byId("readout").textContent = parts.join(" · ");
 }

@@ -84,11 +84,13 @@ def _rate_cuts(view: View, loss: Series, epochs: Floats) -> tuple[int, ...]:
     if rate is None or len(rate.finite) < 2:
         return ()
     at = rate.finite.at(loss.step)
-    known = np.isfinite(epochs) & np.isfinite(at)
-    cuts = []
-    for boundary in range(1, int(np.nanmax(epochs)) + 1):
-        before = at[known & (epochs > boundary - 0.15) & (epochs <= boundary)]
-        after = at[known & (epochs > boundary) & (epochs <= boundary + 0.15)]
-        if len(before) and len(after) and after[-1] < CUT * before[0]:
-            cuts.append(boundary)
-    return tuple(cuts)
+    known = np.flatnonzero(np.isfinite(epochs) & np.isfinite(at))
+    known = known[np.argsort(epochs[known], kind="stable")]
+    done, rates = epochs[known], at[known]
+    # Only epochs that a logged loss lies in: a counter may be absurd.
+    boundaries = np.unique(np.floor(done))
+    boundaries = boundaries[boundaries >= 1]
+    first, middle, last = (np.searchsorted(done, boundaries + d, side="right") for d in (-0.15, 0.0, 0.15))
+    there = (first < middle) & (middle < last)
+    cut = rates[last[there] - 1] < CUT * rates[first[there]]
+    return tuple(int(b) for b in boundaries[there][cut])
