@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: test check docs bench clean
+.PHONY: demo test check docs bench clean
+
+demo: $(VENV)/.eval  ## the whole of it on the bundled example: reports/demo/report.html
+	$(BIN)/runscope demo
 
 test: $(VENV)/.dev check  ## linters, types, layers, then all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -101,3 +101,72 @@ def test_importing_runscope_loads_nothing_heavy() -> None:
     code = f"import sys, runscope; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture(scope="session")
+def output_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """Adapters, their base and held-out examples."""
+    from tests.evaluation import tiny
+
+    folder = tmp_path_factory.mktemp("tiny")
+    base = tiny.save_base(tiny.llama(), folder / "base")
+    saved = tiny.save_adapters(
+        tiny.llama(), base, folder / "output", ["q_proj", "v_proj"], [0.01, 0.02, 0.03]
+    )
+    return saved, base, tiny.write_examples(folder / "heldout.jsonl", 70, 1)
+
+
+def test_evaluate_prints_and_writes(
+    output_folder: tuple[Path, Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RUNSCOPE_HOME", str(tmp_path / "home"))
+    saved, base, data = output_folder
+    words = ["evaluate", str(saved), "--data", str(data), "--base", str(base), "--quiet"]
+    assert main([*words, "--format", "json"]) == 0
+    study = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert study["schema"] == "runscope.evaluation/1"
+    assert study["outcome"] in ("not_worse", "undecided"), "such weak adapters change nothing that matters"
+    assert [c["step"] for c in study["checkpoints"]] == [100, 200, 300]
+    assert main([*words, "--output", str(tmp_path / "scores.csv")]) == 0
+    assert (tmp_path / "scores.csv").read_text().startswith("step,epoch,revision")
+    assert main(words) == 0
+    assert "held-out loss" in capsys.readouterr().out
+
+
+def test_report_writes_a_folder_and_makes_it_again(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", *map(str, runs), "--output", str(tmp_path / "out")]) == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"report.html", "findings.json", "recipe.toml"}
+    assert main(["report", str(tmp_path / "out" / "recipe.toml"), "--output", str(tmp_path / "again")]) == 0
+    both = [json.loads((tmp_path / f / "findings.json").read_text()) for f in ("out", "again")]
+    assert both[0]["findings"] == both[1]["findings"]
+    assert both[0]["verdict"] == both[1]["verdict"]
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "md", "csv", "parquet", "json", "html"])
+def test_report_in_every_form(runs: tuple[Path, Path], ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"report.{ending}"
+    assert main(["report", *map(str, runs), "--output", str(path), "--quiet"]) == 0
+    assert path.stat().st_size > 100
+    begins = {
+        "png": b"\x89PNG",
+        "svg": b"<?xml",
+        "md": b"**",
+        "html": b"<!doctype",
+        "json": b"{",
+        "parquet": b"PAR1",
+    }
+    assert path.read_bytes().startswith(begins.get(ending, b""))
+
+
+def test_data_without_checkpoints_is_a_usage_error(
+    runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(runs[0]), "--data", "heldout.jsonl"]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert error[0].startswith("error:")
+    assert "--hub" in error[1]

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+PIPE_WIDTH = 160
+
+
 def stdout() -> Console:
     """The console for results; plain text where it is not a terminal."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    console = Console(highlight=False)
+    # A pipe has no width: tables keep their columns, whatever reads them.
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def note(text: str, *, quiet: bool = False) -> None:
