@@ -1,10 +1,10 @@
 """Make the demo data with the real SDKs: ``python tools/make_demo.py [OUT]``.
 
 A tiny Llama is trained from scratch on product descriptions and prices, then fine-tuned with LoRA for
-another market by the Trainer, which logs to W&B (offline) and pushes to a Hub on loopback. In its fourth
+another market by the Trainer, which logs to W&B (offline) and pushes to a Hub on loopback. In its last
 epoch the process is killed; a second run starts from the last pushed adapter and goes on. Sister cases: a
 healthy training with enough data, one whose gradients vanish, one whose gradients explode. Takes about
-three minutes on two cores.
+five minutes on two cores.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ def make_base(work: Path) -> None:
 
 
 def killed_and_resumed(work: Path, hub: Hub) -> None:
-    """Run A is killed in its fourth epoch, some steps after its last push; run B goes on from that push."""
+    """Run A is killed in its last epoch, some steps after its last push; run B goes on from that push."""
     plan = {
-        "name": "pricer-2024-09-13_13.04.39", "seed": 11, "train_data": "train.jsonl", "epochs": 12, "batch": 4,
-        "learning_rate": 1e-3, "warmup": 20, "rank": 12, "targets": [*TARGETS, "embed_tokens"], "log_every": 2,
-        "save_every": 60, "repo": REPO, "pause_seconds": 0.03,
+        "name": "pricer-2024-09-13_13.04.39", "seed": 11, "train_data": "train.jsonl", "epochs": 16, "batch": 4,
+        "learning_rate": 1e-3, "warmup": 20, "rank": 16, "targets": [*TARGETS, "embed_tokens"], "log_every": 2,
+        "save_every": 80, "repo": REPO, "pause_seconds": 0.03,
     }  # fmt: skip
-    train(work, hub, plan, kill_at=592)
+    train(work, hub, plan, kill_at=790)
     store = hub.create(REPO)
     last = store.log("main")[0]
     print("killed; last push:", last[2])

@@ -55,7 +55,9 @@ class LocalModels:
         if str(folder) == self._loaded:
             return
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers, not for our user
+            # Advice for who trains or merges adapters, and matters between peft and transformers.
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            warnings.filterwarnings("ignore", "Model has `tie_word_embeddings", UserWarning)
             self._load(folder)
         self.model.eval()
         self._loaded = str(folder)

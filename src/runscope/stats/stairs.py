@@ -22,7 +22,7 @@ class Stairs:
 
     Attributes:
         depth: median drop at a boundary, as a share of the loss before it, beyond what the slope explains.
-        z: total drop in standard errors, the same measured in mid-epoch taken off.
+        z: mean drop, weighted by precision, in standard errors; the same measured in mid-epoch taken off.
         from_epoch: first boundary (epochs done) with a clear drop; None where none is clear alone.
         drops: drop at each boundary, as a share.
         boundaries: epochs done at each boundary.
@@ -73,7 +73,9 @@ def stairs(epoch: Floats, value: Floats, *, skip: Sequence[int] = ()) -> Stairs 
         return None
     usual = float(np.median(control)) if control else 0.0
     beyond = np.asarray(drops) - max(usual, 0.0)
-    z = float(np.sum(beyond) / np.sqrt(np.sum(np.square(errors))))
+    # Weighted by precision: a boundary inside the first steep descent fits badly and says little.
+    weight = 1 / np.square(errors)
+    z = float(np.sum(weight * beyond) / np.sqrt(np.sum(weight)))
     clear = [b for b, d, e in zip(at, beyond, errors, strict=True) if d > 2.5 * e and d > 0.02]
     return Stairs(
         float(np.median(beyond)), z, clear[0] if clear else None, tuple(map(float, beyond)), tuple(at)

@@ -1,8 +1,8 @@
 """The training loss falls in stairs, one at the start of every epoch.
 
 *What it sees.* At each new epoch the loss steps down by more than its noise and than its slope explains:
-what was seen in the last pass is remembered. Mid-epoch, where no data returns, it does not. A boundary at
-which the learning rate was cut is left out. The epoch is the logged one, else inferred from the
+what was seen in the last pass is remembered. Mid-epoch, where no data returns, it does not. Boundaries at
+which the learning rate was cut, or a run was resumed, are left out. The epoch is the logged one, else inferred from the
 configuration.
 
 *Why it matters.* A drop that comes with the repetition of the data, not with learning, is memorisation.
@@ -46,7 +46,7 @@ def look(view: View) -> Iterable[Finding]:
     epochs = epochs_at(view, loss.step)
     if not np.isfinite(epochs).any():
         raise CouldNotLook("no epoch was logged, and the configuration does not tell it")
-    found = stairs(epochs, loss.value, skip=_rate_cuts(view, loss, epochs))
+    found = stairs(epochs, loss.value, skip=(*_rate_cuts(view, loss, epochs), *_joins(view)))
     if found is None:
         raise CouldNotLook("fewer than two epochs with 8 logged losses each")
     if found.depth < DEPTH or found.z < STANDARD_ERRORS or found.from_epoch is None:
@@ -76,6 +76,13 @@ def look(view: View) -> Iterable[Finding]:
             "Next time train fewer epochs and log a held-out loss (eval_strategy='steps').",
         ),
     )
+
+
+def _joins(view: View) -> tuple[int, ...]:
+    """Boundaries within half an epoch of a join: a new optimiser and schedule move the loss there too."""
+    starts = [s.offset for s in view.timeline.line[1:]]
+    at = epochs_at(view, starts) if starts else np.zeros(0)
+    return tuple(int(b) for e in at[np.isfinite(at)] for b in (np.floor(e), np.ceil(e)) if abs(b - e) <= 0.5)
 
 
 def _rate_cuts(view: View, loss: Series, epochs: Floats) -> tuple[int, ...]:
