@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,19 +10,16 @@ from typing import Any
 import numpy as np
 
 from runscope.errors import UnreadableRun
-from runscope.history import Histograms, Lineage, Run, Series, State
-from runscope.history.roles import AXES
-from runscope.sources.base import LoadContext, columns_to_series, existing, finish
+from runscope.history import Lineage, Run, State
+from runscope.sources.base import LoadContext, existing, finish
 from runscope.sources.wandb_log import HEADER, Log, read_log, record_kind
+from runscope.sources.wandb_rows import NESTED, Rows, checkpoint_lineage, parsed_json, system_series
 
 FORM = "offline W&B run (folder or .wandb file)"
 EXAMPLE = "wandb/offline-run-20240913_130439-2x9f1k3a"
 
 _HISTORY, _OUTPUT_RAW, _CONFIG, _STATS, _METRIC, _RUN, _EXIT = 2, 13, 5, 7, 12, 17, 18
 _CONSOLE_LINES = 20
-_NESTED = "\x1f"
-"""Joins the parts of a nested key while reading; no logged name has this control character."""
-_Column = tuple[list[int], list[float]]
 _STILL_RUNNING_SECONDS = 600
 """A run without an exit record that logged this recently still goes on; the file's own date tells nothing, a
 copy has a new one."""
@@ -68,13 +63,10 @@ def _files(folder: Path) -> list[Path]:
 class _Content:
     """What the records of one file say."""
 
-    columns: dict[str, _Column] = field(default_factory=dict)
-    histograms: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
-    rows: int = 0
+    rows: Rows = field(default_factory=Rows)
     config: dict[str, Any] = field(default_factory=dict)
     run: Any = None
     exit_code: int | None = None
-    axes: Counter[str] = field(default_factory=Counter)
     stats: list[tuple[float, str, float]] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     broken: int = 0
@@ -99,7 +91,7 @@ class _Content:
         elif kind == _CONFIG:
             self._config(parsed.config)
         elif kind == _METRIC and parsed.metric.step_metric:
-            self.axes[parsed.metric.step_metric] += 100 if parsed.metric.glob_name == "*" else 1
+            self.rows.axes[parsed.metric.step_metric] += 100 if parsed.metric.glob_name == "*" else 1
         elif kind == _STATS:
             at = parsed.stats.timestamp.seconds + parsed.stats.timestamp.nanos / 1e9
             self.stats.extend(
@@ -111,28 +103,20 @@ class _Content:
             self.console = [*self.console, *parsed.output_raw.line.splitlines()][-_CONSOLE_LINES:]
 
     def _history(self, history: Any) -> None:
-        row, columns = self.rows, self.columns
+        rows = self.rows
         for item in history.item:
             path = item.nested_key
-            name = path[0] if len(path) == 1 else (item.key or _NESTED.join(path))
             value = _item_value(item)
             if value is not None:
-                column = columns.get(name)
-                if column is None:
-                    column = columns[name] = ([], [])
-                column[0].append(row)
-                column[1].append(value)
-            elif len(path) == 2 and path[1] in ("_type", "values", "bins", "packedBins"):
-                self.histograms.setdefault(path[0], {}).setdefault(row, {})[path[1]] = item.value_json
-        self.rows += 1
+                rows.add(path[0] if len(path) == 1 else (item.key or NESTED.join(path)), value)
+            elif len(path) == 2 and item.value_json:
+                rows.add_part(path[0], path[1], parsed_json(item.value_json))
+        rows.count += 1
 
     def _config(self, config: Any) -> None:
         for item in config.update:
             name = item.key or ".".join(item.nested_key)
-            try:
-                self.config[name] = json.loads(item.value_json)
-            except ValueError:
-                self.config[name] = item.value_json
+            self.config[name] = parsed_json(item.value_json)
 
 
 def _item_value(item: Any) -> float | None:
@@ -153,12 +137,7 @@ def _number(text: str) -> float | None:
 
 
 def _run(reference: str, file: Path, log: Log, content: _Content) -> Run:
-    content.columns = _dotted(content.columns)
-    step_key = _axis(content)
-    step, when = _rows(content, step_key)
-    series = columns_to_series(content.columns, step, when)
-    for name in ("_timestamp", "_runtime"):
-        series.pop(name, None)
+    series, histograms, step_key, step, when = content.rows.finished()
     record = content.run
     started = record.start_time.seconds + record.start_time.nanos / 1e9 if record is not None else None
     finite = when[np.isfinite(when)]
@@ -175,47 +154,12 @@ def _run(reference: str, file: Path, log: Log, content: _Content) -> Run:
         ended_at=float(finite.max()) if len(finite) else None,
         state=_state(content, float(finite.max()) if len(finite) else 0.0),
         lineage=lineage,
-        system=_system(content, when, step),
-        histograms=_histograms(content, step),
+        system=system_series(content.stats, when, step),
+        histograms=histograms,
         console=tuple(content.console),
         project="/".join(p for p in (record.entity, record.project) if p) if record is not None else None,
         notes=_notes(log, content),
     )
-
-
-def _dotted(columns: dict[str, _Column]) -> dict[str, _Column]:
-    """Nested keys joined by a dot, as W&B shows them; by an arrow where a plain name is the same."""
-    named = {}
-    for name, column in columns.items():
-        dotted = name.replace(_NESTED, ".")
-        named[name.replace(_NESTED, "→") if dotted != name and dotted in columns else dotted] = column
-    return named
-
-
-def _axis(content: _Content) -> str:
-    """The x-axis: what the run declared, else a known name that most rows have, else the row counter."""
-    for name, _ in content.axes.most_common():
-        if name in content.columns:
-            return name
-    for name in AXES:
-        if len(content.columns.get(name, ((),))[0]) >= 0.5 * content.rows > 0:
-            return name
-    return "_step"
-
-
-def _rows(content: _Content, step_key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Step and time of every row; a row without the axis has the last one seen."""
-    step = np.arange(content.rows, dtype=np.int64)
-    rows, values = content.columns.get(step_key, ([], []))
-    if rows:
-        finite = np.isfinite(values)
-        known_rows, known = np.asarray(rows)[finite], np.asarray(values)[finite]
-        place = np.clip(np.searchsorted(known_rows, step, side="right") - 1, 0, max(len(known) - 1, 0))
-        step = np.rint(known[place]).astype(np.int64) if len(known) else step
-    when = np.full(content.rows, np.nan)
-    rows, values = content.columns.get("_timestamp", ([], []))
-    when[rows] = values
-    return step, when
 
 
 def _state(content: _Content, last_logged: float) -> State:
@@ -241,62 +185,7 @@ def _lineage(content: _Content) -> Lineage | None:
         )
     if record.resumed or getattr(record, "resume", False):
         return Lineage("resume", record.run_id)
-    path = content.config.get("resume_from_checkpoint")
-    if isinstance(path, str) and path:
-        digits = path.rstrip("/").rpartition("checkpoint-")[2]
-        return Lineage("checkpoint", None, int(digits) if digits.isdigit() else None, "train/global_step")
-    return None
-
-
-def _system(content: _Content, when: np.ndarray, step: np.ndarray) -> dict[str, Series]:
-    """Machine metrics, joined to the steps by time."""
-    known = np.isfinite(when)
-    found: dict[str, tuple[list[float], list[float]]] = {}
-    for at, name, value in content.stats:
-        column = found.setdefault(name, ([], []))
-        column[0].append(at)
-        column[1].append(value)
-    series = {}
-    for name, (times, values) in found.items():
-        place = np.rint(np.interp(times, when[known], step[known])) if known.any() else np.zeros(len(times))
-        series[name] = Series.of(name, place, values, times)
-    return series
-
-
-def _histograms(content: _Content, step: np.ndarray) -> dict[str, Histograms]:
-    found = {}
-    for name, rows in content.histograms.items():
-        parsed = [
-            (step[row], *summary) for row, parts in rows.items() if (summary := _summary(parts)) is not None
-        ]
-        if parsed:
-            steps, low, high, rms, zero = (np.asarray(c) for c in zip(*parsed, strict=True))
-            found[name] = Histograms(name, steps.astype(np.int64), low, high, rms, zero)
-    return found
-
-
-def _summary(parts: dict[str, str]) -> tuple[float, float, float, float] | None:
-    """Smallest and largest element, root mean square and share at zero, from edges and counts."""
-    try:
-        counts = np.asarray(json.loads(parts["values"]), dtype=np.float64)
-        if "bins" in parts:
-            edges = np.asarray(json.loads(parts["bins"]), dtype=np.float64)
-        else:
-            packed = json.loads(parts["packedBins"])
-            edges = packed["min"] + packed["size"] * np.arange(packed["count"] + 1)
-    except (KeyError, ValueError, TypeError):
-        return None
-    total = counts.sum()
-    if len(edges) != len(counts) + 1 or total <= 0:
-        return None
-    middle = (edges[:-1] + edges[1:]) / 2
-    at_zero = counts[(edges[:-1] <= 0) & (edges[1:] >= 0)].sum() / total
-    return (
-        float(edges[0]),
-        float(edges[-1]),
-        float(np.sqrt((counts * middle**2).sum() / total)),
-        float(at_zero),
-    )
+    return checkpoint_lineage(content.config)
 
 
 def _notes(log: Log, content: _Content) -> tuple[str, ...]:
