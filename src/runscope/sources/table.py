@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +13,8 @@ from runscope.errors import UnknownReference, nearest
 from runscope.history import Run
 from runscope.sources.base import LoadContext, existing
 
-_MODULES = ("wandb_file", "trainer_state", "tensorboard", "tables")
+_FILE_ENDINGS = ("csv", "json", "jsonl", "wandb", "parquet")
+_MODULES = ("wandb_file", "trainer_state", "tensorboard", "tables", "wandb_cloud")
 
 
 def modules() -> tuple[ModuleType, ...]:
@@ -27,12 +30,30 @@ def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:
         UnreadableRun: a source knows it, but it cannot be read.
         ServiceError: a service refused or could not be reached.
     """
-    name = str(reference)
+    context = context or LoadContext()
+    name = _in_full(str(reference), context)
     for source in modules():
         if source.claims(name):
             read: Callable[[str, LoadContext], Run] = source.read
-            return read(name, context or LoadContext())
+            return read(name, context)
     raise _unknown(name)
+
+
+def _in_full(name: str, context: LoadContext) -> str:
+    """A bare W&B name or id as what it stands for here; anything else unchanged.
+
+    It is an offline run of the current folder's ``wandb/`` with that id, else a run of the project at hand.
+    """
+    if existing(name) is not None or "/" in name or not name:
+        return name
+    local = sorted(Path("wandb").glob(f"*run-*-{glob.escape(name)}")) if Path("wandb").is_dir() else []
+    if local:
+        return str(local[-1])
+    project = context.project or os.environ.get("WANDB_PROJECT")
+    entity = os.environ.get("WANDB_ENTITY")
+    if not project or name.endswith(tuple(f".{ending}" for ending in _FILE_ENDINGS)):
+        return name
+    return f"{entity}/{project}/{name}" if entity and "/" not in project else f"{project}/{name}"
 
 
 def describe_forms() -> str:
