@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from runscope.history import Series
-from runscope.stats.arrays import Floats
+from runscope.stats.arrays import Floats, Ints
 from runscope.stitching.evidence import Candidate, Line
 
 FIRST_POINTS = 24
@@ -18,8 +18,16 @@ HEAVY_TAIL = 4.0
 rule a join out."""
 
 
-def weigh(line: Line, loss: Series | None, candidates: list[Candidate]) -> None:
-    """Add to each candidate the likelihood of the later run's first losses, given the line around it."""
+SAME_RATE = 2.0
+"""Learning rates within this factor of each other are of one schedule."""
+
+
+def weigh(line: Line, loss: Series | None, candidates: list[Candidate], rate: Series | None = None) -> None:
+    """Add to each candidate the likelihood of the later run's first losses, given the line around it.
+
+    A run whose learning rate began anew stands at the level of its saved state only while that rate warms up;
+    soon a fresh optimiser at a high rate moves it away. Of such a run only the first points are compared.
+    """
     before = line.loss
     if before is None or loss is None or len(before) < 8 or len(loss) < 4:
         return
@@ -27,6 +35,8 @@ def weigh(line: Line, loss: Series | None, candidates: list[Candidate]) -> None:
     first = loss.finite.sorted()
     overlap = int(np.sum(first.step <= line.last_step - min(c.offset for c in candidates[:4])))
     taken = min(len(first), max(FIRST_POINTS, min(MOST_POINTS, overlap)))
+    if _began_anew(line, rate, candidates[0], first.step[:taken]):
+        taken = min(taken, BLOCK_POINTS)
     blocks = np.array_split(np.arange(taken), max(1, taken // BLOCK_POINTS))
     for candidate in candidates:
         place = candidate.offset + candidate.scale * first.step[:taken]
@@ -37,6 +47,18 @@ def weigh(line: Line, loss: Series | None, candidates: list[Candidate]) -> None:
             len(blocks)
         )
         candidate.why.append(_sentence(candidate, float(np.mean(off)), noise / np.sqrt(taken)))
+
+
+def _began_anew(line: Line, rate: Series | None, newest: Candidate, steps: Ints) -> bool:
+    """Whether the later run's rate is another than the line had when it ended."""
+    if line.rate is None or rate is None or not len(line.rate) or not len(rate.finite):
+        return False
+    now = rate.finite.sorted().at(steps)
+    then = line.rate.at(np.minimum(newest.offset + newest.scale * steps, line.rate.step[-1]))
+    known = np.isfinite(now) & np.isfinite(then) & (then > 0) & (now > 0)
+    if not known.any():
+        return False
+    return bool(np.median(np.abs(np.log(now[known] / then[known]))) > np.log(SAME_RATE))
 
 
 def _block(off: Floats, noise: float, inside: np.ndarray) -> float:

@@ -46,7 +46,7 @@ class Line:
 
     Attributes:
         run: the run before.
-        loss, epoch, tokens: its series on the continuous axis, sorted; None where not logged.
+        loss, epoch, tokens, rate: its series on the continuous axis, sorted; None where not logged.
         first_step, last_step: its range.
         interval: median distance between logged losses, in steps.
     """
@@ -58,6 +58,7 @@ class Line:
     first_step: int
     last_step: int
     interval: float
+    rate: Series | None = None
 
 
 def interval_of(series: Series | None) -> float:

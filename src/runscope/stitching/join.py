@@ -39,7 +39,8 @@ def line_of(segment: Segment) -> Line:
 
     loss = placed("train_loss")
     last = int(loss.step[-1]) if loss is not None and len(loss) else segment.last_step
-    return Line(run, loss, placed("epoch"), placed("tokens"), segment.first_step, last, interval_of(loss))
+    interval, rate = interval_of(loss), placed("learning_rate")
+    return Line(run, loss, placed("epoch"), placed("tokens"), segment.first_step, last, interval, rate)
 
 
 def decide(before: Segment, run: Run, checkpoints: Sequence[Checkpoint] = ()) -> Join:
@@ -51,7 +52,7 @@ def decide(before: Segment, run: Run, checkpoints: Sequence[Checkpoint] = ()) ->
         if found:
             return _by_counter(run, _snapped(found[0], line, run, checkpoints), odds, kin)
     candidates = saved_states(line, run, checkpoints)
-    curves.weigh(line, run.role("train_loss"), candidates)
+    curves.weigh(line, run.role("train_loss"), candidates, run.role("learning_rate"))
     shares = normalise(candidates)
     ranked = sorted(zip(candidates, shares, strict=True), key=lambda pair: -pair[1])
     best, share = ranked[0]
