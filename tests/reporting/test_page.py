@@ -11,9 +11,14 @@ import pytest
 
 from runscope.api import diagnose, report
 from runscope.history import Timeline
+from runscope.reporting import write_line
 from tests.reporting.conftest import EVIL, run, whole
 
 Open = Callable[..., Any]
+FITS = """width => new Promise(done => {
+    const look = () => runscope.state.plots[0].width <= width ? done() : requestAnimationFrame(look);
+    look();
+})"""
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +117,11 @@ def test_log_scale_and_eyes(open_page: Open) -> None:
 
 def test_values_under_the_cursor(open_page: Open) -> None:
     page = open_page()
+    page.locator("#chart-loss").scroll_into_view_if_needed()
     box = page.locator("#chart-loss .u-over").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     said = page.locator("#readout").inner_text()
-    assert said.startswith("step 3")
+    assert said.startswith("step 3"), said
     assert "training loss, smoothed" in said
     assert "held-out examples 1.5" in said
 
@@ -123,13 +129,16 @@ def test_values_under_the_cursor(open_page: Open) -> None:
 def test_a_mark_leads_to_its_finding_and_back(open_page: Open) -> None:
     page = open_page()
     pin = page.locator(".pin").first
-    code = pin.inner_text()
+    code, chart = pin.inner_text(), pin.evaluate("p => p.closest('.chart').id")
     pin.click()
-    assert page.evaluate("document.activeElement.id") == f"finding-{code}"
+    finding = page.evaluate("document.activeElement.id")
+    assert finding.startswith("finding-")
+    assert code in page.locator(f"#{finding} h3").inner_text()
     before = ranges(page)[0]
-    page.locator(f"#finding-{code} [data-show]").click()
-    assert ranges(page)[0] != before or "Steps" in page.locator(f"#finding-{code} [data-show]").inner_text()
-    assert page.evaluate("document.activeElement.id") == "chart-loss"
+    page.locator(f"#{finding} [data-show]").click()
+    after = ranges(page)[0]
+    assert after[1] - after[0] < before[1] - before[0]
+    assert page.evaluate("document.activeElement.id") == chart
 
 
 def test_the_code_is_copied(open_page: Open) -> None:
@@ -160,7 +169,7 @@ def test_the_table_sorts_both_ways_with_blanks_last(open_page: Open) -> None:
 def test_it_fits_every_width_and_light(open_page: Open, width: int, scheme: str) -> None:
     page = open_page(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
-    page.wait_for_function(f"runscope.state.plots[0].width <= {width}")
+    page.evaluate(FITS, width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 23, 27)")
@@ -175,6 +184,41 @@ def test_what_strangers_wrote_is_text(open_page: Open, tmp_path: Path) -> None:
     text = page.locator("body").inner_text()
     assert text.count("window.hacked=1") > 10, "it is shown as it is"
     assert page.locator("img").count() == 0
+
+
+def test_every_series_has_an_eye(open_page: Open) -> None:
+    page = open_page()
+    shown = "runscope.state.plots[1].series.filter(s => s.show).length"
+    before = page.evaluate(shown)
+    eye = page.locator("#chart-checkpoints").get_by_role("button", name="training examples")
+    eye.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate(shown) == before - 1
+    assert eye.get_attribute("aria-pressed") == "false"
+    page.keyboard.press("Enter")
+    assert page.evaluate(shown) == before
+
+
+def test_only_our_own_scripts_may_run(open_page: Open, page_file: Path, tmp_path: Path) -> None:
+    """Were a stranger's text to become markup after all, the browser would still refuse to run it."""
+    hurt = tmp_path / "hurt.html"
+    hurt.write_text(
+        page_file.read_text(encoding="utf-8").replace("</main>", "<script>window.hacked=1</script></main>"),
+        encoding="utf-8",
+    )
+    page = open_page()
+    page.goto("about:blank")
+    refused = page.context.new_page()
+    refused.goto(hurt.as_uri())
+    assert refused.evaluate("window.hacked") is None
+    assert refused.locator(".chart canvas").count() == 4
+
+
+def test_a_line_alone_has_curves_and_no_verdict(open_page: Open, tmp_path: Path) -> None:
+    page = open_page(write_line(whole().timeline, tmp_path / "line.html"))
+    assert page.locator(".verdict").count() == 0
+    assert page.locator(".chart canvas").count() == 3
+    assert "2 runs, steps 2 to 600" in page.locator("h1").inner_text()
 
 
 def test_a_page_without_curves_or_checkpoints(open_page: Open, tmp_path: Path) -> None:
@@ -194,4 +238,5 @@ def test_a_million_points_stay_small_and_keep_their_extremes(open_page: Open, tm
     page = open_page(path)
     values = page.evaluate("JSON.parse(document.getElementById('data').textContent).charts[0].series[0]")
     assert max(values["y"]) == 77.0
-    assert values["bad"] == long.series["train/loss"].step[600_000:600_003].tolist()
+    steps = long.series["train/loss"].step
+    assert values["bad"] == [[int(steps[600_000]), int(steps[600_002]), 3]]

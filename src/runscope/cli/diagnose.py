@@ -140,7 +140,7 @@ def _print(diagnosis: Diagnosis, reference: str, format: opt.Format) -> None:
 def _save(diagnosis: Diagnosis, reference: str, path: Path, quiet: bool) -> None:
     from runscope import reporting as page
 
-    pages = dict.fromkeys((".md",), lambda file: page.write(diagnosis, file))
+    pages = dict.fromkeys((".html", ".png", ".svg", ".md"), lambda file: page.write(diagnosis, file))
     forms = out.table_forms(lambda: diagnosis.timeline.to_pandas())
     data = out.json_form(lambda: page.diagnosis_json(diagnosis, reference))
     out.save(path, pages | forms | data, quiet=quiet)

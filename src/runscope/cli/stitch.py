@@ -47,7 +47,7 @@ def stitch(
 
       runscope stitch me/pricer/2x9f1k3a me/pricer/7c0d1e2f
 
-      runscope stitch wandb/run-a wandb/run-b --output line.parquet
+      runscope stitch wandb/run-a wandb/run-b --output line.html
     """
     if find is not None:
         return _find(find, format, project, quiet)
@@ -84,9 +84,8 @@ def _show(line: Timeline, format: opt.Format, output: Path | None, axis: str, qu
     from runscope import reporting as page
 
     if output:
-        forms = out.table_forms(lambda: line.to_pandas(axis)) | out.json_form(
-            lambda: page.timeline_json(line)
-        )
+        endings = (".html", ".png", ".svg", ".md", ".json", ".csv", ".parquet")
+        forms = dict.fromkeys(endings, lambda path: page.write_line(line, path, axis=axis))
         out.save(output, forms, quiet=quiet)
     elif format in (opt.Format.json, opt.Format.jsonl):
         out.print_json(page.timeline_json(line), line=format is opt.Format.jsonl)

@@ -12,7 +12,7 @@ from runscope.reporting.data import (
 from runscope.reporting.markdown import markdown, markdown_checkpoints, markdown_run, markdown_timeline
 from runscope.reporting.study import markdown_study, print_study, study_json, study_table
 from runscope.reporting.terminal import print_checkpoints, print_diagnosis, print_run, print_timeline
-from runscope.reporting.write import write
+from runscope.reporting.write import write, write_line
 
 __all__ = [
     "DIAGNOSIS_SCHEMA",
@@ -35,4 +35,5 @@ __all__ = [
     "study_table",
     "timeline_json",
     "write",
+    "write_line",
 ]

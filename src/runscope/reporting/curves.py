@@ -8,14 +8,16 @@ import numpy as np
 
 from runscope.history import Series
 from runscope.stats.arrays import Floats, Ints
+from runscope.stats.stretches import stretches
 
-RAW_POINTS = 6000
-"""Points of one raw curve: two for each of 3,000 columns, more than a wide screen has."""
+RAW_POINTS = 16_000
+"""Points of one metric over all runs: two for each of 8,000 columns, so that a screen can zoom in five times
+before it could show more than the page holds."""
 SMOOTH_POINTS = 600
 
 
 def thinned(series: Series, points: int = RAW_POINTS) -> Series:
-    """Lowest and highest value of each stretch, in order, with every step that is not finite.
+    """Lowest and highest finite value of each stretch, in order; the others are :func:`not_finite`.
 
     Args:
         series: in order of step.
@@ -24,19 +26,17 @@ def thinned(series: Series, points: int = RAW_POINTS) -> Series:
     finite = np.isfinite(series.value)
     kept = np.flatnonzero(finite)
     if len(kept) > points:
-        stretches = np.linspace(0, len(kept), points // 2 + 1).astype(np.int64)
+        borders = np.linspace(0, len(kept), points // 2 + 1).astype(np.int64)
         values = series.value[kept]
-        kept = kept[np.unique(_extremes(values, stretches))]
-    chosen = np.zeros(len(series), dtype=np.bool_)
-    chosen[kept] = True
-    return series.where(chosen)
+        kept = kept[np.unique(_extremes(values, borders))]
+    return Series(series.name, series.step[kept], series.value[kept], series.time[kept])
 
 
-def _extremes(values: Floats, stretches: Ints) -> Ints:
+def _extremes(values: Floats, borders: Ints) -> Ints:
     """Positions of the least and the greatest value between consecutive borders, first and last point too."""
-    size = int(np.max(np.diff(stretches)))
+    size = int(np.max(np.diff(borders)))
     # A rectangle of stretches, short ones filled up by repeating their last value.
-    index = np.minimum(stretches[:-1, None] + np.arange(size)[None, :], stretches[1:, None] - 1)
+    index = np.minimum(borders[:-1, None] + np.arange(size)[None, :], borders[1:, None] - 1)
     block = values[index]
     rows = np.arange(len(index))
     low, high = index[rows, block.argmin(axis=1)], index[rows, block.argmax(axis=1)]
@@ -44,15 +44,18 @@ def _extremes(values: Floats, stretches: Ints) -> Ints:
 
 
 def smoothed(series: Series, points: int = SMOOTH_POINTS) -> Series:
-    """Running mean with a Gaussian window of 1% of the curve, at a few hundred steps."""
-    from runscope.stats.curves import smooth
+    """Running mean with a Gaussian window of 1% of the curve, at a few hundred steps.
+
+    The curve is mirrored at its ends: to repeat its last value there would let one noisy point bend the line.
+    """
+    from scipy.ndimage import gaussian_filter1d
 
     finite = series.finite
     if len(finite) < 8:
         return finite
     if len(finite) > 20 * points:
         finite = _means(finite, 10 * points)
-    level = smooth(finite.value, max(1.5, 0.012 * len(finite)))
+    level = np.asarray(gaussian_filter1d(finite.value, max(1.5, 0.012 * len(finite)), mode="reflect"))
     at = np.unique(np.linspace(0, len(finite) - 1, points).astype(np.int64))
     return Series.of(series.name, finite.step[at], level[at])
 
@@ -69,9 +72,24 @@ def as_lists(series: Series) -> dict[str, list[Any]]:
     return {"x": series.step.tolist(), "y": [float(f"{v:.6g}") for v in series.value.tolist()]}
 
 
-def not_finite(series: Series, points: int = 400) -> list[int]:
-    """Steps at which something else than a number was logged; of very many, evenly chosen ones."""
-    steps = np.unique(series.step[~np.isfinite(series.value)])
-    if len(steps) > points:
-        steps = steps[np.linspace(0, len(steps) - 1, points).astype(np.int64)]
-    return [int(s) for s in steps]
+def not_finite(series: Series, most: int = 1000) -> list[list[int]]:
+    """Unbroken stretches of points that are not finite: first step, last step, how many.
+
+    Args:
+        series: in order of step.
+        most: stretches closer than this part of the curve are drawn as one; none is left out.
+    """
+    bad = ~np.isfinite(series.value)
+    if not bad.any():
+        return []
+    found = [[int(series.step[a]), int(series.step[b]), b - a + 1] for a, b in stretches(bad)]
+    if len(found) <= most:
+        return found
+    apart = (found[-1][1] - found[0][0]) / most
+    merged = [found[0]]
+    for first, last, count in found[1:]:
+        if first - merged[-1][1] <= apart:
+            merged[-1] = [merged[-1][0], last, merged[-1][2] + count]
+        else:
+            merged.append([first, last, count])
+    return merged

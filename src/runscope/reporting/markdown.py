@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from runscope.history import Run, Timeline
 from runscope.hub.checkpoint import Checkpoint
+from runscope.reporting.escaping import escape, markdown_table
+from runscope.reporting.study import markdown_scores
 from runscope.verdict.types import Diagnosis
-
-
-def escape(text: str) -> str:
-    """Foreign text that Markdown and HTML leave alone."""
-    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
-    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", safe)
-
-
-def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; its cells are escaped."""
-    lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
-    return "\n".join([*lines, *("| " + " | ".join(escape(c) for c in row) + " |" for row in rows)])
 
 
 def markdown(diagnosis: Diagnosis) -> str:
@@ -29,6 +18,8 @@ def markdown(diagnosis: Diagnosis) -> str:
     if diagnosis.findings:
         rows = [(f.severity, f.code, f.message) for f in diagnosis.findings]
         parts.append(markdown_table(("severity", "code", "what"), rows))
+    if diagnosis.study is not None:
+        parts.append(markdown_scores(diagnosis.study))
     return "\n\n".join(parts)
 
 

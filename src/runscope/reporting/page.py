@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from runscope import __version__
+from runscope.history import Timeline
 from runscope.hub.checkpoint import Checkpoint
 from runscope.reporting.data import plain
-from runscope.reporting.page_data import axes, charts, marks
+from runscope.reporting.page_data import axes, charts, marks, metric_label
 from runscope.reporting.study import STANDINGS
 from runscope.verdict.types import Diagnosis
 
@@ -32,7 +37,25 @@ BASIS = {
     "eval_curve": "the logged held-out loss",
     "train_curve": "the training loss alone",
 }
-_NO_FACTS: Mapping[str, Any] = {"command": "", "made_at": "", "sha256": {}, "evaluation": {}, "versions": {}}
+JOINED_BY = {
+    "start": "being the first",
+    "global_step": "the global step that it logged",
+    "resume_metadata": "what the run recorded of where it came from",
+    "epoch": "its epochs",
+    "tokens": "its token count",
+    "checkpoint": "the last checkpoint saved",
+    "schedule": "its learning-rate schedule",
+    "curve": "the shape of its loss",
+    "given": "hand",
+}
+_NO_FACTS: Mapping[str, Any] = {
+    "command": "",
+    "made_at": "",
+    "sha256": {},
+    "revisions": (),
+    "evaluation": {},
+    "versions": {},
+}
 WORDS = (
     (0.99, "practically certain"), (0.9, "very likely"), (0.7, "likely"), (0.5, "more likely than not"),
     (0.3, "less likely than not"), (0.1, "unlikely"), (0.0, "very unlikely"),
@@ -46,18 +69,43 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
         diagnosis: what was found.
         facts: how it was made: ``command``, ``made_at``, ``sha256``, ``revisions``, ``evaluation``, ``versions``.
     """
-    drawn = {"charts": charts(diagnosis), "marks": marks(diagnosis), "axes": axes(diagnosis.timeline)}
     verdict = diagnosis.verdict
-    kind, icon, title = STATUS[verdict.overfitting.status]
-    return _templates().get_template("report.html.j2").render(
-        title=_title(diagnosis), drawn=_embedded(drawn), charts=drawn["charts"],
-        verdict=verdict, kind=kind, icon=icon, status=title, chance=chance(verdict.overfitting.probability),
-        basis=BASIS.get(verdict.overfitting.basis or ""), gradients=verdict.gradients,
-        keep=_keep(diagnosis), line=diagnosis.timeline, runs=_runs(diagnosis),
-        findings=diagnosis.findings, notes=_notes(diagnosis.notes), rows=_rows(diagnosis),
-        study=diagnosis.study, facts={**_NO_FACTS, **facts}, version=__version__,
-        asset=lambda name: Markup(_asset(name)),
+    kind, icon, status = STATUS[verdict.overfitting.status]
+    if verdict.overfitting.status == "none" and verdict.overfitting.basis == "train_curve":
+        status = "No sign of overfitting"  # the training loss alone rules nothing out
+    return _render(
+        diagnosis.timeline, diagnosis, facts,
+        verdict=verdict, kind=kind, icon=icon, status=status, chance=chance(verdict.overfitting.probability),
+        basis=BASIS.get(verdict.overfitting.basis or ""), keep=_keep(diagnosis), findings=diagnosis.findings,
+        notes=_notes(diagnosis.notes), rows=_rows(diagnosis), study=diagnosis.study,
+        metric=metric_label(diagnosis.study) if diagnosis.study is not None else "",
     )  # fmt: skip
+
+
+def line_page(line: Timeline, facts: Mapping[str, Any]) -> str:
+    """The page of a stitched line that nobody has judged: its curves and how the runs were joined."""
+    return _render(
+        line, None, facts, verdict=None, status="Stitched", keep=None, findings=(), notes=_notes(line.notes),
+        rows=(), study=None, metric="",
+    )  # fmt: skip
+
+
+def _render(line: Timeline, diagnosis: Diagnosis | None, facts: Mapping[str, Any], **words: Any) -> str:
+    drawn = charts(line, diagnosis.study if diagnosis is not None else None)
+    data = {"charts": drawn, "marks": marks(line, diagnosis, drawn), "axes": axes(line)}
+    scripts = [_asset("vendor/uPlot.iife.min.js"), _asset("templates/report.js")]
+    return _templates().get_template("report.html.j2").render(
+        title=line.runs[0].name if line.runs else "training", drawn=_embedded(data), charts=drawn, line=line,
+        runs=_runs(line), facts={**_NO_FACTS, **facts}, version=version("runscope"),
+        styles=[Markup(_asset(name)) for name in ("vendor/uPlot.min.css", "templates/report.css")],
+        scripts=[Markup(s) for s in scripts], script_hashes=Markup(" ".join(_fingerprint(s) for s in scripts)),
+        **words,
+    )  # fmt: skip
+
+
+def _fingerprint(script: str) -> str:
+    """A script as a content security policy names it: a browser then runs no other, whoever wrote it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def chance(probability: float | None) -> str:
@@ -76,29 +124,54 @@ def loading_code(checkpoint: Checkpoint, base: str | None = None) -> str:
         checkpoint: on the Hub, or fetched to a local folder.
         base: the base model that was named by hand, because the adapter names none that loads.
     """
-    adapter = any(PurePath(f.path).name == "adapter_config.json" for f in checkpoint.files)
+    adapter = checkpoint.adapter is not None or any(
+        PurePath(f.path).name == "adapter_config.json" for f in checkpoint.files
+    )
     where = _place_in_code(checkpoint)
+    first = _fetching(checkpoint)
     if adapter and base is not None:
         loaded = f"AutoModelForCausalLM.from_pretrained({base!r})"
-        return (
+        return first + (
             "from peft import PeftModel; from transformers import AutoModelForCausalLM\n"
             f"model = PeftModel.from_pretrained({loaded}, {where})"
         )
     package, name = (
         ("peft", "AutoPeftModelForCausalLM") if adapter else ("transformers", "AutoModelForCausalLM")
     )
-    return f"from {package} import {name}\nmodel = {name}.from_pretrained({where})"
+    return f"{first}from {package} import {name}\nmodel = {name}.from_pretrained({where})"
 
 
 def _place_in_code(checkpoint: Checkpoint) -> str:
     if checkpoint.local_path is not None:
         return repr(str(checkpoint.local_path))
-    words = [repr(checkpoint.repo)]
-    if checkpoint.revision:
-        words.append(f"revision={checkpoint.revision!r}")
+    if _is_clone(checkpoint):
+        words = [repr(_cloned(checkpoint))]
+    else:
+        words = [repr(checkpoint.repo)]
+        if checkpoint.revision:
+            words.append(f"revision={checkpoint.revision!r}")
     if checkpoint.subfolder:
         words.append(f"subfolder={checkpoint.subfolder!r}")
     return ", ".join(words)
+
+
+def _is_clone(checkpoint: Checkpoint) -> bool:
+    """Whether the repository is git on disk: no library loads a revision of that."""
+    on_hub = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", checkpoint.repo) and not checkpoint.repo.endswith(
+        (".bundle", ".git")
+    )
+    return checkpoint.revision is not None and (not on_hub or Path(checkpoint.repo).exists())
+
+
+def _cloned(checkpoint: Checkpoint) -> str:
+    return f"{PurePath(checkpoint.repo).stem}-{checkpoint.name}"
+
+
+def _fetching(checkpoint: Checkpoint) -> str:
+    if checkpoint.local_path is not None or not _is_clone(checkpoint):
+        return ""
+    source, target = shlex.quote(checkpoint.repo), shlex.quote(_cloned(checkpoint))
+    return f"# first: git clone {source} {target} && git -C {target} checkout {checkpoint.name}\n"
 
 
 def _keep(diagnosis: Diagnosis) -> dict[str, Any] | None:
@@ -109,18 +182,14 @@ def _keep(diagnosis: Diagnosis) -> dict[str, Any] | None:
     return {"checkpoint": checkpoint, "code": loading_code(checkpoint, base)}
 
 
-def _title(diagnosis: Diagnosis) -> str:
-    return diagnosis.timeline.runs[0].name if diagnosis.timeline.runs else "training"
-
-
-def _runs(diagnosis: Diagnosis) -> list[dict[str, Any]]:
+def _runs(line: Timeline) -> list[dict[str, Any]]:
     return [
         {
             "name": s.run.name, "id": s.run.id, "state": s.run.state, "continues": s.continues, "first": s.first_step,
             "last": s.last_step, "offset": s.offset, "confidence": s.confidence, "evidence": s.evidence,
-            "dropped": s.dropped_points, "method": s.method, "alternatives": s.alternatives,
+            "dropped": s.dropped_points, "method": JOINED_BY[s.method], "alternatives": s.alternatives,
         }
-        for s in diagnosis.timeline.segments
+        for s in line.segments
     ]  # fmt: skip
 
 
@@ -142,7 +211,9 @@ def _rows(diagnosis: Diagnosis) -> list[dict[str, Any]]:
             {
                 "checkpoint": checkpoint, "score": score,
                 "kept": kept is not None and _place(kept) == _place(checkpoint),
-                "standing": STANDINGS[score.standing] if score else "", "when": _when(checkpoint.saved_at),
+                "standing": STANDINGS[score.standing] if score else "",
+                "order": list(STANDINGS).index(score.standing) if score else len(STANDINGS),
+                "when": _when(checkpoint.saved_at),
             }
         )  # fmt: skip
     return rows

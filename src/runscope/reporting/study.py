@@ -11,7 +11,7 @@ from rich.text import Text
 
 from runscope.evaluation.study import CheckpointScore, Study
 from runscope.reporting.data import plain
-from runscope.reporting.markdown import escape, markdown_table
+from runscope.reporting.escaping import escape, markdown_table
 
 EVALUATION_SCHEMA = "runscope.evaluation/1"
 STANDINGS = {
@@ -136,4 +136,9 @@ def print_scores(console: Console, study: Study) -> None:
 
 def markdown_study(study: Study) -> str:
     """The answer and the table."""
-    return f"**{escape(_headline(study))}**\n\n" + markdown_table(HEADINGS, [_cells(s) for s in study.scores])
+    return f"**{escape(_headline(study))}**\n\n{markdown_scores(study)}"
+
+
+def markdown_scores(study: Study) -> str:
+    """One row a checkpoint."""
+    return markdown_table(HEADINGS, [_cells(s) for s in study.scores])

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from runscope.history import Run, Series, Timeline
 from runscope.hub.checkpoint import Checkpoint
+from runscope.reporting.braille import loss_chart
 from runscope.reporting.study import print_scores
 from runscope.verdict.types import Diagnosis
 
@@ -69,10 +70,18 @@ def print_timeline(console: Console, line: Timeline) -> None:
         for reason in s.evidence[:3]:
             console.print(Text(f"  {s.run.name}: {reason}"))
     loss = line.role("train_loss")
-    if loss is not None and len(loss):
+    if console.is_terminal:
+        _print_loss(console, line)
+    elif loss is not None and len(loss):
         console.print(Text(f"loss  {sparkline(loss, 60)}  {loss.value[0]:.3g} to {loss.value[-1]:.3g}"))
     for note in line.notes:
         console.print(Text(f"note: {note}"))
+
+
+def _print_loss(console: Console, line: Timeline) -> None:
+    """The loss as a chart, for people: a pipe or a file gets none."""
+    for row in loss_chart(line, width=min(console.width, 110)):
+        console.print(row, no_wrap=True)
 
 
 def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
@@ -81,6 +90,8 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     console.print(Text(verdict.headline, style="bold"))
     console.print(Text(verdict.overfitting.reason))
     console.print(Text(verdict.recommendation))
+    if console.is_terminal:
+        _print_loss(console, diagnosis.timeline)
     for advice in verdict.next_time:
         console.print(Text(f"  next time: {advice}"))
     for finding in diagnosis.findings:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import UsageError
-from runscope.reporting.data import diagnosis_json
-from runscope.reporting.markdown import markdown
-from runscope.reporting.page import page
-from runscope.reporting.picture import draw
+from runscope.history import Timeline
+from runscope.reporting.data import diagnosis_json, timeline_json
+from runscope.reporting.markdown import markdown, markdown_timeline
+from runscope.reporting.page import line_page, page
+from runscope.reporting.picture import draw, draw_line
 from runscope.reporting.study import score_json
 from runscope.verdict.types import Diagnosis
 
@@ -37,9 +38,44 @@ def write(diagnosis: Diagnosis, path: Path, *, facts: Mapping[str, Any] | None =
         ".csv": lambda: diagnosis.timeline.to_pandas().to_csv(path, index=False, na_rep="NaN"),
         ".parquet": lambda: diagnosis.timeline.to_pandas().to_parquet(path, index=False),
     }
-    if path.suffix.lower() not in forms:
-        raise UsageError(f"nothing is written as {path.suffix!r}", hint=f"the endings are {', '.join(forms)}")
-    forms[path.suffix.lower()]()
+    return _as_its_ending_says(path, forms)
+
+
+def write_line(line: Timeline, path: Path, *, axis: str = "step") -> Path:
+    """Write a stitched line, unjudged, in the same forms as :func:`write`.
+
+    Args:
+        line: the line.
+        path: where to; its ending picks the form.
+        axis: of ``.csv`` and ``.parquet``, see :meth:`Timeline.to_pandas`.
+
+    Raises:
+        UsageError: another ending, or an axis that there is not.
+        OSError: the place cannot be written.
+    """
+    forms: dict[str, Callable[[], object]] = {
+        ".html": lambda: path.write_text(line_page(line, {}), encoding="utf-8"),
+        ".png": lambda: draw_line(line, path),
+        ".svg": lambda: draw_line(line, path),
+        ".json": lambda: path.write_text(
+            json.dumps(timeline_json(line), indent=2, allow_nan=False, ensure_ascii=False) + "\n",
+            encoding="utf-8",
+        ),
+        ".md": lambda: path.write_text(markdown_timeline(line) + "\n", encoding="utf-8"),
+        ".csv": lambda: line.to_pandas(axis).to_csv(path, index=False, na_rep="NaN"),
+        ".parquet": lambda: line.to_pandas(axis).to_parquet(path, index=False),
+    }
+    return _as_its_ending_says(path, forms)
+
+
+def _as_its_ending_says(path: Path, forms: Mapping[str, Callable[[], object]]) -> Path:
+    writer = forms.get(path.suffix.lower())
+    if writer is None:
+        raise UsageError(
+            f"nothing is written as {path.suffix or 'a file without ending'!r}",
+            hint=f"the endings are {', '.join(forms)}",
+        )
+    writer()
     return path
 
 
