@@ -7,7 +7,8 @@ prints the two as ``error:`` and ``hint:`` and exits with 2.
 
     RunscopeError
     ├── UsageError            the words of the call do not fit
-    │   └── UnknownReference  nothing has that name; the hint names the nearest match
+    │   ├── UnknownReference  nothing has that name; the hint names the nearest match
+    │   └── SeveralRuns       the name stands for more than one run; the hint says how to pick one
     ├── InputError            a file or a service answered, but not with what is needed
     │   ├── UnreadableRun     a run that cannot be parsed, or holds nothing
     │   ├── MissingMetric     the run has no metric for a role that is needed
@@ -60,6 +61,18 @@ class UsageError(RunscopeError):
 
 class UnknownReference(UsageError):
     """Nothing has that name."""
+
+
+class SeveralRuns(UsageError):
+    """The name stands for more than one run.
+
+    Attributes:
+        references: what names each of them.
+    """
+
+    def __init__(self, message: str, *, hint: str, references: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.references = references
 
 
 class InputError(RunscopeError):

@@ -52,10 +52,9 @@ def as_json(data: Mapping[str, Any], *, line: bool = False) -> str:
 
 def table_forms(table: Callable[[], pd.DataFrame]) -> dict[str, Callable[[Path], object]]:
     """Writers for a table, by ending; the table is built only when one of them is asked for."""
-    return {
-        ".csv": lambda path: table().to_csv(path, index=False, na_rep="NaN"),
-        ".parquet": lambda path: table().to_parquet(path, index=False),
-    }
+    from runscope.history.table import write_table
+
+    return dict.fromkeys((".csv", ".parquet"), lambda path: write_table(table(), path))
 
 
 def json_form(data: Callable[[], Mapping[str, Any]]) -> dict[str, Callable[[Path], object]]:

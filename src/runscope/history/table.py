@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -36,6 +38,24 @@ def timeline_table(line: Timeline, axis: str = "step") -> pd.DataFrame:
     if axis != "step":
         table.insert(0, axis, axis_values(line, axis, table["step"].to_numpy(), table["time"].to_numpy()))
     return table
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV or Parquet, by the ending of ``path``; a logged NaN stays one.
+
+    Pandas would write it as an empty cell: not logged.
+    """
+    if path.suffix.lower() == ".csv":
+        table.to_csv(path, index=False, na_rep="NaN")
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        name: pa.array(column.to_numpy(), from_pandas=column.dtype.kind != "f")
+        for name, column in table.items()
+    }
+    pq.write_table(pa.table(columns), path)
 
 
 def axis_values(line: Timeline, axis: str, step: np.ndarray, time: np.ndarray) -> Floats:

@@ -9,6 +9,7 @@ from typing import Any
 
 from runscope.errors import UsageError
 from runscope.history import Timeline
+from runscope.history.table import write_table
 from runscope.reporting.data import diagnosis_json, timeline_json
 from runscope.reporting.markdown import markdown, markdown_timeline
 from runscope.reporting.page import line_page, page
@@ -35,8 +36,8 @@ def write(diagnosis: Diagnosis, path: Path, *, facts: Mapping[str, Any] | None =
         ".svg": lambda: draw(diagnosis, path),
         ".json": lambda: path.write_text(_json(diagnosis), encoding="utf-8"),
         ".md": lambda: path.write_text(markdown(diagnosis) + "\n", encoding="utf-8"),
-        ".csv": lambda: diagnosis.timeline.to_pandas().to_csv(path, index=False, na_rep="NaN"),
-        ".parquet": lambda: diagnosis.timeline.to_pandas().to_parquet(path, index=False),
+        ".csv": lambda: write_table(diagnosis.timeline.to_pandas(), path),
+        ".parquet": lambda: write_table(diagnosis.timeline.to_pandas(), path),
     }
     return _as_its_ending_says(path, forms)
 
@@ -62,8 +63,8 @@ def write_line(line: Timeline, path: Path, *, axis: str = "step") -> Path:
             encoding="utf-8",
         ),
         ".md": lambda: path.write_text(markdown_timeline(line) + "\n", encoding="utf-8"),
-        ".csv": lambda: line.to_pandas(axis).to_csv(path, index=False, na_rep="NaN"),
-        ".parquet": lambda: line.to_pandas(axis).to_parquet(path, index=False),
+        ".csv": lambda: write_table(line.to_pandas(axis), path),
+        ".parquet": lambda: write_table(line.to_pandas(axis), path),
     }
     return _as_its_ending_says(path, forms)
 

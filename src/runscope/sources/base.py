@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from runscope.errors import UnreadableRun
+from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun, nearest
 from runscope.history import Run, Series
 from runscope.history.roles import assign_roles
 
@@ -35,8 +35,15 @@ class LoadContext:
     store: Any = None
 
 
+MEMBER = "::"
+"""Between a place that holds several runs and the one that is meant: ``export.csv::sweet-1``."""
+
+
 class Source(Protocol):
-    """A module that reads one kind of run."""
+    """A module that reads one kind of run.
+
+    One whose places can hold several runs has ``members(reference)`` too: what names each of them.
+    """
 
     FORM: str
     EXAMPLE: str
@@ -54,8 +61,6 @@ def finish(run: Run, *, where: str) -> Run:
     Raises:
         UnreadableRun: no metric has a single point.
     """
-    from dataclasses import replace
-
     if run.points == 0:
         raise UnreadableRun(
             f"{where} holds no logged metric",
@@ -89,3 +94,60 @@ def existing(reference: str) -> Path | None:
         return path if path.exists() else None
     except (OSError, ValueError, RuntimeError):
         return None
+
+
+def split_member(reference: str) -> tuple[Path | None, str | None]:
+    """``PLACE::RUN`` as a path and the run in it; a path of that very name comes first.
+
+    Returns:
+        The path, None where nothing lies there, and the run, None where none is named.
+    """
+    path = existing(reference)
+    if path is not None or MEMBER not in reference:
+        return path, None
+    place, _, member = reference.partition(MEMBER)
+    return existing(place), member
+
+
+def pick(place: str, member: str | None, keys: Sequence[str], names: Sequence[str] | None = None) -> int:
+    """Which of the runs of one place is meant.
+
+    Args:
+        place: what holds them.
+        member: what stands after ``::``, None for nothing.
+        keys: what names each run in this place, one of a kind.
+        names: display names, which are taken too where they are one of a kind.
+
+    Raises:
+        SeveralRuns: none is named, or a name that several have.
+        UnknownReference: there is none of that name.
+    """
+    names = keys if names is None else names
+    if member is None and len(keys) == 1:
+        return 0
+    if member is None:
+        several = list(range(len(keys)))
+    else:
+        several = [i for i, key in enumerate(keys) if key == member] or [
+            i for i, name in enumerate(names) if name == member
+        ]
+        if len(several) == 1:
+            return several[0]
+    references = tuple(f"{place}{MEMBER}{keys[i]}" for i in several)
+    if not several:
+        close = nearest(str(member), [*keys, *names])
+        meant = f"did you mean {place}{MEMBER}{close}? " if close else ""
+        raise UnknownReference(
+            f"{place} holds no run {member!r}", hint=f"{meant}it holds {_listed(keys, names)}"
+        )
+    raise SeveralRuns(
+        f"{place} holds {len(several)} runs{f' named {member}' if member else ''}: "
+        + _listed([keys[i] for i in several], [names[i] for i in several]),
+        hint=f"name one of them, for example {references[0]}",
+        references=references,
+    )
+
+
+def _listed(keys: Sequence[str], names: Sequence[str], most: int = 12) -> str:
+    shown = [k if k == n or not n else f"{k} ({n})" for k, n in zip(keys, names, strict=True)]
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

@@ -11,10 +11,11 @@ from types import ModuleType
 
 from runscope.errors import UnknownReference, nearest
 from runscope.history import Run
-from runscope.sources.base import LoadContext, existing
+from runscope.sources.base import LoadContext, existing, split_member
 
 _FILE_ENDINGS = ("csv", "json", "jsonl", "wandb", "parquet")
 _MODULES = ("wandb_file", "trainer_state", "tensorboard", "tables", "wandb_cloud")
+_REMOTE = ("wandb_cloud",)
 
 
 def modules() -> tuple[ModuleType, ...]:
@@ -44,7 +45,7 @@ def _in_full(name: str, context: LoadContext) -> str:
 
     It is an offline run of the current folder's ``wandb/`` with that id, else a run of the project at hand.
     """
-    if existing(name) is not None or "/" in name or not name:
+    if split_member(name)[0] is not None or "/" in name or not name:
         return name
     local = sorted(Path("wandb").glob(f"*run-*-{glob.escape(name)}")) if Path("wandb").is_dir() else []
     if local:
@@ -70,12 +71,22 @@ def list_references(folder: str) -> list[str]:
     path = existing(folder)
     if path is None or not path.is_dir():
         raise UnknownReference(f"there is no folder {folder}", hint="name a folder that holds runs")
-    local = [source for source in modules() if source.__name__.rpartition(".")[2] in _MODULES[:4]]
     entries = sorted(p for p in path.iterdir() if not p.name.startswith(".") and not p.is_symlink())
-    found = [str(p) for p in entries if any(source.claims(str(p)) for source in local)]
+    found = _members(folder)
+    if len(found) < 2:  # else the folder is itself a store of several runs
+        found = [reference for entry in entries for reference in _members(str(entry))]
     if not found:
         raise UnknownReference(f"no run lies in {folder}", hint=f"a run is one of: {describe_forms()}")
     return found
+
+
+def _members(path: str) -> list[str]:
+    """The runs of one place on this disk; none where no source claims it."""
+    local = (source for source in modules() if source.__name__.rpartition(".")[2] not in _REMOTE)
+    source = next((s for s in local if s.claims(path)), None)
+    if source is None:
+        return []
+    return list(source.members(path)) if hasattr(source, "members") else [path]
 
 
 def _unknown(reference: str) -> UnknownReference:

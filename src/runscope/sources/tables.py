@@ -1,4 +1,4 @@
-"""Tables: CSV of Lightning, Keras, DVCLive and plain scripts, W&B chart exports, JSON lines."""
+"""Tables: Lightning, Keras, DVCLive, LLaMA-Factory, plain scripts, W&B chart exports, runscope's own."""
 
 from __future__ import annotations
 
@@ -10,69 +10,77 @@ import pandas as pd
 
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
-from runscope.sources.base import LoadContext, existing, finish
+from runscope.sources.base import MEMBER, LoadContext, finish, pick, split_member
+from runscope.sources.table_files import ENDINGS, read_cells
+from runscope.sources.table_layouts import LONG, column_files, read_columns, runs_in
+from runscope.stats.arrays import Floats, Ints
 
-FORM = "table (CSV, W&B chart export, JSON lines)"
+FORM = "table (CSV, JSON lines, Parquet, W&B chart export; FILE::RUN for one of several)"
 EXAMPLE = "lightning_logs/version_0/metrics.csv"
 
-_ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _STEPS = (
-    "train/global_step",
-    "trainer/global_step",
-    "global_step",
-    "step",
-    "current_steps",
-    "iteration",
-    "iter",
-    "it",
-)
-_TIMES = ("_timestamp", "timestamp", "wall_time", "time", "created_at")
+    "train/global_step", "trainer/global_step", "global_step", "step", "current_steps", "iteration", "iter",
+    "it", "_step", "batch", "update", "updates",
+)  # fmt: skip
+"""Columns that count steps, best first: Trainer, Lightning, plain, LLaMA-Factory, nanoGPT, W&B."""
+_EPOCHS = ("epoch", "epochs")
+_TIMES = ("_timestamp", "timestamp", "wall time", "wall_time", "created_at", "time", "date", "datetime")
 _FOLDER_NAMES = (
-    "metrics.csv",
-    "trainer_log.jsonl",
-    "log.csv",
-    "training.log.csv",
-    "history.csv",
-    "metrics.jsonl",
-)
+    "metrics.csv", "trainer_log.jsonl", "results.csv", "progress.csv", "log.csv", "training.log.csv",
+    "history.csv", "metrics.jsonl", "training.log", "history.json",
+)  # fmt: skip
+_PLAIN_TEXT = (".log", ".txt")
+_KERAS_HEAD = re.compile(rb"epoch[,;\t][\w,;\t .-]*loss")
+_JSON_TABLE = re.compile(rb"\s*\[\s*\{|.*\"[^\"]*(?:loss|acc)[^\"]*\"\s*:\s*\[", re.DOTALL)
+_FIRST_TIME, _LAST_TIME = 9.5e8, 4e9
+"""Unix seconds of 2000 and 2096: a clock outside them counts from the start of a run, or is none."""
 
 
 def claims(reference: str) -> bool:
-    """A file with a table's ending, or a folder that holds a well-known one."""
-    path = existing(reference)
+    """A file with a table's ending, Keras' ``training.log``, or a folder that holds a well-known one."""
+    path, _ = split_member(reference)
     if path is None:
         return False
-    return path.suffix.lower() in _ENDINGS if path.is_file() else _in_folder(path) is not None
+    if path.is_dir():
+        return _in_folder(path) is not None or bool(column_files(path))
+    if path.suffix.lower() == ".json":
+        return _JSON_TABLE.match(_head(path)) is not None
+    if path.suffix.lower() in _PLAIN_TEXT:
+        return _KERAS_HEAD.match(_head(path)) is not None
+    return path.suffix.lower() in ENDINGS
+
+
+def members(reference: str) -> list[str]:
+    """What names each run of a table: the reference itself where it holds one."""
+    path, member = split_member(reference)
+    if path is None or member is not None or path.is_dir():
+        return [reference]
+    names = list(runs_in(read_cells(path)[0], path.stem))
+    return [f"{reference}{MEMBER}{name}" for name in names] if len(names) > 1 else [reference]
 
 
 def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one signature for all sources
-    """Read the table.
+    """Read one run of a table.
 
     Raises:
         UnreadableRun: it cannot be parsed, or has no column of numbers.
+        SeveralRuns, UnknownReference: it holds several runs and none, or a wrong one, is named.
     """
-    path = Path(reference).expanduser()
-    file = path if path.is_file() else _in_folder(path) or path
-    table, notes = _table(file)
-    table, run_name = _unexport(table)
-    step_key, step, more = _axis(table)
-    when = _times(table)
-    series = {}
-    for name in table.columns:
-        if name in (step_key, *_TIMES) or str(name).startswith("Unnamed"):
-            continue
-        values = _numbers(table[name])
-        logged = values.notna() | _is_nan_text(table[name])
-        if values.notna().any() or _is_nan_text(table[name]).any():
-            keep = logged.to_numpy()
-            series[str(name)] = Series(str(name), step[keep], values.to_numpy(np.float64)[keep], when[keep])
-    if step_key == "epoch":
-        series["epoch"] = Series("epoch", step, step.astype(np.float64), when)
-    known = when[np.isfinite(when)]
+    path, member = split_member(reference)
+    assert path is not None, "claimed"
+    file = (_in_folder(path) or path) if path.is_dir() else path
+    cells, notes = read_columns(file) if file.is_dir() else read_cells(file)
+    runs = runs_in(cells, file.stem)
+    if not runs:
+        raise UnreadableRun(f"{file} holds no rows", hint="a table needs one header line and one row a step")
+    name = list(runs)[pick(str(path), member, list(runs))]
+    step_key, series, more = _long_series(runs[name]) if set(runs[name]) >= LONG else _series(runs[name])
+    times = [s.time[np.isfinite(s.time)] for s in series.values()]
+    known = np.concatenate(times) if times else np.empty(0)
     run = Run(
         reference=reference,
-        id=file.stem,
-        name=run_name or (file.parent.name if file.name in _FOLDER_NAMES else file.stem),
+        id=name or file.stem,
+        name=name or (file.parent.name if file.name in _FOLDER_NAMES else file.stem),
         source="table",
         series=series,
         step_key=step_key,
@@ -88,108 +96,106 @@ def _in_folder(folder: Path) -> Path | None:
     return next((f for name in _FOLDER_NAMES if (f := folder / name).is_file()), None)
 
 
-def _table(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The file's cells as text, so that an empty one and a logged NaN stay two things."""
-    hint = "a table needs one header line and one row a step"
+def _head(path: Path) -> bytes:
     try:
-        if file.suffix.lower() in (".jsonl", ".ndjson"):
-            return _json_lines(file)
-        separator = "\t" if file.suffix.lower() == ".tsv" else ","
-        table = pd.read_csv(
-            file,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            on_bad_lines="skip",
-            encoding_errors="replace",
-        )
-    except OSError as error:
-        raise UnreadableRun(
-            f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
-        ) from None
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise UnreadableRun(f"{file} is no table: {error}", hint=hint) from None
-    table.columns = [str(c).strip() for c in table.columns]
-    return table, ()
+        with path.open("rb") as file:
+            return file.read(4096)
+    except OSError:
+        return b""
 
 
-def _json_lines(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    import json
-
-    rows, broken = [], 0
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line) if line.strip() else None
-        except ValueError:
-            broken += 1
+def _series(cells: pd.DataFrame) -> tuple[str, dict[str, Series], tuple[str, ...]]:
+    """(step key, series, notes) of a table with one column a metric."""
+    step_key, step, notes = _axis(cells)
+    clock, when = _times(cells)
+    found = {}
+    for name in cells.columns:
+        if name in (step_key, clock) or str(name).startswith("Unnamed") or not name:
             continue
-        if isinstance(row, dict):
-            rows.append({k: v if isinstance(v, str) else _as_text(v) for k, v in _flat(row).items()})
-    notes = (f"{broken} lines are no JSON and were left out",) if broken else ()
-    return pd.DataFrame(rows, dtype=object).fillna("").astype(str), notes
+        values, logged = _numbers(cells[name])
+        if logged.any():
+            found[str(name)] = Series(str(name), step[logged], values[logged], when[logged])
+    if step_key.lower() in _EPOCHS:
+        found[step_key] = Series(step_key, step, step.astype(np.float64), when)
+    return step_key, found, notes
 
 
-def _flat(row: dict[str, object], head: str = "") -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key, value in row.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{head}{key}.")
-        elif not isinstance(value, list):
-            found[f"{head}{key}"] = value
-    return found
+def _long_series(cells: pd.DataFrame) -> tuple[str, dict[str, Series], tuple[str, ...]]:
+    """The same of a table with one row a logged point: there an empty value is a NaN that pandas wrote."""
+    step, counted = _numbers(cells["step"])
+    value, logged = _numbers(cells["value"].replace("", "nan"))
+    _, when = _times(cells)
+    keep = logged & counted & np.isfinite(step)
+    steps = np.where(keep, step, 0).astype(np.int64)
+    found = {}
+    for name, rows in cells.reset_index(drop=True).groupby("metric", sort=False).indices.items():
+        index = np.asarray(rows)[keep[rows]]
+        found[str(name)] = Series(str(name), steps[index], value[index], when[index])
+    lost = len(keep) - int(keep.sum())
+    return "step", found, (f"{lost} rows have no step or no value and were left out",) if lost else ()
 
 
-def _as_text(value: object) -> str:
-    return (
-        "" if value is None else repr(float(value)) if isinstance(value, bool | int | float) else str(value)
-    )
+def _numbers(cells: pd.Series) -> tuple[Floats, np.ndarray]:
+    """(values, which were logged): an empty cell was not, ``nan`` was; words are neither."""
+    texts = cells.str.strip().replace({"Infinity": "inf", "-Infinity": "-inf", "+Infinity": "inf"})
+    values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+    return values, ~np.isnan(values) | (texts.str.lower() == "nan").to_numpy(np.bool_)
 
 
-def _numbers(column: pd.Series) -> pd.Series:
-    return pd.to_numeric(
-        column.str.strip().replace({"Infinity": "inf", "-Infinity": "-inf"}), errors="coerce"
-    )
+def _axis(cells: pd.DataFrame) -> tuple[str, Ints, tuple[str, ...]]:
+    """The column that counts steps; the row number where there is none, or where it is not whole.
 
-
-def _is_nan_text(column: pd.Series) -> pd.Series:
-    return column.str.strip().str.lower() == "nan"
-
-
-def _unexport(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Undo W&B's chart export: ``run - metric`` beside ``…__MIN`` and ``…__MAX``, ``Step`` in front."""
-    exported = [c for c in table.columns if re.fullmatch(r".+ - .+", c) and f"{c}__MIN" in table.columns]
-    if not exported:
-        return table, ""
-    run = exported[0].split(" - ", 1)[0]
-    mine = [c for c in exported if c.split(" - ", 1)[0] == run]
-    axis = [c for c in table.columns if " - " not in c]
-    return table[[*axis, *mine]].rename(columns={c: c.split(" - ", 1)[1] for c in mine}), run
-
-
-def _axis(table: pd.DataFrame) -> tuple[str, np.ndarray, tuple[str, ...]]:
-    """The column that counts steps; the row number where there is none, or where it is not whole."""
-    by_lower = {str(c).lower(): c for c in table.columns}
-    for name in (*_STEPS, "epoch", "epochs"):
+    A chart export has its x-axis in front, whatever that is called.
+    """
+    by_lower = {str(c).lower(): str(c) for c in cells.columns}
+    for name in (*_STEPS, *_EPOCHS):
         column = by_lower.get(name)
-        if column is None:
+        steps = _whole(cells[column]) if column is not None else None
+        if column is None or steps is None:
             continue
-        values = _numbers(table[column])
-        filled = values.ffill().bfill()
-        if not np.isfinite(filled.to_numpy(np.float64)).all() or not len(filled):
-            continue
-        if name.startswith("epoch") and (filled.diff().dropna() <= 0).any():
-            continue  # several rows an epoch: it is a clock, not the axis
-        if np.allclose(filled, np.rint(filled)):
-            return str(column), np.rint(filled.to_numpy(np.float64)).astype(np.int64), ()
-    return "row", np.arange(len(table), dtype=np.int64), ("no column counts steps: rows are counted instead",)
+        if name in _EPOCHS:
+            if np.any(np.diff(steps) <= 0):
+                continue  # several rows an epoch: it is a clock, not the axis
+            return column, steps, ()
+        epochs = _whole(cells[by_lower["epoch"]]) if "epoch" in by_lower else None
+        counted = _count_on(steps, epochs) if epochs is not None else None
+        if counted is not None:
+            return column, counted, (f"{column} begins anew in every epoch: it is counted on",)
+        return column, steps, ()
+    return "row", np.arange(len(cells), dtype=np.int64), ("no column counts steps: rows are counted instead",)
 
 
-def _times(table: pd.DataFrame) -> np.ndarray:
-    by_lower = {str(c).lower(): c for c in table.columns}
-    for name in _TIMES:
-        if name in by_lower:
-            values = _numbers(table[by_lower[name]]).to_numpy(np.float64)
-            return np.where(
-                values > 1e11, values / 1000, values
-            )  # milliseconds, as MLflow and Keras have them
-    return np.full(len(table), np.nan)
+def _whole(cells: pd.Series) -> Ints | None:
+    """A column as whole numbers, gaps filled from the row before; None where it is something else."""
+    values = pd.Series(_numbers(cells)[0]).ffill().bfill().to_numpy(np.float64)
+    if not len(values) or not np.all(np.abs(values) < 2**53) or not np.allclose(values, np.rint(values)):
+        return None
+    return np.rint(values).astype(np.int64)
+
+
+def _count_on(steps: Ints, epochs: Ints) -> Ints | None:
+    """Steps that begin anew exactly where a new epoch begins, twice or more, counted through; else None."""
+    falls, turns = np.diff(steps) < 0, np.diff(epochs) > 0
+    if falls.sum() < 2 or not np.array_equal(falls, turns):
+        return None
+    starts = np.flatnonzero(falls) + 1
+    lengths = np.array([part.max() + (1 if part.min() == 0 else 0) for part in np.split(steps, starts)])
+    before: Ints = np.concatenate([[0], np.cumsum(lengths[:-1])])
+    counted: Ints = steps + before[np.cumsum(np.append(False, falls))]
+    return counted
+
+
+def _times(cells: pd.DataFrame) -> tuple[str | None, Floats]:
+    """(column, Unix seconds) of the wall clock, as a number or a date; NaN where there is none."""
+    by_lower = {str(c).lower(): str(c) for c in cells.columns}
+    for name in (n for n in _TIMES if n in by_lower):
+        column = by_lower[name]
+        numbers = _numbers(cells[column])[0]
+        if np.isnan(numbers).all():
+            dates = pd.to_datetime(cells[column], errors="coerce", utc=True, format="ISO8601")
+            numbers = np.asarray((dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+        values: Floats = numbers / np.where(numbers > 1e11, 1000.0, 1.0)  # milliseconds, as DVCLive has them
+        known = values[np.isfinite(values)]
+        if len(known) and known.min() > _FIRST_TIME and known.max() < _LAST_TIME:
+            return column, values
+    return None, np.full(len(cells), np.nan)
