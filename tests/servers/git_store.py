@@ -43,13 +43,31 @@ class GitStore:
         except subprocess.CalledProcessError:
             return None
 
-    def commit(self, title: str, add: dict[str, bytes], delete: list[str] | None = None) -> str:
-        """Write a commit on main."""
+    def commit(
+        self,
+        title: str,
+        add: dict[str, bytes],
+        delete: list[str] | None = None,
+        *,
+        branch: str = "main",
+        at: float | None = None,
+    ) -> str:
+        """Write a commit on a branch.
+
+        Args:
+            title: its first line.
+            add: path and content.
+            delete: paths.
+            branch: a new one starts from main.
+            at: Unix seconds of the commit, None for now.
+        """
         index = {"GIT_INDEX_FILE": str(self.path / "index.tmp")}
         who = {k: v for n in ("AUTHOR", "COMMITTER") for k, v in
                ((f"GIT_{n}_NAME", "trainer"), (f"GIT_{n}_EMAIL", "trainer@localhost"))}  # fmt: skip
+        if at is not None:
+            who |= {f"GIT_{n}_DATE": f"{int(at)} +0000" for n in ("AUTHOR", "COMMITTER")}
         (self.path / "index.tmp").unlink(missing_ok=True)
-        parent = self.head()
+        parent = self.head(branch) or self.head()
         if parent:
             self.git("read-tree", parent, env=index)
         for name, content in add.items():
@@ -60,8 +78,22 @@ class GitStore:
         tree = self.git("write-tree", env=index).decode().strip()
         parents = ["-p", parent] if parent else []
         made = self.git("commit-tree", tree, *parents, "-m", title, env=who).decode().strip()
+        self.git("update-ref", branch if branch.startswith("refs/") else f"refs/heads/{branch}", made)
+        return made
+
+    def squash(self, title: str) -> str:
+        """One commit with what main holds now, in place of its history."""
+        tree = self.git("rev-parse", "main^{tree}").decode().strip()
+        who = {f"GIT_{n}_{k}": v for n in ("AUTHOR", "COMMITTER") for k, v in
+               (("NAME", "trainer"), ("EMAIL", "trainer@localhost"))}  # fmt: skip
+        made = self.git("commit-tree", tree, "-m", title, env=who).decode().strip()
         self.git("update-ref", "refs/heads/main", made)
         return made
+
+    def refs(self) -> dict[str, str]:
+        """Full name of every branch, tag and pull request, and its commit."""
+        lines = self.git("for-each-ref", "--format=%(refname) %(objectname)").decode().splitlines()
+        return dict(line.split() for line in lines)
 
     def log(self, revision: str) -> list[tuple[str, str, str]]:
         """(hash, ISO date, title), newest first."""

@@ -11,13 +11,15 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.servers.git_store import GitStore
 
@@ -32,18 +34,36 @@ class Hub:
         root: folder with one bare repository each.
         url: where it listens.
         fail: status answered to everything, None for none.
+        fail_times: after so many failures the service is well again; None for never.
+        fail_path: only calls whose path holds this fail.
         retry_after: header sent with a failure.
+        error_headers: further headers of a failure.
+        token: the one that is let in, None lets everybody in.
+        delay_seconds: pause before each answer, as a network has one.
+        cut_after: bytes after which the connection of a large file is dropped, once each call; None for never.
+        hostile_paths: paths that the tree of every commit lists besides its own.
         page: commits a page.
+        tree_page: files a page.
         use_lfs: False keeps large files in git itself.
+        now: Unix seconds that commits are dated with, None for the clock.
         requests: method and path of each call, for tests.
     """
 
     root: Path
     url: str = ""
     fail: int | None = None
+    fail_times: int | None = None
+    fail_path: str = ""
+    error_headers: dict[str, str] = field(default_factory=dict)
+    token: str | None = None
+    delay_seconds: float = 0.0
+    cut_after: int | None = None
+    hostile_paths: tuple[str, ...] = ()
     retry_after: str | None = None
     page: int = 50
+    tree_page: int = 1000
     use_lfs: bool = True
+    now: float | None = None
     requests: list[str] = field(default_factory=list)
     lfs: dict[str, bytes] = field(default_factory=dict)
 
@@ -101,18 +121,33 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         hub = self.service
         parts = urlsplit(self.path)
-        path, query = unquote(parts.path), parse_qs(parts.query)
+        path, query = parts.path, parse_qs(parts.query)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        hub.requests.append(f"{self.command} {path}")
-        if hub.fail is not None:
+        hub.requests.append(f"{self.command} {unquote(path)}")
+        if hub.delay_seconds:
+            time.sleep(hub.delay_seconds)
+        if self._fails(path):
             headers = {"Retry-After": hub.retry_after} if hub.retry_after else {}
             code = {"X-Error-Code": "GatedRepo"} if hub.fail == 403 else {}
-            return self._answer(hub.fail, {"error": "on demand"}, headers | code)
+            return self._answer(hub.fail or 500, {"error": "on demand"}, headers | code | hub.error_headers)
+        if hub.token is not None and self.headers.get("Authorization") != f"Bearer {hub.token}":
+            if self.headers.get("Authorization"):
+                return self._error(401, "Invalid credentials in Authorization header")
+            return self._error(401, "Invalid username or password.", "RepoNotFound")
         for method, pattern, call in _ROUTES:
             match = re.fullmatch(pattern, path)
             if match and self.command in method:
-                return call(self, query, body, **match.groupdict())
+                words = {name: unquote(word) for name, word in match.groupdict().items() if word is not None}
+                return call(self, query, body, **words)
         return self._error(404, f"no such call: {self.command} {path}")
+
+    def _fails(self, path: str) -> bool:
+        hub = self.service
+        if hub.fail is None or hub.fail_path not in path or hub.fail_times == 0:
+            return False
+        if hub.fail_times is not None:
+            hub.fail_times -= 1
+        return True
 
     do_GET = do_HEAD = do_POST = do_PUT = _handle  # noqa: N815 - the names that http.server calls
 
@@ -142,6 +177,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.service.create(name)
         return self._answer(200, {"url": f"{self.service.url}/{name}", "name": name, "id": name})
 
+    def validate_yaml(self, query: Any, body: bytes) -> None:
+        """Asked before a model card is pushed."""
+        return self._answer(200, {"errors": [], "warnings": []})
+
     def info(self, query: Any, body: bytes, repo: str, revision: str = "main") -> None:
         found = self._repo(repo, revision)
         if found is None:
@@ -152,32 +191,56 @@ class _Handler(BaseHTTPRequestHandler):
             200, {"id": repo, "modelId": repo, "sha": commit, "private": False, "siblings": files, "tags": []}
         )
 
+    def models(self, query: Any, body: bytes) -> None:
+        author, search = query.get("author", [""])[0], query.get("search", [""])[0]
+        rows = []
+        for folder in sorted(self.service.root.glob(f"{author}__*.git")):
+            store = GitStore(folder)
+            log = store.log("main")
+            name = folder.stem.replace("__", "/", 1)
+            if search.lower() in name.lower():
+                rows.append({
+                    "_id": name, "id": name, "modelId": name, "private": False, "tags": [], "downloads": 0,
+                    "createdAt": _zulu(log[-1][1]), "lastModified": _zulu(log[0][1]), "sha": log[0][0],
+                })  # fmt: skip
+        self._page(rows, query, f"{self.service.url}/api/models?author={author}&search={search}", 2)
+
     def refs(self, query: Any, body: bytes, repo: str) -> None:
         found = self._repo(repo)
         if found is None:
             return None
-        branch = {"name": "main", "ref": "refs/heads/main", "targetCommit": found[1]}
-        return self._answer(200, {"branches": [branch], "converts": [], "tags": [], "pullRequests": []})
+        groups: dict[str, list[dict[str, str]]] = {"branches": [], "converts": [], "tags": []}
+        if "include_prs" in query:
+            groups["pullRequests"] = []
+        names = {"heads": "branches", "tags": "tags", "pr": "pullRequests"}
+        for ref, commit in found[0].refs().items():
+            _, kind, name = ref.split("/", 2)
+            if names[kind] in groups:
+                peeled = found[0].head(commit) or commit
+                groups[names[kind]].append({"name": name, "ref": ref, "targetCommit": peeled})
+        return self._answer(200, groups)
+
+    def _page(self, rows: list[Any], query: Any, url: str, size: int) -> None:
+        """Some of the rows, and where the next ones are."""
+        page = int(query.get("p", ["0"])[0])
+        more = len(rows) > (page + 1) * size
+        following = f"{url}{'&' if '?' in url else '?'}p={page + 1}"
+        self._answer(
+            200, rows[page * size : (page + 1) * size], {"Link": f'<{following}>; rel="next"'} if more else {}
+        )
 
     def commits(self, query: Any, body: bytes, repo: str, revision: str) -> None:
         found = self._repo(repo, revision)
         if found is None:
             return None
-        log = found[0].log(found[1])
-        page = int(query.get("p", ["0"])[0])
         rows = [
-            {
-                "id": sha,
-                "title": title,
-                "message": "",
-                "date": date.replace("+00:00", ".000Z"),
-                "authors": [{"user": USER}],
-            }
-            for sha, date, title in log[page * self.service.page : (page + 1) * self.service.page]
+            {"id": sha, "title": title, "message": "", "date": _zulu(date), "authors": [{"user": USER}]}
+            for sha, date, title in found[0].log(found[1])
         ]
-        more = len(log) > (page + 1) * self.service.page
-        url = f"{self.service.url}/api/models/{repo}/commits/{revision}?p={page + 1}"
-        return self._answer(200, rows, {"Link": f'<{url}>; rel="next"'} if more else {})
+        size = min(self.service.page, int(query.get("limit", [str(self.service.page)])[0]))
+        return self._page(
+            rows, query, f"{self.service.url}/api/models/{repo}/commits/{quote(revision, safe='')}", size
+        )
 
     def tree(self, query: Any, body: bytes, repo: str, revision: str, folder: str | None = None) -> None:
         found = self._repo(repo, revision)
@@ -188,7 +251,12 @@ class _Handler(BaseHTTPRequestHandler):
             for path, size, blob in found[0].tree(found[1])
             if not folder or path.startswith(folder.strip("/") + "/")
         ]
-        return self._answer(200, rows)
+        rows += [
+            {"type": "file", "oid": hashlib.sha1(path.encode()).hexdigest(), "size": 8, "path": path}
+            for path in self.service.hostile_paths
+        ]
+        url = f"{self.service.url}/api/models/{repo}/tree/{quote(revision, safe='')}?recursive=true"
+        return self._page(rows, query, url, self.service.tree_page)
 
     def _entry(self, store: GitStore, commit: str, path: str, size: int, blob: str) -> dict[str, Any]:
         entry: dict[str, Any] = {"type": "file", "oid": blob, "size": size, "path": path}
@@ -217,7 +285,19 @@ class _Handler(BaseHTTPRequestHandler):
             first, last = int(asked[1]), min(int(asked[2] or len(content) - 1), len(content) - 1)
             headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
             return self._answer(206, content[first : last + 1], headers)
+        if self.service.cut_after is not None and len(content) > self.service.cut_after:
+            return self._cut(content, headers)
         return self._answer(200, content, headers)
+
+    def _cut(self, content: bytes, headers: dict[str, str]) -> None:
+        """Promise all of it, send the beginning, and hang up."""
+        self.send_response(200)
+        for name, value in (headers | {"Content-Length": str(len(content))}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content[: self.service.cut_after])
+            self.close_connection = True
 
     def preupload(self, query: Any, body: bytes, repo: str, revision: str) -> None:
         def large(path: str) -> bool:
@@ -267,7 +347,7 @@ class _Handler(BaseHTTPRequestHandler):
                 delete.append(value["path"])
             else:
                 return self._error(400, f"unknown operation {entry['key']}")
-        made = found[0].commit(title, add, delete)
+        made = found[0].commit(title, add, delete, branch=revision, at=self.service.now)
         return self._answer(
             200, {"commitUrl": f"{self.service.url}/{repo}/commit/{made}", "commitOid": made, "success": True}
         )
@@ -282,11 +362,18 @@ def _pointer_text(oid: str, size: int) -> bytes:
     return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n".encode()
 
 
+def _zulu(date: str) -> str:
+    """An ISO date as the Hub writes it."""
+    return datetime.fromisoformat(date).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
 _REPO = r"(?P<repo>[^/]+/[^/]+)"
 _REV = r"(?P<revision>[^/]+)"
 _ROUTES = (
     (("GET",), r"/api/whoami-v2", _Handler.whoami),
     (("POST",), r"/api/repos/create", _Handler.create),
+    (("POST",), r"/api/validate-yaml", _Handler.validate_yaml),
+    (("GET",), r"/api/models", _Handler.models),
     (("GET",), rf"/api/models/{_REPO}/refs", _Handler.refs),
     (("GET",), rf"/api/models/{_REPO}/commits/{_REV}", _Handler.commits),
     (("GET",), rf"/api/models/{_REPO}/tree/{_REV}(?P<folder>/.*)?", _Handler.tree),

@@ -7,12 +7,38 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-StepSource = Literal["title", "trainer_state", "folder", "commit_time", "given", "unknown"]
+StepSource = Literal[
+    "title", "trainer_state", "folder", "branch", "weights", "epoch", "commit_time", "given", "unknown"
+]
+"""How a step is known: from the commit's title, from ``trainer_state.json`` at that revision, from a folder
+``checkpoint-N``, from a branch or tag named after it, because an earlier checkpoint has the same weights, from the
+epoch that the title names, or from the commit's time against the run's clock."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit: hash, Unix seconds, title."""
+
+    revision: str
+    saved_at: float
+    title: str
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A branch, tag or pull request: its name as a revision, and the commit it points to."""
+
+    kind: str
+    name: str
+    revision: str
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of a checkpoint: size in bytes, and the content's id (equal ids: equal bytes)."""
+    """One file of a checkpoint: size in bytes, and the content's id (equal ids: equal bytes).
+
+    The id is the SHA-256 of the content for a Git LFS file (64 digits) and git's blob id (40) for any other.
+    """
 
     path: str
     size_bytes: int
@@ -29,6 +55,9 @@ class AdapterFacts:
         target_modules: which matrices are adapted.
         parameters: number of elements that the header counts, None where it was not read.
         dtype: dtype of the tensors, e.g. ``F32``.
+        expected_parameters: number of elements by arithmetic from the base's configuration, None where unknown.
+        size_bytes: size of the adapter file.
+        notes: why a number is missing, or what does not add up.
     """
 
     base_model: str | None
@@ -37,6 +66,9 @@ class AdapterFacts:
     target_modules: tuple[str, ...]
     parameters: int | None = None
     dtype: str | None = None
+    expected_parameters: int | None = None
+    size_bytes: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,9 +88,13 @@ class Checkpoint:
         saved_at: Unix seconds of the commit or of the file.
         files: weight and configuration files.
         changed: False where its weights are byte for byte those of the checkpoint before.
+        changed_files: paths that differ from the commit before, in its folder.
+        same_as: name of an earlier checkpoint with the same weights, None where there is none.
         adapter: facts of a LoRA adapter, None for a full model or where they were not read.
         run_id: the run that saved it, where paired.
+        endpoint: Hub host that it comes from, None for the one that is set up.
         notes: what is odd about it.
+        extra: numbers read from the weights, by name: ``weights_norm``, ``weights_non_finite``.
     """
 
     repo: str
@@ -72,9 +108,12 @@ class Checkpoint:
     saved_at: float | None = None
     files: tuple[File, ...] = ()
     changed: bool = True
+    changed_files: tuple[str, ...] = ()
+    same_as: str | None = None
     adapter: AdapterFacts | None = None
     run_id: str | None = None
     local_path: Path | None = None
+    endpoint: str | None = None
     notes: tuple[str, ...] = ()
     extra: Mapping[str, float] = field(default_factory=dict)
 
@@ -88,6 +127,16 @@ class Checkpoint:
         """Bytes of all its files."""
         return sum(f.size_bytes for f in self.files)
 
+    @property
+    def weights(self) -> tuple[File, ...]:
+        """Its files of weights."""
+        return tuple(f for f in self.files if is_weight(f.path))
+
+    def file(self, name: str) -> File | None:
+        """The file of that name in its folder (of a folder on disk, its paths are relative to it)."""
+        wanted = f"{self.subfolder}/{name}" if self.subfolder and self.local_path is None else name
+        return next((f for f in self.files if f.path == wanted), None)
+
     def at_step(
         self, step: int | None, *, epoch: float | None = None, run_id: str | None = None
     ) -> Checkpoint:
@@ -95,3 +144,15 @@ class Checkpoint:
         return replace(
             self, step=step, epoch=epoch if epoch is not None else self.epoch, run_id=run_id or self.run_id
         )
+
+
+_WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth", ".h5", ".msgpack")
+_NO_WEIGHTS = (
+    "training_args", "optimizer", "scheduler", "rng_state", "random_states", "tokenizer", "scaler", "ema_",
+)  # fmt: skip
+
+
+def is_weight(path: str) -> bool:
+    """Whether a file holds weights of the model; states of the optimiser and of the trainer do not count."""
+    name = path.rpartition("/")[2]
+    return name.endswith(_WEIGHTS) and not name.startswith(_NO_WEIGHTS)

@@ -1,49 +1,173 @@
-"""The Hugging Face Hub through its own client, with errors that say what to do."""
+"""Calls to the Hugging Face Hub through its own client's session, with errors that say what to do.
+
+The client's listing calls repeat a refused request up to five times and sleep as long as the service asks, without a
+word. Here a short wait is waited, a long one is an error that names it, and pages are never followed to another host
+(the token would go along).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
-from runscope.errors import NotAllowed, NotFound, NotSignedIn, ServiceError, TooManyRequests, Unreachable
+from runscope.errors import (
+    NotAllowed,
+    NotFound,
+    NotSignedIn,
+    ServiceError,
+    StoreError,
+    TooManyRequests,
+    Unreachable,
+)
+
+TIMEOUT_SECONDS = 30
+WAITS_SECONDS = (0.3, 1.0)
+"""Pauses before a request that failed on the way, or met a 5xx, is sent again."""
+PATIENCE_SECONDS = 20
+"""The longest wait that a 429 may ask for and still be waited; longer ones are the user's to decide."""
+_AGAIN = (429, 500, 502, 503, 504)
+_TRANSPORTS = ("httpx", "httpx2", "httpcore", "requests", "urllib3")
+"""What the client speaks HTTP with; it has changed twice."""
 
 
-def api(endpoint: str | None, token: str | None) -> Any:
-    """The client."""
-    import os
+def client_utils() -> Any:
+    """The client's documented helpers: headers, checks of names, errors by status."""
+    return import_module("huggingface_hub.utils")
 
-    from huggingface_hub import HfApi
 
-    return HfApi(endpoint=endpoint or os.environ.get("HF_ENDPOINT"), token=token, library_name="runscope")
+def host(endpoint: str | None) -> str:
+    """The Hub to ask: the one given, the one in ``HF_ENDPOINT``, or the public one."""
+    return (endpoint or os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def get(
+    url: str,
+    what: str,
+    *,
+    token: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
+    """One GET with the account's token.
+
+    Args:
+        url: address.
+        what: what is asked for, for messages.
+        token: another account than the one logged in.
+        params, headers: of the request.
+
+    Raises:
+        NotFound, NotSignedIn, NotAllowed, TooManyRequests, Unreachable, ServiceError: the Hub refused.
+    """
+    from huggingface_hub import get_session
+
+    utils = client_utils()
+    sent = {**utils.build_hf_headers(token=token, library_name="runscope"), **(headers or {})}
+    with mapped(what):
+        for wait in (*WAITS_SECONDS, None):
+            try:
+                answer = get_session().get(url, params=params, headers=sent, timeout=TIMEOUT_SECONDS)
+            except Exception as error:
+                if wait is None or not _on_the_way(error):
+                    raise
+            else:
+                if answer.status_code not in _AGAIN or wait is None:
+                    utils.hf_raise_for_status(answer)
+                    return answer
+                asked = retry_after(answer.headers)
+                if asked is not None and asked > PATIENCE_SECONDS:
+                    utils.hf_raise_for_status(answer)
+                wait = wait if asked is None else asked
+            time.sleep(wait)
+    raise AssertionError("the last try either returns or raises")
+
+
+def pages(
+    url: str, what: str, *, token: str | None = None, params: Mapping[str, Any] | None = None
+) -> Iterator[Any]:
+    """Rows of all pages of a listing.
+
+    Raises:
+        ServiceError: as :func:`get`; also where a next page lies on another host.
+    """
+    answer = get(url, what, token=token, params=params)
+    yield from answer.json()
+    while following := answer.links.get("next", {}).get("url"):
+        following = urljoin(url, following)
+        if urlsplit(following).netloc != urlsplit(url).netloc:
+            raise ServiceError(
+                f"the next page of {what} lies on another host",
+                hint="the Hub that was asked is not to be trusted",
+            )
+        answer = get(following, what, token=token)
+        yield from answer.json()
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a refusal asks to wait: ``Retry-After``, or the ``t`` of a ``ratelimit`` header (IETF draft)."""
+    given = headers.get("Retry-After") or ""
+    if given.isdigit():
+        return float(given)
+    parse = getattr(client_utils(), "parse_ratelimit_headers", None)
+    limits = parse(headers) if parse is not None else None
+    return float(limits.reset_in_seconds) if limits is not None and limits.remaining == 0 else None
 
 
 @contextmanager
 def mapped(what: str) -> Iterator[None]:
-    """Turn the client's exceptions into errors of runscope; tokens never stand in them."""
-    import httpx
+    """Turn the client's exceptions into errors of runscope; neither tokens nor addresses stand in them."""
     from huggingface_hub import errors as hf
 
     try:
         yield
-    except (
-        hf.RepositoryNotFoundError,
-        hf.RevisionNotFoundError,
-        hf.EntryNotFoundError,
-        hf.HfHubHTTPError,
-    ) as error:
-        raise _error(what, error) from None
-    except (hf.LocalEntryNotFoundError, hf.OfflineModeIsEnabled, httpx.HTTPError, ConnectionError) as error:
-        raise Unreachable(
-            f"the Hub did not answer when asked for {what}: {type(error).__name__}",
-            hint="check the network, or name a local clone of the repository instead",
-        ) from None
     except hf.HFValidationError:
         raise NotFound(
             f"{what} is no repository id",
             hint="a repository is user/name, hf://user/name, or a path",
             status=404,
         ) from None
+    except hf.LocalEntryNotFoundError as error:
+        # A download that failed on the way ends up here, whatever the Hub's answer was.
+        cause = error.__cause__ or error.__context__
+        raise (
+            _error(what, cause) if getattr(cause, "response", None) is not None else _silent(what, error)
+        ) from None
+    except (hf.HfHubHTTPError, hf.EntryNotFoundError) as error:
+        raise _error(what, error) from None
+    except hf.OfflineModeIsEnabled:
+        raise Unreachable(
+            f"{what} was asked for while HF_HUB_OFFLINE is set",
+            hint="unset it, or name a local clone or folder",
+        ) from None
+    except OSError as error:
+        if _on_the_way(error) or isinstance(error, ConnectionError | TimeoutError):
+            raise _silent(what, error) from None
+        raise StoreError(
+            f"{what} cannot be kept on disk: {error.strerror or type(error).__name__}",
+            hint="free some space, or set RUNSCOPE_HOME to a folder with space",
+        ) from None
+    except Exception as error:
+        if not _on_the_way(error):
+            raise
+        raise _silent(what, error) from None
+
+
+def _on_the_way(error: BaseException) -> bool:
+    """Whether no answer came: refused, timed out, cut off."""
+    package = type(error).__module__.partition(".")[0]
+    return package in _TRANSPORTS and getattr(error, "response", None) is None
+
+
+def _silent(what: str, error: BaseException) -> Unreachable:
+    return Unreachable(
+        f"the Hub did not answer when asked for {what}: {type(error).__name__}",
+        hint="check the network (and HF_ENDPOINT), or name a local clone of the repository instead",
+    )
 
 
 def _error(what: str, error: Any) -> ServiceError:
@@ -51,24 +175,55 @@ def _error(what: str, error: Any) -> ServiceError:
 
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", None)
+    code = response.headers.get("X-Error-Code") if response is not None else None
     if isinstance(error, hf.GatedRepoError) or status == 403:
         return NotAllowed(
-            f"{what} is not open to this account", hint="ask for access on its page", status=403
-        )
-    if status == 401 and not isinstance(error, hf.RepositoryNotFoundError):
-        return NotSignedIn(f"the Hub wants a login for {what}", hint="hf auth login", status=401)
-    if isinstance(error, hf.RepositoryNotFoundError | hf.RevisionNotFoundError | hf.EntryNotFoundError):
-        return NotFound(
-            f"the Hub has no {what}, or this account may not see it",
-            hint="check the name; for a private repository: hf auth login",
-            status=404,
-        )
+            f"{what} is not open to this account", hint="ask for access on its page, or use a token that may read it",
+            status=403,
+        )  # fmt: skip
+    if status == 401:
+        # The Hub answers 401 for a repository that is private or missing, unless the token itself is bad.
+        bad = "Invalid" in (response.headers.get("X-Error-Message") or "") if response is not None else False
+        if bad or not isinstance(error, hf.RepositoryNotFoundError):
+            return NotSignedIn(
+                f"the Hub does not accept the token, asked for {what}", hint="hf auth login, or set HF_TOKEN",
+                status=401,
+            )  # fmt: skip
+        return NotSignedIn(
+            f"the Hub shows no {what} to this account: it is private, or not there",
+            hint="check the name; for a private repository: hf auth login, or set HF_TOKEN", status=401,
+        )  # fmt: skip
+    if status == 404 or code in ("RepoNotFound", "RevisionNotFound", "EntryNotFound") or status is None:
+        return _missing(what, error)
     if status == 429:
-        after = response.headers.get("Retry-After") if response is not None else None
-        wait = f"wait {after} seconds" if after else "wait a few minutes"
-        return TooManyRequests(f"the Hub refuses more requests for now ({what})", hint=wait, status=429)
-    if status is not None and status >= 500:
-        return Unreachable(f"the Hub is in trouble (status {status})", hint="try again later", status=status)
+        after = retry_after(response.headers) if response is not None else None
+        wait = f"wait {after:.0f} seconds and call again" if after else "wait a few minutes and call again"
+        return TooManyRequests(
+            f"the Hub refuses more requests for now (429), asked for {what}",
+            hint=f"{wait}; what was read is kept", status=429,
+        )  # fmt: skip
+    if status >= 500:
+        return Unreachable(
+            f"the Hub is in trouble ({status}), asked for {what}", hint="try again later", status=status
+        )
     return ServiceError(
-        f"the Hub refused {what} (status {status})", hint="check the name and the account", status=status
+        f"the Hub refused {what} ({status})", hint="check the name and the account", status=status
     )
+
+
+def _missing(what: str, error: Any) -> NotFound:
+    from huggingface_hub import errors as hf
+
+    if isinstance(error, hf.RevisionNotFoundError):
+        return NotFound(
+            f"there is no such revision: {what}", hint="name a branch, a tag, refs/pr/N or a commit after @",
+            status=404,
+        )  # fmt: skip
+    if isinstance(error, hf.EntryNotFoundError):
+        return NotFound(
+            f"the Hub has no {what}", hint="the file is missing, or was never uploaded whole", status=404
+        )
+    return NotFound(
+        f"the Hub has no {what}, or this account may not see it",
+        hint="check the name; for a private repository: hf auth login", status=404,
+    )  # fmt: skip

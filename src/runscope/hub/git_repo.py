@@ -1,4 +1,4 @@
-"""A local clone (bare or not) or a git bundle, read with git itself."""
+"""A local clone (bare or not) or a git bundle, read with git itself. Nothing is ever checked out."""
 
 from __future__ import annotations
 
@@ -6,26 +6,23 @@ import hashlib
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 from runscope.errors import InputError, MissingExtra, NotFound
-from runscope.hub.checkpoint import File
+from runscope.hub.checkpoint import Commit, File, Ref
+from runscope.hub.safetensors import read_header
 from runscope.store.home import cache_folder
 
-
-@dataclass(frozen=True)
-class Commit:
-    """One commit: hash, Unix seconds, title."""
-
-    revision: str
-    saved_at: float
-    title: str
+POINTER_BYTES = 1024
+"""A Git LFS pointer is a text of less than 1024 bytes (Git LFS specification)."""
+CHUNK_BYTES = 1 << 20
+_LINK, _SUBMODULE = "120000", "160000"
+_KINDS = {"heads": "branch", "remotes": "branch", "tags": "tag", "pr": "pull request"}
 
 
-@dataclass(frozen=True)
 class GitRepo:
     """A repository on this disk.
 
@@ -34,8 +31,9 @@ class GitRepo:
         folder: where git runs.
     """
 
-    name: str
-    folder: Path
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
 
     @classmethod
     def open(cls, path: Path) -> GitRepo:
@@ -44,104 +42,218 @@ class GitRepo:
         Raises:
             InputError: it is none of these, or a damaged one.
         """
-        folder = _unbundled(path) if path.is_file() else path
-        repo = cls(str(path), folder)
+        repo = cls(str(path), _unbundled(path) if path.is_file() else path)
         repo._git("rev-parse", "--git-dir")
         return repo
 
-    def commits(self, revision: str = "HEAD") -> list[Commit]:
-        """First-parent history, oldest first.
+    def commits(self, revision: str | None = None) -> list[Commit]:
+        """First-parent history, oldest first; empty where nothing was committed yet.
 
         Raises:
             NotFound: there is no such revision.
         """
-        try:
-            text = self._git("log", "--first-parent", "--format=%H%x09%cI%x09%s", revision).decode(
-                "utf-8", "replace"
-            )
-        except InputError:
-            raise NotFound(
-                f"{self.name} has no revision {revision!r}", hint="git log shows what is there"
-            ) from None
-        commits = []
-        for line in text.splitlines():
-            sha, date, title = line.split("\t", 2)
-            commits.append(Commit(sha, datetime.fromisoformat(date).timestamp(), title))
-        return commits[::-1]
+        if revision is None and not self._git("for-each-ref", "--count=1"):
+            return []
+        start = self._start(revision)
+        text = self._git("log", "--first-parent", "--reverse", "--format=%H%x09%ct%x09%s", start)
+        rows = (line.split("\t", 2) for line in text.decode("utf-8", "replace").splitlines())
+        return [Commit(sha, float(seconds), title) for sha, seconds, title in rows]
 
-    def _default(self) -> str:
-        """The branch that HEAD names; where it names none that exists (a bundle), main, or the first there is."""
+    def _start(self, revision: str | None) -> str:
+        """The commit that a revision names; for None the one of HEAD, else of main, else of any branch."""
         branches = self._git("for-each-ref", "--format=%(refname)", "refs/heads").decode().split()
-        head = (
-            (self.folder / self._git("rev-parse", "--git-dir").decode().strip() / "HEAD").read_text().strip()
+        names = [revision, f"origin/{revision}"] if revision else ["HEAD", "refs/heads/main", *branches]
+        for name in names:
+            # ^{commit}: an annotated tag stands for its commit.
+            found = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+            if not found.returncode:
+                return found.stdout.decode().strip()
+        close = ", ".join(ref.name for ref in self.refs()[:6])
+        raise NotFound(
+            f"{self.name} has no revision {revision!r}",
+            hint=f"it has {close}" if close else "nothing was committed there yet",
+            status=404,
         )
-        named = head.removeprefix("ref: ")
-        if not branches or named in branches or not head.startswith("ref: "):
-            return "HEAD"
-        return "refs/heads/main" if "refs/heads/main" in branches else branches[0]
 
-    def files(self, revision: str) -> Iterator[File]:
-        """Files of a commit. A Git LFS pointer counts with the size and id of what it points to."""
-        for line in self._git("ls-tree", "-r", "-l", "-z", revision).decode("utf-8", "replace").split("\0"):
-            facts, _, path = line.partition("\t")
-            if not path:
-                continue
-            _, _, blob, size = facts.split()
-            pointer = _pointer(self.read(revision, path)) if size != "-" and int(size) < 200 else None
-            yield (
-                File(path, pointer[1], pointer[0])
-                if pointer
-                else File(path, int(size) if size != "-" else 0, blob)
-            )
+    def trees(
+        self, revisions: Sequence[str], progress: Callable[[int], None] | None = None
+    ) -> dict[str, tuple[File, ...]]:
+        """Files of each commit. A Git LFS pointer counts with the size and id of what it points to.
 
-    def read(self, revision: str, path: str) -> bytes:
-        """Content of a file as git holds it.
-
-        Raises:
-            InputError: it is not there.
+        A whole history costs a few calls of git: what each commit changed, and how large the blobs are.
         """
-        return self._git("cat-file", "blob", f"{revision}:{path}")
+        wanted = set(revisions)
+        listed: dict[str, dict[str, str]] = {}
+        for revision in reversed(revisions):
+            if revision not in listed:
+                listed |= {name: dict(tree) for name, tree in self._history(revision) if name in wanted}
+        known = self._blobs(sorted({blob for tree in listed.values() for blob in tree.values()}))
+        if progress is not None:
+            progress(len(wanted))
+        return {name: _files(tree, known) for name, tree in listed.items()}
+
+    def _history(self, revision: str) -> Iterator[tuple[str, dict[str, str]]]:
+        """Commits from the first one on with path → blob; the dictionary is changed from one to the next."""
+        words = self._git(
+            "-c", "log.showRoot=true", "log", "--reverse", "--first-parent", "--diff-merges=first-parent", "--raw",
+            "--no-abbrev", "--no-renames", "-z", "--format=%x01%H", revision,
+        ).decode("utf-8", "replace").split("\0")  # fmt: skip
+        tree: dict[str, str] = {}
+        commit = ""
+        follow = iter(words)
+        for word in (w.lstrip("\n") for w in follow):
+            if word.startswith("\1"):
+                if commit:
+                    yield commit, tree
+                commit = word[1:].strip()
+            elif word.startswith(":"):
+                path = next(follow)
+                _, mode, _, blob, change = word[1:].split()
+                if change == "D" or mode in (_LINK, _SUBMODULE):
+                    tree.pop(path, None)
+                else:
+                    tree[path] = blob
+        if commit:
+            yield commit, tree
+
+    def _blobs(self, blobs: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """Id and size of the content behind each blob, Git LFS followed."""
+        asked = "\n".join(blobs).encode()
+        rows = self._git("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", data=asked)
+        words = (line.split() for line in rows.decode().splitlines())
+        sizes = {w[0]: int(w[2]) for w in words if len(w) == 3 and w[1] == "blob"}
+        found = {blob: (blob, size) for blob, size in sizes.items()}
+        small = [blob for blob, size in sizes.items() if size < POINTER_BYTES]
+        for blob, content in self._contents(small):
+            target = _pointer(content)
+            if target is not None:
+                found[blob] = target
+        return found
+
+    def _contents(self, blobs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        data = self._git("cat-file", "--batch", data="\n".join(blobs).encode()) if blobs else b""
+        position = 0
+        while position < len(data):
+            end = data.index(b"\n", position)
+            blob, _, size = data[position:end].split()
+            position = end + 1 + int(size) + 1
+            yield blob.decode(), data[end + 1 : position - 1]
+
+    def refs(self) -> list[Ref]:
+        """Branches, tags and pull requests; of a clone also those of where it was cloned from."""
+        text = self._git(
+            "for-each-ref", "--format=%(refname)%09%(objectname)%09%(*objectname)", "refs/heads", "refs/tags",
+            "refs/remotes", "refs/pr",
+        ).decode("utf-8", "replace")  # fmt: skip
+        found: dict[tuple[str, str], Ref] = {}
+        for line in text.splitlines():
+            name, own, peeled = line.split("\t")
+            _, kind, short = name.split("/", 2)
+            if kind == "remotes":
+                short = short.partition("/")[2]
+            if kind == "pr":
+                short = f"refs/pr/{short}"
+            if short != "HEAD":
+                found.setdefault((_KINDS[kind], short), Ref(_KINDS[kind], short, peeled or own))
+        return list(found.values())
+
+    def notes(self, commits: Sequence[Commit], revision: str | None) -> list[str]:  # noqa: ARG002
+        """What is odd about the clone itself."""
+        if self._git("rev-parse", "--is-shallow-repository").strip() == b"true":
+            return ["the clone is shallow, older commits are not in it: git fetch --unshallow brings them"]
+        return []
 
     def content(self, revision: str, path: str) -> bytes:
         """Content of a file, Git LFS followed.
 
         Raises:
+            InputError: there is none, or its LFS object was never fetched.
+        """
+        with self._opened(revision, path) as file:
+            return file.read()
+
+    def header(self, revision: str, path: str) -> dict[str, Any]:
+        """Header of a safetensors file; no more of the file is read.
+
+        Raises:
+            InputError: it is no safetensors file, or its LFS object was never fetched.
+        """
+        with self._opened(revision, path) as file:
+            return read_header(file.read, path)
+
+    def bring(self, revision: str, file: File, target: Path) -> None:
+        """Write a file's content to ``target``, Git LFS followed.
+
+        Raises:
             InputError: the LFS object was never fetched.
         """
-        data = self.read(revision, path)
-        pointer = _pointer(data) if len(data) < 200 else None
-        if pointer is None:
-            return data
-        directory = Path(self._git("rev-parse", "--git-dir").decode().strip())
-        stored = (self.folder / directory) / "lfs" / "objects" / pointer[0][:2] / pointer[0][2:4] / pointer[0]
+        with self._opened(revision, file.path) as source, target.open("wb") as out:
+            shutil.copyfileobj(source, out, CHUNK_BYTES)
+
+    def has(self, file: File) -> bool:
+        """Whether a file's content is here: the object that a Git LFS pointer names may never have been fetched."""
+        return len(file.content_id) != 64 or self._lfs_object(file.content_id).is_file()
+
+    @contextmanager
+    def _opened(self, revision: str, path: str) -> Iterator[IO[bytes]]:
+        blob = f"{revision}:{path}"
+        size = int(self._git("cat-file", "-s", blob))
+        target = _pointer(self._git("cat-file", "blob", blob)) if size < POINTER_BYTES else None
+        if target is None:
+            command = [*_GIT, "cat-file", "blob", blob]
+            with subprocess.Popen(
+                command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            ) as process:
+                assert process.stdout is not None
+                yield process.stdout
+            return
+        stored = self._lfs_object(target[0])
         if not stored.is_file():
             raise InputError(
                 f"{path} at {revision[:8]} is a Git LFS pointer whose content was not fetched",
                 hint=f"git -C {self.name} lfs fetch --all",
             )
-        return stored.read_bytes()
+        with stored.open("rb") as file:
+            yield file
 
-    def _git(self, *words: str) -> bytes:
-        if shutil.which("git") is None:
-            raise MissingExtra("git", extra="eval", needed_for="reading a local clone")
-        done = subprocess.run(
-            ["git", "-c", "safe.directory=*", *words], cwd=self.folder, capture_output=True, check=False
-        )
+    def _lfs_object(self, content_id: str) -> Path:
+        # A work tree shares the objects of the clone it belongs to.
+        common = Path(self._git("rev-parse", "--git-common-dir").decode().strip())
+        return self.folder / common / "lfs" / "objects" / content_id[:2] / content_id[2:4] / content_id
+
+    def _git(self, *words: str, data: bytes | None = None) -> bytes:
+        done = self._run(*words, data=data)
         if done.returncode:
             reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            why = reason[0].removeprefix("fatal: ") if reason else "no reason given"
             raise InputError(
-                f"git cannot read {self.name}: {reason[0].removeprefix('fatal: ') if reason else 'no reason given'}",
-                hint="name a clone, a bare repository or a bundle",
+                f"git cannot read {self.name}: {why}", hint="name a clone, a bare repository or a bundle"
             )
         return done.stdout
+
+    def _run(self, *words: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        if shutil.which("git") is None:
+            raise MissingExtra("git", extra="eval", needed_for="reading a local clone")
+        return subprocess.run(
+            [*_GIT, *words], cwd=self.folder, input=data or b"", capture_output=True, check=False
+        )
+
+
+_GIT = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never")
+"""A repository from somewhere else must not name programs that git starts (fsmonitor, ext:: remotes)."""
 
 
 def is_git(path: Path) -> bool:
     """Whether a path is a clone, a bare repository or a bundle."""
     if path.is_file():
         with path.open("rb") as file:
-            return file.read(16).startswith(b"# v2 git bundle") or path.suffix == ".bundle"
+            return re.match(rb"# v\d git bundle", file.read(16)) is not None or path.suffix == ".bundle"
     return (path / ".git").exists() or ((path / "HEAD").is_file() and (path / "objects").is_dir())
+
+
+def _files(tree: dict[str, str], known: dict[str, tuple[str, int]]) -> tuple[File, ...]:
+    rows = ((path, known.get(blob, (blob, 0))) for path, blob in sorted(tree.items()))
+    return tuple(File(path, size, content_id) for path, (content_id, size) in rows)
 
 
 def _unbundled(bundle: Path) -> Path:
@@ -152,11 +264,9 @@ def _unbundled(bundle: Path) -> Path:
     if not folder.is_dir():
         made = folder.with_name(f"{folder.name}.part")
         shutil.rmtree(made, ignore_errors=True)
-        done = subprocess.run(
-            ["git", "clone", "-q", "--bare", str(bundle.resolve()), str(made)],
-            capture_output=True,
-            check=False,
-        )
+        # A mirror: tags and pull requests come along.
+        words = ["git", "clone", "-q", "--mirror", str(bundle.resolve()), str(made)]
+        done = subprocess.run(words, capture_output=True, check=False)
         if done.returncode:
             raise InputError(f"{bundle} is no whole git bundle", hint="make it again with git bundle create")
         try:

@@ -2,75 +2,217 @@
 
 from __future__ import annotations
 
-import json
-import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from runscope.hub.checkpoint import File
-from runscope.hub.client import api, mapped
-from runscope.hub.git_repo import Commit
+from runscope.errors import ServiceError
+from runscope.hub.checkpoint import Commit, File, Ref
+from runscope.hub.client import client_utils, get, host, mapped, pages
+from runscope.hub.safetensors import header_length, parse_header
+from runscope.store import ResultTable
+from runscope.store.home import cache_folder
+
+COMMITS_A_PAGE = 500
+SIDE_BY_SIDE = 8
+FIRST_BYTES = 65_536
+"""The header of most adapters fits in here, so that one request does."""
+_KEEP_EVERY = 50
 
 
-@dataclass(frozen=True)
 class HubRepo:
     """A repository by its id, at a host."""
 
-    name: str
-    endpoint: str | None = None
-    token: str | None = None
+    def __init__(self, name: str, endpoint: str | None = None, token: str | None = None) -> None:
+        self.name = name
+        self.endpoint = endpoint
+        self._host = host(endpoint)
+        self._token = token
 
-    def _ask(self, what: str, call: Callable[[Any], Any]) -> Any:
-        with mapped(what):
-            return call(api(self.endpoint, self.token))
+    def _url(self, *words: str) -> str:
+        return "/".join((self._host, "api/models", quote(self.name), *words))
 
-    def commits(self, revision: str = "main") -> list[Commit]:
-        """History, oldest first."""
-        found = self._ask(
-            f"repository {self.name}", lambda hub: list(hub.list_repo_commits(self.name, revision=revision))
+    def commits(self, revision: str | None = None) -> list[Commit]:
+        """History, oldest first.
+
+        Raises:
+            ServiceError: the Hub refused; see :func:`runscope.hub.client.get`.
+        """
+        self._check()
+        where = quote(revision or "main", safe="")
+        what = f"repository {self.name}" + (f" at {revision}" if revision else "")
+        rows = pages(self._url("commits", where), what, token=self._token, params={"limit": COMMITS_A_PAGE})
+        return [
+            Commit(
+                _hash(row["id"]), datetime.fromisoformat(row["date"]).timestamp(), str(row.get("title", ""))
+            )
+            for row in rows
+        ][::-1]
+
+    def _check(self) -> None:
+        with mapped(self.name):
+            client_utils().validate_repo_id(self.name)
+
+    def trees(
+        self, revisions: Sequence[str], progress: Callable[[int], None] | None = None
+    ) -> dict[str, tuple[File, ...]]:
+        """Files of each commit with sizes and content ids.
+
+        A commit never changes, so that its files are asked for once and kept; the others are asked for side by side.
+
+        Raises:
+            ServiceError: the Hub refused; the trees read so far are kept.
+        """
+        store = ResultTable(cache_folder("hub") / "trees.sqlite")
+        prefix = f"{self._host}/{self.name}@"
+        kept = store.get([prefix + r for r in revisions])
+        found = {
+            key.removeprefix(prefix): tuple(File(*row) for row in value["files"])
+            for key, value in kept.items()
+        }
+        missing = [r for r in dict.fromkeys(revisions) if r not in found]
+        fresh: dict[str, dict[str, Any]] = {}
+        pool = ThreadPoolExecutor(SIDE_BY_SIDE)
+        try:
+            asked = {pool.submit(self._tree, revision): revision for revision in missing}
+            for done in as_completed(asked):
+                revision, files = asked[done], done.result()
+                found[revision] = files
+                fresh[prefix + revision] = {"files": [(f.path, f.size_bytes, f.content_id) for f in files]}
+                if len(fresh) >= _KEEP_EVERY:
+                    store.put(fresh)
+                    fresh = {}
+                if progress is not None:
+                    progress(len(found))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            if fresh:
+                store.put(fresh)
+        return found
+
+    def _tree(self, revision: str) -> tuple[File, ...]:
+        rows = pages(
+            self._url("tree", quote(revision, safe="")), f"files of {self.name} at {revision[:8]}",
+            token=self._token, params={"recursive": "true"},
+        )  # fmt: skip
+        return tuple(
+            File(str(row["path"]), int((row.get("lfs") or row).get("size") or 0), _content_id(row))
+            for row in rows
+            if row.get("type") == "file"
         )
-        return [Commit(c.commit_id, c.created_at.timestamp(), c.title) for c in found][::-1]
 
-    def files(self, revision: str) -> Iterator[File]:
-        """Files of a commit with sizes and content ids."""
-        found = self._ask(
-            f"files of {self.name}",
-            lambda hub: list(hub.list_repo_tree(self.name, revision=revision, recursive=True)),
+    def refs(self) -> list[Ref]:
+        """Branches, tags and open pull requests.
+
+        Raises:
+            ServiceError: the Hub refused.
+        """
+        found = get(
+            self._url("refs"), f"branches of {self.name}", token=self._token, params={"include_prs": 1}
+        ).json()
+        kinds = (
+            ("branch", "branches", "name"),
+            ("tag", "tags", "name"),
+            ("pull request", "pullRequests", "ref"),
         )
-        for entry in found:
-            if hasattr(entry, "blob_id"):
-                yield File(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else entry.blob_id)
+        return [
+            Ref(kind, str(row[name]), str(row["targetCommit"]))
+            for kind, group, name in kinds
+            for row in found.get(group) or ()
+        ]
+
+    def notes(self, commits: Sequence[Commit], revision: str | None) -> list[str]:
+        """Commits that were there at an earlier look and are not in the history any more."""
+        store = ResultTable(cache_folder("hub") / "trees.sqlite")
+        key = f"{self._host}/{self.name}@{revision or 'main'} history"
+        seen: dict[str, str] = store.get([key]).get(key, {}).get("commits", {})
+        now = {c.revision: c.title for c in commits}
+        if now.keys() - seen.keys():
+            store.put({key: {"commits": seen | now}})
+        gone = [(revision, title) for revision, title in seen.items() if revision not in now]
+        if not gone:
+            return []
+        named = "; ".join(f"{revision[:8]} «{title}»" for revision, title in gone[-3:])
+        count = (
+            "1 commit that was here before is"
+            if len(gone) == 1
+            else f"{len(gone)} commits that were here before are"
+        )
+        return [f"the branch was rewritten: it has lost {count} since an earlier look ({named})"]
 
     def content(self, revision: str, path: str) -> bytes:
-        """Content of a file, through the client's own cache."""
-        return self.download(revision, path).read_bytes()
+        """Content of a small file.
 
-    def download(self, revision: str, path: str) -> Path:
-        """The file in the client's cache."""
-        return Path(
-            self._ask(
-                f"{path} of {self.name}", lambda hub: hub.hf_hub_download(self.name, path, revision=revision)
-            )
-        )
+        Raises:
+            ServiceError: the Hub refused, or has no such file.
+        """
+        answer: bytes = get(
+            self._file_url(revision, path), f"{path} of {self.name}", token=self._token
+        ).content
+        return answer
 
-    def safetensors_header(self, revision: str, path: str) -> dict[str, Any]:
-        """Names, shapes and dtypes, by two range requests: 8 bytes with the length, then so many of JSON."""
-        import httpx
-        from huggingface_hub import hf_hub_url
+    def header(self, revision: str, path: str) -> dict[str, Any]:
+        """Names, shapes and dtypes of a safetensors file, by one or two range requests of its first bytes.
 
-        with mapped(f"{path} of {self.name}"):
-            hub = api(self.endpoint, self.token)
-            url = hf_hub_url(self.name, path, revision=revision, endpoint=hub.endpoint)
-            headers = hub._build_hf_headers(token=self.token)
-            with httpx.Client(follow_redirects=True, timeout=30) as client:
+        Raises:
+            InputError: it is no safetensors file.
+            ServiceError: the Hub refused.
+        """
+        first = self._range(revision, path, 0, FIRST_BYTES - 1)
+        length = header_length(first[:8], path)
+        if 8 + length > len(first):
+            first += self._range(revision, path, len(first), 7 + length)
+        return parse_header(first[8 : 8 + length], path)
 
-                def span(first: int, last: int) -> bytes:
-                    answer = client.get(url, headers={**headers, "Range": f"bytes={first}-{last}"})
-                    answer.raise_for_status()
-                    return answer.content
+    def _range(self, revision: str, path: str, first: int, last: int) -> bytes:
+        answer = get(
+            self._file_url(revision, path), f"{path} of {self.name}", token=self._token,
+            headers={"Range": f"bytes={first}-{last}"},
+        )  # fmt: skip
+        content: bytes = answer.content
+        # A host that knows no ranges sends the whole file.
+        return content if answer.status_code == 206 else content[first : last + 1]
 
-                (length,) = struct.unpack("<Q", span(0, 7)[:8])
-                found: dict[str, Any] = json.loads(span(8, 7 + length)[:length])
-                return found
+    def _file_url(self, revision: str, path: str) -> str:
+        return f"{self._host}/{quote(self.name)}/resolve/{quote(revision, safe='')}/{quote(path)}"
+
+    def bring(self, revision: str, file: File, target: Path) -> None:
+        """Download a file to ``target``; a download that was killed goes on where it stopped.
+
+        Raises:
+            ServiceError: the Hub refused, or has no such file.
+            StoreError: there is no room for it.
+        """
+        from huggingface_hub import hf_hub_download
+
+        folder = target.with_name(f"{target.name}.part")
+        with mapped(f"{file.path} of {self.name}"):
+            folder.mkdir(parents=True, exist_ok=True)
+            got = hf_hub_download(
+                self.name, file.path, revision=revision, local_dir=folder, endpoint=self._host, token=self._token,
+                library_name="runscope",
+            )  # fmt: skip
+            Path(got).replace(target)
+
+    def has(self, file: File) -> bool:  # noqa: ARG002 - one signature for all repositories
+        """The Hub keeps what it lists, as far as its lists tell."""
+        return True
+
+
+def _hash(given: Any) -> str:
+    """A commit's hash; it becomes part of paths, so that nothing else will do.
+
+    Raises:
+        ServiceError: it is none.
+    """
+    if not re.fullmatch(r"[0-9a-f]{40,64}", str(given)):
+        raise ServiceError("the Hub named a commit that is no hash", hint="check HF_ENDPOINT")
+    return str(given)
+
+
+def _content_id(row: dict[str, Any]) -> str:
+    return str((row.get("lfs") or row).get("oid") or (row.get("lfs") or {}).get("sha256") or "")

@@ -1,33 +1,60 @@
-"""Checkpoints of a Hub repository, a local clone or a folder."""
+"""Checkpoints of a Hub repository, a local clone, a bundle or a folder, and what is odd about it."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import struct
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from runscope.errors import InputError, UnsafeFile
-from runscope.hub.checkpoint import AdapterFacts, Checkpoint, File
-from runscope.hub.git_repo import Commit, GitRepo, is_git
-from runscope.hub.hub_repo import HubRepo
+import numpy as np
+
+from runscope.errors import InputError, NotFound
+from runscope.hub.checkpoint import Checkpoint, Commit, File, Ref, StepSource, is_weight
+from runscope.hub.folders import STATE, list_folders
+from runscope.hub.opening import Repo, open_repo
 from runscope.hub.titles import read_title
-from runscope.store.home import cache_folder
 
 Progress = Callable[[str, int, int | None], None]
 
-WEIGHTS = (".safetensors", ".bin", ".gguf")
-_USEFUL = (".safetensors", ".json", ".txt", ".model")
-_NO_WEIGHTS = ("training_args.bin", "optimizer.bin", "scheduler.bin", "random_states.bin", "tokenizer.bin")
+_PIPELINE = "model_index.json"
+_LAST = "last-checkpoint"
+NAMED_REFS = 200
+"""Branches named after a step that are looked at; each costs a request."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a repository or folder holds.
+
+    Attributes:
+        reference: what was asked for.
+        checkpoints: in the order they were saved.
+        commits: how many commits its history has; 0 for a folder.
+        last_commit_at: Unix seconds of the newest commit, or of the newest checkpoint of a folder.
+        refs: its other branches, tags and pull requests.
+        notes: what is odd about it, in sentences.
+    """
+
+    reference: str
+    checkpoints: tuple[Checkpoint, ...] = ()
+    commits: int = 0
+    last_commit_at: float | None = None
+    refs: tuple[Ref, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def list_checkpoints(
     reference: str, *, endpoint: str | None = None, token: str | None = None, progress: Progress | None = None
 ) -> tuple[Checkpoint, ...]:
+    """The checkpoints of :func:`list_repository` alone."""
+    return list_repository(reference, endpoint=endpoint, token=token, progress=progress).checkpoints
+
+
+def list_repository(
+    reference: str, *, endpoint: str | None = None, token: str | None = None, progress: Progress | None = None
+) -> Listing:
     """List every commit or folder that holds weights, in the order they were saved.
 
     Args:
@@ -39,206 +66,240 @@ def list_checkpoints(
         NotFound, NotSignedIn, NotAllowed, TooManyRequests, Unreachable: the Hub refused.
         InputError: a path that holds neither a repository nor checkpoints.
     """
-    path = Path(reference).expanduser()
-    if path.exists() and not is_git(path):
-        return _folders(path)
-    repo: GitRepo | HubRepo
-    if path.exists():
-        repo, revision = GitRepo.open(path), "HEAD"
-    else:
-        name, _, revision = reference.removeprefix("hf://").partition("@")
-        repo, revision = HubRepo(name, endpoint, token), revision or "main"
+    repo, revision = open_repo(reference, endpoint=endpoint, token=token)
+    if isinstance(repo, Path):
+        found = list_folders(repo)
+        newest = max((c.saved_at for c in found if c.saved_at is not None), default=None)
+        return Listing(reference, tuple(_with_twins(found)), last_commit_at=newest)
     commits = repo.commits(revision)
-    found: list[Checkpoint] = []
-    last: dict[str, frozenset[str]] = {}
-    for number, commit in enumerate(commits):
-        if progress is not None:
-            progress("commits", number, len(commits))
-        by_folder = _weight_folders(repo.files(commit.revision))
-        for folder, files in by_folder.items():
-            ids = frozenset(f.content_id for f in files if _is_weight(f.path))
-            changed = ids != last.get(folder)
-            last[folder] = ids
-            if changed or read_title(commit.title).step is not None:
-                found.append(_of_commit(repo, commit, folder, files, changed))
-    return tuple(found)
+    refs = _other_refs(repo, commits, revision)
+    named = _named_after_steps(refs, commits)
+    trees = repo.trees(
+        [c.revision for c in (*commits, *named)],
+        None if progress is None else lambda done: progress("commits", done, len(commits) + len(named)),
+    )
+    reader = _Reader(repo, endpoint)
+    for commit in commits:
+        reader.take(commit, trees.get(commit.revision, ()))
+    found = [*reader.found, *(c for commit in named for c in _of_ref(repo, endpoint, commit, trees))]
+    found = _with_twins(_with_states(repo, found))
+    notes = (*repo.notes(commits, revision), *_notes(commits, refs, named, found), *reader.notes)
+    return Listing(
+        reference, tuple(found), len(commits), commits[-1].saved_at if commits else None, tuple(refs), notes
+    )
 
 
-def _of_commit(
-    repo: GitRepo | HubRepo, commit: Commit, folder: str, files: list[File], changed: bool
+@dataclass
+class _Reader:
+    """Goes through a history and keeps each state of the weights."""
+
+    repo: Repo
+    endpoint: str | None
+    found: list[Checkpoint] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _before: Mapping[str, str] = field(default_factory=dict)
+    _weights: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def take(self, commit: Commit, files: Sequence[File]) -> None:
+        """Add what a commit saved: each folder whose weights it changed.
+
+        A commit whose title names a step, but that changed no weights, counts as well: it saved the same ones.
+        """
+        safe = tuple(f for f in files if is_safe(f.path))
+        if len(safe) < len(files) and not self.notes:
+            self.notes.append("files with hostile names (.., absolute paths) were left out")
+        here = {f.path: f.content_id for f in safe}
+        folders = weight_folders(safe)
+        new = [name for name, rows in folders.items() if _ids(rows) != self._weights.get(name)]
+        for name in new:
+            self._add(commit, name, folders[name], here, changed=True)
+        if not new and "" in folders and _names_a_save(commit.title):
+            self._add(commit, "", folders[""], here, changed=False)
+        self._weights = {name: _ids(rows) for name, rows in folders.items()}
+        self._before = here
+
+    def _add(
+        self, commit: Commit, folder: str, files: list[File], here: Mapping[str, str], *, changed: bool
+    ) -> None:
+        touched = {p for p in (here.keys() | self._before.keys()) if here.get(p) != self._before.get(p)}
+        inside = tuple(sorted(p for p in touched if not folder or p.startswith(f"{folder}/")))
+        checkpoint = of_commit(self.repo.name, commit, folder, files, endpoint=self.endpoint)
+        missing = [f.path for f in files if is_weight(f.path) and not self.repo.has(f)]
+        notes = [] if changed else ["its weights are those of the checkpoint before"]
+        if missing:
+            notes.append(f"the content of {missing[0]} was not fetched (git lfs fetch --all)")
+        self.found.append(
+            replace(checkpoint, changed=changed, changed_files=inside, notes=(*checkpoint.notes, *notes))
+        )
+
+
+def of_commit(
+    repo: str, commit: Commit, folder: str, files: Iterable[File], *, endpoint: str | None = None
 ) -> Checkpoint:
+    """A commit's folder as a checkpoint, its step read from folder and title."""
     facts = read_title(commit.title)
-    named = re.search(r"checkpoint-(\d+)$", folder)
-    notes = [] if changed else ["its weights are those of the checkpoint before"]
-    step, source = (
-        (int(named[1]), "folder") if named else (facts.step, "title" if facts.step is not None else "unknown")
-    )
-    if step is None and any(PurePosixPath(f.path).name == "trainer_state.json" for f in files):
-        step, source = _state_step(repo, commit, folder), "trainer_state"
+    from_folder = None if folder.endswith(_LAST) else read_title(PurePosixPath(folder).name)
+    step = facts.step
+    source: StepSource = "title" if step is not None else "unknown"
+    if from_folder is not None and from_folder.step is not None:
+        step, source = from_folder.step, "folder"
+    notes = ("a pickle: its weights can run code when they are loaded",) if _only_pickles(files) else ()
     return Checkpoint(
-        repo=repo.name,
-        revision=commit.revision,
-        title=commit.title,
-        own_step=step,
-        step=step,
-        step_source=source,  # type: ignore[arg-type]
-        subfolder=folder,
-        epoch=facts.epoch,
-        saved_at=commit.saved_at,
-        files=tuple(files),
-        changed=changed,
-        notes=tuple(notes),
-    )
+        repo=repo, revision=commit.revision, title=commit.title, own_step=step, step=step, subfolder=folder,
+        step_source=source,
+        epoch=facts.epoch if facts.epoch is not None or from_folder is None else from_folder.epoch,
+        saved_at=commit.saved_at, files=tuple(files), endpoint=endpoint, notes=notes,
+    )  # fmt: skip
 
 
-def _state_step(repo: GitRepo | HubRepo, commit: Commit, folder: str) -> int | None:
+def weight_folders(files: Iterable[File]) -> dict[str, list[File]]:
+    """Files by the folder that holds weights; a diffusers pipeline is one, with its parts."""
+    rows = list(files)
+    pipelines = {_parent(f.path) for f in rows if PurePosixPath(f.path).name == _PIPELINE}
+    by_folder: dict[str, list[File]] = {}
+    for file in rows:
+        folder = _parent(file.path)
+        above = _parent(folder) if folder else None
+        by_folder.setdefault(above if above is not None and above in pipelines else folder, []).append(file)
+    return {name: inside for name, inside in by_folder.items() if any(is_weight(f.path) for f in inside)}
+
+
+def is_safe(path: str) -> bool:
+    """Whether a path from a repository stays inside the folder that it is written to."""
+    pure = PurePosixPath(path)
+    hostile = pure.is_absolute() or ".." in pure.parts or "\\" in path or re.match(r"^[A-Za-z]:", path)
+    return not hostile and path.isprintable() and bool(path)
+
+
+def _parent(path: str) -> str:
+    folder = str(PurePosixPath(path).parent)
+    return "" if folder == "." else folder
+
+
+def _ids(files: Iterable[File]) -> frozenset[str]:
+    return frozenset(f.content_id for f in files if is_weight(f.path))
+
+
+def _only_pickles(files: Iterable[File]) -> bool:
+    kinds = {PurePosixPath(f.path).suffix for f in files if is_weight(f.path)}
+    return bool(kinds & {".bin", ".pt", ".pth"}) and ".safetensors" not in kinds
+
+
+def _names_a_save(title: str) -> bool:
+    """A title with a step; the second commit of a save, into ``last-checkpoint``, is no save of the root."""
+    return read_title(title).step is not None and not title.lower().rstrip().endswith(", checkpoint")
+
+
+def _other_refs(repo: Repo, commits: Sequence[Commit], revision: str | None) -> list[Ref]:
+    """Branches, tags and pull requests that are not the line itself. A host without them has none."""
     try:
-        state = json.loads(repo.content(commit.revision, str(PurePosixPath(folder) / "trainer_state.json")))
-        return int(state["global_step"])
-    except (ValueError, KeyError, TypeError, InputError):
+        refs = repo.refs()
+    except NotFound:
+        return []
+    newest = commits[-1].revision if commits else None
+    return [r for r in refs if r.name != revision and not (r.kind == "branch" and r.revision == newest)]
+
+
+def _named_after_steps(refs: Sequence[Ref], commits: Sequence[Commit]) -> list[Commit]:
+    """Branches and tags such as ``step1000``, each a checkpoint that the history does not hold."""
+    known = {c.revision for c in commits}
+    facts = [(r, read_title(r.name)) for r in refs if r.kind != "pull request" and r.revision not in known]
+    named = sorted(
+        ((f.step if f.step is not None else -1, f.epoch or 0.0, r.name, r.revision) for r, f in facts
+         if f.step is not None or f.epoch is not None)
+    )  # fmt: skip
+    return [Commit(revision, np.nan, name) for _, _, name, revision in named[:NAMED_REFS]]
+
+
+def _of_ref(
+    repo: Repo, endpoint: str | None, commit: Commit, trees: Mapping[str, tuple[File, ...]]
+) -> list[Checkpoint]:
+    safe = [f for f in trees.get(commit.revision, ()) if is_safe(f.path)]
+    folders = weight_folders(safe)
+    found = [of_commit(repo.name, commit, name, rows, endpoint=endpoint) for name, rows in folders.items()]
+    return [
+        replace(c, saved_at=None, step_source="branch" if c.step_source == "title" else c.step_source)
+        for c in found
+    ]
+
+
+def _with_states(repo: Repo, found: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """Steps and epochs from ``trainer_state.json``: of each checkpoint that has no other, and of the newest one.
+
+    The newest one's log tells the epoch of every step before it, so that no other needs to be read.
+    """
+    with_state = [c for c in found if c.file(STATE) is not None]
+    newest = max(with_state, key=lambda c: (c.own_step or 0, c.saved_at or 0), default=None)
+    states: dict[int, tuple[int, Mapping[int, float]]] = {}
+    for checkpoint in with_state:
+        if checkpoint is newest or checkpoint.own_step is None:
+            state = _read_state(repo, checkpoint)
+            if state is not None:
+                states[id(checkpoint)] = state
+    epochs = {step: epoch for _, log in states.values() for step, epoch in log.items()}
+    known = sorted(epochs)
+    done = []
+    for checkpoint in found:
+        own = states.get(id(checkpoint))
+        if checkpoint.own_step is None and own is not None:
+            checkpoint = replace(checkpoint, own_step=own[0], step=own[0], step_source="trainer_state")
+        step = checkpoint.own_step
+        if checkpoint.epoch is None and step is not None and known and known[0] <= step <= known[-1]:
+            epoch = float(np.interp(step, known, [epochs[s] for s in known]))
+            checkpoint = replace(checkpoint, epoch=round(epoch, 3))
+        done.append(checkpoint)
+    return done
+
+
+def _read_state(repo: Repo, checkpoint: Checkpoint) -> tuple[int, Mapping[int, float]] | None:
+    """Global step, and the epoch at each logged step."""
+    file = checkpoint.file(STATE)
+    if file is None:
+        return None
+    try:
+        state = json.loads(repo.content(str(checkpoint.revision), file.path))
+        step = int(state["global_step"])
+        log = {int(e["step"]): float(e["epoch"]) for e in state.get("log_history") or () if "epoch" in e}
+        return step, log | {step: float(state["epoch"])}
+    except (ValueError, KeyError, TypeError, AttributeError, InputError, NotFound):
         return None
 
 
-def _weight_folders(files: Iterable[File]) -> dict[str, list[File]]:
-    """Files by the folder that holds weights."""
-    by_folder: dict[str, list[File]] = {}
-    for file in files:
-        folder = str(PurePosixPath(file.path).parent)
-        by_folder.setdefault("" if folder == "." else folder, []).append(file)
-    return {f: rows for f, rows in by_folder.items() if any(_is_weight(r.path) for r in rows)}
+def _with_twins(found: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """Name the earlier checkpoint with the same weights; it tells the step of one that has none of its own."""
+    first: dict[frozenset[str], Checkpoint] = {}
+    done = []
+    for checkpoint in found:
+        twin = first.setdefault(_ids(checkpoint.files), checkpoint)
+        if twin is not checkpoint:
+            checkpoint = replace(checkpoint, same_as=twin.name)
+            if checkpoint.own_step is None and twin.own_step is not None:
+                step = twin.own_step
+                checkpoint = replace(
+                    checkpoint, own_step=step, step=step, step_source="weights", epoch=twin.epoch
+                )
+        done.append(checkpoint)
+    return done
 
 
-def _is_weight(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return (
-        name.endswith(WEIGHTS) and name not in _NO_WEIGHTS and not name.startswith(("optimizer", "rng_state"))
-    )
-
-
-def _folders(path: Path) -> tuple[Checkpoint, ...]:
-    places = [p for p in path.glob("checkpoint-*") if p.is_dir()] or [path]
-    found = []
-    for place in places:
-        files = [File(p.name, p.stat().st_size, _quick_id(p)) for p in sorted(place.iterdir()) if p.is_file()]
-        weights = [f for f in files if _is_weight(f.path)]
-        if not weights:
-            continue
-        named = re.search(r"checkpoint-(\d+)$", place.name)
-        step = int(named[1]) if named else None
-        found.append(
-            Checkpoint(
-                repo=str(path), revision=None, title=place.name, own_step=step, step=step,
-                step_source="folder" if named else "unknown", subfolder=place.name if place != path else "",
-                saved_at=(place / weights[0].path).stat().st_mtime, files=tuple(files), local_path=place,
+def _notes(
+    commits: Sequence[Commit], refs: Sequence[Ref], named: Sequence[Commit], found: Sequence[Checkpoint]
+) -> list[str]:
+    notes = []
+    if not commits:
+        notes.append("nothing was committed yet")
+    elif not found:
+        notes.append(f"no commit of {len(commits)} holds weights yet")
+    if any(read_title(c.title).squashed for c in commits):
+        notes.append("its history was squashed: the checkpoints before are gone, only the last state is left")
+    shown = {c.title for c in named}
+    others = [r for r in refs if r.name not in shown and r.revision not in {c.revision for c in commits}]
+    for kind, plural in (("branch", "branches"), ("tag", "tags"), ("pull request", "pull requests")):
+        names = [r.name for r in others if r.kind == kind]
+        if names:
+            listed = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+            count = f"{len(names)} other {kind if len(names) == 1 else plural}"
+            notes.append(
+                f"{count} with commits that are not in this history: {listed} (list one with @{names[0]})"
             )
-        )  # fmt: skip
-    if not found:
-        raise InputError(
-            f"{path} holds no checkpoint",
-            hint="name a folder with checkpoint-*/, a clone, or a Hub repository",
-        )
-    return tuple(sorted(found, key=lambda c: (c.own_step or 0, c.saved_at or 0)))
-
-
-def _quick_id(path: Path) -> str:
-    import hashlib
-
-    if not _is_weight(path.name):
-        return f"{path.stat().st_size}-{path.stat().st_mtime_ns}"
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fetch(
-    checkpoint: Checkpoint,
-    *,
-    cache: Path | None = None,
-    allow_pickle: bool = False,
-    progress: Progress | None = None,
-) -> Path:
-    """Bring a checkpoint's safetensors and configuration into a local folder.
-
-    Nothing that would run code is fetched.
-
-    Raises:
-        UnsafeFile: its weights are pickles only.
-        InputError, ServiceError: a file is missing, or the Hub refused.
-    """
-    weights = [f.path for f in checkpoint.files if _is_weight(f.path)]
-    if not any(w.endswith(".safetensors") for w in weights) and not allow_pickle:
-        raise UnsafeFile(
-            f"{checkpoint.name} has its weights only as {PurePosixPath(weights[0]).name if weights else 'nothing'}, "
-            "a format that can run code when it is loaded",
-            hint="convert it to safetensors, or take another checkpoint",
-        )
-    if checkpoint.local_path is not None:
-        return checkpoint.local_path
-    folder = (
-        (cache or cache_folder("checkpoints")) / f"{checkpoint.revision}" / (checkpoint.subfolder or "root")
-    )
-    if (folder / ".whole").exists():
-        return folder
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    repo = _open(checkpoint)
-    wanted = [f for f in checkpoint.files if f.path.endswith(_USEFUL)]
-    for number, file in enumerate(wanted):
-        if progress is not None:
-            progress(f"fetching {checkpoint.name}", number, len(wanted))
-        target = part / PurePosixPath(file.path).name
-        target.write_bytes(repo.content(str(checkpoint.revision), file.path))
-    (part / ".whole").touch()
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)
-    return folder
-
-
-def _open(checkpoint: Checkpoint) -> GitRepo | HubRepo:
-    path = Path(checkpoint.repo)
-    return GitRepo.open(path) if path.exists() else HubRepo(checkpoint.repo)
-
-
-def read_adapter(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with the facts of its LoRA adapter: from its configuration and its file's header only."""
-    names = {PurePosixPath(f.path).name: f.path for f in checkpoint.files}
-    if "adapter_config.json" not in names:
-        return checkpoint
-    config = json.loads(_read(checkpoint, names["adapter_config.json"]))
-    header = _header(checkpoint, names.get("adapter_model.safetensors"))
-    shapes = [t["shape"] for n, t in header.items() if n != "__metadata__"]
-    count = 0
-    for shape in shapes:
-        size = 1
-        for side in shape:
-            size *= side
-        count += size
-    targets = config.get("target_modules") or ()
-    facts = AdapterFacts(
-        base_model=config.get("base_model_name_or_path"),
-        rank=config.get("r"),
-        alpha=config.get("lora_alpha"),
-        target_modules=(targets,) if isinstance(targets, str) else tuple(sorted(targets)),
-        parameters=count or None,
-        dtype=next((t["dtype"] for n, t in header.items() if n != "__metadata__"), None),
-    )
-    return replace(checkpoint, adapter=facts)
-
-
-def _read(checkpoint: Checkpoint, path: str) -> bytes:
-    if checkpoint.local_path is not None:
-        return (checkpoint.local_path / path).read_bytes()
-    return _open(checkpoint).content(str(checkpoint.revision), path)
-
-
-def _header(checkpoint: Checkpoint, path: str | None) -> dict[str, Any]:
-    if path is None:
-        return {}
-    if checkpoint.local_path is None:
-        repo = _open(checkpoint)
-        if isinstance(repo, HubRepo):
-            return repo.safetensors_header(str(checkpoint.revision), path)
-    data = _read(checkpoint, path)
-    (length,) = struct.unpack_from("<Q", data, 0)
-    header: dict[str, Any] = json.loads(data[8 : 8 + length])
-    return header
+    return notes

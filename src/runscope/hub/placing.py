@@ -8,17 +8,22 @@ from dataclasses import replace
 import numpy as np
 
 from runscope.history import Segment, Timeline
-from runscope.hub.checkpoint import Checkpoint
+from runscope.hub.checkpoint import Checkpoint, StepSource
+from runscope.hub.titles import read_title
 
-CLOCK_SLACK_SECONDS = 120.0
+CLOCK_SLACK_SECONDS = 1200.0
 """A push ends after the step it holds: a commit may be so much later than the run's last log."""
+LARGEST_DELAY_SECONDS = 3600.0
+"""A push that took longer tells nothing of how long others took."""
 
 
 def place(checkpoints: Sequence[Checkpoint], timeline: Timeline) -> tuple[Checkpoint, ...]:
     """Give each checkpoint its continuous step, epoch and run.
 
     Own steps begin again after a restart. The run that saved a checkpoint is told by the commit's time; where
-    times are missing, by the order: when own steps go back, the next run has begun.
+    times are missing, by the order: when own steps go back, the next run has begun. A checkpoint that names no step
+    gets one from the epoch in its title, from «End of training», or from its commit's time against the run's clock,
+    less the time that pushes of known steps took.
     """
     line = timeline.line
     if not line:
@@ -26,6 +31,7 @@ def place(checkpoints: Sequence[Checkpoint], timeline: Timeline) -> tuple[Checkp
     placed = []
     session = 0
     before: int | None = None
+    segments = []
     for checkpoint in checkpoints:
         if checkpoint.own_step is not None:
             if before is not None and checkpoint.own_step < before and session < len(line) - 1:
@@ -33,7 +39,10 @@ def place(checkpoints: Sequence[Checkpoint], timeline: Timeline) -> tuple[Checkp
             before = checkpoint.own_step
         segment = _by_time(checkpoint, line) or line[session]
         session = max(session, line.index(segment))
-        placed.append(_placed(checkpoint, segment, timeline))
+        segments.append(segment)
+    delay = _delay(list(zip(checkpoints, segments, strict=True)))
+    for checkpoint, segment in zip(checkpoints, segments, strict=True):
+        placed.append(_placed(checkpoint, segment, timeline, delay))
     return tuple(placed)
 
 
@@ -48,36 +57,91 @@ def _by_time(checkpoint: Checkpoint, line: tuple[Segment, ...]) -> Segment | Non
     return begun[-1] if begun else None
 
 
-def _placed(checkpoint: Checkpoint, segment: Segment, timeline: Timeline) -> Checkpoint:
-    own = checkpoint.own_step
-    notes = list(checkpoint.notes)
-    if own is None:
-        step = _step_at(checkpoint.saved_at, segment)
-        source = "commit_time" if step is not None else "unknown"
-    else:
-        step = round(segment.scale * own) + segment.offset
-        source = checkpoint.step_source
+def _delay(pairs: Sequence[tuple[Checkpoint, Segment]]) -> float:
+    """Median seconds from a known step's log to its commit; 0 where none is known."""
+    found = []
+    for checkpoint, segment in pairs:
+        clock = _clock(segment)
+        if checkpoint.own_step is None or checkpoint.saved_at is None or clock is None:
+            continue
+        steps, times = clock
+        if steps[0] <= checkpoint.own_step <= steps[-1]:
+            seconds = checkpoint.saved_at - float(np.interp(checkpoint.own_step, steps, times))
+            if 0 <= seconds <= LARGEST_DELAY_SECONDS:
+                found.append(seconds)
+    return float(np.median(found)) if found else 0.0
+
+
+def _placed(checkpoint: Checkpoint, segment: Segment, timeline: Timeline, delay: float) -> Checkpoint:
+    step, source = _step(checkpoint, segment, timeline, delay)
     if step is None:
         return checkpoint
+    notes = checkpoint.notes
     if segment.cut is not None and step > segment.cut:
-        notes.append("saved in a dead tail: nothing was trained on from here")
+        notes = (*notes, "saved in a dead tail: nothing was trained on from here")
     epoch = float(timeline.epoch_at([step])[0])
     return replace(
         checkpoint,
         step=step,
-        step_source=source,  # type: ignore[arg-type]
+        step_source=source,
         epoch=checkpoint.epoch if np.isnan(epoch) else round(epoch, 3),
         run_id=segment.run.id,
-        notes=tuple(notes),
+        notes=notes,
     )
 
 
-def _step_at(when: float | None, segment: Segment) -> int | None:
-    """The step that the run had reached at a time."""
+def _step(
+    checkpoint: Checkpoint, segment: Segment, timeline: Timeline, delay: float
+) -> tuple[int | None, StepSource]:
+    if checkpoint.own_step is not None:
+        return round(segment.scale * checkpoint.own_step) + segment.offset, checkpoint.step_source
+    at = None if checkpoint.saved_at is None else _step_at(checkpoint.saved_at - delay, segment)
+    named = checkpoint.epoch
+    if named is not None:
+        step = _step_of_epoch(named, at, timeline)
+        if step is not None:
+            return step, "epoch"
+    if read_title(checkpoint.title).end and segment.run.state == "finished" and segment is timeline.line[-1]:
+        return segment.last_step, "title"
+    return at, "commit_time" if at is not None else "unknown"
+
+
+def _step_of_epoch(epoch: float, near: int | None, timeline: Timeline) -> int | None:
+    """The step at an epoch that a title names.
+
+    The Trainer cuts the epoch down to a whole number: one saved at 2.998 is called 2. Of the two readings, the one
+    nearer to the commit's time is taken; without a time, the number as it stands.
+    """
+    epochs = timeline.epochs
+    if epochs is None or len(epochs) < 2:
+        return None
+    rows = epochs.finite.sorted()
+    span = float(np.max(np.diff(rows.value), initial=0.0))
+    readings = (epoch, epoch + 1) if near is not None and epoch == int(epoch) else (epoch,)
+    found = [
+        int(np.rint(np.interp(reading, rows.value, rows.step)))
+        for reading in readings
+        if rows.value[0] - span <= reading <= rows.value[-1] + span
+    ]
+    return min(found, key=lambda step: abs(step - (near if near is not None else step)), default=None)
+
+
+def _clock(segment: Segment) -> tuple[np.ndarray, np.ndarray] | None:
+    """Own steps and their times of what a run logged most often; None where it kept no times."""
     loss = segment.run.role("train_loss")
-    if when is None or loss is None or not len(loss) or not np.isfinite(loss.time).all():
+    if loss is None or len(loss) < 2 or not np.isfinite(loss.time).all():
         return None
-    if when < loss.time[0] or when > loss.time[-1] + 10 * CLOCK_SLACK_SECONDS:
+    ordered = loss.sorted()
+    return ordered.step, ordered.time
+
+
+def _step_at(when: float, segment: Segment) -> int | None:
+    """The continuous step that the run had reached at a time."""
+    clock = _clock(segment)
+    if clock is None:
         return None
-    own = int(loss.step[max(0, int(np.searchsorted(loss.time, when, side="right")) - 1)])
+    steps, times = clock
+    if when < times[0] or when > times[-1] + CLOCK_SLACK_SECONDS:
+        return None
+    own = int(steps[max(0, int(np.searchsorted(times, when, side="right")) - 1)])
     return round(segment.scale * own) + segment.offset

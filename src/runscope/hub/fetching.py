@@ -1,0 +1,166 @@
+"""Bring a checkpoint's files into a local folder: whole or not at all, each content once, nothing that runs code."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from runscope.errors import InputError, StoreError, UnsafeFile
+from runscope.hub.checkpoint import Checkpoint, File
+from runscope.hub.listing import is_safe
+from runscope.hub.opening import Repo, repo_of
+from runscope.store.home import cache_folder
+
+Progress = Callable[[str, int, int | None], None]
+
+_USEFUL = (".safetensors", ".json", ".txt", ".model", ".jinja")
+_PICKLES = (".bin", ".pt", ".pth")
+_WHOLE = ".whole"
+_NEEDLESS = ("trainer_state.json",)
+
+
+def fetch(
+    checkpoint: Checkpoint,
+    *,
+    cache: Path | None = None,
+    allow_pickle: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Bring a checkpoint's safetensors and configuration into a local folder.
+
+    Nothing that would run code is fetched. Two checkpoints that share a file (the tokenizer, most often) share it on
+    disk. A fetch that was killed goes on where it stopped; what arrives is held against the size and the hash that the
+    repository names.
+
+    Raises:
+        UnsafeFile: its weights are pickles only, or a path in it leads out of its folder.
+        InputError: a file is missing or arrived damaged.
+        ServiceError: the Hub refused.
+        StoreError: there is no room for it.
+    """
+    _refuse(checkpoint, allow_pickle)
+    if checkpoint.local_path is not None:
+        return checkpoint.local_path
+    home = cache or cache_folder("checkpoints")
+    folder = home / str(checkpoint.revision) / (checkpoint.subfolder or "root")
+    if (folder / _WHOLE).exists():
+        return folder
+    repo = repo_of(checkpoint)
+    endings = (*_USEFUL, *(_PICKLES if allow_pickle else ()))
+    wanted = [f for f in checkpoint.files if f.path.endswith(endings) and Path(f.path).name not in _NEEDLESS]
+    with _disk(home):
+        blobs = home / "blobs"
+        blobs.mkdir(parents=True, exist_ok=True)
+        part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        for number, file in enumerate(wanted):
+            if progress is not None:
+                progress(f"fetching {checkpoint.name}", number, len(wanted))
+            target = part / PurePosixPath(file.path).relative_to(checkpoint.subfolder or ".")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(_blob(repo, checkpoint, file, blobs), target)
+        part.mkdir(parents=True, exist_ok=True)
+        (part / _WHOLE).touch()
+        try:
+            part.rename(folder)
+        except OSError:
+            if not (folder / _WHOLE).exists():
+                raise
+            shutil.rmtree(part, ignore_errors=True)  # another process was faster
+    return folder
+
+
+def fetched(checkpoint: Checkpoint, *, cache: Path | None = None) -> Path | None:
+    """Where a checkpoint already lies on this disk, or None."""
+    if checkpoint.local_path is not None:
+        return checkpoint.local_path
+    folder = (
+        (cache or cache_folder("checkpoints")) / str(checkpoint.revision) / (checkpoint.subfolder or "root")
+    )
+    return folder if (folder / _WHOLE).exists() else None
+
+
+def _refuse(checkpoint: Checkpoint, allow_pickle: bool) -> None:
+    hostile = [f.path for f in checkpoint.files if not is_safe(f.path)]
+    if hostile or (checkpoint.subfolder and not is_safe(checkpoint.subfolder)):
+        raise UnsafeFile(
+            f"{checkpoint.name} holds a file that leads out of its folder: {hostile[:1] or checkpoint.subfolder}",
+            hint="do not use this repository",
+        )
+    weights = [f.path for f in checkpoint.weights]
+    if not any(w.endswith(".safetensors") for w in weights) and not allow_pickle:
+        raise UnsafeFile(
+            f"{checkpoint.name} has its weights only as {PurePosixPath(weights[0]).name if weights else 'nothing'}, "
+            "a format that can run code when it is loaded",
+            hint="convert it to safetensors, or take another checkpoint",
+        )
+
+
+def _blob(repo: Repo, checkpoint: Checkpoint, file: File, blobs: Path) -> Path:
+    """The file by its content: from an earlier fetch, or brought now and checked."""
+    from filelock import FileLock
+
+    named = f"{checkpoint.repo}@{checkpoint.revision}:{file.path}"
+    known = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", file.content_id)
+    blob = blobs / (file.content_id if known else hashlib.sha256(named.encode()).hexdigest())
+    # One name for all processes, so that a download that was killed goes on; only one works on it at a time.
+    arriving = blob.with_name(f"{blob.name}.new")
+    with FileLock(f"{blob}.lock"):
+        if not blob.exists():
+            repo.bring(str(checkpoint.revision), file, arriving)
+            try:
+                _check(arriving, file)
+                arriving.replace(blob)
+            finally:
+                arriving.unlink(missing_ok=True)
+                shutil.rmtree(f"{arriving}.part", ignore_errors=True)
+    return blob
+
+
+def _check(arrived: Path, file: File) -> None:
+    """Hold what arrived against the size and the id that the repository names.
+
+    Raises:
+        InputError: they differ.
+    """
+    size = arrived.stat().st_size
+    if file.size_bytes and size != file.size_bytes:
+        raise InputError(
+            f"{file.path} arrived with {size:,} bytes instead of {file.size_bytes:,}",
+            hint="call again: it is fetched anew",
+        )
+    kind = {64: "sha256", 40: "sha1"}.get(len(file.content_id))
+    if kind is None:
+        return
+    digest = hashlib.new(kind, b"" if kind == "sha256" else f"blob {size}\0".encode(), usedforsecurity=False)
+    with arrived.open("rb") as source:
+        while chunk := source.read(1 << 20):
+            digest.update(chunk)
+    if digest.hexdigest() != file.content_id:
+        raise InputError(
+            f"{file.path} arrived damaged: its hash is not the one that the repository names",
+            hint="call again: it is fetched anew",
+        )
+
+
+def _link(blob: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(blob)
+    except OSError:  # a file system without links
+        shutil.copyfile(blob, target)
+
+
+@contextmanager
+def _disk(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"the checkpoint cannot be kept in {home}: {error.strerror or error}",
+            hint="free some space, or set RUNSCOPE_HOME to a folder with space",
+        ) from error

@@ -1,0 +1,92 @@
+"""Checkpoints in a plain folder: ``checkpoint-*`` of a Trainer, or one saved model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from runscope.errors import InputError
+from runscope.hub.checkpoint import Checkpoint, File, is_weight
+from runscope.hub.titles import read_title
+from runscope.store import ResultTable
+from runscope.store.home import cache_folder
+
+STATE = "trainer_state.json"
+
+
+def list_folders(path: Path) -> list[Checkpoint]:
+    """Checkpoints of a folder by step, each with what changed since the one before.
+
+    Raises:
+        InputError: nothing in it holds weights.
+    """
+    places = sorted(
+        p for p in path.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith(".")
+    )
+    found = [c for place in [path, *places] if (c := _of_folder(path, place)) is not None]
+    if not found:
+        raise InputError(
+            f"{path} holds no checkpoint",
+            hint="name a folder with checkpoint-*/, a clone, or a Hub repository",
+        )
+    # A model in the folder itself was saved last.
+    found.sort(
+        key=lambda c: (not c.subfolder, c.own_step if c.own_step is not None else 1 << 62, c.saved_at or 0)
+    )
+    return found
+
+
+def _of_folder(path: Path, place: Path) -> Checkpoint | None:
+    try:
+        inside = sorted(p for p in place.iterdir() if p.is_file())
+    except OSError:
+        return None
+    files = [File(p.name, p.stat().st_size, _content_id(p)) for p in inside]
+    weights = [f for f in files if is_weight(f.path)]
+    if not weights:
+        return None
+    facts = read_title(place.name) if place != path or re.search(r"checkpoint-\d+$", place.name) else None
+    step = facts.step if facts else None
+    checkpoint = Checkpoint(
+        repo=str(path), revision=None, title=place.name, own_step=step, step=step,
+        step_source="folder" if step is not None else "unknown", subfolder=place.name if place != path else "",
+        epoch=facts.epoch if facts else None, saved_at=(place / weights[0].path).stat().st_mtime,
+        files=tuple(files), local_path=place,
+    )  # fmt: skip
+    return _with_state(checkpoint, place / STATE)
+
+
+def _with_state(checkpoint: Checkpoint, file: Path) -> Checkpoint:
+    if not file.is_file():
+        return checkpoint
+    try:
+        state = json.loads(file.read_text(encoding="utf-8"))
+        step, epoch = int(state["global_step"]), float(state["epoch"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return checkpoint
+    if checkpoint.own_step is None:
+        checkpoint = replace(checkpoint, own_step=step, step=step, step_source="trainer_state")
+    return replace(checkpoint, epoch=epoch if checkpoint.own_step == step else checkpoint.epoch)
+
+
+def _content_id(path: Path) -> str:
+    """SHA-256 of weights, worked out once for a file as it lies; of other files size and date, which tell a change."""
+    stat = path.stat()
+    quick = f"{stat.st_size}-{stat.st_mtime_ns}"
+    if not is_weight(path.name):
+        return quick
+    key = f"{path.resolve()}|{quick}"
+    store = ResultTable(cache_folder("hub") / "digests.sqlite")
+    known = store.get([key])
+    if key in known:
+        return str(known[key]["sha256"])
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return quick
+    store.put({key: {"sha256": digest}})
+    return digest

@@ -1,0 +1,106 @@
+"""The safetensors format: 8 bytes with the length of the header (little-endian), the header as JSON, the tensors.
+
+Written here because reading a header or a norm needs neither torch nor the rest of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runscope.errors import InputError
+
+LARGEST_HEADER_BYTES = 100_000_000
+"""The format's own limit."""
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U8": "u1",
+}  # fmt: skip
+DTYPE_BYTES = {
+    "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
+    "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+"""Bytes an element."""
+
+
+def header_length(first: bytes, name: str) -> int:
+    """Length of the header, from the first 8 bytes of a file.
+
+    Raises:
+        InputError: this is no safetensors file.
+    """
+    length = struct.unpack("<Q", first[:8])[0] if len(first) >= 8 else 0
+    if not 2 <= length <= LARGEST_HEADER_BYTES:
+        raise InputError(
+            f"{name} is no safetensors file, or was cut off", hint="save it again, or take another checkpoint"
+        )
+    return int(length)
+
+
+def parse_header(text: bytes, name: str) -> dict[str, Any]:
+    """Tensor name → ``dtype``, ``shape``, ``data_offsets``; without the free ``__metadata__``.
+
+    Raises:
+        InputError: it is no header.
+    """
+    try:
+        found = json.loads(text)
+        tensors = {k: v for k, v in found.items() if k != "__metadata__"}
+        for facts in tensors.values():
+            if not isinstance(facts["dtype"], str) or not all(isinstance(n, int) for n in facts["shape"]):
+                raise TypeError
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise InputError(
+            f"the header of {name} is damaged", hint="save it again, or take another checkpoint"
+        ) from error
+    return tensors
+
+
+def read_header(read: Callable[[int], bytes], name: str) -> dict[str, Any]:
+    """The header from an open file.
+
+    Raises:
+        InputError: it is no safetensors file.
+    """
+    return parse_header(read(header_length(read(8), name)), name)
+
+
+def elements(header: Mapping[str, Any]) -> int:
+    """How many numbers all tensors hold."""
+    return sum(math.prod(facts["shape"]) for facts in header.values())
+
+
+def tensors(path: Path) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+    """Name and content of each tensor in float32, one in memory at a time.
+
+    Tensors of a dtype that numpy does not know (float8) are left out.
+
+    Raises:
+        InputError: it is no safetensors file, or shorter than its header says.
+    """
+    with path.open("rb") as file:
+        length = header_length(file.read(8), path.name)
+        header = parse_header(file.read(length), path.name)
+    size = path.stat().st_size
+    for name, facts in header.items():
+        kind = _DTYPES.get(facts["dtype"])
+        if kind is None:
+            continue
+        count = math.prod(facts["shape"])
+        start = 8 + length + int(facts["data_offsets"][0])
+        if start + count * np.dtype(kind).itemsize > size:
+            raise InputError(
+                f"{path} ends before the tensor {name}: it was cut off", hint="fetch or save it again"
+            )
+        raw = np.fromfile(path, dtype=kind, count=count, offset=start).reshape(facts["shape"])
+        if facts["dtype"] == "BF16":  # the upper half of a float32
+            yield name, (raw.astype(np.uint32) << 16).view(np.float32)
+        else:
+            yield name, raw.astype(np.float32)
