@@ -102,24 +102,3 @@ def test_a_missing_value_is_not_a_logged_nan(tmp_path: Path) -> None:
     assert run.series["train_loss"].step.tolist() == [1, 3]
     assert run.series["val_loss"].step.tolist() == [2, 3]
     assert np.isnan(run.series["val_loss"].value[0])
-
-
-def test_a_wandb_chart_export_is_named_after_its_metric(tmp_path: Path) -> None:
-    file = tmp_path / "export.csv"
-    file.write_text(
-        '"Step","sweet-1 - train/loss","sweet-1 - train/loss__MIN","sweet-1 - train/loss__MAX"\n'
-        '"5","2.0","2.0","2.0"\n"10","1.0","1.0","1.0"\n'
-    )
-    run = load(file)
-    assert run.name == "sweet-1"
-    assert list(run.series) == ["train/loss"]
-    assert run.series["train/loss"].step.tolist() == [5, 10]
-
-
-def test_a_cut_event_file_gives_its_whole_records(tmp_path: Path) -> None:
-    folder = _events(tmp_path / "run", [(i, float(i)) for i in range(20)])
-    (file,) = folder.iterdir()
-    file.write_bytes(file.read_bytes()[:-10])
-    run = load(folder)
-    assert run.series["train/loss"].value.tolist() == [float(i) for i in range(19)]
-    assert any("cut or damaged" in note for note in run.notes)

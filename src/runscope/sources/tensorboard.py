@@ -1,35 +1,49 @@
-"""TensorBoard event files, read without TensorBoard: scalars only.
-
-A file is a sequence of TFRecords (length, its checksum, payload, its checksum), each an ``Event`` message:
-wall time (field 1), step (2), file version (3), summary (5), session log (8). A summary holds values with a tag
-(1) and a ``simple_value`` (2) or a ``tensor`` (8). A session log START drops what an earlier file
-logged at or after its step (``purge_step``): those steps are trained again.
-"""
+"""TensorBoard log folders: every scalar of every event file of a run."""
 
 from __future__ import annotations
 
-import struct
+import os
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from runscope.errors import UnreadableRun
+from runscope.errors import SeveralRuns, UnreadableRun
 from runscope.history import Run, Series
 from runscope.sources.base import LoadContext, existing, finish
+from runscope.sources.event_file import Item, Restart, Scalar, read_items
 
 FORM = "TensorBoard (log folder or events.out.tfevents.* file)"
 EXAMPLE = "runs/Sep13_13-04-39_host"
 
 _MARK = "tfevents"
-_DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
-Point = tuple[str, int, float, float]
+_PARTS = frozenset(
+    ("train", "training", "validation", "val", "valid", "eval", "evaluation", "test", "dev", "heldout")
+)
+"""Sub-folders that hold one part of a run: Keras writes ``train`` and ``validation``, estimators ``eval``."""
+_HPARAMS = re.compile(r"\d{9,}(\.\d+)?")
+"""Sub-folder that ``SummaryWriter.add_hparams`` makes: the time of the call."""
+_DEEPEST, _MOST_ENTRIES = 4, 4000
+"""How far event files are looked for below a folder: a home folder must not be walked through."""
+
+Columns = dict[str, tuple[list[int], list[float], list[float]]]
 
 
 def claims(reference: str) -> bool:
     """An event file, or a folder with one in it."""
     path = existing(reference)
-    return path is not None and (_MARK in path.name if path.is_file() else bool(_files(path)))
+    if path is None:
+        return False
+    return _MARK in path.name if path.is_file() else next(_folders(path), None) is not None
+
+
+def members(reference: str) -> list[str]:
+    """The folders of the runs below one; the reference itself for one run."""
+    path = existing(reference)
+    if path is None or path.is_file():
+        return [reference]
+    roots = _roots(path)
+    return [str(root) for root in roots] if len(roots) > 1 else [reference]
 
 
 def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one signature for all sources
@@ -37,27 +51,92 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
 
     Raises:
         UnreadableRun: a file cannot be opened, or none holds a scalar.
+        SeveralRuns: the folder holds folders of several runs.
     """
     path = Path(reference).expanduser()
-    files = [path] if path.is_file() else _files(path)
-    points: list[Point] = []
-    notes: list[str] = []
+    if path.is_file():
+        return _run(reference, path.parent, {"": _read([path])}, where=path)
+    roots = _roots(path)
+    if len(roots) > 1:
+        names = tuple(str(root) for root in roots)
+        shown = ", ".join(str(root.relative_to(path)) for root in roots[:12])
+        raise SeveralRuns(
+            f"{path} holds the logs of {len(roots)} runs: {shown}"
+            + (f" and {len(roots) - 12} more" if len(roots) > 12 else ""),
+            hint=f"name one of them, for example {names[0]}",
+            references=names,
+        )
+    root = roots[0] if roots else path
+    parts = {"": _read(_files(root))}
+    for folder in sorted(f for f in _folders(root, 1) if f != root and not _HPARAMS.fullmatch(f.name)):
+        parts[folder.name] = _read(_files(folder))
+    return _run(reference, root, parts, where=path)
+
+
+@dataclass
+class _Part:
+    """What the event files of one folder hold."""
+
+    columns: Columns = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, item: Item, file: Path) -> None:
+        if isinstance(item, Scalar):
+            steps, values, times = self.columns.setdefault(item.tag, ([], [], []))
+            steps.append(item.step)
+            values.append(item.value)
+            times.append(item.time)
+        elif isinstance(item, Restart):
+            self._purge(item.step)
+        elif item.at_end:
+            self.notes.append(
+                f"{file.name} ends inside a record: the {item.size_bytes:,} bytes after the last one"
+            )
+        else:
+            self.notes.append(f"{file.name} is damaged: {item.size_bytes:,} bytes in it were passed over")
+
+    def _purge(self, step: int) -> None:
+        """Drop what a later session trains again, as TensorBoard does."""
+        dropped = 0
+        for tag, columns in self.columns.items():
+            keep = [i for i, s in enumerate(columns[0]) if s < step]
+            dropped += len(columns[0]) - len(keep)
+            steps, values, times = columns
+            self.columns[tag] = (
+                [steps[i] for i in keep],
+                [values[i] for i in keep],
+                [times[i] for i in keep],
+            )
+        if dropped:
+            self.notes.append(
+                f"a later session began at step {step}: {dropped:,} older points from there on were dropped"
+            )
+
+
+def _read(files: list[Path]) -> _Part:
+    part = _Part()
     for file in files:
-        purge, found, broken = _read_file(file)
-        if purge is not None:
-            points = [p for p in points if p[1] < purge]
-        points += found
-        if broken:
-            notes.append(f"{file.name} is cut or damaged: all whole records before that were read")
-    by_tag: dict[str, list[Point]] = {}
-    for point in points:
-        by_tag.setdefault(point[0], []).append(point)
-    series = {
-        tag: Series.of(tag, [p[1] for p in found], [p[2] for p in found], [p[3] for p in found])
-        for tag, found in by_tag.items()
-    }
-    times = [p[3] for p in points]
-    folder = path if path.is_dir() else path.parent
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise UnreadableRun(
+                f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
+            ) from None
+        for item in read_items(data):
+            part.add(item, file)
+    return part
+
+
+def _run(reference: str, folder: Path, parts: dict[str, _Part], *, where: Path) -> Run:
+    series: dict[str, Series] = {}
+    notes: list[str] = []
+    for name, part in parts.items():
+        full = _full_names(name, part, notes)
+        for tag, column in part.columns.items():
+            if tag in full and column[0]:
+                series[full[tag]] = Series.of(full[tag], *column)
+        notes += [f"{name}: {note}" if name else note for note in part.notes]
+    times = [t for s in series.values() if len(t := s.time)]
     run = Run(
         reference=reference,
         id=folder.name,
@@ -65,122 +144,64 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         source="tensorboard",
         series=series,
         step_key="step",
-        started_at=min(times, default=None),
-        ended_at=max(times, default=None),
+        started_at=min((float(t.min()) for t in times), default=None),
+        ended_at=max((float(t.max()) for t in times), default=None),
         project=str(folder.parent),
         notes=tuple(notes),
     )
-    return finish(run, where=str(path))
+    return finish(run, where=str(where))
+
+
+def _full_names(folder: str, part: _Part, notes: list[str]) -> dict[str, str]:
+    """Tag → name in the run. Empty for a sub-folder that is a run of its own.
+
+    ``SummaryWriter.add_scalars("loss", {"train": …})`` of torch makes a folder ``loss_train`` with the tag
+    ``loss``: that is the metric ``loss/train``.
+    """
+    if not folder:
+        return {tag: tag for tag in part.columns}
+    if folder.lower() in _PARTS:
+        return {tag: f"{folder}/{tag}" for tag in part.columns}
+    heads = {tag: f"{tag.replace('/', '_')}_" for tag in part.columns}
+    if heads and all(folder.startswith(head) for head in heads.values()):
+        return {tag: f"{tag}/{folder.removeprefix(head)}" for tag, head in heads.items()}
+    if part.columns:
+        notes.append(f"the sub-folder {folder} is a run of its own: name it by its path")
+    return {}
 
 
 def _files(folder: Path) -> list[Path]:
-    """Event files of one run: those in the folder itself, else in its only sub-folder tree."""
-    found = [f for f in folder.iterdir() if f.is_file() and _MARK in f.name]
-    return sorted(found or (f for f in folder.rglob(f"*{_MARK}*") if f.is_file()), key=lambda f: f.name)
+    """Event files of one folder, oldest first: the name begins with the time the file was made."""
+
+    def when(file: Path) -> tuple[float, str]:
+        made = re.search(rf"{_MARK}\.(\d+)", file.name)
+        return (float(made[1]) if made else 0.0, file.name)
+
+    return sorted((f for f in folder.iterdir() if _MARK in f.name and f.is_file()), key=when)
 
 
-def _read_file(file: Path) -> tuple[int | None, list[Point], bool]:
-    """(purge step, points, damaged)."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UnreadableRun(
-            f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
-        ) from None
-    purge: int | None = None
-    points: list[Point] = []
-    position = 0
-    try:
-        while position + 16 <= len(data):
-            (length,) = struct.unpack_from("<Q", data, position)
-            stop = position + 12 + length
-            if stop + 4 > len(data):
-                return purge, points, True
-            started, found = _event(data[position + 12 : stop])
-            purge = started if started is not None else purge
-            points += found
-            position = stop + 4
-    except (ValueError, struct.error, IndexError, UnicodeDecodeError):
-        return purge, points, True
-    return purge, points, position != len(data)
+def _roots(path: Path) -> list[Path]:
+    """The folders below a path that are runs; a part's run is the folder above it."""
+    found = list(_folders(path))
+    if path in found:
+        return [path]
+    return sorted({f.parent if f.name.lower() in _PARTS and f != path else f for f in found})
 
 
-def _event(data: bytes) -> tuple[int | None, list[Point]]:
-    when, step, purge = float("nan"), 0, None
-    summaries: list[bytes] = []
-    for number, value in _fields(data):
-        if number == 1 and isinstance(value, bytes):
-            (when,) = struct.unpack("<d", value)
-        elif number == 2 and isinstance(value, int):
-            step = value - (1 << 64) if value >> 63 else value
-        elif number == 5 and isinstance(value, bytes):
-            summaries.append(value)
-        elif number == 8 and isinstance(value, bytes) and (1, 1) in _fields(value):
-            purge = 0
-    points = [
-        (tag, step, value, when)
-        for summary in summaries
-        for number, entry in _fields(summary)
-        if number == 1 and isinstance(entry, bytes)
-        for tag, value in _scalar(entry)
-    ]
-    return (step if purge is not None else None), points
-
-
-def _scalar(entry: bytes) -> Iterator[tuple[str, float]]:
-    tag, value = "", None
-    for number, field in _fields(entry):
-        if number == 1 and isinstance(field, bytes):
-            tag = field.decode()
-        elif number == 2 and isinstance(field, bytes):
-            (value,) = struct.unpack("<f", field)
-        elif number == 8 and isinstance(field, bytes):
-            value = _tensor(field)
-    if value is not None:
-        yield tag, float(value)
-
-
-def _tensor(data: bytes) -> float | None:
-    """The only element of a scalar tensor; None for text, images and larger ones."""
-    kind = 0
-    for number, field in _fields(data):
-        if number == 1 and isinstance(field, int):
-            kind = field
-        elif number == 4 and isinstance(field, bytes) and kind in _DTYPES:
-            values = np.frombuffer(field, _DTYPES[kind])
-            return float(values[0]) if len(values) == 1 else None
-        elif number == 5 and isinstance(field, bytes) and len(field) == 4 and kind == 1:
-            return float(struct.unpack("<f", field)[0])
-    return None
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Fields of a protobuf message: varints as int, all else as bytes."""
-    position = 0
-    while position < len(data):
-        key, position = _varint(data, position)
-        number, wire = key >> 3, key & 7
-        if wire == 0:
-            value, position = _varint(data, position)
-            yield number, value
-            continue
-        if wire == 2:
-            size, position = _varint(data, position)
-        else:
-            size = {1: 8, 5: 4}[wire] if wire in (1, 5) else -1
-        if size < 0 or position + size > len(data):
-            raise ValueError("not a protobuf message")
-        yield number, data[position : position + size]
-        position += size
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 0x80:
-            return value, position
-        if shift > 63:
-            raise ValueError("not a protobuf message")
+def _folders(path: Path, deepest: int = _DEEPEST) -> Iterator[Path]:
+    """Folders with event files, from the path down, nearest first."""
+    level, seen = [path], 0
+    for _ in range(deepest + 1):
+        below: list[Path] = []
+        for folder in level:
+            try:
+                entries = sorted(os.scandir(folder), key=lambda e: e.name)
+            except OSError:
+                continue
+            seen += len(entries)
+            if any(_MARK in e.name and e.is_file() for e in entries):
+                yield folder
+            below += [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and e.name[0] != "."]
+            if seen > _MOST_ENTRIES:
+                return
+        level = below
