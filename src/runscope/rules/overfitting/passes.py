@@ -8,6 +8,9 @@ import numpy.typing as npt
 from runscope.rules.finding import View
 from runscope.stats.arrays import Floats
 
+ROUNDED = 0.02
+"""Logged epochs are rounded to two digits: a run that is so little past a whole epoch began on it."""
+
 
 def epochs_at(view: View, steps: npt.ArrayLike) -> Floats:
     """Epochs at continuous steps; NaN where neither the logs nor the configuration tell.
@@ -21,6 +24,29 @@ def epochs_at(view: View, steps: npt.ArrayLike) -> Floats:
         return logged
     each = _steps_per_epoch(view)
     return at / each if each else np.full(at.shape, np.nan)
+
+
+def shuffled_passes_at(view: View, steps: npt.ArrayLike) -> Floats:
+    """Epochs at continuous steps, counted so that every run begins its passes at whole numbers.
+
+    A run that was restarted half-way through an epoch shuffles its data anew: its passes end one epoch after it
+    began, not where the interrupted pass would have ended. The pass that was cut short stays unfinished.
+    """
+    at = np.asarray(steps, dtype=np.float64)
+    epochs = np.array(epochs_at(view, at))
+    segments = view.timeline.line
+    number = np.searchsorted([float(s.first_step) for s in segments[1:]], at, side="right")
+    shift = 0.0
+    for position, segment in enumerate(segments[1:], 1):
+        own = segment.run.role("epoch")
+        if own is None or not len(own.finite):
+            continue
+        placed = segment.place(own.finite)
+        ahead = float(np.median(epochs_at(view, placed.step) - placed.value)) + shift
+        if np.isfinite(ahead):
+            shift += np.ceil(ahead - ROUNDED) - ahead if ahead > ROUNDED else 0.0
+        epochs[number == position] += shift
+    return epochs
 
 
 def passes(view: View, steps: npt.ArrayLike) -> float:

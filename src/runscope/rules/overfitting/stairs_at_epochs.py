@@ -26,7 +26,7 @@ import numpy as np
 from runscope.history import Series
 from runscope.rules.context import not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.overfitting.passes import epochs_at
+from runscope.rules.overfitting.passes import shuffled_passes_at
 from runscope.stats.arrays import Floats
 from runscope.stats.stairs import stairs
 
@@ -43,7 +43,7 @@ def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the drops are deep and surer than noise."""
     not_reinforcement(view)
     loss = view.need("train_loss", points=16)
-    epochs = epochs_at(view, loss.step)
+    epochs = shuffled_passes_at(view, loss.step)
     if not np.isfinite(epochs).any():
         raise CouldNotLook("no epoch was logged, and the configuration does not tell it")
     found = stairs(epochs, loss.value, skip=(*_rate_cuts(view, loss, epochs), *_joins(view)))
@@ -81,7 +81,7 @@ def look(view: View) -> Iterable[Finding]:
 def _joins(view: View) -> tuple[int, ...]:
     """Boundaries within half an epoch of a join: a new optimiser and schedule move the loss there too."""
     starts = [s.offset for s in view.timeline.line[1:]]
-    at = epochs_at(view, starts) if starts else np.zeros(0)
+    at = shuffled_passes_at(view, starts) if starts else np.zeros(0)
     return tuple(int(b) for e in at[np.isfinite(at)] for b in (np.floor(e), np.ceil(e)) if abs(b - e) <= 0.5)
 
 
