@@ -1,127 +1,101 @@
-"""The trainings of the zoo: each with one fault, or with none."""
+"""The trainings that the calibration is fitted on, and that rules may be looked at with while they are written."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
-Fault = Literal[
-    "none", "overfit", "divergence", "vanishing", "exploding", "nan", "never_learned", "spikes",
-    "schedule_cut", "constant_rate", "masked_labels",
-]  # fmt: skip
-
-NAMED_BY: dict[str, tuple[str, ...]] = {
-    "divergence": ("LOS001", "LOS002", "LOS005", "GRD003", "GRD004"),
-    "vanishing": ("GRD001", "GRD002", "LOS005"),
-    "exploding": ("GRD003", "GRD004", "GRD007", "LOS001", "LOS002"),
-    "nan": ("LOS001", "GRD004"),
-    "never_learned": ("LOS005", "GRD001"),
-    "spikes": ("LOS003",),
-    "schedule_cut": ("SCH002",),
-    "constant_rate": ("SCH001",),
-    "masked_labels": ("LOS006",),
-}
-"""Codes any of which names the fault; overfitting is named by the verdict."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One training. ``stop_at`` ends it early, ``spike_every`` feeds bad batches, ``gain`` scales the start."""
-
-    name: str
-    fault: Fault
-    task: str
-    model: str
-    train_size: int
-    steps: int
-    rate: float
-    seed: int = 0
-    width: int = 48
-    depth: int = 2
-    batch: int = 32
-    gain: float = 1.0
-    optimiser: str = "adam"
-    schedule: str = "cosine"
-    clip: float = 1.0
-    weight_decay: float = 0.0
-    wrong_labels: float = 0.0
-    stop_at: float = 1.0
-    spike_every: int = 0
-    masked: bool = False
-    nan_from: int = 0
-
+from recipe import Recipe, many
 
 _MLP = Recipe("", "none", "digits", "mlp", 1000, 600, 1e-3)
 _CNN = replace(_MLP, model="cnn", width=12, rate=3e-3, steps=400)
 _CANCER = replace(_MLP, task="cancer", train_size=300, steps=200, width=16, rate=1e-3)
-_RNN = replace(_MLP, task="text", model="rnn", train_size=8000, steps=400, width=48, depth=1, rate=3e-3)
+_DIABETES = replace(_MLP, task="diabetes", train_size=200, steps=300, width=24, rate=1e-3)
+_RNN = replace(_MLP, task="text", model="gru", train_size=8000, steps=400, width=48, depth=1, rate=3e-3, batch=16)
 _GPT = replace(_RNN, model="transformer", width=48, depth=2, steps=400)
+_TUNE = replace(_GPT, task="text-other", model="finetune", rate=1e-3, steps=300)
+_TWO, _THREE, _FOUR = range(1, 3), range(1, 4), range(1, 5)
 
 
 def recipes() -> list[Recipe]:
     """All trainings."""
-    made = [*_healthy(), *_overfitted(), *_broken()]
+    made = [*_healthy(), *_overfitted(), *_between(), *_broken()]
     assert len({r.name for r in made}) == len(made)
     return made
-
-
-def _many(name: str, base: Recipe, count: int, **changes: object) -> list[Recipe]:
-    return [
-        replace(base, name=f"{name}-{seed}", seed=seed, **changes)  # type: ignore[arg-type]
-        for seed in range(1, count + 1)
-    ]
 
 
 def _healthy() -> list[Recipe]:
     """Nothing wrong: enough data or few passes, a rate that fits, a schedule that ended."""
     return [
-        *_many("mlp", _MLP, 4, steps=250),
-        *_many("cnn", _CNN, 4),
-        *_many("cancer", _CANCER, 3, weight_decay=0.05),
-        *_many("rnn", _RNN, 4),
-        *_many("gpt", _GPT, 4),
-        *_many("gpt-once", _GPT, 2, steps=250),
-        *_many("rnn-linear", _RNN, 2, schedule="linear"),
-        *_many("mlp-sgd", _MLP, 2, optimiser="sgd", rate=0.03, steps=200),
+        *many("mlp", _MLP, _FOUR, steps=250),
+        *many("cnn", _CNN, _FOUR),
+        *many("cancer", _CANCER, _THREE, weight_decay=0.05),
+        *many("rnn", _RNN, _FOUR),
+        *many("gpt", _GPT, _FOUR),
+        *many("gpt-once", _GPT, _TWO, steps=250),
+        *many("rnn-linear", _RNN, _TWO, schedule="linear"),
+        *many("mlp-sgd", _MLP, _TWO, optimiser="sgd", rate=0.03, steps=200),
+        *many("mlp-dropout", _MLP, _THREE, dropout=0.3, steps=800),
+        *many("diabetes", _DIABETES, _THREE, steps=120),
+        *many("tune", _TUNE, _THREE, steps=250),
+        *many("tune-sparse", _TUNE, _TWO, log_every=20),
+        *many("gpt-long", _GPT, _TWO, steps=1200, train_size=5000, log_every=10),
     ]
 
 
 def _overfitted() -> list[Recipe]:
     """Few examples or wrong labels, many passes, no brake."""
+    wrong = {"fault": "overfit", "wrong_labels": 0.3, "train_size": 300}
+    few = {"fault": "overfit", "train_size": 200}
     return [
-        *_many(
-            "mlp-noisy", _MLP, 4, fault="overfit", wrong_labels=0.3, train_size=300, width=128, steps=1200
+        *many("mlp-noisy", _MLP, _FOUR, **wrong, width=128, steps=1200),
+        *many("cnn-noisy", _CNN, _THREE, **wrong, steps=1000),
+        *many("rnn-few", _RNN, _FOUR, **few, width=96, steps=900),
+        *many("gpt-few", _GPT, _FOUR, **few, width=64, steps=600),
+        *many(
+            "cancer-few", _CANCER, _TWO, fault="overfit", train_size=60, wrong_labels=0.2, width=64, steps=1000
         ),
-        *_many("cnn-noisy", _CNN, 3, fault="overfit", wrong_labels=0.3, train_size=300, steps=1000),
-        *_many("rnn-few", _RNN, 4, fault="overfit", train_size=200, width=96, steps=900),
-        *_many("gpt-few", _GPT, 4, fault="overfit", train_size=200, width=64, steps=600),
-        *_many(
-            "cancer-few", _CANCER, 2, fault="overfit", train_size=60, wrong_labels=0.2, width=64, steps=1000
-        ),
+        *many("diabetes-few", _DIABETES, _THREE, fault="overfit", train_size=100, width=128, steps=1200),
+        *many("tune-few", _TUNE, _FOUR, **few, steps=300),
+        *many("tune-few-sparse", _TUNE, _TWO, **few, steps=400, log_every=20),
     ]
 
 
+def _between() -> list[Recipe]:
+    """From few passes to many, from enough data to little: whether they overfit only their truth tells."""
+    made = []
+    for number, size in enumerate((250, 500, 1000, 2000)):
+        made += many(f"tune-{size}", _TUNE, range(11, 13), train_size=size, steps=200 + 50 * number)
+        made += many(f"gpt-{size}", _GPT, range(11, 13), train_size=size, steps=500)
+        made += many(f"rnn-{size}", _RNN, range(11, 13), train_size=size, steps=400)
+    for share in (0.0, 0.05, 0.1, 0.2):
+        made += many(
+            f"digits-{share}", _MLP, range(11, 13), wrong_labels=share, train_size=500, width=64, steps=600
+        )
+        made += many(f"cancer-{share}", _CANCER, range(11, 13), wrong_labels=share, train_size=150, steps=400)
+        made += many(f"wine-{share}", _CANCER, range(11, 12), task="wine", wrong_labels=share, train_size=60)
+    for width in (8, 32, 96):
+        made += many(f"diabetes-{width}", _DIABETES, range(11, 13), width=width, steps=600, optimiser="sgd", rate=0.02)
+    return made
+
+
 def _broken() -> list[Recipe]:
+    sgd = {"optimiser": "sgd", "clip": 0.0}
     return [
-        *_many(
-            "mlp-fast", _MLP, 2, fault="divergence", optimiser="sgd", rate=40.0, clip=0.0, schedule="warmup"
-        ),
-        *_many("rnn-fast", _RNN, 2, fault="divergence", rate=1.0, clip=0.0, schedule="warmup"),
-        *_many(
-            "sigmoid-deep", _MLP, 3, fault="vanishing", model="sigmoid", depth=12, optimiser="sgd", rate=0.05
-        ),
-        *_many(
-            "mlp-loud", _MLP, 3, fault="exploding", gain=6.0, depth=10, optimiser="sgd", rate=1e-3, clip=0.0
-        ),
-        *_many("mlp-nan", _MLP, 2, fault="nan", nan_from=300),
-        *_many("gpt-nan", _GPT, 2, fault="nan", nan_from=200),
-        *_many("mlp-still", _MLP, 2, fault="never_learned", rate=1e-7),
-        *_many("gpt-still", _GPT, 2, fault="never_learned", rate=1e-7),
-        *_many("mlp-spikes", _MLP, 2, fault="spikes", spike_every=97),
-        *_many("gpt-spikes", _GPT, 2, fault="spikes", spike_every=83),
-        *_many("gpt-cut", _GPT, 3, fault="schedule_cut", stop_at=0.65),
-        *_many("rnn-cut", _RNN, 2, fault="schedule_cut", stop_at=0.7),
-        *_many("gpt-constant", _GPT, 2, fault="constant_rate", schedule="constant", rate=1e-3),
-        *_many("rnn-constant", _RNN, 2, fault="constant_rate", schedule="constant", rate=1e-3),
-        *_many("gpt-masked", _GPT, 2, fault="masked_labels", masked=True, steps=200),
+        *many("mlp-fast", _MLP, _TWO, fault="divergence", **sgd, rate=40.0, schedule="warmup"),
+        *many("rnn-fast", _RNN, _TWO, fault="divergence", rate=1.0, clip=0.0, schedule="warmup"),
+        *many("sigmoid-deep", _MLP, _THREE, fault="vanishing", model="sigmoid", depth=12, optimiser="sgd", rate=0.05),
+        *many("mlp-loud", _MLP, _THREE, fault="exploding", gain=6.0, depth=10, **sgd, rate=1e-3),
+        *many("mlp-nan", _MLP, _TWO, fault="nan", nan_from=300),
+        *many("gpt-nan", _GPT, _TWO, fault="nan", nan_from=200),
+        *many("tune-nan", _TUNE, _TWO, fault="hidden_nan", nan_from=150, hide_nan=True),
+        *many("mlp-still", _MLP, _TWO, fault="never_learned", rate=1e-7),
+        *many("gpt-still", _GPT, _TWO, fault="never_learned", rate=1e-7),
+        *many("mlp-spikes", _MLP, _TWO, fault="spikes", spike_every=97),
+        *many("gpt-spikes", _GPT, _TWO, fault="spikes", spike_every=83),
+        *many("gpt-cut", _GPT, _THREE, fault="schedule_cut", stop_at=0.65),
+        *many("rnn-cut", _RNN, _TWO, fault="schedule_cut", stop_at=0.7),
+        *many("gpt-constant", _GPT, _TWO, fault="constant_rate", schedule="constant", rate=1e-3),
+        *many("rnn-constant", _RNN, _TWO, fault="constant_rate", schedule="constant", rate=1e-3),
+        *many("gpt-early", _GPT, _TWO, fault="rate_ends_early", schedule="early"),
+        *many("gpt-masked", _GPT, _TWO, fault="masked_labels", masked=True, steps=200),
     ]

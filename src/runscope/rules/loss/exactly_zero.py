@@ -1,7 +1,8 @@
 """The training loss is exactly zero.
 
-*What it sees.* Three or more logged losses in a row that are exactly 0. A zero that the loss came down to, by
-way of thousandths, is a small loss that was rounded when it was logged; that is told as information.
+*What it sees.* Three or more logged losses in a row that are exactly 0. Zeros that the loss came down to, by way of
+thousandths, or that it leaves again for small values, are a small loss that was rounded when it was logged: the
+examples are known by heart. That is told as information, and warned of where the held-out loss is far from zero.
 
 *Why it matters.* No model is that good: all labels are masked, or the Trainer hides NaN behind a zero. What is
 rounded to zero is memorised, and further steps teach nothing.
@@ -21,7 +22,7 @@ import numpy as np
 
 from runscope.history import Series
 from runscope.rules.context import not_reinforcement
-from runscope.rules.finding import Finding, View
+from runscope.rules.finding import Finding, Severity, View
 from runscope.stats.stretches import stretches
 
 CODE = "LOS006"
@@ -30,6 +31,7 @@ LASTING = 3
 ROUNDED = 2e-3
 """Losses under this just before the zeros are on their way to what four digits round to 0."""
 SMALL = 0.1
+"""Losses under this between the zeros: neither a masked batch nor a hidden NaN leaves such behind."""
 
 
 def look(view: View) -> Iterable[Finding]:
@@ -43,41 +45,59 @@ def look(view: View) -> Iterable[Finding]:
     if not lasting:
         return
     first, last = lasting[0][0], lasting[-1][1]
-    rounded = _was_small(loss, first) and _held_out_small(view)
+    rounded = _rounded(loss, first) and not _norm_broken(view, int(loss.step[first]))
+    yield _known_by_heart(view, loss, first, last) if rounded else _impossible(loss, first, last)
+
+
+def _impossible(loss: Series, first: int, last: int) -> Finding:
+    return _finding(
+        loss, first, last, "critical", "no model is that good. Either all labels are masked, or "
+        "the loss was NaN and was hidden.",
+        "Print one batch's labels: if all are -100, nothing is trained on.",
+        "Look at the gradient norm there: NaN means that the loss was NaN and was hidden.",
+    )  # fmt: skip
+
+
+def _known_by_heart(view: View, loss: Series, first: int, last: int) -> Finding:
+    held_out = view.get("eval_loss")
+    level = float(np.min(held_out.finite.value)) if held_out is not None and len(held_out.finite) else 0.0
+    other = f" The held-out loss is {level:.3g} at best." if level > SMALL else ""
+    return _finding(
+        loss, first, last, "warning" if level > SMALL else "info",
+        "it is rounded when logged. The model knows its training examples by heart, and further steps teach it "
+        f"nothing.{other}",
+        f"Stop before step {int(loss.step[first]):,} next time, and log a held-out loss.",
+    )  # fmt: skip
+
+
+def _finding(loss: Series, first: int, last: int, severity: Severity, meaning: str, *fix: str) -> Finding:
     step = int(loss.step[first])
-    message = (
-        f"The training loss reads exactly 0 from step {step:,}: it had come down to thousandths and is rounded "
-        "when logged. The model has memorised its examples; further steps teach it nothing."
-        if rounded
-        else f"The training loss is exactly zero from step {step:,}: no model is that good. Either all labels "
-        "are masked, or the loss was NaN and was hidden."
-    )
-    yield Finding(
+    return Finding(
         code=CODE,
         name=NAME,
-        severity="info" if rounded else "critical",
+        severity=severity,
         probability=0.9,
         first_step=step,
         last_step=int(loss.step[last]),
-        message=message,
-        evidence={"zero_points": int(zero.sum()), "points": len(loss), "rounded": rounded},
-        fix=(f"Stop before step {step:,} next time, and log a held-out loss.",)
-        if rounded
-        else (
-            "Print one batch's labels: if all are -100, nothing is trained on.",
-            "Look at the gradient norm there: NaN means that the loss was NaN and was hidden.",
-        ),
+        message=f"The training loss reads exactly 0 from step {step:,}: {meaning}",
+        evidence={
+            "zero_points": int((loss.value == 0.0).sum()),
+            "points": len(loss),
+            "rounded": severity != "critical",
+        },
+        fix=fix,
     )
 
 
-def _was_small(loss: Series, first: int) -> bool:
+def _rounded(loss: Series, first: int) -> bool:
     before = loss.value[max(0, first - 5) : first]
-    return len(before) > 0 and float(np.median(before)) < ROUNDED
+    after = loss.value[first:]
+    after = after[after != 0.0]
+    came_down = len(before) > 0 and float(np.median(before)) < ROUNDED
+    return came_down or (len(after) > 0 and float(np.median(after)) < SMALL)
 
 
-def _held_out_small(view: View) -> bool:
-    """True without a held-out loss, too."""
-    held_out = view.get("eval_loss")
-    if held_out is None or not len(held_out.finite):
-        return held_out is None or not len(held_out)
-    return float(np.min(held_out.finite.value)) < SMALL
+def _norm_broken(view: View, step: int) -> bool:
+    """Whether a gradient norm that is not a number was logged from a step on: the zeros hide NaN."""
+    norm = view.get("grad_norm")
+    return norm is not None and bool((~np.isfinite(norm.between(step, None).value)).any())

@@ -53,7 +53,8 @@ def look(view: View) -> Iterable[Finding]:
     share = float((loss.step[-1] - loss.step[begin]) / max(loss.step[-1] - loss.step[0], 1))
     if share < HALF:
         return
-    stuck = share >= MOST and float(level[-1]) > STUCK * start
+    flat = float(np.median(loss.value[begin:]))
+    stuck = share >= MOST and flat > STUCK * start
     step = int(loss.step[begin])
     yield Finding(
         code=CODE,
@@ -63,10 +64,10 @@ def look(view: View) -> Iterable[Finding]:
         first_step=step,
         last_step=int(loss.step[-1]),
         message=(
-            f"The training loss has been flat at {float(np.median(loss.value[begin:])):.3g} since step {step:,}: "
+            f"The training loss has been flat at {flat:.3g} since step {step:,}: "
             f"{100 * share:.0f}% of the run brought it no further."
         ),
-        evidence={"share_of_run": round(share, 3), "level": float(level[-1]), "first": start},
+        evidence={"share_of_run": round(share, 3), "level": flat, "first": start},
         fix=(
             f"Stop at about step {step:,} next time, or lower the rate there.",
             "If others reach a lower loss: raise the learning rate, check the data, take a larger model.",

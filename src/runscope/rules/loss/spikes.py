@@ -1,8 +1,9 @@
-"""Spikes of the training loss.
+"""Spikes of the loss.
 
 *What it sees.* Points that stand above the running median of their neighbours by more than eight times the
 scatter around it, by more than half the loss's own level, and by more than a twentieth of all that the loss
 fell. The first twentieth of the run, and the first loss after a join (it averages fewer steps), do not count.
+The held-out loss is looked at in the same way; its spikes are told as information.
 
 *Why it matters.* Three kinds with three causes. Isolated ones heal by themselves. Periodic ones point to a
 batch or shard that returns. Ones at the ends of epochs are a short last batch or bookkeeping. Many of them
@@ -28,18 +29,19 @@ from scipy.ndimage import median_filter
 
 from runscope.history import Series
 from runscope.rules.context import COARSE, after_join, not_reinforcement, plural
-from runscope.rules.finding import Finding, View
+from runscope.rules.finding import Finding, Severity, View
 from runscope.stats.stretches import blocks
 
 CODE = "LOS003"
 NAME = "loss-spikes"
+POINTS, HELD_OUT_POINTS = 20, 12
 NOISES, SHARE, OF_FALL = 8.0, 0.5, 0.05
 """Eight robust standard deviations: with Gaussian scatter not once in 10¹⁴ points; heavy tails want the others."""
 MANY, FEW = 0.02, 5
 BIG = 0.5
 """A spike that undoes half of what was learned, on a level that does not heal soon, is worth a warning."""
 
-Kind = Literal["isolated", "periodic", "epoch ends", "many"]
+Kind = Literal["isolated", "periodic", "epoch ends", "many", "held-out"]
 
 
 @dataclass(frozen=True)
@@ -51,29 +53,51 @@ class _Spikes:
 
 
 def look(view: View) -> Iterable[Finding]:
-    """Yield one finding where spikes stand out; a warning where they are many and do harm."""
-    loss = view.need("train_loss", points=20)
+    """Yield one finding a loss whose spikes stand out; a warning where those of the training loss do harm."""
+    loss = view.need("train_loss", points=POINTS)
     not_reinforcement(view)
+    yield from _training(view, loss)
+    held_out = view.get("eval_loss")
+    if held_out is not None and len(held_out.finite) >= HELD_OUT_POINTS:
+        yield from _held_out(held_out.finite)
+
+
+def _training(view: View, loss: Series) -> Iterable[Finding]:
     found = _find(loss, after_join(view, loss))
     if not len(found.where):
         return
     steps = loss.step[found.where]
     kind, period = _kind(steps, view.timeline.epoch_at(steps), found, len(loss))
-    worst = int(found.where[np.argmax(found.above[found.where])])
     typical = float(np.median(found.above[found.where])) / max(found.fall, 1e-12)
     harmful = kind == "many" or (kind == "periodic" and typical > BIG)
-    yield Finding(
+    yield _finding(loss, found, "warning" if harmful else "info", "training", kind, period)
+
+
+def _held_out(loss: Series) -> Iterable[Finding]:
+    """Spikes of the held-out loss harm nobody, but the best step must not be read off next to one."""
+    found = _find(loss, np.zeros(len(loss), dtype=np.bool_))
+    if len(found.where):
+        yield _finding(loss, found, "info", "held-out", "held-out", None)
+
+
+def _finding(
+    loss: Series, found: _Spikes, severity: Severity, label: str, kind: Kind, period: int | None
+) -> Finding:
+    steps = loss.step[found.where]
+    worst = int(found.where[np.argmax(found.above[found.where])])
+    return Finding(
         code=CODE,
         name=NAME,
-        severity="warning" if harmful else "info",
+        severity=severity,
         probability=0.9 if len(steps) > 1 else 0.8,
         first_step=int(steps[0]),
         last_step=int(steps[-1]),
         message=(
-            f"{plural(len(steps), 'spike')} of the training loss, the highest at step {loss.step[worst]:,} "
+            f"{plural(len(steps), 'spike')} of the {label} loss, the highest at step {loss.step[worst]:,} "
             f"({loss.value[worst]:.3g} where its neighbours read {found.level[worst]:.3g}); {_cause(kind, period)}."
         ),
         evidence={
+            "loss": label,
             "spikes": len(steps),
             "steps": steps[:20].tolist(),
             "worst_step": int(loss.step[worst]),
@@ -133,6 +157,7 @@ def _cause(kind: Kind, period: int | None) -> str:
         "isolated": "without a pattern, and the loss came back",
         "periodic": f"one about every {period or 0:,} steps: a batch or shard that returns",
         "epoch ends": "at the ends of epochs: a short last batch or the order of the data, not the model",
+        "held-out": "single evaluations that went badly, not a trend",
         "many": "many, without a pattern: the training is near instability",
     }[kind]
 
@@ -141,6 +166,9 @@ _FIX: dict[Kind, tuple[str, ...]] = {
     "isolated": (),
     "periodic": ("Look at the batches of these steps: the same data returns with this period.",),
     "epoch ends": ("Drop the short last batch (dataloader_drop_last=True) or shuffle every epoch.",),
+    "held-out": (
+        "Do not choose a checkpoint next to one; a larger held-out set, or eval mode for batch norm, calms them.",
+    ),
     "many": (
         "Lower the learning rate or clip gradients (max_grad_norm=1.0).",
         "Look at the batches of these steps.",

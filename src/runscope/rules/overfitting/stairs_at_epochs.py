@@ -5,6 +5,8 @@ what was seen in the last pass is remembered. Mid-epoch, where no data returns, 
 which the learning rate was cut, or a run was resumed, are left out. The epoch is the logged one, else inferred from the
 configuration.
 
+It is a warning only where no held-out loss was logged: where there is one, it tells whether the memory does harm.
+
 *Why it matters.* A drop that comes with the repetition of the data, not with learning, is memorisation.
 Without a held-out metric it is the only sign of overfitting that the logs can show.
 
@@ -55,7 +57,7 @@ def look(view: View) -> Iterable[Finding]:
     yield Finding(
         code=CODE,
         name=NAME,
-        severity="warning",
+        severity="info" if _held_out_decides(view) else "warning",
         probability=round(float(min(0.95, 0.5 + found.z / 40 + found.depth)), 3),
         first_step=int(loss.step[inside][0]) if inside.any() else None,
         last_step=int(loss.step[-1]),
@@ -76,6 +78,12 @@ def look(view: View) -> Iterable[Finding]:
             "Next time train fewer epochs and log a held-out loss (eval_strategy='steps').",
         ),
     )
+
+
+def _held_out_decides(view: View) -> bool:
+    """With a held-out curve OVF001 says whether the memory does harm."""
+    held_out = view.get("eval_loss")
+    return held_out is not None and len(held_out.finite) >= 3
 
 
 def _joins(view: View) -> tuple[int, ...]:

@@ -27,6 +27,8 @@ CODE = "SCH004"
 NAME = "no-warmup"
 EARLY = 0.05
 CLIMB, SMALL_CLIMB, NORM_TIMES = 0.5, 0.1, 10.0
+AS_USUAL = 0.5
+"""A climb of which later jumps reach half is nothing that the start of the run did."""
 
 
 def look(view: View) -> Iterable[Finding]:
@@ -49,6 +51,9 @@ def look(view: View) -> Iterable[Finding]:
     norm_times = _norm_peak(view, int(loss.step[count]))
     if not (climb > CLIMB or (climb > SMALL_CLIMB and norm_times > NORM_TIMES)):
         return
+    rest = loss.value[1 + count :]
+    if float(np.quantile(rest, 0.95) - np.median(rest)) > AS_USUAL * (highest - first):
+        return  # the loss jumps as far at any time
     late = float(np.median(loss.value[-max(3, len(loss) // 5) :]))
     never_back = late > first
     yield Finding(
