@@ -46,7 +46,7 @@ def logs(folder: Path) -> list[Path]:
 
 
 def findings(source: Path, paths: list[Path]) -> dict[str, dict[str, tuple[str, str]]]:
-    """Log → code → (severity, message), by the code below ``source``; a rule's first finding counts."""
+    """Log → code → (severity, message), by the code below ``source``; a rule's second finding is ``CODE#2``."""
     environment = {**os.environ, "PYTHONPATH": str(source / "src")}
     done = subprocess.run(
         [sys.executable, "-c", _COLLECT], input="\n".join(map(str, paths)), text=True, env=environment,
@@ -56,8 +56,10 @@ def findings(source: Path, paths: list[Path]) -> dict[str, dict[str, tuple[str, 
     for line in done.stdout.splitlines():
         path, items = json.loads(line)
         said[path] = {}
+        seen: Counter[str] = Counter()
         for code, severity, message in items:
-            said[path].setdefault(code, (severity, message))
+            seen[code] += 1
+            said[path][code if seen[code] == 1 else f"{code}#{seen[code]}"] = (severity, message)
     return said
 
 
