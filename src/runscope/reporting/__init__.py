@@ -9,9 +9,10 @@ from runscope.reporting.data import (
     run_json,
     timeline_json,
 )
+from runscope.reporting.diagnosis import print_diagnosis
 from runscope.reporting.markdown import markdown, markdown_checkpoints, markdown_run, markdown_timeline
 from runscope.reporting.study import markdown_study, print_study, study_json, study_table
-from runscope.reporting.terminal import print_checkpoints, print_diagnosis, print_run, print_timeline
+from runscope.reporting.terminal import print_checkpoints, print_run, print_timeline
 from runscope.reporting.write import write, write_line
 
 __all__ = [

@@ -13,11 +13,8 @@ from rich.text import Text
 from runscope.history import Run, Series, Timeline
 from runscope.hub.checkpoint import Checkpoint
 from runscope.reporting.braille import loss_chart
-from runscope.reporting.study import print_scores
-from runscope.verdict.types import Diagnosis
 
 _BARS = "▁▂▃▄▅▆▇█"
-_COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 
 def sparkline(series: Series, width: int = 32) -> str:
@@ -82,39 +79,6 @@ def _print_loss(console: Console, line: Timeline) -> None:
     """The loss as a chart, for people: a pipe or a file gets none."""
     for row in loss_chart(line, width=min(console.width, 110)):
         console.print(row, no_wrap=True)
-
-
-def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
-    """The verdict on top, then what to do, then the findings."""
-    verdict = diagnosis.verdict
-    console.print(Text(verdict.headline, style="bold"))
-    console.print(Text(verdict.overfitting.reason))
-    console.print(Text(verdict.recommendation))
-    if console.is_terminal:
-        _print_loss(console, diagnosis.timeline)
-    for advice in verdict.next_time:
-        console.print(Text(f"  next time: {advice}"))
-    for finding in diagnosis.findings:
-        where = (
-            "" if finding.first_step is None else f" (step {finding.first_step:,} to {finding.last_step:,})"
-        )
-        cause = f" [follows from {finding.caused_by}]" if finding.caused_by else ""
-        head = Text(f"{finding.severity:8s}", style=_COLOURS[finding.severity])
-        console.print(
-            head.append(f" {finding.code} ", style="default").append(
-                f"{finding.message}{where}{cause}", style="default"
-            )
-        )
-    if diagnosis.study is not None:
-        print_scores(console, diagnosis.study)
-    looked = [n for n in diagnosis.notes if "could not look" in n]
-    for note in diagnosis.notes:
-        if note not in looked:
-            console.print(Text(f"note: {note}"))
-    if looked:
-        console.print(
-            Text(f"note: {len(looked)} rules could not look: {', '.join(n.split()[0] for n in looked)}")
-        )
 
 
 def print_checkpoints(console: Console, found: Sequence[Checkpoint]) -> None:

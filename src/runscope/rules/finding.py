@@ -12,6 +12,14 @@ import numpy as np
 from runscope.history import Run, Series, Timeline
 from runscope.hub.checkpoint import Checkpoint
 
+LABELS = {
+    "train_loss": "training loss",
+    "eval_loss": "held-out loss",
+    "eval_metric": "held-out metric",
+    "grad_norm": "gradient norm",
+}
+"""Roles in words."""
+
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
@@ -84,7 +92,7 @@ class View:
             finite: drop NaN and infinite values first.
         """
         series = self.get(role)
-        label = role.replace("_", " ")
+        label = LABELS.get(role, role.replace("_", " "))
         if series is None or not len(series):
             raise CouldNotLook(f"no {label} was logged")
         kept = self._finite(role, series) if finite else series

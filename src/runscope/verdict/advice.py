@@ -12,6 +12,8 @@ from runscope.rules.overfitting.passes import epochs_at
 from runscope.verdict.types import Overfitting
 
 BROKEN = ("LOS001", "LOS002", "LOS006", "GRD001", "GRD003", "GRD004")
+VERY, DOUBTFUL = 0.9, 0.2
+"""From 0.9 on «very likely», from 0.2 on not «no sign», as the IPCC's guidance note (2010) puts odds into words."""
 PARTS = 20
 """Evaluations a run is worth: fewer than six cannot place the turn, many more cost time and tell little."""
 
@@ -24,17 +26,38 @@ def headline(view: View, overfitting: Overfitting, findings: Findings) -> str:
     if overfitting.status == "confirmed":
         return f"The model overfits: after {_best(view, overfitting)} it got worse on examples that it had not seen."
     if overfitting.status == "likely":
+        how = "very likely" if (overfitting.probability or 0.0) >= VERY else "probably"
         turned = f"its held-out loss was best at {_best(view, overfitting)} and rose after it"
-        return f"The model very likely overfits: {turned}."
+        return f"The model {how} overfits: {turned}."
     if overfitting.status == "suspected":
-        return "The model may overfit, but only its checkpoints on held-out examples can tell."
+        return _suspicion(view, overfitting)
     if overfitting.status == "none":
-        if overfitting.basis == "checkpoints":
-            return "No overfitting: the last checkpoint is as good as any on examples that it had not seen."
-        if overfitting.basis == "eval_curve":
-            return "No sign of overfitting in the held-out loss."
-        return "No sign of overfitting in the training loss; no held-out loss was logged that could show it."
+        return _no_sign(overfitting)
     return "Whether the model overfits cannot be told from what was logged."
+
+
+def _suspicion(view: View, overfitting: Overfitting) -> str:
+    if overfitting.basis == "checkpoints":
+        return "The evaluated checkpoints do not decide yet whether the model overfits."
+    since = f" from {when(view, overfitting.onset_step)} on" if overfitting.onset_step is not None else ""
+    return f"The model may be learning its examples by heart{since}; only held-out examples can tell."
+
+
+def _no_sign(overfitting: Overfitting) -> str:
+    if overfitting.basis == "checkpoints":
+        return "No overfitting: the last checkpoint is as good as any on examples that it had not seen."
+    doubt = (overfitting.probability or 0.0) >= DOUBTFUL
+    if overfitting.basis == "eval_curve":
+        return (
+            "It is not clear whether the model overfits: its held-out loss rose, but not for sure."
+            if doubt
+            else "No sign of overfitting in the held-out loss."
+        )
+    return (
+        "The training loss alone does not tell whether the model overfits, and no held-out loss was logged."
+        if doubt
+        else "No sign of overfitting in the training loss; no held-out loss was logged that could show it."
+    )
 
 
 def _best(view: View, overfitting: Overfitting) -> str:
@@ -118,16 +141,27 @@ def _repository(view: View) -> str:
 def _because(overfitting: Overfitting, broken: Finding | None, step: int) -> str:
     if overfitting.basis == "checkpoints":
         if overfitting.status == "confirmed":
-            return "later ones are worse on held-out examples."
-        return "it is the best on held-out examples; others may be as good."
+            return f"later ones are worse on held-out examples{_range(overfitting)}."
+        return f"it is the best on held-out examples{_range(overfitting) or '; others may be as good'}."
     if broken is not None and overfitting.status != "likely":
         return "it is the last one before the training broke down."
     best = overfitting.best_step
     if best is not None and step != best:
+        low, high = overfitting.as_good or (best, best)
+        if low <= step <= high:
+            return (
+                f"the held-out loss was lowest at step {best:,} and as good at any from {low:,} to {high:,}."
+            )
         return f"of the saved ones it is the nearest to step {best:,}, where the held-out loss was lowest."
     if overfitting.status == "likely":
-        return "the held-out loss was lowest there and rose after it."
-    return "the held-out loss was lowest there."
+        return f"the held-out loss was lowest there and rose after it{_range(overfitting)}."
+    return f"the held-out loss was lowest there{_range(overfitting)}."
+
+
+def _range(overfitting: Overfitting) -> str:
+    """Which steps are as good, where there are others than the best."""
+    low, high = overfitting.as_good or (0, 0)
+    return f" (steps {low:,} to {high:,} are as good)" if low < high else ""
 
 
 def next_time(view: View, overfitting: Overfitting, findings: Findings) -> tuple[str, ...]:
@@ -155,8 +189,9 @@ def _shorter(view: View, overfitting: Overfitting) -> list[str]:
         return [
             f"Stop near step {stop:,} of {view.timeline.last_step:,}, or stop early on the held-out loss."
         ]
+    number = f"{done:.2g}"
     return [
-        f"Train about {done:.2g} epochs instead of {planned:.2g}: num_train_epochs={max(1, round(done))}."
+        f"Train about {number} epoch{'' if number == '1' else 's'} instead of {planned:.2g}: num_train_epochs={number}."
     ]
 
 
@@ -184,7 +219,7 @@ def _gentler(view: View) -> list[str]:
     rate = view.get("learning_rate")
     peak = float(np.max(rate.finite.value)) if rate is not None and len(rate.finite) else 0.0
     lower = (
-        f"A lower learning rate ({peak / 2:.1g} instead of {peak:.1g})"
+        f"A lower learning rate ({peak / 2:.2g} instead of {peak:.2g})"
         if peak > 0
         else "A lower learning rate"
     )

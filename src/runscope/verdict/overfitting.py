@@ -21,8 +21,14 @@ BROKEN = ("LOS001", "LOS002", "LOS006", "GRD003", "GRD004")
 """Findings after which a training curve says nothing of memory any more."""
 
 _CONFIRMED: dict[str, tuple[OverfittingStatus, str]] = {
-    "overfit": ("confirmed", "Other held-out examples on which the later checkpoints are as good."),
-    "not_worse": ("none", "Held-out examples on which the later checkpoints are worse."),
+    "overfit": (
+        "confirmed",
+        "This answer would change if the later checkpoints did as well on other held-out examples.",
+    ),
+    "not_worse": (
+        "none",
+        "This answer would change if the later checkpoints did worse on other held-out examples.",
+    ),
     "undecided": ("suspected", "{more} more held-out examples would decide."),
 }
 
@@ -42,7 +48,7 @@ def judge_overfitting(view: View, findings: Findings, study: Study | None) -> Ov
             "unknown",
             None,
             f"There was nothing to look at: {reason}.",
-            change_of_mind="A held-out loss, or checkpoints to evaluate.",
+            change_of_mind="A held-out loss, or checkpoints to evaluate, would give an answer.",
         )
 
 
@@ -88,9 +94,9 @@ def _by_held_out(view: View, findings: Findings) -> Overfitting:
     likely = seen.probability >= LIKELY
     reason = _rose(view, seen, best, findings) if likely else _did_not_rise(view, seen, best, len(steps))
     change = (
-        "Checkpoints after it that, evaluated on held-out examples, are as good."
+        "This answer would change if later checkpoints, evaluated on held-out examples, did as well."
         if likely
-        else "A held-out loss that rises and stays up when the training goes on."
+        else "This answer would change if the held-out loss rose and stayed up when the training goes on."
     )
     return Overfitting(
         "likely" if likely else "none",
@@ -141,7 +147,7 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
     sign = _sign(findings)
     probability = max(seen.probability, sign.probability) if sign is not None else seen.probability
     last = int(loss.step[-1])
-    change = "A held-out loss: evaluate the checkpoints on examples that were not trained on."
+    change = "Held-out examples would tell: evaluate the checkpoints on some that were not trained on."
     if probability < SUSPECTED:
         return Overfitting(
             "none",

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.rules.context import coarse
-from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.finding import Finding, View
 from runscope.rules.schedule.which import fitted
 from runscope.stats.curves import noise, smooth
 
@@ -34,13 +34,13 @@ def look(view: View) -> Iterable[Finding]:
     schedule = fitted(view)
     loss = coarse(view, "train_loss", points=20)
     if schedule.kind != "rising":
-        raise CouldNotLook("only a range test, whose rate rises all along, can compare rates")
+        return
     rate = view.need("learning_rate")
     rate = rate.where(rate.value > 0)
     if _linear(rate.value):
-        raise CouldNotLook("a rate that rises in a line is a warm-up, not a range test")
+        return  # a warm-up
     if len(rate) < 8 or rate.value[-1] < TIMES * rate.value[0]:
-        raise CouldNotLook("the rate rises less than ten times")
+        return
     at = np.interp(loss.step, rate.step, np.log(rate.value))
     level = smooth(loss.value, 0.03 * len(loss))
     lowest = int(np.argmin(level))
