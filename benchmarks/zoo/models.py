@@ -12,6 +12,8 @@ from torch.nn import functional
 
 PRETRAIN_STEPS, PRETRAIN_BATCH = 300, 32
 ADAPTER_RANK = 8
+# The fused path of evaluation reads the weights of the linear layers and would pass the adapters by.
+torch.backends.mha.set_fastpath_enabled(False)
 
 
 def build(

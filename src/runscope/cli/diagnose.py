@@ -111,9 +111,22 @@ def _each(
                 worst = 2
                 _print_error(reference, error, format)
                 continue
+            _print_title(reference, format, first=number == 0)
             _print(diagnosis, reference, format)
             worst = max(worst, _status(diagnosis, fail_on))
     return worst
+
+
+def _print_title(reference: str, format: opt.Format, *, first: bool) -> None:
+    """Which run the next lines are about, where the form does not hold it."""
+    if format is opt.Format.text:
+        from rich.text import Text
+
+        out.stdout().print(Text(f"{'' if first else chr(10)}{reference}", style="underline"))
+    elif format is opt.Format.markdown:
+        from runscope.reporting.escaping import escape
+
+        print(f"{'' if first else chr(10)}## {escape(reference)}\n")  # noqa: T201
 
 
 def _print_error(reference: str, error: RunscopeError, format: opt.Format) -> None:

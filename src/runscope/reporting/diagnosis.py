@@ -93,14 +93,14 @@ def not_looked(notes: Sequence[str]) -> list[tuple[str, list[str]]]:
     sizes = Counter(rule.family for rule in RULES.values())
     shown: dict[str, list[str]] = {}
     for family, missed in reasons.items():
-        why, count = Counter(missed.values()).most_common(1)[0]
-        if count > sizes[family] / 2:
-            shown.setdefault(why, []).append(family)
-            missed = {
-                code: other for code, other in missed.items() if other != why and len(missed) < sizes[family]
-            }
-        for code, other in missed.items():
-            shown.setdefault(other, []).append(f"{RULES[code].name} ({code})")
+        usual, count = Counter(missed.values()).most_common(1)[0]
+        most = count > sizes[family] / 2 or len(missed) == sizes[family]
+        if most:
+            shown.setdefault(usual, []).append(family)
+        if not most or len(missed) < sizes[family]:
+            for code, why in missed.items():
+                if not (most and why == usual):
+                    shown.setdefault(why, []).append(f"{RULES[code].name} ({code})")
     return list(shown.items())
 
 

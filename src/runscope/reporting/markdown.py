@@ -6,21 +6,49 @@ from collections.abc import Sequence
 
 from runscope.history import Run, Timeline
 from runscope.hub.checkpoint import Checkpoint
+from runscope.reporting.diagnosis import not_looked, sureness
 from runscope.reporting.escaping import escape, markdown_table
 from runscope.reporting.study import markdown_scores
+from runscope.rules import Finding
 from runscope.verdict.types import Diagnosis
 
 
 def markdown(diagnosis: Diagnosis) -> str:
     """A diagnosis."""
     verdict = diagnosis.verdict
-    parts = [f"**{escape(verdict.headline)}**", escape(verdict.recommendation)]
+    parts = [f"**{escape(verdict.headline)}**"]
+    if verdict.overfitting.reason != verdict.headline:
+        parts.append(escape(verdict.overfitting.reason))
+    if verdict.overfitting.probability is not None:
+        parts.append(escape(sureness(verdict.overfitting)))
+    parts.append(f"**Do now:** {escape(verdict.recommendation)}")
+    if verdict.next_time:
+        parts.append("**Next time:**\n" + "\n".join(f"- {escape(advice)}" for advice in verdict.next_time))
     if diagnosis.findings:
-        rows = [(f.severity, f.code, f.message) for f in diagnosis.findings]
-        parts.append(markdown_table(("severity", "code", "what"), rows))
+        rows = [
+            (
+                f.severity,
+                f.code,
+                _steps(f),
+                f"{f.message} (follows from {f.caused_by})" if f.caused_by else f.message,
+            )
+            for f in diagnosis.findings
+        ]
+        parts.append(markdown_table(("severity", "code", "steps", "what"), rows))
     if diagnosis.study is not None:
         parts.append(markdown_scores(diagnosis.study))
+    missed = not_looked(diagnosis.notes)
+    if missed:
+        looked = "; ".join(f"{', '.join(what)}: {why}" for why, what in missed)
+        parts.append(f"<sub>Not looked at: {escape(looked)}</sub>")
     return "\n\n".join(parts)
+
+
+def _steps(finding: Finding) -> str:
+    if finding.first_step is None or finding.last_step is None:
+        return ""
+    same = finding.first_step == finding.last_step
+    return f"{finding.first_step:,}" if same else f"{finding.first_step:,} to {finding.last_step:,}"
 
 
 def markdown_timeline(line: Timeline) -> str:

@@ -82,6 +82,8 @@ def keep(
         good = max(before, key=lambda c: c.step or 0, default=None)
         return good, good.step if good is not None else None
     step, good_range = overfitting.best_step, overfitting.as_good
+    if _last_is_as_good(overfitting):
+        step = overfitting.last_step
     by_metric = selected_by(view, findings)
     if by_metric is not None:
         step, good_range = by_metric, None
@@ -93,6 +95,12 @@ def keep(
     inside = [c for c in saved if low <= (c.step or 0) <= high]
     nearest = min(inside or saved, key=lambda c: (abs((c.step or 0) - step), c.step or 0))
     return nearest, nearest.step
+
+
+def _last_is_as_good(overfitting: Overfitting) -> bool:
+    """Whether nothing speaks for an earlier step: then the last is kept, which most people have at hand."""
+    low_high, last = overfitting.as_good, overfitting.last_step
+    return overfitting.status == "none" and low_high is not None and last is not None and low_high[1] >= last
 
 
 def selected_by(view: View, findings: Findings) -> int | None:
@@ -146,6 +154,8 @@ def _because(overfitting: Overfitting, broken: Finding | None, step: int) -> str
     if broken is not None and overfitting.status != "likely":
         return "it is the last one before the training broke down."
     best = overfitting.best_step
+    if _last_is_as_good(overfitting) and step == overfitting.last_step:
+        return "its held-out loss is as good as any before it."
     if best is not None and step != best:
         low, high = overfitting.as_good or (best, best)
         if low <= step <= high:
@@ -189,10 +199,13 @@ def _shorter(view: View, overfitting: Overfitting) -> list[str]:
         return [
             f"Stop near step {stop:,} of {view.timeline.last_step:,}, or stop early on the held-out loss."
         ]
-    number = f"{done:.2g}"
-    return [
-        f"Train about {number} epoch{'' if number == '1' else 's'} instead of {planned:.2g}: num_train_epochs={number}."
-    ]
+    number = _number(done)
+    epochs = "epoch" if number == "1" else "epochs"
+    return [f"Train about {number} {epochs} instead of {_number(planned)}: num_train_epochs={number}."]
+
+
+def _number(epochs: float) -> str:
+    return f"{epochs:.0f}" if epochs >= 10 else f"{epochs:.2g}"
 
 
 def _evaluate(view: View, overfitting: Overfitting) -> list[str]:
