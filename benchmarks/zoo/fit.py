@@ -1,9 +1,8 @@
-"""Fit the calibration's terms on the zoo, to see whether the coefficients in use would come out again."""
+"""Fit the calibrations of the probability of overfitting, and score probabilities."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize
@@ -12,49 +11,76 @@ from runscope.rules import CouldNotLook, View
 from runscope.rules.context import coarse
 from runscope.rules.overfitting.eval_loss_rising import measure
 from runscope.rules.overfitting.passes import passes
-from runscope.stats.calibration import HELD_OUT, TRAIN_ONLY
 from runscope.stats.overfit import train_only
 
-if TYPE_CHECKING:
-    from zoo import Case
+RIDGE = 0.003
+"""Keeps the coefficients finite where the terms separate the trainings: a thousandth of a nat for a weight of 0.6."""
 
-BROKEN = ("divergence", "exploding", "nan", "masked_labels")
-"""What both losses do together is told apart before the calibration, so it is fitted without them."""
-
-RIDGE = 0.001
+Row = tuple[Mapping[str, float], bool, float]
+"""Terms, whether it overfits, and how much the row counts."""
 
 
-def report_fit(cases: Sequence[Case]) -> None:
-    """Print both calibrations: the coefficients in use and those that the zoo alone would give."""
-    held, train = [], []
-    for case in cases:
-        if case.overfits is None or case.recipe.fault in BROKEN:
-            continue
-        view = View(case.full.timeline)
-        try:
-            loss = coarse(view, "train_loss", points=6)
-            held.append((measure(view)[0].terms, case.overfits))
-            train.append((train_only(loss.value, passes(view, loss.step)).terms, case.overfits))
-        except CouldNotLook:
-            continue
-    compare("held-out curve", HELD_OUT, held)
-    compare("training curve only", TRAIN_ONLY, train)
+def held_out_terms(view: View) -> Mapping[str, float] | None:
+    """What the calibration of a held-out curve is given, None without a curve."""
+    try:
+        return measure(view)[0].terms
+    except CouldNotLook:
+        return None
 
 
-def compare(label: str, used: Mapping[str, float], rows: Sequence[tuple[Mapping[str, float], bool]]) -> None:
-    """Fit one calibration and print it beside the one in use."""
-    names = [name for name in used if name != "bias"]
-    x = np.array([[terms[name] for name in names] + [1.0] for terms, _ in rows])
-    y = np.array([float(truth) for _, truth in rows])
+def train_terms(view: View) -> Mapping[str, float] | None:
+    """What the calibration of a training curve is given, None without a curve."""
+    try:
+        loss = coarse(view, "train_loss", points=6)
+    except CouldNotLook:
+        return None
+    return train_only(loss.value, passes(view, loss.step)).terms
+
+
+def fit(names: Sequence[str], rows: Sequence[Row], ridge: float = RIDGE) -> dict[str, float]:
+    """Weights of a logistic model with a ridge penalty on all but the bias."""
+    x, y, count = _arrays(names, rows)
 
     def cost(w: np.ndarray) -> float:
         z = x @ w
-        return float(np.mean(np.logaddexp(0, z) - y * z) + RIDGE * np.sum(w[:-1] ** 2))
+        return float(np.average(np.logaddexp(0, z) - y * z, weights=count) + ridge * np.sum(w[:-1] ** 2))
 
-    fitted = minimize(cost, np.zeros(x.shape[1])).x
-    current = np.array([used[name] for name in [*names, "bias"]])
-    print(
-        f"calibration, {label} ({len(y)} trainings): log loss in use {cost(current):.3f}, fitted {cost(fitted):.3f}"
+    weights = minimize(cost, np.zeros(x.shape[1])).x
+    return dict(zip([*names, "bias"], map(float, weights), strict=True))
+
+
+def probabilities(weights: Mapping[str, float], rows: Sequence[Row]) -> np.ndarray:
+    """Probability of each row."""
+    names = [name for name in weights if name != "bias"]
+    x, _, _ = _arrays(names, rows)
+    return np.asarray(1 / (1 + np.exp(-x @ np.array([*(weights[n] for n in names), weights["bias"]]))))
+
+
+def _arrays(names: Sequence[str], rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x = np.array([[terms[name] for name in names] + [1.0] for terms, _, _ in rows])
+    return x, np.array([float(truth) for _, truth, _ in rows]), np.array([count for _, _, count in rows])
+
+
+def compare(label: str, used: Mapping[str, float], rows: Sequence[Row]) -> None:
+    """Fit one calibration and print it beside the one in use."""
+    fitted = fit([name for name in used if name != "bias"], rows)
+    print(f"calibration, {label} ({len(rows)} curves)")
+    for name, value in used.items():
+        print(f"   {name:14s} in use {value:6.2f}   fitted {fitted[name]:6.2f}")
+
+
+def auc(p: np.ndarray, y: np.ndarray) -> float:
+    """Share of pairs (one that overfits, one that does not) ranked right."""
+    a, b = p[y], p[~y]
+    return float(np.mean((a[:, None] > b) + 0.5 * (a[:, None] == b))) if len(a) and len(b) else float("nan")
+
+
+def score(p: np.ndarray, y: np.ndarray) -> str:
+    """Figures of a set of probabilities."""
+    called = p >= 0.5
+    hit, false, missed = int((called & y).sum()), int((called & ~y).sum()), int((~called & y).sum())
+    f1 = 2 * hit / max(1, 2 * hit + false + missed)
+    return (
+        f"{int(y.sum())} of {len(y)} overfit; false alarms {false}, missed {missed}, F1 {f1:.3f}, "
+        f"AUC {auc(p, y):.3f}, Brier {np.mean((p - y) ** 2):.3f}"
     )
-    for name, a, b in zip([*names, "bias"], current, fitted, strict=True):
-        print(f"   {name:14s} in use {a:5.2f}   fitted on the zoo {b:5.2f}")

@@ -14,7 +14,15 @@ _TABLE = Recipe("", "none", "classes", "residual", 2000, 400, 1e-3, width=32)
 _MOONS = replace(_TABLE, task="moons", model="mlp", train_size=1000, steps=300, rate=3e-3)
 _FRIEDMAN = replace(_TABLE, task="friedman", model="mlp", train_size=2000, steps=400, rate=1e-3)
 _LSTM = replace(
-    _TABLE, task="text-other", model="lstm", train_size=8000, steps=400, depth=1, width=48, rate=4e-3, batch=16
+    _TABLE,
+    task="text-other",
+    model="lstm",
+    train_size=8000,
+    steps=400,
+    depth=1,
+    width=48,
+    rate=4e-3,
+    batch=16,
 )
 _GPT = replace(_LSTM, model="transformer", depth=3, width=32, rate=2e-3)
 _LORA = replace(_GPT, model="adapter", depth=2, width=48, rate=3e-3, steps=300)
@@ -33,10 +41,10 @@ def _healthy() -> list[Recipe]:
         *many("residual", _TABLE, _THREE, steps=120),
         *many("moons", _MOONS, _THREE, width=16),
         *many("friedman", _FRIEDMAN, _THREE, steps=250, dropout=0.1),
-        *many("lstm", _LSTM, _FOUR),
-        *many("gpt3", _GPT, _FOUR),
-        *many("gpt3-linear", _GPT, _TWO, schedule="linear", optimiser="adam"),
-        *many("lora", _LORA, _FOUR),
+        *many("lstm", _LSTM, _THREE),
+        *many("gpt3", _GPT, _THREE),
+        *many("gpt3-linear", _GPT, _TWO, schedule="linear", weight_decay=0.01),
+        *many("lora", _LORA, _THREE),
         *many("lora-sparse", _LORA, _TWO, log_every=15),
         *many("residual-sgd", _TABLE, _TWO, optimiser="sgd", rate=0.01, steps=150),
     ]
@@ -49,8 +57,8 @@ def _overfitted() -> list[Recipe]:
         *many("moons-few", _MOONS, _THREE, **few, steps=1500, width=96, depth=3),
         *many("friedman-few", _FRIEDMAN, _THREE, **few, steps=900, width=96),
         *many("lstm-few", _LSTM, _THREE, **few, steps=500),
-        *many("gpt3-few", _GPT, _THREE, **few, steps=700, width=64),
-        *many("lora-few", _LORA, _FOUR, **few, steps=600),
+        *many("gpt3-few", _GPT, _THREE, **few, steps=400, width=64),
+        *many("lora-few", _LORA, _THREE, **few, steps=400),
     ]
 
 
@@ -70,7 +78,16 @@ def _broken() -> list[Recipe]:
     return [
         *many("residual-fast", _TABLE, _TWO, fault="divergence", **sgd, rate=20.0, schedule="warmup"),
         *many("lstm-fast", _LSTM, _TWO, fault="divergence", rate=1.0, clip=0.0, schedule="warmup"),
-        *many("moons-sigmoid", _MOONS, _TWO, fault="vanishing", model="sigmoid", depth=12, optimiser="sgd", rate=0.05),
+        *many(
+            "moons-sigmoid",
+            _MOONS,
+            _TWO,
+            fault="vanishing",
+            model="sigmoid",
+            depth=12,
+            optimiser="sgd",
+            rate=0.05,
+        ),
         *many("moons-loud", _MOONS, _TWO, fault="exploding", gain=6.0, depth=10, width=48, **sgd, rate=1e-3),
         *many("lstm-nan", _LSTM, _TWO, fault="nan", nan_from=250),
         *many("lora-nan", _LORA, _TWO, fault="hidden_nan", nan_from=120, hide_nan=True),

@@ -10,7 +10,9 @@ _MLP = Recipe("", "none", "digits", "mlp", 1000, 600, 1e-3)
 _CNN = replace(_MLP, model="cnn", width=12, rate=3e-3, steps=400)
 _CANCER = replace(_MLP, task="cancer", train_size=300, steps=200, width=16, rate=1e-3)
 _DIABETES = replace(_MLP, task="diabetes", train_size=200, steps=300, width=24, rate=1e-3)
-_RNN = replace(_MLP, task="text", model="gru", train_size=8000, steps=400, width=48, depth=1, rate=3e-3, batch=16)
+_RNN = replace(
+    _MLP, task="text", model="gru", train_size=8000, steps=400, width=48, depth=1, rate=3e-3, batch=16
+)
 _GPT = replace(_RNN, model="transformer", width=48, depth=2, steps=400)
 _TUNE = replace(_GPT, task="text-other", model="finetune", rate=1e-3, steps=300)
 _TWO, _THREE, _FOUR = range(1, 3), range(1, 4), range(1, 5)
@@ -52,7 +54,14 @@ def _overfitted() -> list[Recipe]:
         *many("rnn-few", _RNN, _FOUR, **few, width=96, steps=900),
         *many("gpt-few", _GPT, _FOUR, **few, width=64, steps=600),
         *many(
-            "cancer-few", _CANCER, _TWO, fault="overfit", train_size=60, wrong_labels=0.2, width=64, steps=1000
+            "cancer-few",
+            _CANCER,
+            _TWO,
+            fault="overfit",
+            train_size=60,
+            wrong_labels=0.2,
+            width=64,
+            steps=1000,
         ),
         *many("diabetes-few", _DIABETES, _THREE, fault="overfit", train_size=100, width=128, steps=1200),
         *many("tune-few", _TUNE, _FOUR, **few, steps=300),
@@ -74,7 +83,9 @@ def _between() -> list[Recipe]:
         made += many(f"cancer-{share}", _CANCER, range(11, 13), wrong_labels=share, train_size=150, steps=400)
         made += many(f"wine-{share}", _CANCER, range(11, 12), task="wine", wrong_labels=share, train_size=60)
     for width in (8, 32, 96):
-        made += many(f"diabetes-{width}", _DIABETES, range(11, 13), width=width, steps=600, optimiser="sgd", rate=0.02)
+        made += many(
+            f"diabetes-{width}", _DIABETES, range(11, 13), width=width, steps=600, optimiser="sgd", rate=0.02
+        )
     return made
 
 
@@ -83,7 +94,16 @@ def _broken() -> list[Recipe]:
     return [
         *many("mlp-fast", _MLP, _TWO, fault="divergence", **sgd, rate=40.0, schedule="warmup"),
         *many("rnn-fast", _RNN, _TWO, fault="divergence", rate=1.0, clip=0.0, schedule="warmup"),
-        *many("sigmoid-deep", _MLP, _THREE, fault="vanishing", model="sigmoid", depth=12, optimiser="sgd", rate=0.05),
+        *many(
+            "sigmoid-deep",
+            _MLP,
+            _THREE,
+            fault="vanishing",
+            model="sigmoid",
+            depth=12,
+            optimiser="sgd",
+            rate=0.05,
+        ),
         *many("mlp-loud", _MLP, _THREE, fault="exploding", gain=6.0, depth=10, **sgd, rate=1e-3),
         *many("mlp-nan", _MLP, _TWO, fault="nan", nan_from=300),
         *many("gpt-nan", _GPT, _TWO, fault="nan", nan_from=200),

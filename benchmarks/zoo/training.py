@@ -25,7 +25,13 @@ def train(recipe: Recipe, log: Path, truth: Path) -> None:
     torch.manual_seed(recipe.seed)
     data = load(recipe.task, recipe.train_size, recipe.seed, recipe.wrong_labels)
     model = build(
-        recipe.model, data.train[0].shape[-1], data.outputs, recipe.width, recipe.depth, recipe.gain, recipe.dropout
+        recipe.model,
+        data.train[0].shape[-1],
+        data.outputs,
+        recipe.width,
+        recipe.depth,
+        recipe.gain,
+        recipe.dropout,
     )
     steps = round(recipe.steps * recipe.stop_at)
     every = max(recipe.log_every, steps // EVALUATIONS // recipe.log_every * recipe.log_every)
@@ -43,7 +49,9 @@ def train(recipe: Recipe, log: Path, truth: Path) -> None:
                 out.writerow((*row[:1], *(f"{v:.6g}" for v in row[1:]), *held_out))
 
 
-def _steps(recipe: Recipe, model: nn.Module, data: Data, steps: int) -> Iterator[tuple[int, float, float, float, float]]:
+def _steps(
+    recipe: Recipe, model: nn.Module, data: Data, steps: int
+) -> Iterator[tuple[int, float, float, float, float]]:
     """Yield (step, epoch, mean loss since the last row, gradient norm, learning rate) after each step."""
     trained = [p for p in model.parameters() if p.requires_grad]
     optimiser = _optimiser(recipe, trained)
@@ -60,7 +68,11 @@ def _steps(recipe: Recipe, model: nn.Module, data: Data, steps: int) -> Iterator
             group["lr"] = rate
         x, y = data.train[0][index], data.train[1][index]
         if recipe.spike_every and step % recipe.spike_every < 2 and step > 40:
-            y = y[torch.randperm(len(y))].flip(-1) if y.dim() == 1 else torch.randint(1, data.outputs, y.shape)
+            y = (
+                y[torch.randperm(len(y))].flip(-1)
+                if y.dim() == 1
+                else torch.randint(1, data.outputs, y.shape)
+            )
         loss = loss_of(recipe, model, x, y)
         if recipe.nan_from and step >= recipe.nan_from:
             loss = loss * torch.log(torch.zeros(())) * 0.0  # log of a probability that became 0, masked by 0
