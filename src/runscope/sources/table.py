@@ -13,8 +13,8 @@ from runscope.errors import UnknownReference, nearest
 from runscope.history import Run
 from runscope.sources.base import LoadContext, existing, split_member
 
-_FILE_ENDINGS = ("csv", "json", "jsonl", "wandb", "parquet")
-_MODULES = ("wandb_file", "trainer_state", "tensorboard", "tables", "wandb_cloud")
+_FILE_ENDINGS = ("csv", "json", "jsonl", "wandb", "parquet", "db")
+_MODULES = ("wandb_file", "mlflow", "trackio", "trainer_state", "tensorboard", "tables", "wandb_cloud")
 _REMOTE = ("wandb_cloud",)
 
 

@@ -1,0 +1,62 @@
+"""SQLite files that trackers keep runs in: opened to read only, and never changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from runscope.errors import UnreadableRun
+
+_MAGIC = b"SQLite format 3\x00"
+ENDINGS = (".db", ".sqlite", ".sqlite3")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write.
+
+    Raises:
+        UnreadableRun: the file is damaged, or cannot be opened.
+    """
+    try:
+        with closing(_connect(path)) as connection:
+            yield connection
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+        raise UnreadableRun(
+            f"{path} cannot be read: {error}",
+            hint="it may be cut or damaged: take a backup, or its tracker's export",
+        ) from None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Read-only; where even its lock files cannot be made (a read-only disk), as a file that nobody changes."""
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    connection = sqlite3.connect(address, uri=True, timeout=10)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+    except sqlite3.OperationalError:
+        connection.close()
+        connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
+    return connection
+
+
+def has_columns(path: Path | None, table: str, columns: frozenset[str]) -> bool:
+    """Whether a path is an SQLite file with such a table; False for anything else, damaged ones included."""
+    if path is None or not path.is_file() or path.suffix.lower() not in ENDINGS:
+        return False
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                return False
+        with opened(path) as connection:
+            return columns <= columns_of(connection, table)
+    except (OSError, UnreadableRun):
+        return False
+
+
+def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
+    """Names of the columns of a table; none where there is no such table."""
+    return {row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')}
