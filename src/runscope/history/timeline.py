@@ -38,6 +38,8 @@ class Segment:
         run: the run, on its own axis.
         offset, scale: continuous step = ``scale`` × own step + ``offset``.
         cut: last continuous step that is kept; what the run logged after it is its dead tail. None keeps all.
+        start: continuous step of the state that it began from; None where it is not joined.
+        parent: id of the run that it continues; None for the first.
         continues: False where the run is another training and nothing was joined.
         method: the strongest evidence that placed it.
         confidence: calibrated probability that the offset is right to one logging interval.
@@ -54,6 +56,8 @@ class Segment:
     confidence: float = 1.0
     evidence: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    start: int | None = None
+    parent: str | None = None
 
     def place(self, series: Series) -> Series:
         """A series of the run on the continuous axis, dead tail included."""
@@ -73,17 +77,21 @@ class Segment:
     @cached_property
     def first_step(self) -> int:
         """First kept continuous step of any metric."""
-        return min((int(s.step.min()) for s in self._kept_parts), default=self.offset)
+        return min((int(s.step.min()) for s in self._kept_parts), default=self._begun)
 
     @cached_property
     def last_step(self) -> int:
         """Last kept continuous step of any metric."""
-        return max((int(s.step.max()) for s in self._kept_parts), default=self.offset)
+        return max((int(s.step.max()) for s in self._kept_parts), default=self._begun)
 
     @cached_property
     def dropped_points(self) -> int:
         """How many logged values lie in the dead tail."""
         return sum(len(self.dropped(s)) for s in self.run.series.values())
+
+    @property
+    def _begun(self) -> int:
+        return self.offset if self.start is None else self.start
 
     @property
     def _kept_parts(self) -> Iterable[Series]:

@@ -146,3 +146,42 @@ def _inverse_sqrt(x: Floats, share: Floats) -> Floats:
 
 def _error(seen: Floats, fitted: Floats) -> float:
     return float(np.sqrt(np.mean((seen - fitted) ** 2)))
+
+
+STRAIGHT = 0.01
+"""A decay is linear or a cosine if its phase is a straight line to 1% of its range; rounding stays below 0.1%."""
+
+
+def decay_end(step: Ints, rate: Floats, *, peak: float | None = None) -> tuple[float, float] | None:
+    """Step at which a linear or cosine decay reaches zero, extrapolated, and the standard error of that.
+
+    The phase of such a decay, 1 - r or arccos(2r - 1) / π for a rate r relative to its peak, is a straight line
+    in the step: it is 1 where the decay ends.
+
+    Args:
+        step: (n,) steps in order.
+        rate: (n,) finite rates.
+        peak: the peak, where it is known better than from the curve.
+
+    Returns:
+        None where neither form fits, or too little of the decay (a tenth) is seen.
+    """
+    top = max(float(rate.max(initial=0.0)), peak or 0.0)
+    if top <= 0 or len(step) < 6:
+        return None
+    after = slice(int(np.argmax(rate)), None)
+    share = np.clip(rate[after] / top, 0.0, 1.0)
+    x = step[after].astype(np.float64)
+    falling = (share < 0.995) & (share > 0)
+    if falling.sum() < 5 or share.min() > 0.9:
+        return None
+    found = []
+    for phase in (1 - share[falling], np.arccos(2 * share[falling] - 1) / np.pi):
+        slope, at_zero = np.polyfit(x[falling], phase, 1)
+        error = float(np.std(phase - (slope * x[falling] + at_zero)))
+        if slope > 0:
+            found.append((error, float((1 - at_zero) / slope), error / float(slope)))
+    if not found or min(found)[0] > STRAIGHT * float(np.ptp(share)):
+        return None
+    _, end, unsure = min(found)
+    return (end, unsure) if end >= x[-1] - 2 * unsure - 1 else None

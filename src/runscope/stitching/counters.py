@@ -1,94 +1,105 @@
-"""Counters that go on across a restart: the run's own record, global step, epochs, tokens."""
+"""Counters that go on across a restart: the run's own record, global step, epochs, tokens, samples."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from runscope.history import Method, Run, Series
-from runscope.stitching.evidence import Candidate, Line, interval_of
+from runscope.history import Method, Series
+from runscope.stats.arrays import Floats
+from runscope.stitching.evidence import Candidate
+from runscope.stitching.profile import Profile, interval_of
 
 EARLY_INTERVALS = 2.0
 """A counter that begins within so many of its own logging intervals of zero has restarted."""
+GAP_SHARE = 0.5
+"""A counter may go on after a hole of up to this share of the earlier run: steps that nobody logged."""
 
 
-def recorded(line: Line, run: Run) -> list[Candidate]:
-    """The join that the run itself recorded: a fork, rewind or resume with a step."""
-    lineage = run.lineage
-    if lineage is None or lineage.step is None or lineage.run_id not in (None, line.run.id):
+def recorded(before: Profile, after: Profile) -> list[Candidate]:
+    """The join that the run itself recorded: a fork, rewind, resume or ``resume_from_checkpoint`` with a step."""
+    lineage = after.run.lineage
+    if lineage is None or lineage.step is None or lineage.run_id not in (None, before.run.id):
         return []
     step = lineage.step
-    if lineage.step_key == "_step" and line.run.step_key != "_step":
-        counter = line.run.series.get("_step")
+    if lineage.step_key == "_step" and before.run.step_key != "_step":
+        counter = before.run.series.get("_step")
         if counter is None or not len(counter):
             return []
-        # The record counts rows; the line counts steps: look up the row.
+        # The record counts rows; the run counts steps: look up the row.
         step = int(counter.step[min(int(np.searchsorted(counter.value, step)), len(counter) - 1)])
-    first = run.first_step
-    goes_on = first > step - interval_of(run.role("train_loss"))
-    why = f"the run itself recorded a {lineage.kind} from step {step:,}"
+    if not before.first_step - before.interval <= step <= before.last_step + GAP_SHARE * before.last_step:
+        return []
+    goes_on = after.run.first_step > step - after.interval
+    what = "checkpoint" if lineage.kind == "checkpoint" else lineage.kind
+    why = f"the run itself recorded that it starts from step {step:,} ({what})"
     return [Candidate(0 if goes_on else step, "resume_metadata", start=step, why=[why])]
 
 
-def global_step(line: Line, run: Run) -> list[Candidate]:
+def global_step(before: Profile, after: Profile) -> list[Candidate]:
     """The run's own step goes on: its first logged step lies far from zero."""
-    loss = run.role("train_loss")
-    series = loss.finite.sorted() if loss is not None else None
-    interval = interval_of(series)
-    first = int(series.step[0]) if series is not None and len(series) else run.first_step
-    if first <= EARLY_INTERVALS * interval or run.step_key in ("_step", "row"):
+    first, interval = after.first_step, after.interval
+    if first <= EARLY_INTERVALS * interval or after.run.step_key == "row":
+        return []
+    if "_step" in (after.run.step_key, before.run.step_key) and before.run.id != after.run.id:
+        # W&B's own counter begins at 0 in every new run; it goes on only in a fork or under the same id.
         return []
     start = round(first - interval)
-    if start > line.last_step + max(10 * line.interval, 0.5 * line.last_step):
+    if start > before.last_step + max(10 * before.interval, GAP_SHARE * before.last_step):
+        return []
+    if start < before.first_step - before.interval:
         return []
     why = (
-        f"its first logged {run.step_key} is {first:,}, one logging interval after step {start:,}: "
+        f"its first logged {after.run.step_key} is {first:,}, one logging interval after step {start:,}: "
         "the counter goes on"
     )
     return [Candidate(0, "global_step", start=start, why=[why])]
 
 
-def epochs(line: Line, run: Run) -> list[Candidate]:
+def epochs(before: Profile, after: Profile) -> list[Candidate]:
     """The epoch counter goes on while the step restarts."""
-    return _clock(line.epoch, run.role("epoch"), "epoch", "epoch")
+    return _clock(before.epoch, after.epoch, "epoch", "epoch")
 
 
-def tokens(line: Line, run: Run) -> list[Candidate]:
+def tokens(before: Profile, after: Profile) -> list[Candidate]:
     """The count of seen tokens goes on while the step restarts."""
-    return _clock(line.tokens, run.role("tokens"), "tokens", "token count")
+    return _clock(before.tokens, after.tokens, "tokens", "token count")
+
+
+def samples(before: Profile, after: Profile) -> list[Candidate]:
+    """The count of seen samples goes on while the step restarts."""
+    return _clock(before.samples, after.samples, "tokens", "sample count")
 
 
 def _clock(before: Series | None, after: Series | None, method: Method, label: str) -> list[Candidate]:
-    """Align a clock that both runs logged: where the line had the value that the run started with."""
+    """Align a clock that both runs logged: where the earlier one had the value that the later one began with."""
     if before is None or after is None or len(before) < 3 or len(after) < 3:
         return []
-    old, new = before.finite.sorted(), after.finite.sorted()
-    if len(old) < 3 or len(new) < 3 or old.value[-1] <= old.value[0] or new.value[-1] <= new.value[0]:
+    old, new = before, after
+    if old.value[-1] <= old.value[0] or new.value[-1] <= new.value[0]:
         return []
-    old_rate = _rate(old)
-    new_rate = _rate(new)
+    old_rate, new_rate = clock_rate(old), clock_rate(new)
     begun = float(new.value[0] - new_rate * new.step[0])
     if new.value[0] <= EARLY_INTERVALS * new_rate * max(interval_of(new), 1) + 1e-9 or begun <= 0:
         return []
+    if begun < old.value[0] - old_rate * max(interval_of(old), 1) - old_rate * old.step[0]:
+        return []
     scale = new_rate / old_rate
     scale = 1.0 if abs(scale - 1) < 0.05 else scale
-    at_begin = _step_at(
-        old, old_rate, new.value[: min(len(new), 50)] - old_rate * scale * new.step[: min(len(new), 50)]
-    )
+    head = slice(0, min(len(new), 50))
+    at_begin = _step_at(old, old_rate, new.value[head] - old_rate * scale * new.step[head])
     offset = round(float(np.median(at_begin)))
-    if offset <= 0:
+    if offset <= 0 or offset > old.step[-1] * (1 + GAP_SHARE):
         return []
-    why = f"its {label} begins at {new.value[0]:,.6g}, which the line reached at step {offset:,}"
-    if scale != 1.0:
-        why += f"; one of its steps covers {scale:.3g} steps of the line"
+    why = f"its {label} begins at {new.value[0]:,.6g}, which the run before reached at step {offset:,}"
     return [Candidate(offset, method, scale=scale, why=[why])]
 
 
-def _rate(series: Series) -> float:
+def clock_rate(series: Series) -> float:
     """Value per step, robust against a clock that is rounded or stands still for a while."""
     return float((series.value[-1] - series.value[0]) / (series.step[-1] - series.step[0]))
 
 
-def _step_at(series: Series, rate: float, value: np.ndarray) -> np.ndarray:
+def _step_at(series: Series, rate: float, value: Floats) -> Floats:
     """Steps at which a clock showed the values; beyond its ends it goes on at its mean rate."""
     inside = np.interp(value, series.value, series.step)
     after = series.step[-1] + (value - series.value[-1]) / rate

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runscope.history import Run, Segment
-from runscope.stitching.join import decide
-from runscope.stitching.kinship import stem
+from runscope.history import Run
 from runscope.stitching.order import in_order
+from runscope.stitching.tree import Node, grow
 
+FROM_SCRATCH = 0.5
+"""In a project of many runs as many start from scratch as are resumed."""
 SURE = 0.6
+"""A join less sure than this is not proposed."""
+WORTH = 0.0
+"""Runs that are likelier strangers by name and configuration are not held against each other at all."""
 
 
 def find(runs: Sequence[Run]) -> list[list[Run]]:
-    """Group runs into trainings: each list is one line, in order of training.
+    """Group runs into trainings: each list is one training, in order of time.
 
-    A run joins the training whose last run it continues most surely, if that is at least ``SURE``. Only
-    runs whose names share a stem, or whose own counter goes on, are tried against one another.
+    A run joins the training whose state it most surely began from, if that is at least :data:`SURE`.
     """
-    groups: list[tuple[list[Run], Segment]] = []
-    for run in in_order(runs):
-        best: tuple[float, int, Segment] | None = None
-        for number, (members, last) in enumerate(groups):
-            if stem(members[-1].name) != stem(run.name):
-                continue
-            segment = decide(last, run).segment
-            if (
-                segment.continues
-                and segment.confidence >= SURE
-                and (best is None or segment.confidence > best[0])
-            ):
-                best = (segment.confidence, number, segment)
-        if best is None:
-            groups.append(([run], Segment(run)))
-        else:
-            members, _ = groups[best[1]]
-            groups[best[1]] = ([*members, run], best[2])
-    return [members for members, _ in groups]
+    groups: dict[Node, list[Run]] = {}
+    for node in grow(in_order(runs), from_scratch=FROM_SCRATCH, worth=WORTH, sure=SURE):
+        groups.setdefault(node.root, []).append(node.profile.run)
+    return list(groups.values())

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from runscope.history import Run, Series
-from runscope.stitching.curves import smooth
-from runscope.stitching.evidence import Line, logit
+from runscope.stitching.evidence import logit
+from runscope.stitching.profile import Profile
 
 NAMED_TOGETHER = 0.85
 """Prior probability that runs which a person names together are one training."""
@@ -26,16 +25,16 @@ _SETTINGS = (
 )  # fmt: skip
 
 
-def kinship(line: Line, run: Run) -> tuple[float, list[str]]:
-    """Log-odds that the run continues the line, from all but the place of the join, and why.
+def kinship(before: Profile, after: Profile) -> tuple[float, list[str]]:
+    """Log-odds that the later run continues the earlier one, from all but the place of the join, and why.
 
     The weights are likelihood ratios rounded by hand: a model or data set that differs is strong evidence
-    against, hyperparameters that differ are weak evidence (people change them on resume), a loss that
-    begins at the level of an untrained model is strong evidence against.
+    against, hyperparameters that differ are weak evidence (people change them on resume), a loss at a level
+    that the earlier run never had is strong evidence against.
     """
     odds, why = logit(NAMED_TOGETHER), []
-    for weigh in (_names, _identity, _settings, _begins_anew):
-        change, reason = weigh(line, run)
+    for weigh in (_names, _identity, _settings, _level):
+        change, reason = weigh(before, after)
         odds += change
         if reason:
             why.append(reason)
@@ -51,32 +50,34 @@ def stem(name: str) -> str:
     return " ".join(re.findall(r"[a-z]+", plain))
 
 
-def _names(line: Line, run: Run) -> tuple[float, str]:
-    if line.run.id == run.id and run.source == "wandb-file":
-        return 6.0, f"both runs have the id {run.id}"
-    mine, theirs = stem(line.run.name), stem(run.name)
+def _names(before: Profile, after: Profile) -> tuple[float, str]:
+    one, other = before.run, after.run
+    if one.id == other.id and one.source == other.source and one.source.startswith("wandb"):
+        return 6.0, f"both runs have the id {other.id}"
+    mine, theirs = stem(one.name), stem(other.name)
     if not mine or not theirs:
         return 0.0, ""
     if mine == theirs:
         return 1.5, f"both are named «{mine}»"
     if mine in theirs or theirs in mine:
         return 0.7, ""
-    return -1.0, f"their names differ: {line.run.name}, {run.name}"
+    return -1.0, f"their names differ: {one.name}, {other.name}"
 
 
-def _identity(line: Line, run: Run) -> tuple[float, str]:
-    same, differ = _compare(line.run.config, run.config, _IDENTITY)
+def _identity(before: Profile, after: Profile) -> tuple[float, str]:
+    one, other = before.run.config, after.run.config
+    same, differ = _compare(one, other, _IDENTITY)
     hard = [n for n in differ if n not in ("output_dir", "hub_model_id")]
     if hard:
-        return -4.0, f"{hard[0]} differs: {line.run.config[hard[0]]}, {run.config[hard[0]]}"
+        return -4.0, f"{hard[0]} differs: {one[hard[0]]}, {other[hard[0]]}"
     if same:
         return min(2.0, 0.7 * len(same)), f"the same {', '.join(same[:3])}"
-    one_sided = [n for n in _IDENTITY[:9] if (n in line.run.config) != (n in run.config)]
+    one_sided = [n for n in _IDENTITY[:9] if (n in one) != (n in other)]
     return (-1.5, f"only one of them names its {one_sided[0]}") if one_sided else (0.0, "")
 
 
-def _settings(line: Line, run: Run) -> tuple[float, str]:
-    same, differ = _compare(line.run.config, run.config, _SETTINGS)
+def _settings(before: Profile, after: Profile) -> tuple[float, str]:
+    same, differ = _compare(before.run.config, after.run.config, _SETTINGS)
     if not same and not differ:
         return 0.0, ""
     share = len(same) / (len(same) + len(differ))
@@ -93,23 +94,18 @@ def _compare(mine: Any, theirs: Any, names: tuple[str, ...]) -> tuple[list[str],
     return same, [n for n in both if n not in same]
 
 
-def _begins_anew(line: Line, run: Run) -> tuple[float, str]:
-    """A continued run begins at a level that the line has reached; an unrelated one anywhere."""
-    before, loss = line.loss, run.role("train_loss")
-    if before is None or loss is None or len(before) < 8 or len(loss) < 4:
+def _level(before: Profile, after: Profile) -> tuple[float, str]:
+    """A continued run begins at a level that the earlier one has reached; an unrelated one anywhere."""
+    level, loss = before.level, after.loss
+    if level is None or loss is None or len(level.x) < 6 or len(loss) < 4:
         return 0.0, ""
-    level, noise = smooth(before.value)
-    first = _first_level(loss.finite.sorted())
-    tail = level[len(level) // 4 :]
-    low, high = float(tail.min()), float(tail.max())
-    width = max(high - low, 4 * noise, 0.1 * abs(float(level[-1])))
+    first = float(np.median(loss.value[: max(3, min(8, len(loss) // 4))]))
+    tail = level.mean[len(level.mean) // 4 :]
+    low, high, last = float(tail.min()), float(tail.max()), float(level.mean[-1])
+    width = max(high - low, 4 * float(np.sqrt(level.noise)), 0.1 * abs(last))
     beyond = max(first - high, low - first, 0.0) / width
     if beyond > 2:
-        return -4.0, f"its loss begins at {first:.3g}, far from the line's {level[-1]:.3g}"
+        return -4.0, f"its loss begins at {first:.3g}, far from the {last:.3g} of the run before"
     if beyond > 0.7:
-        return -1.5, f"its loss begins at {first:.3g}, the line ended at {level[-1]:.3g}"
+        return -1.5, f"its loss begins at {first:.3g}, the run before ended at {last:.3g}"
     return 1.0, ""
-
-
-def _first_level(loss: Series) -> float:
-    return float(np.median(loss.value[: max(3, min(8, len(loss) // 4))]))

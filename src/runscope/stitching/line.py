@@ -8,8 +8,10 @@ from dataclasses import replace
 from runscope.errors import UsageError
 from runscope.history import Gap, Run, Segment, Timeline
 from runscope.hub.checkpoint import Checkpoint
-from runscope.stitching.join import Join, decide, line_of
 from runscope.stitching.order import in_order, taken_apart
+from runscope.stitching.pair import compare
+from runscope.stitching.profile import profile
+from runscope.stitching.tree import Node, grow
 
 GAP_INTERVALS = 2.5
 """A hole of more than so many logging intervals between two runs is a gap: something was not logged."""
@@ -43,20 +45,11 @@ def stitch(
     ordered = in_order(runs) if at is None else [part for run in runs for part in taken_apart(run)]
     _check(ordered, at, "at")
     _check(ordered, scale, "scale")
-    joined = [Join(Segment(ordered[0], evidence=("it is the first",)), ordered[0].first_step)]
-    strangers: list[Segment] = []
-    for number, run in enumerate(ordered[1:]):
-        given = None if at is None else at[number]
-        join = _place(
-            joined[-1].segment, run, checkpoints, given, force, None if scale is None else scale[number]
-        )
-        if join.segment.continues:
-            joined.append(join)
-        else:
-            strangers.append(join.segment)
-    segments = _cut(joined)
-    notes = [f"{s.run.name} continues none of the others: {'; '.join(s.evidence[:2])}" for s in strangers]
-    return Timeline((*segments, *strangers), _gaps(segments, joined), tuple(notes))
+    nodes = grow(ordered, checkpoints, force=force) if at is None else _by_hand(ordered, at, checkpoints)
+    if scale is not None:
+        for node, given in zip(nodes[1:], scale, strict=True):
+            node.scale = given
+    return _timeline(nodes)
 
 
 def _check(runs: Sequence[Run], values: Sequence[float] | None, name: str) -> None:
@@ -69,52 +62,75 @@ def _check(runs: Sequence[Run], values: Sequence[float] | None, name: str) -> No
         )
 
 
-def _place(
-    before: Segment,
-    run: Run,
-    checkpoints: Sequence[Checkpoint],
-    at: int | None,
-    force: bool,
-    scale: float | None,
-) -> Join:
-    if at is None:
-        join = decide(before, run, checkpoints)
-        if not join.segment.continues and force:
-            join = _forced(before, run, checkpoints)
-    else:
-        # A run whose own counter goes on already counts in continuous steps.
-        offset = 0 if decide(before, run, checkpoints).segment.method == "global_step" else at
-        join = Join(Segment(run, offset=offset, method="given", evidence=("the step was given by hand",)), at)
-    if scale is not None:
-        join = Join(replace(join.segment, scale=scale), join.start)
-    return join
+def _by_hand(runs: Sequence[Run], at: Sequence[int], checkpoints: Sequence[Checkpoint]) -> list[Node]:
+    """Each run behind the one named before it, from the continuous step that was given."""
+    nodes = [Node(profile(run)) for run in runs]
+    nodes[0].start, nodes[0].evidence = runs[0].first_step, ("it is the first",)
+    for before, node, start in zip(nodes, nodes[1:], at, strict=False):
+        found = compare(before.profile, node.profile, checkpoints).candidates
+        # A run whose own counter goes on already counts in the steps of the run before.
+        counts_on = bool(found) and found[0].method == "global_step"
+        own = round((start - before.offset) / before.scale)
+        node.hang(before, 0 if counts_on else own, found[0].scale if found else 1.0, own)
+        node.start = start
+        if not counts_on:
+            node.offset = start
+        node.method, node.evidence = "given", ("the step was given by hand",)
+    return nodes
 
 
-def _forced(before: Segment, run: Run, checkpoints: Sequence[Checkpoint]) -> Join:
-    """Join a run that seems unrelated: as if it had no name and no configuration of its own."""
-    relative = replace(run, name=before.run.name, config=dict(before.run.config))
-    join = decide(before, relative, checkpoints)
-    offset = join.segment.offset if join.segment.continues else line_of(before).last_step
-    start = join.start if join.segment.continues else offset
-    segment = Segment(
-        run, offset=offset, method="given", confidence=1.0, evidence=("the join was forced by hand",)
+def _timeline(nodes: list[Node]) -> Timeline:
+    """The training that most runs belong to; its longest line is kept, all else is shown as dead or as strangers."""
+    trees: dict[Node, list[Node]] = {}
+    for node in nodes:
+        trees.setdefault(node.root, []).append(node)
+    training = max(trees.values(), key=lambda tree: (len(tree), sum(n.profile.run.points for n in tree)))
+    if len(training) == 1:
+        training = next(iter(trees.values()))
+    # The line that was trained furthest; of equals the newest.
+    leaf = max((n for n in training if not n.children), key=lambda n: (n.end, training.index(n)))
+    line = leaf.path
+    segments = [_segment(n, line) for n in training]
+    strangers = [_stranger(n) for n in nodes if n not in training]
+    notes = [f"{s.run.name} continues none of the others: {'; '.join(s.evidence[:2])}" for s in strangers]
+    notes += [
+        f"{n.profile.run.name} is a branch from step {n.start:,}, not part of the line"
+        for n in training
+        if n not in line
+    ]
+    return Timeline((*segments, *strangers), _gaps(segments, line), tuple(notes))
+
+
+def _segment(node: Node, line: list[Node]) -> Segment:
+    run = node.profile.run
+    placed = Segment(
+        run,
+        offset=node.offset,
+        scale=node.scale,
+        start=node.start,
+        parent=node.parent.profile.run.id if node.parent else None,
+        method=node.method,
+        confidence=node.confidence if node.parent else 1.0,
+        evidence=node.evidence,
+        alternatives=node.alternatives,
     )
-    return Join(segment, start)
+    if node not in line:
+        return replace(placed, cut=placed.first_step - 1)
+    after = line[line.index(node) + 1 :]
+    return replace(placed, cut=min(n.start for n in after)) if after else placed
 
 
-def _cut(joined: list[Join]) -> list[Segment]:
-    """Cut each segment where the first later one starts: what it logged after that is its dead tail."""
-    segments = []
-    for number, join in enumerate(joined):
-        later = [j.start for j in joined[number + 1 :]]
-        segments.append(replace(join.segment, cut=min(later)) if later else join.segment)
-    return segments
+def _stranger(node: Node) -> Segment:
+    return Segment(
+        node.profile.run, continues=False, confidence=node.confidence, method="start", evidence=node.evidence
+    )
 
 
-def _gaps(segments: list[Segment], joined: list[Join]) -> tuple[Gap, ...]:
+def _gaps(segments: list[Segment], line: list[Node]) -> tuple[Gap, ...]:
+    kept = [s for s in segments if any(s.run is n.profile.run for n in line)]
     gaps = []
-    for before, after, join in zip(segments, segments[1:], joined[1:], strict=False):
-        interval = line_of(before).interval
-        if join.start - before.last_step > GAP_INTERVALS * interval and before.last_step < after.first_step:
+    for before, after, node in zip(kept, kept[1:], line[1:], strict=False):
+        interval = line[line.index(node) - 1].profile.interval * before.scale
+        if node.start - before.last_step > GAP_INTERVALS * interval and before.last_step < after.first_step:
             gaps.append(Gap(before.last_step, after.first_step))
     return tuple(gaps)

@@ -7,48 +7,123 @@ from math import log
 
 import numpy as np
 
-from runscope.history import Run
 from runscope.hub.checkpoint import Checkpoint
-from runscope.stitching.evidence import Candidate, Line
+from runscope.stitching.evidence import Candidate
+from runscope.stitching.profile import Profile
 
-EARLIER, FURTHER = 0.15, 0.6
-"""How likely the checkpoint before the newest is, relative to it, and each further one relative to the one
-after it: about three in four start from the newest; who distrusts it goes back by one or two."""
 MOST_CANDIDATES = 400
+CLOCK_SLACK_SECONDS = 60.0
+"""A commit or a last log may come so much later than the state that it belongs to."""
+REACH = 0.1
+"""Where nothing tells when states were saved, a state is taken to be saved about ten times a run."""
+ENDED_EARLY = 0.05
+"""How likely a run that finished before its planned end has saved its very last step, and that was used."""
 
 
-def saved_states(line: Line, run: Run, checkpoints: Sequence[Checkpoint]) -> list[Candidate]:
-    """Candidates for a run whose every counter restarted: the saved states of the line, newest likeliest."""
-    steps, source = _steps(line, run, checkpoints)
-    candidates = []
-    for back, step in enumerate(steps):
-        which = "the last" if back == 0 else f"number {back + 1} from the end"
-        candidate = Candidate(step, "checkpoint", why=[f"step {step:,} is {which} of the states {source}"])
-        known = source.startswith("that") and back > 0
-        candidate.weights["saved"] = log(EARLIER) + (back - 1) * log(FURTHER) if known else 0.0
-        candidates.append(candidate)
-    return candidates
+def saved_states(
+    before: Profile, after: Profile, checkpoints: Sequence[Checkpoint]
+) -> tuple[list[Candidate], bool]:
+    """States of the earlier run that existed when the later one started, newest first, and whether they are known.
+
+    Known ones come from the repository or from ``save_steps``; otherwise every logged step may be one.
+    """
+    steps, source = _pushed(before, after, checkpoints), "that the repository holds"
+    if not steps:
+        steps, source = _regular(before, after)
+    steps = _in_time(steps, before, after)
+    if steps:
+        last = before.last_step
+        found = [_candidate(step, place, source) for place, step in enumerate(steps)]
+        if before.run.state == "finished" and last - steps[0] > before.interval:
+            weight = 0.0 if _complete(before) else log(ENDED_EARLY)
+            why = [f"step {last:,} is where the run before finished"]
+            found.insert(0, Candidate(last, "checkpoint", weights={"finished": weight}, why=why))
+        return found, True
+    return _grid(before, after), False
 
 
-def _steps(line: Line, run: Run, checkpoints: Sequence[Checkpoint]) -> tuple[list[int], str]:
-    """Steps of saved states up to the end of the line, newest first, and where they are known from."""
-    pushed = {
-        c.own_step
-        for c in checkpoints
-        if c.own_step is not None and line.first_step <= c.own_step <= line.last_step and _before(c, run)
-    }
-    if pushed:
-        return sorted(pushed, reverse=True), "that the repository holds"
-    every = line.run.config.get("save_steps") or run.config.get("save_steps")
-    if isinstance(every, int | float) and every >= 1:
-        every = int(every)
-        offset = line.first_step - line.first_step % every if line.first_step > every else 0
-        states = list(range(offset + every, line.last_step + 1, every))
-        if states:
-            return states[::-1][:MOST_CANDIDATES], f"that save_steps={every} leaves"
-    grid = np.unique(np.linspace(line.first_step, line.last_step, 60).astype(int))
-    return [int(s) for s in grid[::-1]], "on a grid, as nothing tells when states were saved"
+def _candidate(step: int, place: int, source: str) -> Candidate:
+    which = "the last" if place == 0 else f"number {place + 1} from the end"
+    return Candidate(step, "checkpoint", why=[f"step {step:,} is {which} of the states {source}"])
 
 
-def _before(checkpoint: Checkpoint, run: Run) -> bool:
-    return checkpoint.saved_at is None or run.started_at is None or checkpoint.saved_at <= run.started_at + 60
+def _pushed(before: Profile, after: Profile, checkpoints: Sequence[Checkpoint]) -> list[int]:
+    """Own steps of the commits that the earlier run made, newest first."""
+    found = set()
+    for checkpoint in checkpoints:
+        step, when = checkpoint.own_step, checkpoint.saved_at
+        if step is None or not 0 < step <= before.last_step + before.interval:
+            continue
+        if (
+            when is not None
+            and after.run.started_at is not None
+            and when > after.run.started_at + CLOCK_SLACK_SECONDS
+        ):
+            continue
+        if when is not None and before.run.started_at is not None and when < before.run.started_at:
+            continue
+        found.add(step)
+    return sorted(found, reverse=True)[:MOST_CANDIDATES]
+
+
+def _regular(before: Profile, after: Profile) -> tuple[list[int], str]:
+    every = before.run.config.get("save_steps") or after.run.config.get("save_steps")
+    if not isinstance(every, int | float) or isinstance(every, bool):
+        return [], ""
+    if 0 < every < 1:  # the Trainer takes a share of all steps
+        whole = before.run.config.get("max_steps")
+        every = round(every * whole) if isinstance(whole, int | float) and whole > 0 else 0
+    every = int(every)
+    if every < 1:
+        return [], ""
+    first = every * (int(max(before.first_step - before.interval, 0)) // every + 1)
+    states = range(first, before.last_step + 1, every)
+    return list(states)[::-1][:MOST_CANDIDATES], f"that save_steps={every} leaves"
+
+
+def _in_time(steps: list[int], before: Profile, after: Profile) -> list[int]:
+    """Only states that the earlier run had reached when the later one started."""
+    reached = reached_step(before, after)
+    return [s for s in steps if s <= reached]
+
+
+def reached_step(before: Profile, after: Profile) -> float:
+    """How far the earlier run was when the later one started; without clocks, all of it."""
+    loss, started = before.loss, after.run.started_at
+    if loss is None or not len(loss) or started is None:
+        return float("inf")
+    if not np.isfinite(loss.time[-1]) or loss.time[-1] <= started + CLOCK_SLACK_SECONDS:
+        return float("inf")
+    count = int(np.sum(loss.time <= started + CLOCK_SLACK_SECONDS))
+    return float(loss.step[count - 1]) if count else float("-inf")
+
+
+def _complete(before: Profile) -> bool:
+    """Whether the earlier run reached its planned end."""
+    planned = before.run.config.get("max_steps")
+    if isinstance(planned, int | float) and planned > 0:
+        return bool(before.last_step >= planned - before.interval)
+    return before.decay is None or before.last_step >= before.decay[0] - 2 * before.interval
+
+
+def _grid(before: Profile, after: Profile) -> list[Candidate]:
+    """Every logged step, or as many as are tried; the later, the likelier."""
+    loss = before.loss
+    if loss is None or not len(loss):
+        return [Candidate(before.last_step, "checkpoint", why=["it starts where the run before ended"])]
+    steps = loss.step[loss.step <= reached_step(before, after)]
+    if not len(steps):
+        return []
+    chosen = np.unique(
+        np.rint(np.linspace(steps[0], steps[-1], min(len(steps), MOST_CANDIDATES))).astype(np.int64)
+    )
+    span = float(np.median(np.diff(chosen))) if len(chosen) > 1 else before.interval
+    length = max(float(steps[-1] - steps[0]), 1.0)
+    return [
+        Candidate(
+            int(step), "checkpoint", span=max(span, before.interval),
+            weights={"newest": -float(steps[-1] - step) / (REACH * length)},
+            why=[f"nothing tells when states were saved; step {step:,} is one of its steps"],
+        )
+        for step in chosen[::-1]
+    ]  # fmt: skip
