@@ -66,13 +66,9 @@ def axis_values(line: Timeline, axis: str, step: np.ndarray, time: np.ndarray) -
         return np.asarray(time, dtype=np.float64)
     if axis == "hours":
         return _compute_hours(line, time)
-    if axis == "epoch":
-        values = line.epoch_at(step)
-        known = line.epochs is not None
-    else:
-        series = line.role(axis)
-        known = series is not None
-        values = series.at(step) if series is not None else np.full(len(step), np.nan)
+    series = line.counter(axis)
+    known = series is not None
+    values = series.at(step) if series is not None else np.full(len(step), np.nan)
     if not known:
         raise MissingMetric(
             f"no run of this line logged {axis}",

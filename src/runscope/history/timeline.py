@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from runscope.history.batch import batch_size
 from runscope.history.run import Run
 from runscope.history.series import Series, concat
 from runscope.stats.arrays import Bools, Floats
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 Method = Literal[
     "start", "global_step", "resume_metadata", "epoch", "tokens", "checkpoint", "schedule", "curve", "given"
 ]
+
+
+COUNTERS = ("epoch", "tokens", "samples")
+"""Roles that only ever grow in a training, and begin at 0 again in a run that does not know of the one before."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,11 @@ class Segment:
     def last_step(self) -> int:
         """Last kept continuous step of any metric."""
         return max((int(s.step.max()) for s in self._kept_parts), default=self._begun)
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether the run belongs to the training, but nothing of it to the line: a fork, an attempt that died."""
+        return self.continues and self.cut is not None and not any(True for _ in self._kept_parts)
 
     @cached_property
     def dropped_points(self) -> int:
@@ -202,15 +212,41 @@ class Timeline:
     @cached_property
     def epochs(self) -> Series | None:
         """The epoch counter on the continuous axis, counting on across restarts; None where not logged."""
+        return self.counter("epoch")
+
+    def counter(self, role: str) -> Series | None:
+        """A counter (``epoch``, ``tokens``, ``samples``) that counts on where a resumed run began it at 0 again.
+
+        Samples that nobody logged are counted from the configured batch size, if every run names one. None where
+        the counter is not known.
+        """
         parts: list[Series] = []
         for segment in self.line:
-            series = segment.run.role("epoch")
+            series = segment.run.role(role)
             if series is None or not len(kept := segment.kept(series).finite.sorted()):
                 continue
             if parts:
-                kept = _continue_epochs(parts[-1], kept, segment.offset)
+                kept = _counted_on(parts[-1], kept, segment)
             parts.append(kept)
-        return concat(self.roles["epoch"], parts).sorted() if parts else None
+        if parts:
+            return concat(self.roles.get(role, role), parts).sorted()
+        return self._samples() if role == "samples" else None
+
+    def _samples(self) -> Series | None:
+        parts = [s for s in self.line if not s.is_branch]
+        batches = [batch_size(segment.run) for segment in parts]
+        if not batches or any(b is None for b in batches):
+            return None
+        total, steps, values = 0.0, [0], [0.0]
+        for segment, batch in zip(parts, batches, strict=True):
+            first = 0 if segment.start is None or segment.parent is None else segment.start
+            total = float(np.interp(first, steps, values))
+            before = [n for n, step in enumerate(steps) if step < first]
+            last = max(segment.last_step, first)
+            steps = [*(steps[n] for n in before), first, last]
+            values = [*(values[n] for n in before), total]
+            values.append(total + (batch or 0.0) * (last - first) / segment.scale)
+        return Series.of("samples", steps, values).sorted()
 
     def with_roles(self, roles: Mapping[str, str | None]) -> Timeline:
         """The same line with roles of every run set (name) or hidden (None)."""
@@ -221,6 +257,48 @@ class Timeline:
     def with_extra(self, extra: Mapping[str, Series]) -> Timeline:
         """The same line with computed series added."""
         return replace(self, extra={**self.extra, **extra})
+
+    def to_run(self, *, id: str = "stitched", name: str | None = None) -> Run:  # noqa: A002 - W&B's own word
+        """The kept line as one run: what a training without interruptions would have logged.
+
+        Metrics keep the names of the first run that logged their role. Counters count on; what the source
+        itself adds to every row (names with a leading underscore) is left out.
+        """
+        first = self.runs[0]
+        names = {n: self._role_of(n) for n in self.names if not n.startswith("_")}
+        series: dict[str, Series] = {}
+        for logged, role in names.items():
+            kept = (
+                self.counter(role) if role in COUNTERS else self.role(role) if role else self.series(logged)
+            )
+            target = self.roles.get(role, logged) if role else logged
+            if kept is not None and len(kept):
+                series.setdefault(target, replace(kept, name=target))
+        if first.step_key in series:
+            own = series[first.step_key]
+            series[first.step_key] = replace(own, value=own.step.astype(np.float64))
+        ended = [run.ended_at for run in self.runs if run.ended_at is not None]
+        return replace(
+            first,
+            reference=id,
+            id=id,
+            name=name or f"{first.name}-stitched",
+            series=series,
+            roles=self.roles,
+            ended_at=max(ended, default=None),
+            state=self.runs[-1].state,
+            lineage=None,
+            system={},
+            histograms={},
+            notes=(),
+        )
+
+    def _role_of(self, name: str) -> str | None:
+        for run in self.runs:
+            for role, logged in run.roles.items():
+                if logged == name:
+                    return role
+        return None
 
     def to_pandas(self, axis: str = "step") -> pd.DataFrame:
         """Long table, one row a logged point.
@@ -236,8 +314,9 @@ class Timeline:
         return timeline_table(self, axis)
 
 
-def _continue_epochs(before: Series, after: Series, join: int) -> Series:
-    """Shift epochs that restarted at 0 so that they go on from the epoch at the join."""
+def _counted_on(before: Series, after: Series, segment: Segment) -> Series:
+    """Shift a counter that restarted at 0 so that it goes on from its value at the join."""
+    join = segment.offset if segment.start is None else segment.start
     at_join = float(np.interp(join, before.step, before.value))
     if after.value[0] >= at_join - 1e-9 or after.value[0] >= 0.5 * at_join:
         return after

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runscope.history import Run, Series
+from runscope.history.batch import batch_size, sequence_length
 from runscope.stats.arrays import Floats, Ints
 from runscope.stats.level import Level, blocks, fit_level
 from runscope.stats.schedule import decay_end
@@ -15,9 +16,6 @@ CLOCK_POINTS = 4000
 """A clock or a schedule of a million points is told as well by so many of them."""
 CURVE_POINTS = 8000
 """A loss of a million points is reduced to so many means: its level and noise are as well known from them."""
-BATCH = ("per_device_train_batch_size", "train_batch_size", "batch_size", "micro_batch_size")
-ACCUMULATION = ("gradient_accumulation_steps", "accumulate_grad_batches")
-LENGTH = ("max_length", "max_seq_length", "block_size", "seq_length", "sequence_len", "cutoff_len")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +92,8 @@ def profile(run: Run) -> Profile:
         first_step=int(loss.step[0]) if loss is not None and logged else run.first_step,
         last_step=int(loss.step[-1]) if loss is not None and logged else run.last_step,
         decay=None if rate is None else _decay(rate, run),
-        batch=_product(run, BATCH, ACCUMULATION),
-        length=_setting(run, LENGTH),
+        batch=batch_size(run),
+        length=sequence_length(run),
     )
 
 
@@ -127,16 +125,3 @@ def _decay(rate: Series, run: Run) -> tuple[float, float] | None:
     top = float(rate.value.max())
     near = isinstance(stated, int | float) and top > 0 and abs(stated / top - 1) < 0.05
     return decay_end(rate.step, rate.value, peak=float(stated) if near and stated else None)
-
-
-def _setting(run: Run, names: tuple[str, ...]) -> float | None:
-    for name in names:
-        value = run.config.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return float(value)
-    return None
-
-
-def _product(run: Run, first: tuple[str, ...], second: tuple[str, ...]) -> float | None:
-    base = _setting(run, first)
-    return None if base is None else base * (_setting(run, second) or 1.0)

@@ -209,8 +209,8 @@ def _method(best: Choice) -> Method:
         return best.candidate.method
     if "plan" in best.candidate.weights:
         return "schedule"
-    newest = best.candidate is best.pair.candidates[0]
-    return "checkpoint" if best.pair.known and newest else "curve"
+    newest = next((c for c in best.pair.candidates if "finished" not in c.weights), None)
+    return "checkpoint" if best.pair.known and best.candidate is newest else "curve"
 
 
 def _choices(pairs: list[tuple[Node, Pair]]) -> list[Choice]:
