@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runscope.errors import NotJoinable, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from runscope.evaluation.plan import Plan
     from runscope.evaluation.study import Study
     from runscope.history import Run, Timeline
     from runscope.hub.checkpoint import Checkpoint
@@ -176,7 +177,7 @@ def evaluate(
 
     Args:
         what: Hub repository, clone, folder, or checkpoints from :func:`checkpoints`.
-        data: held-out examples: JSON lines, CSV or Parquet with ``prompt`` and ``completion``.
+        data: held-out examples: JSON lines, CSV, Parquet or a Hub data set, with ``prompt`` and ``completion``.
         line: the stitched line; its diagnosis says around which step to look first.
         train_data: training examples, for the generalisation gap and memorising.
         base: the base model of adapters, where their configuration does not name one that can be loaded.
@@ -199,7 +200,7 @@ def evaluate(
     return study_of(
         saved,
         data,
-        fetch=partial(fetch, allow_pickle=chosen.allow_pickle, progress=progress),
+        fetch=partial(fetch, allow_pickle=chosen.allow_pickle),
         train_data=train_data,
         base=base,
         settings=chosen,
@@ -207,6 +208,32 @@ def evaluate(
         results=ResultTable() if keep_results else None,
         progress=progress,
     )
+
+
+def plan_evaluation(
+    what: str | Sequence[Checkpoint],
+    data: str | Path,
+    *,
+    line: Timeline | None = None,
+    train_data: str | Path | None = None,
+    base: str | Path | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Plan:
+    """What :func:`evaluate` would run, download and need in memory, with the same arguments; nothing is loaded.
+
+    Raises:
+        InputError: no checkpoint, or unusable examples.
+    """
+    from runscope.evaluation import EvaluateSettings
+    from runscope.evaluation.plan import plan
+    from runscope.store import ResultTable
+
+    saved = checkpoints(what, line=line, progress=progress) if isinstance(what, str) else tuple(what)
+    return plan(
+        saved, data, train_data=train_data, base=base, settings=EvaluateSettings(**settings),
+        focus=_focus(line), results=ResultTable(),
+    )  # fmt: skip
 
 
 def investigate(

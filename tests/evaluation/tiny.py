@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-WORDS = ["<pad>", "<s>", "</s>", "<unk>", *"abcdefghijklmnopqrstuvwxyz", "=", "?"]
+WORDS = ["<pad>", "<s>", "</s>", "<unk>", *"abcdefghijklmnopqrstuvwxyz", "=", "?", *"0123456789"]
 
 
 def tokenizer() -> Any:
@@ -90,6 +90,32 @@ def save_adapters(model: Any, base: Path, folder: Path, targets: list[str], stre
                 torch.nn.init.normal_(weight, std=strength)
         adapted.save_pretrained(folder / f"checkpoint-{100 * number}")
     return folder
+
+
+def qwen() -> Any:
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    return Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(WORDS), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, max_position_embeddings=64, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        )
+    )  # fmt: skip
+
+
+def write_questions(path: Path, count: int, seed: int, answer: str, choices: list[str] | None = None) -> Path:
+    """Prompts of random letters that all have one answer."""
+    rng = random.Random(seed)
+    with path.open("w") as file:
+        for _ in range(count):
+            prompt = (
+                " ".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(rng.randint(3, 12))) + " = "
+            )
+            row = {"prompt": prompt, "completion": answer} | ({"choices": choices} if choices else {})
+            file.write(json.dumps(row) + "\n")
+    return path
 
 
 def write_examples(path: Path, count: int, seed: int) -> Path:

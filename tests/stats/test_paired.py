@@ -44,6 +44,18 @@ def test_no_pair_differs_by_chance_more_often_than_promised(alpha: float) -> Non
     assert false / 400 < alpha + 3 * np.sqrt(alpha * (1 - alpha) / 400)
 
 
+def test_right_and_wrong_are_held_to_mcnemars_exact_test() -> None:
+    from scipy.stats import binomtest
+
+    for first_only, second_only in ((10, 0), (9, 2), (3, 3), (14, 4)):
+        values = np.zeros((80, 2))
+        values[:first_only, 1] = 1
+        values[first_only : first_only + second_only, 0] = 1
+        seen = compare(values, np.ones(80), np.arange(80))
+        exact = binomtest(second_only, first_only + second_only).pvalue
+        assert seen.p_value(0, 1) == pytest.approx(exact, rel=0.15, abs=0.002)
+
+
 def test_a_real_difference_is_found() -> None:
     found = sum(
         compare(v := losses(s, shift=0.15), np.ones(len(v)), np.arange(len(v))).p_value(0, 5) < 0.05

@@ -45,7 +45,7 @@ def test_few_arms_all_start_and_many_do_not() -> None:
     assert len(some) < 9
 
 
-@pytest.mark.parametrize(("depth", "at_most"), [(0.2, 0.55), (0.4, 0.42), (0.8, 0.3)])
+@pytest.mark.parametrize(("depth", "at_most"), [(0.2, 0.55), (0.4, 0.40), (0.8, 0.3)])
 def test_a_u_is_decided_with_fewer_evaluations_and_keeps_its_best(depth: float, at_most: float) -> None:
     costs, kept = [], 0
     for seed in range(30):
@@ -74,6 +74,29 @@ def test_equal_arms_end_before_the_last_example() -> None:
     race = run(u_shape(0.0, 3, n=4000, correlation=0.98)[0])
     assert race.reached.max() < 4000
     assert len(race.alive) > 1
+
+
+def test_right_and_wrong_answers_race_too() -> None:
+    rng = np.random.default_rng(4)
+    ability = np.array([0.5, 0.62, 0.7, 0.7, 0.55, 0.4])
+    hard = rng.standard_normal((1500, 1))
+    right = (hard + 0.5 * rng.standard_normal((1500, 6)) < np.quantile(hard, ability)).astype(float)
+    race = run(-right)
+    assert race.alive <= {2, 3}
+    assert 5 in race.dropped
+    assert race.reached.sum() < right.size / 2
+
+
+def test_what_cannot_be_evaluated_is_withdrawn() -> None:
+    values, _ = u_shape(0.8, 5)
+    race = Race(16, np.arange(2000), start=starting_arms(16), min_effect=0.02)
+    race.withdraw(3)
+    while not race.done:
+        for arm, (begin, end) in race.wanted.items():
+            race.tell(arm, values[begin:end, arm])
+        race.look()
+    assert race.reached[3] == 0
+    assert 3 not in race.alive | race.dropped
 
 
 def test_neighbours_of_the_best_join() -> None:

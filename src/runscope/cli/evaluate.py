@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +11,7 @@ from runscope.cli import output as out
 from runscope.cli.progress import progress
 
 if TYPE_CHECKING:
+    from runscope.evaluation.plan import Plan
     from runscope.history import Timeline
 
 
@@ -20,11 +20,11 @@ def evaluate(
         str, typer.Argument(metavar="REPO", help="Hub repository, local clone or bundle of one, or folder.")
     ],
     data: Annotated[
-        Path,
+        str,
         typer.Option(
             "--data",
-            metavar="FILE",
-            help="Held-out examples: JSON lines, CSV or Parquet with prompt and completion.",
+            metavar="FILE|DATASET",
+            help="Held-out examples: JSON lines, CSV, Parquet, or a Hub data set as user/name:split.",
         ),
     ],
     train_data: opt.TrainDataOption = None,
@@ -37,19 +37,73 @@ def evaluate(
             help="The run (or runs) that saved them: says around which step to look first.",
         ),
     ] = None,
+    task: Annotated[
+        str, typer.Option("--task", help="loss, answer, number, choice, or your own as module:Name.")
+    ] = "loss",
+    scorer: Annotated[
+        str,
+        typer.Option(
+            "--scorer", help="Of the task answer: exact, number, regex, json, or your own as module:function."
+        ),
+    ] = "exact",
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="What decides, where a task has several metrics.")
+    ] = None,
+    tolerance: Annotated[
+        float | None, typer.Option("--tolerance", metavar="X", help="A number this close is a hit.")
+    ] = None,
+    relative_tolerance: Annotated[
+        float | None,
+        typer.Option(
+            "--relative-tolerance", metavar="SHARE", help="A number within this share of it is a hit."
+        ),
+    ] = None,
+    extract: Annotated[
+        str | None,
+        typer.Option("--extract", metavar="REGEX", help="Score only what its group matches in an answer."),
+    ] = None,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", metavar="N", help="Longest generated answer.")
+    ] = 64,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Put plain prompts into the model's chat template.")
+    ] = False,
+    plan: Annotated[
+        bool,
+        typer.Option("--plan", help="Only say what would be run and downloaded, and the memory it needs."),
+    ] = False,
     full: Annotated[
         bool, typer.Option("--full", help="Every checkpoint on every example, no early dropping.")
     ] = False,
     min_effect: Annotated[
-        float, typer.Option("--min-effect", metavar="NATS", help="Smallest difference that matters.")
-    ] = 0.02,
+        float | None,
+        typer.Option(
+            "--min-effect",
+            metavar="X",
+            help="Smallest difference that matters, in units of the metric; 0.02 nats for the loss.",
+        ),
+    ] = None,
     max_examples: Annotated[
         int | None, typer.Option("--max-examples", metavar="N", help="Take a random part of the examples.")
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
-    dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16 or float16.")] = "auto",
+    dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or 4bit.")] = "auto",
+    batch_tokens: Annotated[
+        int | None,
+        typer.Option("--batch-tokens", metavar="N", help="Padded tokens in a batch; fitted to the memory."),
+    ] = None,
+    backend: Annotated[str, typer.Option("--backend", help="transformers or vllm.")] = "transformers",
+    launch: Annotated[
+        str, typer.Option("--launch", help="local, or ray for many GPUs or machines.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Of Ray: one a GPU, or one a CPU.")
+    ] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load weights that are pickles; these can run code.")
+    ] = False,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run the code of the base model's repository.")
     ] = False,
     format: opt.FormatOption = opt.Format.text,
     output: opt.OutputOption = None,
@@ -66,18 +120,31 @@ def evaluate(
 
       runscope evaluate me/pricer-2024-09-13 --data heldout.jsonl
 
-      runscope evaluate ./output --data heldout.jsonl --train-data train.jsonl --full
+      runscope evaluate ./output --data prices.csv --task number --tolerance 40 --relative-tolerance 0.2
     """
     from runscope import api
     from runscope import reporting as page
 
+    settings: dict[str, Any] = {
+        "task": task, "scorer": scorer, "metric": metric, "tolerance": tolerance,
+        "relative_tolerance": relative_tolerance, "extract": extract, "max_new_tokens": max_new_tokens, "chat": chat,
+        "full": full, "min_effect": min_effect, "max_examples": max_examples, "device": device, "dtype": dtype,
+        "batch_tokens": batch_tokens, "backend": backend, "launch": launch, "workers": workers,
+        "allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code,
+    }  # fmt: skip
     with progress(quiet) as update:
         line = _line(run, project) if run else None
         saved = api.checkpoints(repo, line=line, progress=update)
-        study = api.evaluate(
-            saved, data, line=line, train_data=train_data, base=base, progress=update, full=full,
-            min_effect=min_effect, max_examples=max_examples, device=device, dtype=dtype, allow_pickle=allow_pickle,
-        )  # fmt: skip
+        what: dict[str, Any] = {
+            "line": line,
+            "train_data": train_data,
+            "base": base,
+            "progress": update,
+            **settings,
+        }
+        if plan:
+            return _print_plan(api.plan_evaluation(saved, data, **what), format)
+        study = api.evaluate(saved, data, **what)
     if output:
         forms = out.table_forms(lambda: page.study_table(study)) | out.json_form(
             lambda: page.study_json(study, repo)
@@ -89,6 +156,14 @@ def evaluate(
         print(page.markdown_study(study))  # noqa: T201
         return None
     return page.print_study(out.stdout(), study)
+
+
+def _print_plan(plan: Plan, format: opt.Format) -> None:
+    from runscope import reporting as page
+
+    if format in (opt.Format.json, opt.Format.jsonl):
+        return out.print_json(page.plan_json(plan), line=format is opt.Format.jsonl)
+    return page.print_plan(out.stdout(), plan)
 
 
 def _line(runs: list[str], project: str | None) -> Timeline:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,18 +17,34 @@ class Encoded:
     ids: tuple[int, ...]
     scored: int
 
+    def prompt(self, limit: int) -> tuple[int, ...]:
+        """The ids before the scored ones, the last ``limit`` of them."""
+        return self.ids[: len(self.ids) - self.scored][-limit:]
 
-def encode(tokenizer: Any, example: Example, limit: int) -> Encoded:
+
+def encode(tokenizer: Any, example: Example, limit: int, *, chat: bool = False) -> Encoded:
     """Prompt and completion as one text, split where the prompt's own tokens end.
 
     Tokenised together because that is what the model was trained on: a token may reach over the seam, and
     then belongs to the completion. What is longer than ``limit`` loses the beginning of its prompt.
+
+    Args:
+        tokenizer: of the model.
+        example: what to encode.
+        limit: most tokens.
+        chat: a prompt of plain text is what a user says.
+
+    Raises:
+        InputError: nothing to score, or a chat without a template.
     """
-    if isinstance(example.prompt, str):
-        before = list(tokenizer(example.prompt)["input_ids"]) if example.prompt else []
-        whole = list(tokenizer(example.prompt + example.completion)["input_ids"])
+    turns = example.prompt
+    if chat and isinstance(turns, str):
+        turns = ({"role": "user", "content": turns},)
+    if isinstance(turns, str):
+        before = list(tokenizer(turns)["input_ids"]) if turns else []
+        whole = list(tokenizer(turns + example.completion)["input_ids"])
     else:
-        before, whole = _chat(tokenizer, example)
+        before, whole = _chat(tokenizer, [dict(t) for t in turns], example.completion)
     shared = 0
     while shared < min(len(before), len(whole) - 1) and before[shared] == whole[shared]:
         shared += 1
@@ -42,29 +58,19 @@ def encode(tokenizer: Any, example: Example, limit: int) -> Encoded:
     return Encoded(tuple(kept), min(scored, len(kept) - 1))
 
 
-def _chat(tokenizer: Any, example: Example) -> tuple[list[int], list[int]]:
+def _chat(tokenizer: Any, turns: list[dict[str, str]], completion: str) -> tuple[list[int], list[int]]:
     if tokenizer.chat_template is None:
         raise InputError(
             "the examples are chats, but the model's tokenizer has no chat template",
             hint="give prompt and completion as text, or name a base with a chat template",
         )
-    turns = [dict(m) for m in example.prompt if isinstance(m, dict)]
-    answer = {"role": "assistant", "content": example.completion}
+    answer = {"role": "assistant", "content": completion}
     before = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     whole = tokenizer.apply_chat_template([*turns, answer], tokenize=False)
     as_ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (before, whole)]
     return list(as_ids[0]), list(as_ids[1])
 
 
-def batches(encoded: Sequence[Encoded], tokens: int) -> Iterator[list[int]]:
-    """Positions of examples, longest first, in batches of at most ``tokens`` with padding."""
-    order = sorted(range(len(encoded)), key=lambda i: -len(encoded[i].ids))
-    batch: list[int] = []
-    for position in order:
-        width = len(encoded[batch[0]].ids) if batch else 0
-        if batch and width * (len(batch) + 1) > tokens:
-            yield batch
-            batch = []
-        batch.append(position)
-    if batch:
-        yield batch
+def longest_first(lengths: Sequence[int]) -> list[int]:
+    """Positions in order of length: batches need little padding, and what does not fit shows at once."""
+    return sorted(range(len(lengths)), key=lambda i: -lengths[i])

@@ -1,26 +1,25 @@
-"""Models on this machine: the base is loaded once, adapters are swapped."""
+"""Models on this machine by transformers and peft: the base is loaded once, adapters are swapped."""
 
 from __future__ import annotations
 
-import json
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from runscope.errors import InputError, MissingExtra
-from runscope.evaluation.encoding import Encoded, batches, encode
+from runscope.errors import InputError
+from runscope.evaluation import loading
+from runscope.evaluation.encoding import Encoded, encode, longest_first
 from runscope.evaluation.examples import Example
+from runscope.evaluation.memory import Budget
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
 
 ADAPTERS_KEPT = 32
 """Adapters held in memory: a race comes back to the same few again and again."""
-BATCH_TOKENS = {"cpu": 2048, "cuda": 32768, "mps": 8192}
 LONGEST = 4096
-"""Longest example where the tokenizer names no limit of its own."""
+"""Longest example where neither the tokenizer nor the model names a limit."""
 
 
 class LocalModels:
@@ -35,156 +34,185 @@ class LocalModels:
     """
 
     def __init__(self, settings: EvaluateSettings, base: str | Path | None = None) -> None:
-        self.torch, self.transformers = _import_all()
+        self.torch, self.transformers = loading.import_all()
         self.settings = settings
         self.device = _device(self.torch, settings.device)
         self.dtype = _dtype(self.torch, settings.dtype, self.device)
-        self.batch_tokens = settings.batch_tokens or BATCH_TOKENS[self.device]
         self.base = str(base) if base is not None else None
         self.tokenizer: Any = None
         self.model: Any = None
+        self.budget = Budget(settings.batch_tokens)
         self._adapters: list[str] = []
         self._loaded = ""
+        self._encoded: dict[str, Encoded] = {}
 
     def use(self, folder: Path) -> None:
         """Make the checkpoint in a folder the one that answers.
 
         Raises:
             InputError: neither an adapter nor a model, or the base cannot be loaded.
+            UnsafeFile: its weights are pickles.
         """
         if str(folder) == self._loaded:
             return
-        with warnings.catch_warnings():
-            # Advice for who trains or merges adapters, and matters between peft and transformers.
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            warnings.filterwarnings("ignore", "Model has `tie_word_embeddings", UserWarning)
-            self._load(folder)
-        self.model.eval()
+        self._loaded = ""
+        loading.refuse_pickle(folder, self.settings)
+        with loading.quiet():
+            if loading.is_adapter(folder):
+                self._use_adapter(folder)
+            else:
+                self._use_model(folder)
         self._loaded = str(folder)
 
-    def _load(self, folder: Path) -> None:
-        if (folder / "adapter_config.json").exists():
-            self._use_adapter(folder)
-        elif (folder / "config.json").exists():
-            self.model, self._adapters = self._load_model(str(folder)), []
-            self.tokenizer = self.tokenizer or self._load_tokenizer(folder)
-        else:
-            raise InputError(
-                f"{folder} holds weights, but no config.json or adapter_config.json",
-                hint="a checkpoint of the Trainer or of peft has one",
-            )
+    def _use_model(self, folder: Path) -> None:
+        self.model, self._adapters = None, []  # two of them need not fit
+        self._load(str(folder))
+        self.tokenizer = self.tokenizer or loading.load_tokenizer(
+            self.settings, folder, *([Path(self.base)] if self.base else [])
+        )
+
+    def _load(self, name: str) -> None:
+        self.model = loading.load_model(name, self.settings, self.device, self.dtype)
+        self.budget.fit(self.torch, self.model, self.device)
 
     def _use_adapter(self, folder: Path) -> None:
         from peft import PeftModel
 
         name = f"at-{folder}".replace(".", "_").replace("/", "_")
         if self.model is None or not self._adapters:
-            base = self.base or str(
-                json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"]
-            )
-            model = self._load_model(base)
-            self.tokenizer = self._load_tokenizer(folder, Path(base))
-            self.model = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
-            self._adapters = [name]
-        elif name not in self._adapters:
-            self.model.load_adapter(str(folder), adapter_name=name)
+            base = self.base or loading.base_of(folder)
+            self.model = None
+            self._load(base)
+            self.tokenizer = loading.load_tokenizer(self.settings, folder, Path(base))
+        try:
+            if not self._adapters:
+                self.model = PeftModel.from_pretrained(
+                    self.model, str(folder), adapter_name=name, torch_device=self.device
+                )
+            elif name not in self._adapters:
+                self.model.load_adapter(str(folder), adapter_name=name, torch_device=self.device)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise InputError(
+                f"the adapter in {folder} does not fit its base: {str(error).splitlines()[0]}",
+                hint="name the base that it was trained on with --base",
+            ) from error
+        if name not in self._adapters:
             self._adapters.append(name)
         self.model.set_adapter(name)
+        self.model.eval()
         if len(self._adapters) > ADAPTERS_KEPT:
             self.model.delete_adapter(self._adapters.pop(0))
 
-    def _load_model(self, name: str) -> Any:
-        try:
-            model = self.transformers.AutoModelForCausalLM.from_pretrained(
-                name, dtype=self.dtype, use_safetensors=None if self.settings.allow_pickle else True,
-                trust_remote_code=self.settings.trust_remote_code,
-            )  # fmt: skip
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"the model {name} cannot be loaded: {str(error).splitlines()[0]}",
-                hint="name the folder or Hub repository of the base model with --base",
-            ) from error
-        return model.to(self.device)
-
-    def _load_tokenizer(self, *places: Path) -> Any:
-        """The tokenizer that lies with the checkpoint, else the base's."""
-        for place in places:
-            if place.is_dir() and not any(place.glob("tokenizer*")):
-                continue
-            try:
-                tokenizer = self.transformers.AutoTokenizer.from_pretrained(
-                    str(place), trust_remote_code=self.settings.trust_remote_code
-                )
-            except (OSError, ValueError):
-                continue
-            if tokenizer.pad_token_id is None:
-                tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-            return tokenizer
-        raise InputError(
-            f"no tokenizer lies at {' or '.join(map(str, places))}",
-            hint="name a base that has one with --base",
-        )
-
     def encode(self, examples: Sequence[Example]) -> list[Encoded]:
-        """Token ids of examples; a model must be in use."""
-        longest = self.tokenizer.model_max_length
-        limit = min(longest if longest < 10**9 else LONGEST, self._positions())
-        return [encode(self.tokenizer, e, limit) for e in examples]
+        """Token ids of examples, made once for all checkpoints; a model must be in use."""
+        limit = loading.longest_input(self.tokenizer, self.model.config, LONGEST)
+        for e in examples:
+            if e.id not in self._encoded:
+                self._encoded[e.id] = encode(self.tokenizer, e, limit, chat=self.settings.chat)
+        return [self._encoded[e.id] for e in examples]
 
-    def _positions(self) -> int:
-        return int(getattr(self.model.config, "max_position_embeddings", None) or LONGEST)
-
-    def losses(self, encoded: Sequence[Encoded]) -> tuple[Floats, Floats]:
-        """Negative log-likelihood of each example's scored tokens, summed, in nats; and their number.
-
-        A batch that does not fit in memory is halved, and so are all after it.
+    def token_losses(self, examples: Sequence[Example]) -> list[Floats]:
+        """Negative log-likelihood of each completion token given all before it, in nats.
 
         Raises:
-            InputError: a single example does not fit.
+            InputError: a single example does not fit into memory.
         """
-        total = np.zeros(len(encoded))
-        waiting = list(batches(encoded, self.batch_tokens))[::-1]
-        while waiting:
-            batch = waiting.pop()
+        rows = self.encode(examples)
+        found: list[Floats] = [np.empty(0)] * len(rows)
+
+        def work(batch: list[int]) -> None:
+            for i, losses in zip(batch, self._losses([rows[i] for i in batch]), strict=True):
+                found[i] = losses
+
+        self._in_batches([(len(r.ids), r.scored) for r in rows], work)
+        return found
+
+    def answers(self, examples: Sequence[Example], max_new_tokens: int) -> list[str]:
+        """What the model says itself (greedy) where the completion begins."""
+        rows, room = self._prompts(examples, max_new_tokens)
+        found = [""] * len(rows)
+
+        def work(batch: list[int]) -> None:
+            ids, mask = self._padded([rows[i] for i in batch])
+            with self.torch.inference_mode():
+                made = self.model.generate(
+                    input_ids=ids, attention_mask=mask, generation_config=self._greedy(room)
+                )
+            for i, row in zip(batch, made, strict=True):
+                found[i] = self.tokenizer.decode(row[ids.shape[1] :], skip_special_tokens=True)
+
+        self._in_batches([(len(r) + room, 1) for r in rows], work)
+        return found
+
+    def next_tokens(self, examples: Sequence[Example], count: int) -> list[list[tuple[str, float]]]:
+        """The likeliest first tokens of the completion with their probabilities, likeliest first."""
+        rows, _ = self._prompts(examples, 1)
+        found: list[list[tuple[str, float]]] = [[] for _ in rows]
+
+        def work(batch: list[int]) -> None:
+            with self.torch.inference_mode():
+                logits = self._forward([rows[i] for i in batch], 1)[0][:, -1]
+                top = logits.float().softmax(-1).topk(min(count, logits.shape[-1]))
+            for i, ids, likely in zip(batch, top.indices.tolist(), top.values.tolist(), strict=True):
+                found[i] = [(self.tokenizer.decode([t]), p) for t, p in zip(ids, likely, strict=True)]
+
+        self._in_batches([(len(r), 1) for r in rows], work)
+        return found
+
+    def _prompts(self, examples: Sequence[Example], new: int) -> tuple[list[tuple[int, ...]], int]:
+        """Prompts with room for new tokens behind them, at most half of what the model takes; and the room."""
+        limit = loading.longest_input(self.tokenizer, self.model.config, LONGEST)
+        room = min(new, limit // 2)
+        return [r.prompt(limit - room) for r in self.encode(examples)], room
+
+    def _greedy(self, max_new_tokens: int) -> Any:
+        """Settings of our own: a repository's would sample."""
+        own = self.model.generation_config
+        return self.transformers.GenerationConfig(
+            do_sample=False, max_new_tokens=max_new_tokens, pad_token_id=self.tokenizer.pad_token_id,
+            bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id or self.tokenizer.eos_token_id,
+        )  # fmt: skip
+
+    def _in_batches(self, sizes: Sequence[tuple[int, int]], work: Callable[[list[int]], None]) -> None:
+        """Work on rows of (tokens, scored tokens), longest first; a batch that does not fit is halved."""
+        order = longest_first([tokens for tokens, _ in sizes])
+        while order:
+            batch = order[: self.budget.rows([sizes[i] for i in order])]
             try:
-                total[batch] = self._batch_losses([encoded[i] for i in batch])
+                work(batch)
             except (self.torch.OutOfMemoryError, RuntimeError) as error:
                 if not _out_of_memory(self.torch, error):
                     raise
-                self._smaller(batch)
-                half = len(batch) // 2
-                waiting += [batch[half:], batch[:half]]
-        return total, np.array([e.scored for e in encoded], dtype=np.float64)
+                if len(batch) == 1:
+                    raise InputError(
+                        "one example alone does not fit into memory",
+                        hint="a smaller dtype, or shorter examples",
+                    ) from None
+                self.budget.halve()
+            else:
+                order = order[len(batch) :]
+                continue
+            if self.device == "cuda":
+                self.torch.cuda.empty_cache()
 
-    def _smaller(self, batch: Sequence[int]) -> None:
-        if len(batch) == 1:
-            raise InputError(
-                "one example alone does not fit into memory", hint="a smaller dtype, or shorter examples"
-            )
-        self.batch_tokens = max(1, self.batch_tokens // 2)
-        if self.device == "cuda":
-            self.torch.cuda.empty_cache()
+    def _forward(self, rows: Sequence[Sequence[int]], keep: int) -> tuple[Any, Any]:
+        """(rows, keep, words) logits of the last positions, and the padded ids."""
+        ids, mask = self._padded(rows)
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        made = self.model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=keep, use_cache=False
+        )
+        return made.logits[:, -keep:], ids
 
-    def _batch_losses(self, rows: Sequence[Encoded]) -> Floats:
-        """Sums over the scored tokens. Padded on the left, so that only the last logits are needed."""
-        torch = self.torch
-        ids, mask = self._padded([r.ids for r in rows])
+    def _losses(self, rows: Sequence[Encoded]) -> list[Floats]:
+        """Padded on the left, so that only the last logits are needed."""
         keep = max(r.scored for r in rows) + 1
-        with torch.inference_mode():
-            positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-            logits = self.model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                logits_to_keep=keep,
-                use_cache=False,
-            ).logits[:, -keep:-1]
-            targets = ids[:, -(keep - 1) :]
-            likelihood = torch.gather(logits.float().log_softmax(-1), 2, targets[:, :, None])[:, :, 0]
-            scored = torch.tensor([r.scored for r in rows], device=ids.device)[:, None]
-            counted = torch.arange(keep - 1, 0, -1, device=ids.device)[None, :] <= scored
-            sums = -(likelihood.double() * counted).sum(dim=1)
-        return np.asarray(sums.cpu().numpy(), dtype=np.float64)
+        with self.torch.inference_mode():
+            logits, ids = self._forward([r.ids for r in rows], keep)
+            logits = logits[:, :-1].float()
+            told = self.torch.gather(logits, 2, ids[:, -(keep - 1) :, None])[:, :, 0]
+            losses = (logits.logsumexp(-1) - told).cpu().numpy().astype(np.float64)
+        return [row[keep - 1 - r.scored :] for row, r in zip(losses, rows, strict=True)]
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         width = max(len(r) for r in rows)
@@ -192,42 +220,6 @@ class LocalModels:
         ids = self.torch.tensor([[pad] * (width - len(r)) + list(r) for r in rows], device=self.device)
         mask = self.torch.tensor([[0] * (width - len(r)) + [1] * len(r) for r in rows], device=self.device)
         return ids, mask
-
-    def answers(self, encoded: Sequence[Encoded]) -> list[str]:
-        """What the model says itself (greedy) where the completion begins, as long as the completion may be."""
-        said = []
-        for start in range(0, len(encoded), 16):
-            rows = encoded[start : start + 16]
-            ids, mask = self._padded([r.ids[: len(r.ids) - r.scored] for r in rows])
-            with self.torch.inference_mode():
-                made = self.model.generate(
-                    input_ids=ids, attention_mask=mask, do_sample=False,
-                    max_new_tokens=max(r.scored for r in rows), pad_token_id=self.tokenizer.pad_token_id,
-                )  # fmt: skip
-            said += [
-                self.tokenizer.decode(m[ids.shape[1] :][: r.scored], skip_special_tokens=True)
-                for m, r in zip(made, rows, strict=True)
-            ]
-        return said
-
-
-def _import_all() -> tuple[Any, Any]:
-    for package in ("torch", "transformers", "peft"):
-        try:
-            __import__(package)
-        except ImportError as error:
-            raise MissingExtra(package, extra="eval", needed_for="evaluating checkpoints") from error
-    import torch
-    import transformers
-
-    _hush(transformers)
-    return torch, transformers
-
-
-def _hush(transformers: Any) -> None:
-    """Its progress bars and warnings would stand between ours."""
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
 
 
 def _device(torch: Any, wanted: str) -> str:
@@ -239,10 +231,13 @@ def _device(torch: Any, wanted: str) -> str:
 
 
 def _dtype(torch: Any, wanted: str, device: str) -> Any:
-    if wanted != "auto":
-        return getattr(torch, wanted)
-    return torch.float32 if device == "cpu" else torch.bfloat16
+    if wanted in ("auto", "4bit"):
+        return torch.float32 if device == "cpu" else torch.bfloat16
+    return getattr(torch, wanted)
 
 
 def _out_of_memory(torch: Any, error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+    """The CPU's allocator raises a plain RuntimeError, with these words on Linux, macOS and Windows."""
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        words in str(error) for words in ("can't allocate memory", "not enough memory")
+    )

@@ -2,126 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import numpy as np
 
 from runscope.errors import InputError, RunscopeError
-from runscope.evaluation.decide import Decision, decide, scores
-from runscope.evaluation.encoding import Encoded
+from runscope.evaluation.bench import Bench, Progress, Results
+from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples import Example, read_examples, shuffled
-from runscope.evaluation.local import LocalModels
-from runscope.evaluation.memorising import membership_auc
+from runscope.evaluation.launch import Fetch
+from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.study import CheckpointScore, Evaluation, Study
+from runscope.evaluation.study import Evaluation, Study
+from runscope.evaluation.tasks import Answer, Row, Task, find_task
 from runscope.hub.checkpoint import Checkpoint
 from runscope.stats.arrays import Floats
-from runscope.stats.paired import cluster_codes, compare
+from runscope.stats.paired import cluster_codes
 from runscope.stats.racing import Race, starting_arms
-
-Progress = Callable[[str, int, int | None], None]
-Fetch = Callable[[Checkpoint], Path]
-Split = Literal["heldout", "train"]
-BLOCK = 64
-"""Examples between two savings: what a kill can cost."""
-
-
-class Results(Protocol):
-    """Where per-example results are kept: rows of JSON by key."""
-
-    def get(self, keys: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
-        """The rows that are there."""
-
-    def put(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keep rows."""
-
-
-class Bench:
-    """Measures checkpoints on examples, and never the same twice.
-
-    Attributes:
-        computed: example evaluations that were really run; the others came from ``results``.
-    """
-
-    def __init__(
-        self, checkpoints: Sequence[Checkpoint], *, base: str | Path | None, settings: EvaluateSettings,
-        fetch: Fetch, results: Results | None = None, progress: Progress | None = None,
-    ) -> None:  # fmt: skip
-        self.checkpoints, self.base, self.settings = checkpoints, base, settings
-        self.fetch, self.results, self.progress = fetch, results, progress
-        self.models: LocalModels | None = None
-        self.computed = 0
-        self._encoded: dict[str, Encoded] = {}
-        self._seconds: dict[int, float] = {}
-
-    def ready(self, arm: int) -> LocalModels:
-        """The models, with one checkpoint in use."""
-        if self.models is None:
-            self.models = LocalModels(self.settings, self.base)
-        self.models.use(self.fetch(self.checkpoints[arm]))
-        return self.models
-
-    def losses(self, arm: int, examples: Sequence[Example]) -> tuple[Floats, Floats]:
-        """Loss a token of each example, and its tokens."""
-        keys = [self._key(arm, e) for e in examples]
-        known = dict(self.results.get(keys)) if self.results is not None else {}
-        missing = [i for i, k in enumerate(keys) if k not in known]
-        for begin in range(0, len(missing), BLOCK):
-            block = missing[begin : begin + BLOCK]
-            rows = self._measure(arm, [examples[i] for i in block])
-            fresh = {keys[i]: row for i, row in zip(block, rows, strict=True)}
-            if self.results is not None:
-                self.results.put(fresh)
-            known |= fresh
-            if self.progress is not None:
-                self.progress(f"evaluating {self.checkpoints[arm].name}", begin + len(block), len(missing))
-        loss = np.array([known[k]["loss"] for k in keys], dtype=np.float64)
-        return loss, np.array([known[k]["tokens"] for k in keys], dtype=np.float64)
-
-    def _measure(self, arm: int, examples: Sequence[Example]) -> list[dict[str, float]]:
-        models, started = self.ready(arm), time.monotonic()
-        total, tokens = models.losses(self.encoded(models, examples))
-        self.computed += len(examples)
-        self._seconds[arm] = self._seconds.get(arm, 0.0) + time.monotonic() - started
-        return [{"loss": float(t / n), "tokens": float(n)} for t, n in zip(total, tokens, strict=True)]
-
-    def encoded(self, models: LocalModels, examples: Sequence[Example]) -> list[Encoded]:
-        """Token ids, made once for all checkpoints."""
-        new = [e for e in examples if e.id not in self._encoded]
-        self._encoded |= {e.id: c for e, c in zip(new, models.encode(new), strict=True)}
-        return [self._encoded[e.id] for e in examples]
-
-    def seconds(self, arm: int) -> float:
-        """Wall time spent on a checkpoint."""
-        return self._seconds.get(arm, 0.0)
-
-    def _key(self, arm: int, example: Example) -> str:
-        """What a result depends on: weights, base, precision, example."""
-        checkpoint = self.checkpoints[arm]
-        weights = sorted(f"{f.path}:{f.content_id}" for f in checkpoint.files)
-        told = [
-            weights,
-            _fingerprint(self.base),
-            self.settings.dtype,
-            self.settings.device,
-            "loss/1",
-            example.id,
-        ]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-
-def _fingerprint(base: str | Path | None) -> str:
-    """What tells one base from another without reading gigabytes: names and sizes of its files."""
-    if base is None or not Path(base).is_dir():
-        return str(base)
-    files = sorted(p for p in Path(base).iterdir() if p.is_file())
-    return json.dumps([[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files])
 
 
 def evaluate(
@@ -151,61 +52,87 @@ def evaluate(
 
     Raises:
         InputError: nothing to evaluate, unusable examples, a model that cannot be loaded.
+        UsageError: no such task, metric or scorer.
         MissingExtra: torch, transformers or peft is not installed.
     """
     settings = settings or EvaluateSettings()
+    task = find_task(settings)
+    task.metric  # noqa: B018  a wrong name is told before anything is loaded
     arms, notes = usable(checkpoints, fetch)
     train = read_examples(train_data) if train_data is not None else ()
     held_out, seen_in_training = held_out_examples(data, train, settings)
     if seen_in_training:
         notes.append(f"{seen_in_training} held-out examples are training examples too, and were left out")
-    bench = Bench(arms, base=base, settings=settings, fetch=fetch, results=results, progress=progress)
-    race = run_race(bench, held_out, nearest_arms(arms, focus))
-    decision = decide(race, [called(c) for c in arms], settings)
-    rows = scores(race, decision, arms)
-    trained: dict[int, Floats] = {}
-    if train:
-        chosen = shuffled(train, settings.seed, settings.train_examples)
-        trained = {a: bench.losses(a, chosen)[0] for a in sorted(race.started)}
-        weights = bench.losses(decision.best, chosen)[1]
-        rows = [_with_training(r, race, a, trained.get(a), weights) for a, r in enumerate(rows)]
+    with closing(
+        Bench(arms, base=base, settings=settings, fetch=fetch, results=results, progress=progress)
+    ) as bench:
+        race = Trial(bench, task, held_out, nearest_arms(arms, focus))
+        race.run()
+        arms = [_at_hand(c, fetch) if n else c for c, n in zip(arms, race.race.reached, strict=True)]
+        decision = decide(race.race, [called(c) for c in arms], task.metric)
+        rows = scores(race.race, decision, arms, task.metric, race.summaries())
+        if train:
+            rows = remembered(bench, task, rows, held_out, shuffled(train, settings.seed))
+        sample = _sample(bench, race, decision)
     return Study(
-        task=settings.task, metric="loss", lower_is_better=True, scores=tuple(rows),
-        best=arms[decision.best], outcome=decision.outcome, reason=decision.reason,
+        task=settings.task, metric=task.metric.name, lower_is_better=task.metric.lower_is_better,
+        scores=tuple(rows), best=arms[decision.best], outcome=decision.outcome, reason=decision.reason,
         best_corrected=decision.best_corrected,
         onset_step=arms[decision.onset].step if decision.onset is not None else None,
-        p_value=decision.p_value, effect=decision.effect, min_effect=settings.min_effect,
-        more_examples=decision.more_examples, example_evaluations=int(race.reached.sum()),
-        full_grid=race.values.size, evaluations=_evaluations(bench, race, held_out),
-        sample=_sample(bench, race, decision, held_out),
+        p_value=decision.p_value, effect=decision.effect, min_effect=race.race.min_effect,
+        more_examples=decision.more_examples, detectable=decision.detectable,
+        example_evaluations=int(race.race.reached.sum()), full_grid=race.race.values.size,
+        evaluations=race.evaluations(), sample=sample,
         settings=asdict(settings) | {"data": str(data), "base": str(base) if base is not None else None}
         | ({"train_data": str(train_data)} if train_data is not None else {}),
-        notes=tuple(notes),
+        notes=(*notes, *race.notes),
     )  # fmt: skip
 
 
 def usable(checkpoints: Sequence[Checkpoint], fetch: Fetch) -> tuple[list[Checkpoint], list[str]]:
     """Checkpoints that can be evaluated, in order of training, and why the others cannot."""
     arms, notes = [], []
-    for checkpoint in sorted(checkpoints, key=lambda c: (c.step or 0, c.saved_at or 0)):
+    for checkpoint in in_order(checkpoints):
         if not checkpoint.changed:
             notes.append(
                 f"{called(checkpoint)} has the weights of the one before and was not evaluated again"
             )
-            continue
-        try:
-            folder = fetch(checkpoint)
-        except RunscopeError as error:
-            notes.append(f"{called(checkpoint)} was left out: {error.message}")
-            continue
-        # A clone or bundle names no place that a model loads from; on the Hub repository and revision do.
-        arms.append(replace(checkpoint, local_path=folder) if Path(checkpoint.repo).exists() else checkpoint)
+        elif (
+            any(f.path.endswith(".safetensors") for f in checkpoint.weights)
+            or (left := _left_out(checkpoint, fetch)) is None
+        ):
+            arms.append(checkpoint)
+        else:
+            notes.append(left)
+    # The others are fetched when their turn comes, which for most of a long training it never does.
+    while arms and (left := _left_out(arms[-1], fetch)) is not None:
+        notes.append(left)
+        arms.pop()
     if not arms:
         raise InputError(
             notes[0] if notes else "there is no checkpoint to evaluate",
             hint="runscope checkpoints shows what a repository holds",
         )
     return arms, notes
+
+
+def _left_out(checkpoint: Checkpoint, fetch: Fetch) -> str | None:
+    """Why a checkpoint cannot be fetched, None where it is there."""
+    try:
+        fetch(checkpoint)
+    except RunscopeError as error:
+        return f"{called(checkpoint)} was left out: {error.message}"
+    return None
+
+
+def _at_hand(checkpoint: Checkpoint, fetch: Fetch) -> Checkpoint:
+    """With its folder where a model is loaded from one: a clone or bundle names none, on the Hub the revision does."""
+    return replace(checkpoint, local_path=fetch(checkpoint)) if Path(checkpoint.repo).exists() else checkpoint
+
+
+def in_order(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """In order of training."""
+    return sorted(checkpoints, key=lambda c: (c.step or 0, c.saved_at or 0))
 
 
 def held_out_examples(
@@ -234,69 +161,95 @@ def called(checkpoint: Checkpoint) -> str:
     return f"step {checkpoint.step:,}" if checkpoint.step is not None else checkpoint.name
 
 
-def run_race(bench: Bench, examples: Sequence[Example], focus: Sequence[int]) -> Race:
-    """Evaluate what the race asks for until it is decided."""
-    count, settings = len(bench.checkpoints), bench.settings
-    start = range(count) if settings.full else starting_arms(count, focus)
-    race = Race(
-        count, cluster_codes([e.cluster or e.id for e in examples]), start=start,
-        alpha=settings.alpha, min_effect=settings.min_effect, full=settings.full,
-    )  # fmt: skip
-    while not race.done:
-        for arm, (begin, end) in race.wanted.items():
-            race.tell(arm, *bench.losses(arm, examples[begin:end]))
-        race.look()
-    return race
-
-
-def _with_training(
-    row: CheckpointScore, race: Race, arm: int, train: Floats | None, weights: Floats
-) -> CheckpointScore:
-    if train is None:
-        return row
-    seen = compare(train[:, None], weights, np.arange(len(train)))
-    mean, width = float(seen.mean[0]), 1.96 * float(seen.error[0])
-    held_out = race.values[: race.reached[arm], arm]
-    return replace(
-        row, train_mean=mean, train_low=mean - width, train_high=mean + width,
-        membership_auc=membership_auc(train, held_out),
+def new_race(
+    task: Task, examples: Sequence[Example], count: int, focus: Sequence[int], settings: EvaluateSettings
+) -> Race:
+    """A race of so many checkpoints on the examples, before its first look."""
+    return Race(
+        count, cluster_codes([e.cluster or e.id for e in examples]),
+        start=range(count) if settings.full else starting_arms(count, focus),
+        alpha=settings.alpha, min_effect=task.effect_that_matters(examples), full=settings.full,
     )  # fmt: skip
 
 
-def _evaluations(bench: Bench, race: Race, examples: Sequence[Example]) -> tuple[Evaluation, ...]:
-    found = []
-    for arm in sorted(race.started):
-        n = int(race.reached[arm])
-        ids = tuple(e.id for e in examples[:n])
-        clusters = tuple(e.cluster or e.id for e in examples[:n])
-        found.append(
-            Evaluation(
-                bench.checkpoints[arm], "heldout", ids, clusters, race.values[:n, arm], race.weights[:n],
-                seconds=bench.seconds(arm),
-            )
-        )  # fmt: skip
-    return tuple(found)
+class Trial:
+    """A race of checkpoints on real examples, with all rows that it saw."""
+
+    def __init__(self, bench: Bench, task: Task, examples: Sequence[Example], focus: Sequence[int]) -> None:
+        self.bench, self.task, self.examples = bench, task, examples
+        self.race = new_race(task, examples, len(bench.checkpoints), focus, bench.settings)
+        self.rows: dict[int, list[Row]] = {}
+        self.notes: list[str] = []
+
+    def run(self) -> None:
+        """Evaluate what the race asks for until it is decided."""
+        name, turn = self.task.metric.name, sign(self.task.metric)
+        while not self.race.done:
+            for arm in self.race.wanted:
+                if (left := _left_out(self.bench.checkpoints[arm], self.bench.fetch)) is not None:
+                    self.notes.append(left)
+                    self.race.withdraw(arm)
+            wanted = {arm: self.examples[begin:end] for arm, (begin, end) in self.race.wanted.items()}
+            for arm, rows in self.bench.rows(self.task, wanted).items():
+                values = [self.task.scores(r, e)[name] for r, e in zip(rows, wanted[arm], strict=True)]
+                weights = np.array([self.task.weight(r) for r in rows])
+                self.rows.setdefault(arm, []).extend(rows)
+                self.race.tell(arm, turn * np.array(values, dtype=np.float64), weights)
+            self.race.look()
+
+    def all_scores(self, arm: int) -> dict[str, Floats]:
+        """Every metric of an arm over its examples."""
+        each = [self.task.scores(r, e) for r, e in zip(self.rows[arm], self.examples, strict=False)]
+        return {name: np.array([s[name] for s in each], dtype=np.float64) for name in each[0]}
+
+    def summaries(self) -> dict[int, Mapping[str, float]]:
+        """Every metric of every arm that was evaluated."""
+        return {
+            arm: self.task.summary(self.all_scores(arm), self.race.weights[: len(rows)])
+            for arm, rows in sorted(self.rows.items())
+        }
+
+    def evaluations(self) -> tuple[Evaluation, ...]:
+        """Per-example results."""
+        found = []
+        for arm, rows in sorted(self.rows.items()):
+            n, each = len(rows), self.all_scores(arm)
+            found.append(
+                Evaluation(
+                    self.bench.checkpoints[arm], "heldout", tuple(e.id for e in self.examples[:n]),
+                    tuple(e.cluster or e.id for e in self.examples[:n]), each[self.task.metric.name],
+                    self.race.weights[:n], each, seconds=self.bench.seconds.get(arm, 0.0),
+                )
+            )  # fmt: skip
+        return tuple(found)
 
 
-def _sample(
-    bench: Bench, race: Race, decision: Decision, examples: Sequence[Example]
-) -> tuple[dict[str, Any], ...]:
+def _sample(bench: Bench, trial: Trial, decision: Decision) -> tuple[dict[str, Any], ...]:
     """The examples on which best and last differ most, with what each of them answers."""
-    if decision.best == decision.last or not bench.settings.sample:
+    best, last, settings = decision.best, decision.last, bench.settings
+    if best == last or not settings.sample:
         return ()
-    n = int(race.reached[[decision.best, decision.last]].min())
-    difference = race.values[:n, decision.last] - race.values[:n, decision.best]
-    chosen = np.argsort(-np.abs(difference), kind="stable")[: bench.settings.sample]
-    shown = [examples[i] for i in chosen]
-    answers = {}
-    for name, arm in (("best", decision.best), ("last", decision.last)):
-        models = bench.ready(arm)
-        answers[name] = models.answers(bench.encoded(models, shown))
+    n = int(trial.race.reached[[best, last]].min())
+    values = sign(trial.task.metric) * trial.race.values[:n]
+    chosen = np.argsort(-np.abs(values[:, last] - values[:, best]), kind="stable")[: settings.sample]
+    shown = [trial.examples[i] for i in chosen]
+    longest = max(len(e.completion) for e in shown) + 8
+    asked = replace(
+        settings, task="answer", scorer="exact", max_new_tokens=min(longest, settings.max_new_tokens)
+    )
+    said = bench.rows(Answer(asked), {best: shown, last: shown})
     return tuple(
         {
             "prompt": example.shown, "target": example.completion,
-            "best_answer": answers["best"][k], "last_answer": answers["last"][k],
-            "best_loss": float(race.values[i, decision.best]), "last_loss": float(race.values[i, decision.last]),
+            "best_answer": _cut(said[best][k]["answer"], example),
+            "last_answer": _cut(said[last][k]["answer"], example),
+            "best_loss": float(values[i, best]), "last_loss": float(values[i, last]),
         }
         for k, (i, example) in enumerate(zip(chosen, shown, strict=True))
     )  # fmt: skip
+
+
+def _cut(answer: str, example: Example) -> str:
+    """A model that was never taught to stop goes on and on: shown is little more than was asked for."""
+    most = len(example.completion) + 40
+    return answer if len(answer) <= most else answer[:most].rstrip() + " …"

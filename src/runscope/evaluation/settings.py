@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from runscope.errors import UsageError
 from runscope.stats.racing import ALPHA
 
-DTYPES = ("auto", "float32", "bfloat16", "float16")
+DTYPES = ("auto", "float32", "bfloat16", "float16", "4bit")
+BACKENDS = ("transformers", "vllm")
+LAUNCHERS = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -15,42 +17,72 @@ class EvaluateSettings:
     """Everything that changes the numbers or the cost of an evaluation.
 
     Attributes:
-        task: ``loss``, or the name of another task.
+        task: ``loss``, ``answer``, ``number``, ``choice``, or the user's own as ``module:Name``.
+        metric: what decides; None takes the task's first.
+        scorer: of the task ``answer``: ``exact``, ``number``, ``regex``, ``json``, or ``module:function``.
+        tolerance, relative_tolerance: a number is a hit within either; None where only the other counts.
+        extract: regular expression; its first group is taken out of an answer before it is scored.
+        max_new_tokens: longest generated answer.
+        top_tokens: how many next tokens the probability-weighted number is the mean of.
+        chat: put prompts of plain text into the model's chat template.
         full: every checkpoint on every example instead of a race.
-        min_effect: smallest difference that matters, in the unit of the metric (nats a token for the loss:
-            0.02 is 2% of perplexity).
+        min_effect: smallest difference that matters, in the unit of the metric; None takes the metric's own
+            (nats a token for the loss: 0.02 is 2% of perplexity).
         alpha: error rate of all decisions together.
         max_examples: take a random part of the held-out examples.
         train_examples: how many training examples are enough to see memorising.
+        verbatim_examples: on how many of them the model is asked to go on by itself.
         seed: order of the examples.
         device: ``auto`` takes a GPU where there is one.
-        dtype: ``auto`` is bfloat16 on a GPU and float32 on a CPU.
-        batch_tokens: padded tokens in a batch; None fits it to the device. Halved when memory runs out.
+        dtype: ``auto`` is bfloat16 on a GPU and float32 on a CPU; ``4bit`` is NF4 by bitsandbytes.
+        batch_tokens: padded tokens in a batch; None fits it to the memory. Halved when memory runs out.
+        backend: ``transformers`` or ``vllm``.
+        launch: ``local``, or ``ray`` for many GPUs or machines.
+        workers: of Ray; None takes one a GPU, or one a CPU where there is no GPU.
         sample: how many examples to show, with answers, where best and last differ most.
         trust_remote_code: let the base model's repository run its own code.
         allow_pickle: load weights that are not safetensors; loading those can run code.
     """
 
     task: str = "loss"
+    metric: str | None = None
+    scorer: str = "exact"
+    tolerance: float | None = None
+    relative_tolerance: float | None = None
+    extract: str | None = None
+    max_new_tokens: int = 64
+    top_tokens: int = 3
+    chat: bool = False
     full: bool = False
-    min_effect: float = 0.02
+    min_effect: float | None = None
     alpha: float = ALPHA
     max_examples: int | None = None
     train_examples: int = 256
+    verbatim_examples: int = 64
     seed: int = 0
     device: str = "auto"
     dtype: str = "auto"
     batch_tokens: int | None = None
+    backend: str = "transformers"
+    launch: str = "local"
+    workers: int | None = None
     sample: int = 10
     trust_remote_code: bool = False
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise UsageError(f"no dtype is called {self.dtype!r}", hint=f"take one of {', '.join(DTYPES)}")
+        for what, value, known in (
+            ("dtype", self.dtype, DTYPES),
+            ("backend", self.backend, BACKENDS),
+            ("launcher", self.launch, LAUNCHERS),
+        ):
+            if value not in known:
+                raise UsageError(f"no {what} is called {value!r}", hint=f"take one of {', '.join(known)}")
         if not 0 < self.alpha < 1:
             raise UsageError("alpha is an error rate between 0 and 1", hint="0.05 is customary")
-        if self.min_effect < 0:
+        if self.min_effect is not None and self.min_effect < 0:
             raise UsageError(
                 "the smallest difference that matters cannot be negative", hint="0.02 nats is a start"
             )
+        if min(self.max_new_tokens, self.top_tokens, self.workers or 1) < 1:
+            raise UsageError("--max-new-tokens, --top-tokens and --workers are counts", hint="take 1 or more")

@@ -22,10 +22,9 @@ class Evaluation:
         split: ``heldout`` or ``train``.
         example_ids: (n,) identity of each example (hash of its content).
         clusters: (n,) source of each example; equal to ``example_ids`` where examples are independent.
-        loss: (n,) mean negative log-likelihood a completion token, in nats.
-        tokens: (n,) completion tokens counted.
-        scores: task scores by name, each (n,); empty where only the loss was taken.
-        outputs: generated answers, empty where none were generated.
+        values: (n,) the deciding metric, e.g. the mean negative log-likelihood a completion token, in nats.
+        weights: (n,) how much each counts, e.g. its completion tokens.
+        scores: all metrics of the task by name, each (n,).
         seconds: wall time spent.
     """
 
@@ -33,10 +32,9 @@ class Evaluation:
     split: Literal["heldout", "train"]
     example_ids: tuple[str, ...]
     clusters: tuple[str, ...]
-    loss: Floats
-    tokens: Floats
+    values: Floats
+    weights: Floats
     scores: Mapping[str, Floats] = field(default_factory=dict)
-    outputs: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
@@ -47,10 +45,15 @@ class CheckpointScore:
     Attributes:
         mean, low, high: metric on held-out examples with its 95% interval (of the mean itself).
         examples: how many held-out examples it was evaluated on.
-        difference, difference_low, difference_high: paired difference to the best one, its 95% interval.
+        difference, difference_low, difference_high: how much worse it is than the best one, paired on the same
+            examples, with its 95% interval; positive is worse, whichever way the metric goes.
         p_value: corrected for the number of checkpoints; None for the best and for skipped ones.
         train_mean: the same metric on training examples, None where none were given.
         membership_auc: how well the loss tells training from held-out examples; 0.5 is no memorisation.
+        membership_auc_min_k: the same by the loss of the fifth of the tokens that is least expected.
+        verbatim_rate: share of training completions that the model says itself, token for token.
+        verbatim_held_out: the same of held-out ones: what can be said right without having seen it.
+        scores: all metrics of the task over its examples.
     """
 
     checkpoint: Checkpoint
@@ -67,7 +70,15 @@ class CheckpointScore:
     train_low: float | None = None
     train_high: float | None = None
     membership_auc: float | None = None
+    membership_auc_min_k: float | None = None
+    verbatim_rate: float | None = None
+    verbatim_held_out: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def gap(self) -> float | None:
+        """Generalisation gap: held-out minus training mean."""
+        return None if self.mean is None or self.train_mean is None else self.mean - self.train_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +97,7 @@ class Study:
         effect: how much worse the last checkpoint is than the best one, in the metric's unit.
         min_effect: the smallest effect that matters.
         more_examples: how many more examples would decide, where ``undecided``.
+        detectable: the smallest difference that these examples would have shown in four of five repetitions.
         example_evaluations, full_grid: how many were run, and how many the full grid has.
         evaluations: per-example results.
         sample: examples where best and last differ most: prompt, target, outputs, losses.
@@ -105,6 +117,7 @@ class Study:
     effect: float | None = None
     min_effect: float = 0.0
     more_examples: int | None = None
+    detectable: float | None = None
     example_evaluations: int = 0
     full_grid: int = 0
     evaluations: tuple[Evaluation, ...] = ()

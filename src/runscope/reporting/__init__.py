@@ -11,7 +11,14 @@ from runscope.reporting.data import (
 )
 from runscope.reporting.diagnosis import print_diagnosis
 from runscope.reporting.markdown import markdown, markdown_checkpoints, markdown_run, markdown_timeline
-from runscope.reporting.study import markdown_study, print_study, study_json, study_table
+from runscope.reporting.study import (
+    markdown_study,
+    plan_json,
+    print_plan,
+    print_study,
+    study_json,
+    study_table,
+)
 from runscope.reporting.terminal import print_checkpoints, print_run, print_timeline
 from runscope.reporting.write import write, write_line
 
@@ -26,8 +33,10 @@ __all__ = [
     "markdown_run",
     "markdown_study",
     "markdown_timeline",
+    "plan_json",
     "print_checkpoints",
     "print_diagnosis",
+    "print_plan",
     "print_run",
     "print_study",
     "print_timeline",

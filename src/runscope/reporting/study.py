@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
@@ -13,7 +14,11 @@ from runscope.evaluation.study import CheckpointScore, Study
 from runscope.reporting.data import plain
 from runscope.reporting.escaping import escape, markdown_table
 
+if TYPE_CHECKING:
+    from runscope.evaluation.plan import Plan
+
 EVALUATION_SCHEMA = "runscope.evaluation/1"
+PLAN_SCHEMA = "runscope.evaluation-plan/1"
 STANDINGS = {
     "best": "the best",
     "as_good": "as good as the best",
@@ -28,7 +33,8 @@ OUTCOMES = {
 }
 _COLUMNS = (
     "standing", "mean", "low", "high", "examples", "difference", "difference_low", "difference_high", "p_value",
-    "train_mean", "train_low", "train_high", "membership_auc",
+    "train_mean", "train_low", "train_high", "gap", "membership_auc", "membership_auc_min_k", "verbatim_rate",
+    "verbatim_held_out", "scores",
 )  # fmt: skip
 
 
@@ -59,6 +65,7 @@ def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
         "min_effect": study.min_effect,
         "p_value": study.p_value,
         "more_examples": study.more_examples,
+        "detectable": study.detectable,
         "example_evaluations": study.example_evaluations,
         "full_grid": study.full_grid,
         "checkpoints": [score_json(s) for s in study.scores],
@@ -72,7 +79,8 @@ def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
 
 def study_table(study: Study) -> pd.DataFrame:
     """One row a checkpoint."""
-    return pd.DataFrame([score_json(s) for s in study.scores])
+    rows = [score_json(s) for s in study.scores]
+    return pd.DataFrame([{**r, **{f"score_{k}": v for k, v in r.pop("scores").items()}} for r in rows])
 
 
 def _headline(study: Study) -> str:
@@ -89,25 +97,49 @@ def _saved(study: Study) -> str:
     )
 
 
-def _cells(score: CheckpointScore) -> tuple[str, ...]:
+def _cells(score: CheckpointScore, study: Study) -> tuple[str, ...]:
     c = score.checkpoint
-    held_out = "" if score.mean is None else f"{score.mean:.3f} ± {(score.high or 0) - score.mean:.3f}"
-    behind = "" if score.difference is None or score.standing == "best" else f"+{score.difference:.3f}"
-    if behind and (score.difference or 0) < 0:
-        behind = f"{score.difference:.3f}"
+    held_out = (
+        "" if score.mean is None else f"{_figure(score.mean)} ± {_figure((score.high or 0) - score.mean)}"
+    )
+    behind = "" if score.difference is None or score.standing == "best" else _figure(score.difference, "+")
+    trained = (
+        _figure(score.train_mean),
+        _figure(score.membership_auc),
+        "" if score.verbatim_rate is None else f"{score.verbatim_rate:.0%}",
+    )
     return (
         "" if c.step is None else f"{c.step:,}",
         "" if c.epoch is None else f"{c.epoch:.2f}",
         c.name,
         held_out,
-        "" if score.train_mean is None else f"{score.train_mean:.3f}",
+        *(trained if _has_training(study) else ()),
         behind,
         f"{score.examples:,}" if score.examples else "",
-        STANDINGS[score.standing],
+        _standing(score, study),
     )
 
 
-HEADINGS = ("step", "epoch", "commit", "held-out loss", "training loss", "behind", "examples", "standing")
+def _standing(score: CheckpointScore, study: Study) -> str:
+    """How it stands; "as good" only where a difference that matters is ruled out."""
+    open_still = score.standing == "as_good" and (score.difference_high or 0.0) > study.min_effect
+    return "may be as good" if open_still else STANDINGS[score.standing]
+
+
+def _figure(value: float | None, sign: str = "") -> str:
+    if value is None:
+        return ""
+    return f"{value:{sign}.3f}" if abs(value) < 100 else f"{value:{sign},.1f}"
+
+
+def _has_training(study: Study) -> bool:
+    return any(s.train_mean is not None for s in study.scores)
+
+
+def _headings(study: Study) -> tuple[str, ...]:
+    metric = study.metric.replace("_", " ")
+    trained = (f"training {metric}", "membership", "verbatim") if _has_training(study) else ()
+    return ("step", "epoch", "commit", f"held-out {metric}", *trained, "behind", "examples", "standing")
 
 
 def print_study(console: Console, study: Study) -> None:
@@ -122,14 +154,14 @@ def print_study(console: Console, study: Study) -> None:
 def print_scores(console: Console, study: Study) -> None:
     """One row a checkpoint, and what it cost."""
     table = Table(box=None, pad_edge=False)
-    for heading in HEADINGS:
+    for heading in _headings(study):
         table.add_column(heading, justify="left" if heading in ("commit", "standing") else "right")
     for score in study.scores:
         style = "bold green" if score.standing == "best" else "dim" if score.standing == "skipped" else ""
-        table.add_row(*(Text(c, style=style) for c in _cells(score)))
+        table.add_row(*(Text(c, style=style) for c in _cells(score, study)))
     console.print(table)
     if study.more_examples is not None:
-        console.print(Text(f"About {study.more_examples:,} more held-out examples would decide."))
+        console.print(Text(f"Not enough data: {study.more_examples:,} more held-out examples would decide."))
     for note in (_saved(study), *study.notes):
         console.print(Text(f"note: {note}"))
 
@@ -141,4 +173,48 @@ def markdown_study(study: Study) -> str:
 
 def markdown_scores(study: Study) -> str:
     """One row a checkpoint."""
-    return markdown_table(HEADINGS, [_cells(s) for s in study.scores])
+    return markdown_table(_headings(study), [_cells(s, study) for s in study.scores])
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A plan, schema ``runscope.evaluation-plan/1``."""
+    shown: dict[str, Any] = plain({"schema": PLAN_SCHEMA, **asdict(plan)})
+    return shown
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """What would be run, downloaded and needed in memory."""
+    runs = f"{plan.at_least:,} to {plan.at_most:,} example evaluations"
+    kept = f", of which {plan.kept:,} are there already" if plan.kept else ""
+    base = f"{plan.base}, {_size(plan.base_bytes)}" if plan.base else "none: the checkpoints are whole models"
+    rows = [
+        ("checkpoints", f"{plan.checkpoints:,}, the race begins with {plan.starting:,}"),
+        ("held-out examples", f"{plan.examples:,}, the first look is after {plan.first_look:,}"),
+        ("would run", f"{runs}{kept}"),
+        ("would download", f"{_size(plan.download_bytes)}, at most {_size(plan.download_at_most_bytes)}"),
+        ("base model", base),
+        ("memory", f"{_size(plan.memory_bytes)} for weights as they are stored, and what a batch takes"),
+    ]
+    if plan.train_examples:
+        rows.insert(
+            2, ("training examples", f"{plan.train_examples:,} for each checkpoint that is evaluated")
+        )
+    found = "known after the first examples" if plan.detectable is None else (
+        f"{plan.detectable:.3g} {plan.unit} or more would be found in 4 of 5 cases"
+    )  # fmt: skip
+    rows.append(("a difference of", found))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in rows:
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)
+    for note in plan.notes:
+        console.print(Text(f"note: {note}"))
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return "an unknown size"
+    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= one:
+            return f"{count / one:.1f} {unit}"
+    return f"{count} bytes"

@@ -1,0 +1,161 @@
+"""Models, adapters and tokenizers from folders and repositories, of which nothing is ever run."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from runscope.errors import InputError, MissingExtra, UnsafeFile
+from runscope.evaluation.settings import EvaluateSettings
+
+
+def import_all() -> tuple[Any, Any]:
+    """Torch and transformers, without progress bars and warnings that would stand between ours.
+
+    Raises:
+        MissingExtra: one of them, or peft, is not installed.
+    """
+    for package in ("torch", "transformers", "peft"):
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise MissingExtra(package, extra="eval", needed_for="evaluating checkpoints") from error
+    import torch
+
+    transformers: Any = import_module("transformers")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return torch, transformers
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without advice for who trains or merges adapters, and matters between peft and transformers."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", "Model has `tie_word_embeddings", UserWarning)
+        yield
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter; else it holds a whole model.
+
+    Raises:
+        InputError: it holds neither.
+    """
+    if (folder / "adapter_config.json").exists():
+        return True
+    if (folder / "config.json").exists():
+        return False
+    raise InputError(
+        f"{folder} holds weights, but no config.json or adapter_config.json",
+        hint="a checkpoint of the Trainer or of peft has one",
+    )
+
+
+def base_of(folder: Path) -> str:
+    """The base that an adapter names.
+
+    Raises:
+        InputError: its configuration cannot be read, or names none.
+    """
+    try:
+        return str(json.loads((folder / "adapter_config.json").read_bytes())["base_model_name_or_path"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder / 'adapter_config.json'} names no base model", hint="name it with --base"
+        ) from error
+
+
+def refuse_pickle(folder: Path, settings: EvaluateSettings) -> None:
+    """Stop before a library would fall back to weights that can run code.
+
+    Raises:
+        UnsafeFile: there are weights, but no safetensors.
+    """
+    if settings.allow_pickle or not folder.is_dir() or any(folder.glob("*.safetensors")):
+        return
+    pickled = next(
+        iter(sorted([*folder.glob("*model*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth")])), None
+    )
+    if pickled is not None:
+        raise UnsafeFile(
+            f"{folder} has its weights only as {pickled.name}, a format that can run code when it is loaded",
+            hint="convert it to safetensors; or, if you trust it, --allow-pickle",
+        )
+
+
+def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -> Any:
+    """A causal language model from a folder or the Hub.
+
+    Raises:
+        UnsafeFile: its weights are pickles.
+        InputError: it cannot be loaded.
+        MissingExtra: bitsandbytes is not installed, for 4 bits.
+    """
+    transformers: Any = import_module("transformers")
+    refuse_pickle(Path(name), settings)
+    options: dict[str, Any] = {"dtype": dtype, "trust_remote_code": settings.trust_remote_code}
+    options["use_safetensors"] = None if settings.allow_pickle else True
+    if settings.dtype == "4bit":
+        options |= {"quantization_config": _four_bits(dtype), "device_map": {"": device}}
+    elif device != "cpu":
+        options["device_map"] = {"": device}  # straight to the device, without a copy in main memory
+    try:
+        model = transformers.AutoModelForCausalLM.from_pretrained(name, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"the model {name} cannot be loaded: {str(error).splitlines()[0]}",
+            hint="name the folder or Hub repository of the base model with --base",
+        ) from error
+    return model.eval()
+
+
+def _four_bits(dtype: Any) -> Any:
+    """NF4 with double quantisation, as QLoRA trains on."""
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("bitsandbytes", extra="4bit", needed_for="4-bit weights") from error
+    transformers: Any = import_module("transformers")
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )  # fmt: skip
+
+
+def load_tokenizer(settings: EvaluateSettings, *places: Path) -> Any:
+    """The tokenizer that lies with the checkpoint, else the base's.
+
+    Raises:
+        InputError: neither has one.
+    """
+    transformers: Any = import_module("transformers")
+    for place in places:
+        if place.is_dir() and not any(place.glob("tokenizer*")):
+            continue
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                str(place), trust_remote_code=settings.trust_remote_code
+            )
+        except (OSError, ValueError):
+            continue
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        return tokenizer
+    raise InputError(
+        f"no tokenizer lies at {' or '.join(map(str, places))}",
+        hint="name a base that has one with --base",
+    )
+
+
+def longest_input(tokenizer: Any, config: Any, otherwise: int) -> int:
+    """Most tokens that a model takes; ``otherwise`` where neither tokenizer nor configuration says."""
+    named = tokenizer.model_max_length
+    positions = getattr(config, "max_position_embeddings", None)
+    return int(min(named if named < 10**9 else otherwise, positions or otherwise))

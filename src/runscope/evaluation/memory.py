@@ -1,0 +1,75 @@
+"""How many rows go into one batch: as many as the memory holds, fewer after it ran out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+TOKENS = {"cpu": 2048, "mps": 8192, "cuda": 65536}
+"""Padded tokens beyond which a larger batch gains nothing, by device."""
+SHARE = {"cpu": 0.25, "mps": 0.25, "cuda": 0.6}
+"""Share of the free memory that a batch may take: others live on a CPU, and its limit kills without a word."""
+UNKNOWN_BYTES = 2 << 30
+"""Free memory where the system does not tell."""
+
+
+class Budget:
+    """Rows that fit.
+
+    Args:
+        batch_tokens: padded tokens in a batch, where the user says; None fits it to the memory.
+    """
+
+    def __init__(self, batch_tokens: int | None = None) -> None:
+        self.given = batch_tokens
+        self.tokens = batch_tokens or TOKENS["cpu"]
+        self.bytes: float = UNKNOWN_BYTES
+        self.token_bytes = self.logit_bytes = 0
+        self.scale = 1.0
+
+    def fit(self, torch: Any, model: Any, device: str) -> None:
+        """Measure what is free after a model was loaded, and estimate what a token of it needs."""
+        kind = device.partition(":")[0]
+        self.tokens = self.given or TOKENS.get(kind, TOKENS["cuda"])
+        self.bytes = SHARE.get(kind, SHARE["cuda"]) * free_bytes(torch, device)
+        self.token_bytes, self.logit_bytes = bytes_a_token(model.config, model.dtype.itemsize)
+
+    def rows(self, sizes: Sequence[tuple[int, int]]) -> int:
+        """How many of the first rows, given as (tokens, scored tokens) and longest first, go together."""
+        width = max(sizes[0][0], 1)
+        count = max(1, self.tokens // width)
+        if self.given is None:
+            scored = 0
+            for rows, (_, own) in enumerate(sizes[:count], 1):
+                scored = max(scored, own + 1)
+                if rows * (width * self.token_bytes + scored * self.logit_bytes) > self.bytes:
+                    count = max(1, rows - 1)
+                    break
+        return max(1, min(len(sizes), int(count * self.scale)))
+
+    def halve(self) -> None:
+        """Memory ran out: all batches from now on are half as large."""
+        self.scale /= 2
+
+
+def bytes_a_token(config: Any, itemsize: int) -> tuple[int, int]:
+    """What a token costs in a forward pass, and what a scored one costs beside it, in bytes.
+
+    Of one layer at a time: residual, normed, queries, keys, values, attended, projected; three of the inner
+    width. A logit is held once as the model gives it and twice in float32.
+    """
+    width = int(getattr(config, "hidden_size", 0) or 1024)
+    inner = int(getattr(config, "intermediate_size", 0) or 4 * width)
+    words = int(getattr(config, "vocab_size", 0) or 50_000)
+    return (8 * width + 3 * inner) * itemsize, words * (itemsize + 8)
+
+
+def free_bytes(torch: Any, device: str) -> float:
+    """Free memory of a device, in bytes."""
+    if device.startswith("cuda"):
+        return float(torch.cuda.mem_get_info(device)[0])
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError):
+        return UNKNOWN_BYTES

@@ -1,0 +1,83 @@
+"""Memorising, per checkpoint: training examples against held-out ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from runscope.evaluation.bench import Bench
+from runscope.evaluation.examples import Example
+from runscope.evaluation.memorising import VERBATIM_TOKENS, is_verbatim, membership_auc, prefix_of
+from runscope.evaluation.study import CheckpointScore
+from runscope.evaluation.tasks import Answer, CompletionLoss, Row, Task
+from runscope.stats.arrays import Floats
+from runscope.stats.paired import compare
+
+WIDE = 1.959964
+"""Standard normal quantile of a 95% interval."""
+
+
+def remembered(
+    bench: Bench, task: Task, rows: Sequence[CheckpointScore], held_out: Sequence[Example], train: Sequence[Example]
+) -> list[CheckpointScore]:  # fmt: skip
+    """The rows with how every checkpoint that was evaluated does on training examples.
+
+    Args:
+        bench: of the checkpoints, in the order of the rows.
+        task: its metric is taken on training examples too.
+        rows: one a checkpoint.
+        held_out, train: examples in random order.
+    """
+    settings = bench.settings
+    some, others = train[: settings.train_examples], held_out[: settings.train_examples]
+    arms = [a for a, row in enumerate(rows) if row.examples]
+    loss = CompletionLoss(settings)
+    scored = bench.rows(task, dict.fromkeys(arms, some))
+    known = bench.rows(loss, dict.fromkeys(arms, some))
+    unknown = bench.rows(loss, dict.fromkeys(arms, others))
+    said = _verbatim(bench, arms, some[: settings.verbatim_examples])
+    said_unseen = _verbatim(bench, arms, others[: settings.verbatim_examples])
+    found = list(rows)
+    for arm in arms:
+        mean, width = _mean(task, scored[arm], some)
+        found[arm] = replace(
+            rows[arm], train_mean=mean, train_low=mean - width, train_high=mean + width,
+            membership_auc=membership_auc(_column(known[arm], "loss"), _column(unknown[arm], "loss")),
+            membership_auc_min_k=membership_auc(_column(known[arm], "min_k"), _column(unknown[arm], "min_k")),
+            verbatim_rate=said.get(arm), verbatim_held_out=said_unseen.get(arm),
+        )  # fmt: skip
+    return found
+
+
+def _mean(task: Task, rows: Sequence[Row], examples: Sequence[Example]) -> tuple[float, float]:
+    """Mean of the deciding metric and half the width of its interval."""
+    values = np.array([task.scores(r, e)[task.metric.name] for r, e in zip(rows, examples, strict=True)])
+    weights = np.array([task.weight(r) for r in rows])
+    seen = compare(values[:, None], weights, np.arange(len(values)))
+    return float(seen.mean[0]), WIDE * float(seen.error[0])
+
+
+def _column(rows: Sequence[Row], name: str) -> Floats:
+    return np.array([r[name] for r in rows], dtype=np.float64)
+
+
+def _verbatim(bench: Bench, arms: Sequence[int], examples: Sequence[Example]) -> dict[int, float]:
+    """Share of completions that each model says itself, given what stands before them."""
+    if not examples:
+        return {}
+    asked = [prefix_of(e) for e in examples]
+    longest = max(
+        len(e.completion) for e in asked
+    )  # no tokenizer has more tokens than characters, but for a few
+    settings = replace(
+        bench.settings, task="answer", scorer="exact", max_new_tokens=min(VERBATIM_TOKENS, longest + 1)
+    )
+    said = bench.rows(Answer(settings), dict.fromkeys(arms, asked))
+    return {
+        arm: float(
+            np.mean([is_verbatim(r["answer"], e.completion) for r, e in zip(rows, asked, strict=True)])
+        )
+        for arm, rows in said.items()
+    }
