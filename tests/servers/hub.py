@@ -46,6 +46,7 @@ class Hub:
         tree_page: files a page.
         use_lfs: False keeps large files in git itself.
         now: Unix seconds that commits are dated with, None for the clock.
+        sent_bytes: bytes of all answers so far.
         requests: method and path of each call, for tests.
     """
 
@@ -64,6 +65,7 @@ class Hub:
     tree_page: int = 1000
     use_lfs: bool = True
     now: float | None = None
+    sent_bytes: int = 0
     requests: list[str] = field(default_factory=list)
     lfs: dict[str, bytes] = field(default_factory=dict)
 
@@ -112,6 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
+            self.service.sent_bytes += len(data)
             self.wfile.write(data)
 
     def _error(self, status: int, message: str, code: str = "") -> None:

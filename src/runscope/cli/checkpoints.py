@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,54 +11,117 @@ import typer
 from runscope.cli import options as opt
 from runscope.cli import output as out
 from runscope.cli.progress import progress
+from runscope.errors import UsageError
 
 
 def checkpoints(
     repo: Annotated[
-        str, typer.Argument(metavar="REPO", help="Hub repository, local clone of one, or folder.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[REPO]",
+            help="Hub repository (@revision behind it for a branch, tag or pull request), clone, bundle or folder.",
+        ),
+    ] = None,
     run: Annotated[
         list[str] | None,
         typer.Option(
-            "--run", metavar="RUN", help="Place the checkpoints on this run's (or these runs') line."
+            "--run",
+            metavar="RUN",
+            help="The run (or runs) that saved them, or a folder or W&B project to find it in.",
         ),
     ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user", metavar="NAME", help="List a person's repositories instead of one's checkpoints."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="PATTERN", help="With --user: only repositories named so.")
+    ] = None,
+    norms: Annotated[
+        bool,
+        typer.Option("--norms", help="Fetch the adapters and show the norms of A and B, layer by layer."),
+    ] = False,
+    base: opt.BaseOption = None,
     format: opt.FormatOption = opt.Format.text,
     output: opt.OutputOption = None,
     project: opt.ProjectOption = None,
     quiet: opt.QuietOption = False,
     debug: opt.DebugOption = False,
 ) -> None:
-    """List every commit and folder that holds weights: step, epoch, when, size, what changed.
+    """List every commit and folder that holds weights: step, epoch, when, size, what changed, and the adapter.
 
     Examples:
 
-      runscope checkpoints me/pricer-2024-09-13_13.04.39
+      runscope checkpoints me/pricer-2024-09-13_13.04.39 --run me/pricer/2x9f1k3a
 
-      runscope checkpoints ./output --run ./output/checkpoint-500
+      runscope checkpoints --user me --name "pricer-*" --run wandb/
     """
+    if (repo is None) == (user is None):
+        raise UsageError(
+            "name either a repository or --user",
+            hint="runscope checkpoints REPO, or runscope checkpoints --user NAME",
+        )
+    if user is not None:
+        return _repositories(user, name, run, format, output, project, quiet)
+    return _inventory(str(repo), run, norms, base, format, output, project, quiet)
+
+
+def _inventory(
+    repo: str,
+    runs: list[str] | None,
+    norms: bool,
+    base: str | None,
+    format: opt.Format,
+    output: Path | None,
+    project: str | None,
+    quiet: bool,
+) -> None:
     from runscope import api
     from runscope import reporting as page
-    from runscope.api import require_joined
-    from runscope.history import Timeline
 
     with progress(quiet) as update:
-        found = api.checkpoints(repo, progress=update)
-        if run:
-            loaded = [api.load(r, project=project, progress=update) for r in run]
-            joined = api.stitch(loaded, checkpoints=found) if len(loaded) > 1 else Timeline.of(loaded[0])
-            from runscope.hub import place
-
-            found = place(found, require_joined(joined))
+        stock = api.inventory(repo, runs=runs or (), base=base, norms=norms, project=project, progress=update)
     if output:
-        forms = out.table_forms(lambda: page.checkpoints_table(found))
-        out.save(output, forms | out.json_form(lambda: page.checkpoints_json(found, repo)), quiet=quiet)
-    elif format is opt.Format.json:
-        out.print_json(page.checkpoints_json(found, repo))
-    elif format is opt.Format.jsonl:
-        for row in page.checkpoints_json(found, repo)["checkpoints"]:
+        forms = out.table_forms(lambda: page.checkpoints_table(stock.listing.checkpoints))
+        return out.save(output, forms | out.json_form(lambda: page.inventory_json(stock)), quiet=quiet)
+    if format is opt.Format.json:
+        return out.print_json(page.inventory_json(stock))
+    if format is opt.Format.jsonl:
+        for row in page.inventory_json(stock)["checkpoints"]:
             out.print_json(row, line=True)
-    elif format is opt.Format.markdown:
-        print(page.markdown_checkpoints(found))  # noqa: T201
-    else:
-        page.print_checkpoints(out.stdout(), found)
+        return None
+    if format is opt.Format.markdown:
+        print(page.markdown_inventory(stock))  # noqa: T201
+        return None
+    return page.print_inventory(out.stdout(), stock, now=time.time())
+
+
+def _repositories(
+    user: str,
+    name: str | None,
+    runs: list[str] | None,
+    format: opt.Format,
+    output: Path | None,
+    project: str | None,
+    quiet: bool,
+) -> None:
+    from runscope import api
+    from runscope import reporting as page
+
+    with progress(quiet) as update:
+        pairs = api.repositories(user, name=name, runs=runs or (), project=project, progress=update)
+    data = page.repositories_json(user, pairs)
+    if output:
+        return out.save(output, out.json_form(lambda: data), quiet=quiet)
+    if format is opt.Format.json:
+        return out.print_json(data)
+    if format is opt.Format.jsonl:
+        for row in data["repositories"]:
+            out.print_json(row, line=True)
+        return None
+    if format is opt.Format.markdown:
+        print(page.markdown_repositories(pairs))  # noqa: T201
+        return None
+    return page.print_repositories(out.stdout(), pairs, now=time.time())

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,20 +41,30 @@ def read_adapters(
         progress: called with how many were read.
     """
     adapted = [c for c in checkpoints if c.file(CONFIG) is not None]
+    alike: dict[tuple[str, ...], list[Checkpoint]] = {}
+    for checkpoint in adapted:
+        alike.setdefault(_ids(checkpoint), []).append(checkpoint)
+    groups = list(alike.values())
     shapes = _Bases(base)
-    done: dict[int, Checkpoint] = {}
+    read: dict[int, Checkpoint] = {}
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        for number, (checkpoint, read) in enumerate(
-            zip(adapted, pool.map(lambda c: _facts(c), adapted), strict=True), 1
-        ):
-            facts, config = read
-            if facts is not None:
-                done[id(checkpoint)] = replace(
+        # The first one goes alone: the configuration is the same in all, most often, and is remembered then.
+        first = [_facts(group[0]) for group in groups[:1]]
+        answers = chain(first, pool.map(_facts, (group[0] for group in groups[1:])))
+        for number, (group, (facts, config)) in enumerate(zip(groups, answers, strict=True), 1):
+            for checkpoint in group:
+                read[id(checkpoint)] = replace(
                     checkpoint, adapter=shapes.completed(checkpoint, facts, config)
                 )
             if progress is not None:
-                progress("adapters", number, len(adapted))
-    return tuple(done.get(id(c), c) for c in checkpoints)
+                progress("adapters", number, len(groups))
+    return tuple(read.get(id(c), c) for c in checkpoints)
+
+
+def _ids(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """What two checkpoints with the same adapter share; those without ids share nothing."""
+    files = (checkpoint.file(CONFIG), checkpoint.file(WEIGHTS))
+    return tuple(f.content_id or f"{checkpoint.name} {f.path}" for f in files if f is not None)
 
 
 def read_adapter(checkpoint: Checkpoint, *, base: str | Path | None = None) -> Checkpoint:
@@ -61,14 +72,12 @@ def read_adapter(checkpoint: Checkpoint, *, base: str | Path | None = None) -> C
     return read_adapters([checkpoint], base=base)[0]
 
 
-def _facts(checkpoint: Checkpoint) -> tuple[AdapterFacts | None, Mapping[str, Any]]:
+def _facts(checkpoint: Checkpoint) -> tuple[AdapterFacts, Mapping[str, Any]]:
     """What configuration and header say; a damaged or unreachable one becomes a note, never an end of the listing."""
-    config_file, weights = checkpoint.file(CONFIG), checkpoint.file(WEIGHTS)
-    if config_file is None:
-        return None, {}
+    weights = checkpoint.file(WEIGHTS)
     notes = []
     try:
-        config = json.loads(_content(checkpoint, config_file))
+        config = json.loads(_content(checkpoint, CONFIG))
         if not isinstance(config, dict):
             raise ValueError
     except (ValueError, RunscopeError) as error:
@@ -115,7 +124,7 @@ class _Bases:
         if not name or not adapter:
             return facts
         if name not in self._known:
-            self._known[name] = _base_config(name, checkpoint.endpoint)
+            self._known[name] = _base_config(name, checkpoint)
         base = self._known[name]
         if isinstance(base, str):
             return replace(facts, notes=(*facts.notes, base))
@@ -130,25 +139,50 @@ class _Bases:
         return replace(facts, expected_parameters=expected, notes=notes)
 
 
-def _base_config(name: str, endpoint: str | None) -> Mapping[str, Any] | str:
-    """``config.json`` of a base model, or why it is not known."""
+def _base_config(name: str, checkpoint: Checkpoint) -> Mapping[str, Any] | str:
+    """``config.json`` of a base model, or why it is not known.
+
+    For a checkpoint on this disk no network is asked: only what the Hub's client has in its cache.
+    """
+    folder = Path(name).expanduser()
     try:
-        folder = Path(name).expanduser()
         if folder.is_dir():
             text = (folder / "config.json").read_bytes()
-        elif folder.is_absolute() or name.startswith("."):
-            return f"the base {name} is not on this disk: its shapes are not known (name it with --base)"
+        elif (cached := _cached(name)) is not None:
+            text = cached.read_bytes()
+        elif (
+            isinstance(repo_of(checkpoint), HubRepo)
+            and checkpoint.local_path is None
+            and not folder.is_absolute()
+        ):
+            text = HubRepo(name, checkpoint.endpoint).content("main", "config.json")
         else:
-            text = HubRepo(name, endpoint).content("main", "config.json")
+            return (
+                f"the base {name} is not on this disk: its shapes are not known (name a folder with --base)"
+            )
         found = json.loads(text)
         return found if isinstance(found, dict) else f"config.json of the base {name} is no JSON object"
     except (OSError, ValueError):
         return f"config.json of the base {name} cannot be read: its shapes are not known"
     except RunscopeError as error:
-        return f"{error.message}: the shapes of the base are not known"
+        return f"{error.message}; so the shapes of the base are not known"
 
 
-def _content(checkpoint: Checkpoint, file: File) -> bytes:
+def _cached(name: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(name, "config.json")
+    except HFValidationError:
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
+def _content(checkpoint: Checkpoint, name: str) -> bytes:
+    file = checkpoint.file(name)
+    if file is None:
+        raise InputError(f"{checkpoint.name} has no {name}", hint="take another checkpoint")
     if checkpoint.local_path is not None:
         try:
             return (checkpoint.local_path / file.path).read_bytes()

@@ -183,7 +183,11 @@ def _error(what: str, error: Any) -> ServiceError:
         )  # fmt: skip
     if status == 401:
         # The Hub answers 401 for a repository that is private or missing, unless the token itself is bad.
-        bad = "Invalid" in (response.headers.get("X-Error-Message") or "") if response is not None else False
+        bad = (
+            "Invalid credentials" in (response.headers.get("X-Error-Message") or "")
+            if response is not None
+            else False
+        )
         if bad or not isinstance(error, hf.RepositoryNotFoundError):
             return NotSignedIn(
                 f"the Hub does not accept the token, asked for {what}", hint="hf auth login, or set HF_TOKEN",

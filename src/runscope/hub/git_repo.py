@@ -190,6 +190,13 @@ class GitRepo:
         with self._opened(revision, file.path) as source, target.open("wb") as out:
             shutil.copyfileobj(source, out, CHUNK_BYTES)
 
+    @property
+    def remedy(self) -> str:
+        """How to get Git LFS objects that are not here."""
+        if self.folder != Path(self.name):
+            return "a bundle holds no Git LFS objects: name the Hub repository, or a clone of it"
+        return f"git -C {self.name} lfs fetch --all"
+
     def has(self, file: File) -> bool:
         """Whether a file's content is here: the object that a Git LFS pointer names may never have been fetched."""
         return len(file.content_id) != 64 or self._lfs_object(file.content_id).is_file()
@@ -211,7 +218,7 @@ class GitRepo:
         if not stored.is_file():
             raise InputError(
                 f"{path} at {revision[:8]} is a Git LFS pointer whose content was not fetched",
-                hint=f"git -C {self.name} lfs fetch --all",
+                hint=self.remedy,
             )
         with stored.open("rb") as file:
             yield file

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ class HubRepo:
         from huggingface_hub import hf_hub_download
 
         folder = target.with_name(f"{target.name}.part")
-        with mapped(f"{file.path} of {self.name}"):
+        with mapped(f"{file.path} of {self.name}"), _quiet():
             folder.mkdir(parents=True, exist_ok=True)
             got = hf_hub_download(
                 self.name, file.path, revision=revision, local_dir=folder, endpoint=self._host, token=self._token,
@@ -198,9 +199,25 @@ class HubRepo:
             )  # fmt: skip
             Path(got).replace(target)
 
+    remedy = "push the file again"
+
     def has(self, file: File) -> bool:  # noqa: ARG002 - one signature for all repositories
         """The Hub keeps what it lists, as far as its lists tell."""
         return True
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No bar of the client's own: runscope draws one for the whole fetch."""
+    utils, bars = client_utils(), "huggingface_hub.http_get"
+    if utils.are_progress_bars_disabled(bars):
+        yield
+        return
+    utils.disable_progress_bars(bars)
+    try:
+        yield
+    finally:
+        utils.enable_progress_bars(bars)
 
 
 def _hash(given: Any) -> str:

@@ -127,7 +127,7 @@ class _Reader:
         missing = [f.path for f in files if is_weight(f.path) and not self.repo.has(f)]
         notes = [] if changed else ["its weights are those of the checkpoint before"]
         if missing:
-            notes.append(f"the content of {missing[0]} was not fetched (git lfs fetch --all)")
+            notes.append(f"the content of {missing[0]} was not fetched: {self.repo.remedy}")
         self.found.append(
             replace(checkpoint, changed=changed, changed_files=inside, notes=(*checkpoint.notes, *notes))
         )

@@ -123,10 +123,8 @@ def read_norms(folder: Path) -> AdapterNorms:
     broken = 0
     halves: dict[str, dict[str, Matrix]] = {}
     for name, tensor in tensors(folder / WEIGHTS):
-        flat = tensor.astype(np.float64).ravel()
-        finite = np.isfinite(flat)
-        broken += int((~finite).sum())
-        squares += float(np.dot(flat[finite], flat[finite]))
+        squares += _square(tensor)
+        broken += tensor.size - int(np.isfinite(tensor).sum())
         side = re.search(r"\.lora_(?:embedding_)?([AB])\b", name)
         if side and tensor.ndim == 2:
             halves.setdefault(name[: side.start()], {})[side[1]] = tensor
@@ -148,10 +146,15 @@ def _layers(halves: Mapping[str, Mapping[str, Matrix]], config: Mapping[str, Any
 
 
 def _square(matrix: Matrix | None) -> float:
+    """Sum of squares of the finite elements."""
     if matrix is None:
         return 0.0
-    flat = matrix[np.isfinite(matrix)].astype(np.float64)
-    return float(np.dot(flat, flat))
+    flat = matrix.ravel()
+    quick = float(np.dot(flat, flat))
+    if np.isfinite(quick):
+        return quick
+    exact = flat[np.isfinite(flat)].astype(np.float64)
+    return float(np.dot(exact, exact))
 
 
 def _update_square(a: Matrix | None, b: Matrix | None, config: Mapping[str, Any]) -> float:

@@ -40,6 +40,10 @@ class Repo(Protocol):
     def bring(self, revision: str, file: File, target: Path) -> None:
         """Write a file's content to ``target``."""
 
+    @property
+    def remedy(self) -> str:
+        """How to get a content that is not here."""
+
     def has(self, file: File) -> bool:
         """Whether a file's content can be had."""
 

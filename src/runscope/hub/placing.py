@@ -101,9 +101,19 @@ def _step(
         step = _step_of_epoch(named, at, timeline)
         if step is not None:
             return step, "epoch"
-    if read_title(checkpoint.title).end and segment.run.state == "finished" and segment is timeline.line[-1]:
+    if read_title(checkpoint.title).end and segment is timeline.line[-1] and _just_ended(checkpoint, segment):
         return segment.last_step, "title"
     return at, "commit_time" if at is not None else "unknown"
+
+
+def _just_ended(checkpoint: Checkpoint, segment: Segment) -> bool:
+    """Whether a commit was made when a run that was not broken off had come to its end."""
+    run = segment.run
+    if run.state != "finished":
+        return False
+    if checkpoint.saved_at is None or run.ended_at is None:
+        return True
+    return -CLOCK_SLACK_SECONDS <= checkpoint.saved_at - run.ended_at <= LARGEST_DELAY_SECONDS
 
 
 def _step_of_epoch(epoch: float, near: int | None, timeline: Timeline) -> int | None:

@@ -1,16 +1,23 @@
 """A diagnosis as JSON, Markdown, a table or text on a terminal."""
 
+from runscope.reporting.checkpoints import (
+    checkpoints_table,
+    inventory_json,
+    markdown_inventory,
+    markdown_repositories,
+    print_inventory,
+    print_repositories,
+    repositories_json,
+)
 from runscope.reporting.data import (
     DIAGNOSIS_SCHEMA,
-    checkpoints_json,
-    checkpoints_table,
     diagnosis_json,
     finding_json,
     run_json,
     timeline_json,
 )
 from runscope.reporting.diagnosis import print_diagnosis
-from runscope.reporting.markdown import markdown, markdown_checkpoints, markdown_run, markdown_timeline
+from runscope.reporting.markdown import markdown, markdown_run, markdown_timeline
 from runscope.reporting.study import (
     markdown_study,
     plan_json,
@@ -19,27 +26,30 @@ from runscope.reporting.study import (
     study_json,
     study_table,
 )
-from runscope.reporting.terminal import print_checkpoints, print_run, print_timeline
+from runscope.reporting.terminal import print_run, print_timeline
 from runscope.reporting.write import write, write_line
 
 __all__ = [
     "DIAGNOSIS_SCHEMA",
-    "checkpoints_json",
     "checkpoints_table",
     "diagnosis_json",
     "finding_json",
+    "inventory_json",
     "markdown",
-    "markdown_checkpoints",
+    "markdown_inventory",
+    "markdown_repositories",
     "markdown_run",
     "markdown_study",
     "markdown_timeline",
     "plan_json",
-    "print_checkpoints",
     "print_diagnosis",
+    "print_inventory",
     "print_plan",
+    "print_repositories",
     "print_run",
     "print_study",
     "print_timeline",
+    "repositories_json",
     "run_json",
     "study_json",
     "study_table",

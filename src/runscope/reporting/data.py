@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
-
 from runscope.history import Run, Segment, Timeline
-from runscope.hub.checkpoint import Checkpoint
 from runscope.rules import Finding
 from runscope.verdict.types import Diagnosis
 
 DIAGNOSIS_SCHEMA = "runscope.diagnosis/1"
 STITCH_SCHEMA = "runscope.stitch/1"
 RUN_SCHEMA = "runscope.run/1"
-CHECKPOINTS_SCHEMA = "runscope.checkpoints/1"
 
 
 def plain(value: Any) -> Any:
@@ -108,30 +104,3 @@ def run_json(run: Run) -> dict[str, Any]:
         "step_key": run.step_key, "first_step": run.first_step, "last_step": run.last_step,
     }  # fmt: skip
     return {"schema": RUN_SCHEMA, **facts, "metrics": metrics, "notes": list(run.notes)}
-
-
-def checkpoints_json(found: Sequence[Checkpoint], repo: str) -> dict[str, Any]:
-    """Checkpoints, schema ``runscope.checkpoints/1``."""
-    rows = checkpoints_table(found).astype(object)
-    return {
-        "schema": CHECKPOINTS_SCHEMA,
-        "repo": repo,
-        "checkpoints": [plain(r) for r in rows.where(rows.notna(), None).to_dict("records")],
-    }
-
-
-def checkpoints_table(found: Sequence[Checkpoint]) -> pd.DataFrame:
-    """One row a checkpoint."""
-    columns = (
-        "step",
-        "own_step",
-        "step_source",
-        "epoch",
-        "saved_at",
-        "revision",
-        "subfolder",
-        "title",
-        "size_bytes",
-        "changed",
-    )
-    return pd.DataFrame([[getattr(c, n) for n in columns] for c in found], columns=list(columns))

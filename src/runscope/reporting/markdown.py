@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from runscope.history import Run, Timeline
-from runscope.hub.checkpoint import Checkpoint
 from runscope.reporting.diagnosis import not_looked, sureness
 from runscope.reporting.escaping import escape, markdown_table
 from runscope.reporting.study import markdown_scores
@@ -68,11 +65,3 @@ def markdown_run(run: Run) -> str:
     """What a run holds."""
     rows = [(n, f"{len(s):,}") for n, s in run.series.items()]
     return f"**{escape(run.name)}**\n\n" + markdown_table(("metric", "points"), rows)
-
-
-def markdown_checkpoints(found: Sequence[Checkpoint]) -> str:
-    """Checkpoints."""
-    return markdown_table(
-        ("step", "commit", "title"),
-        [("" if c.step is None else f"{c.step:,}", c.name, c.title) for c in found],
-    )

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
-
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from runscope.history import Run, Series, Timeline
-from runscope.hub.checkpoint import Checkpoint
 from runscope.reporting.braille import loss_chart
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -79,23 +75,3 @@ def _print_loss(console: Console, line: Timeline) -> None:
     """The loss as a chart, for people: a pipe or a file gets none."""
     for row in loss_chart(line, width=min(console.width, 110)):
         console.print(row, no_wrap=True)
-
-
-def print_checkpoints(console: Console, found: Sequence[Checkpoint]) -> None:
-    """One row a checkpoint."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("step", "epoch", "commit", "saved", "size", "title"):
-        table.add_column(heading)
-    for c in found:
-        saved = datetime.fromtimestamp(c.saved_at, UTC).strftime("%Y-%m-%d %H:%M") if c.saved_at else ""
-        step = "" if c.step is None else f"{c.step:,}"
-        title = f"{c.title} ({'; '.join(c.notes)})" if c.notes else c.title
-        table.add_row(
-            step,
-            "" if c.epoch is None else f"{c.epoch:.3g}",
-            Text(c.name),
-            saved,
-            f"{c.size_bytes / 1e6:.2f} MB",
-            Text(title),
-        )
-    console.print(table)
