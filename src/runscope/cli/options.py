@@ -31,7 +31,8 @@ class FailOn(StrEnum):
 
 RUN_HELP = (
     "W&B path, URL, name or id; offline W&B folder or .wandb file; Trainer folder or trainer_state.json; "
-    "hf://user/repo; TensorBoard folder; CSV or JSON lines."
+    "hf://user/repo; TensorBoard folder; MLflow or Trackio store; CSV, JSON lines, Parquet. "
+    "PLACE::RUN is one of several runs in a place."
 )
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)]
 RunsArgument = Annotated[list[str], typer.Argument(metavar="RUN...", help=RUN_HELP)]

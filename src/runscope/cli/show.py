@@ -22,11 +22,15 @@ def show(
     quiet: opt.QuietOption = False,
     debug: opt.DebugOption = False,
 ) -> None:
-    """Tell what a run holds: metrics, their roles, points, steps, epochs, state.
+    """Tell what a run holds: metrics, their roles, points, steps, epochs, state, each curve in a line.
+
+    In a curve a ! stands for values that are no number.
 
     Examples:
 
       runscope show wandb/offline-run-20240913_130439-2x9f1k3a
+
+      runscope show export.csv::sweet-1 mlflow.db::sweet-2 --map eval_loss=val/nll
 
       runscope show me/pricer/2x9f1k3a --output points.parquet
     """
@@ -45,13 +49,18 @@ def show(
         return pd.concat([run.to_pandas().assign(run=run.id) for run in loaded], ignore_index=True)
 
     def data() -> dict[str, Any]:
-        return run_json(loaded[0]) if len(loaded) == 1 else {"runs": [run_json(r) for r in loaded]}
+        shown = [run_json(run) for run in loaded]
+        return shown[0] if len(shown) == 1 else {"schema": "runscope.runs/1", "runs": shown}
 
     if output:
-        return out.save(output, out.table_forms(table) | out.json_form(data), quiet=quiet)
+        text = "\n\n".join(markdown_run(run) for run in loaded) + "\n"
+        forms = {".md": lambda path: path.write_text(text, encoding="utf-8")}
+        return out.save(output, out.table_forms(table) | out.json_form(data) | forms, quiet=quiet)
     if format is opt.Format.json:
         return out.print_json(data())
-    for run in loaded:
+    for number, run in enumerate(loaded):
+        if number and format is not opt.Format.jsonl:
+            print()  # noqa: T201
         _print(run, format, print_run, markdown_run, run_json)
     return None
 

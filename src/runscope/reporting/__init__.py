@@ -13,11 +13,11 @@ from runscope.reporting.data import (
     DIAGNOSIS_SCHEMA,
     diagnosis_json,
     finding_json,
-    run_json,
     timeline_json,
 )
 from runscope.reporting.diagnosis import print_diagnosis
-from runscope.reporting.markdown import markdown, markdown_run, markdown_timeline
+from runscope.reporting.markdown import markdown, markdown_timeline
+from runscope.reporting.run import markdown_run, print_run, run_json
 from runscope.reporting.study import (
     markdown_study,
     plan_json,
@@ -26,7 +26,7 @@ from runscope.reporting.study import (
     study_json,
     study_table,
 )
-from runscope.reporting.terminal import print_run, print_timeline
+from runscope.reporting.terminal import print_timeline
 from runscope.reporting.write import write, write_line
 
 __all__ = [

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from runscope.history import Run, Segment, Timeline
+from runscope.history import Segment, Timeline
 from runscope.rules import Finding
 from runscope.verdict.types import Diagnosis
 
 DIAGNOSIS_SCHEMA = "runscope.diagnosis/1"
 STITCH_SCHEMA = "runscope.stitch/1"
-RUN_SCHEMA = "runscope.run/1"
 
 
 def plain(value: Any) -> Any:
@@ -83,24 +82,3 @@ def diagnosis_json(diagnosis: Diagnosis, reference: str) -> dict[str, Any]:
         "findings": [finding_json(f) for f in diagnosis.findings],
         "notes": list(diagnosis.notes),
     }
-
-
-def run_json(run: Run) -> dict[str, Any]:
-    """What a run holds, schema ``runscope.run/1``."""
-    role_of = {name: role for role, name in run.roles.items()}
-    metrics = [
-        {
-            "name": n,
-            "role": role_of.get(n),
-            "points": len(s),
-            "first_step": int(s.step.min()),
-            "last_step": int(s.step.max()),
-        }
-        for n, s in run.series.items()
-        if len(s)
-    ]
-    facts = {
-        "reference": run.reference, "id": run.id, "name": run.name, "source": run.source, "state": run.state,
-        "step_key": run.step_key, "first_step": run.first_step, "last_step": run.last_step,
-    }  # fmt: skip
-    return {"schema": RUN_SCHEMA, **facts, "metrics": metrics, "notes": list(run.notes)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runscope.history import Run, Timeline
+from runscope.history import Timeline
 from runscope.reporting.diagnosis import not_looked, sureness
 from runscope.reporting.escaping import escape, markdown_table
 from runscope.reporting.study import markdown_scores
@@ -59,9 +59,3 @@ def markdown_timeline(line: Timeline) -> str:
         for s in line.segments
     ]
     return markdown_table(("run", "steps", "sure"), rows)
-
-
-def markdown_run(run: Run) -> str:
-    """What a run holds."""
-    rows = [(n, f"{len(s):,}") for n, s in run.series.items()]
-    return f"**{escape(run.name)}**\n\n" + markdown_table(("metric", "points"), rows)
