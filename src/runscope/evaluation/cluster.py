@@ -11,7 +11,7 @@ from runscope.errors import MissingExtra, RunscopeError, ServiceError
 from runscope.evaluation.launch import Done, Fetch, Shard, Worker
 from runscope.evaluation.settings import EvaluateSettings
 
-LOST_AT_MOST = 5
+LOST_AT_MOST = 2
 """Workers lost over one shard before it is to blame and not the machines."""
 
 
@@ -84,6 +84,10 @@ class RayLauncher:
 
     def _actor(self) -> Any:
         return self.ray.remote(Worker).options(**self.options).remote(self.settings, self.base, self.fetch)
+
+    def process_ids(self) -> list[int]:
+        """Of the workers' processes."""
+        return list(self.ray.get([a.process_id.remote() for a in self.actors]))
 
     def close(self) -> None:
         """End the workers, and the cluster if it was started here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,11 +42,15 @@ class Worker:
         self.settings, self.base, self.fetch = settings, base, fetch
         self.models: Models | None = None
 
+    def process_id(self) -> int:
+        """Of the process that it lives in."""
+        return os.getpid()
+
     def work(self, shard: Shard) -> Done:
         """Ask a checkpoint."""
+        folder = self.fetch(shard.checkpoint)
         if self.models is None:
             self.models = open_models(self.settings, self.base)
-        folder = self.fetch(shard.checkpoint)
         started = time.monotonic()
         self.models.use(folder)
         rows = shard.task.measure(self.models, shard.examples)

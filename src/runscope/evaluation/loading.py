@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,12 +109,17 @@ def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -
         options["device_map"] = {"": device}  # straight to the device, without a copy in main memory
     try:
         model = transformers.AutoModelForCausalLM.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"the model {name} cannot be loaded: {str(error).splitlines()[0]}",
-            hint="name the folder or Hub repository of the base model with --base",
+            f"the model {name} cannot be loaded: {str(error).splitlines()[0]}", hint=_hint(error)
         ) from error
     return model.eval()
+
+
+def _hint(error: Exception) -> str:
+    if "trust_remote_code" in str(error):
+        return "it comes with code of its own: read that, and if you trust it, --trust-remote-code"
+    return "name the folder or Hub repository of the base model with --base"
 
 
 def _four_bits(dtype: Any) -> Any:

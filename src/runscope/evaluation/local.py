@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ class LocalModels:
                 )
             elif name not in self._adapters:
                 self.model.load_adapter(str(folder), adapter_name=name, torch_device=self.device)
-        except (RuntimeError, ValueError, OSError) as error:
+        except (RuntimeError, ValueError, OSError, UnpicklingError) as error:
             raise InputError(
                 f"the adapter in {folder} does not fit its base: {str(error).splitlines()[0]}",
                 hint="name the base that it was trained on with --base",

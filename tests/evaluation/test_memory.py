@@ -1,0 +1,94 @@
+"""Batches fit the memory there is; one that does not is halved, and the numbers stay what they are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from runscope.evaluation import EvaluateSettings
+from runscope.evaluation.examples import read_examples
+from runscope.evaluation.local import LocalModels
+from runscope.evaluation.memory import Budget, bytes_a_token
+from tests.evaluation import tiny
+from tests.evaluation.conftest import Place
+
+SHORT_OF_MEMORY = """
+import json, resource, sys
+import numpy as np
+from pathlib import Path
+from runscope.evaluation import EvaluateSettings
+from runscope.evaluation.examples import read_examples
+from runscope.evaluation.local import LocalModels
+base, data, how = sys.argv[1:]
+models = LocalModels(EvaluateSettings(batch_tokens=8192))
+models.use(Path(base))
+examples = read_examples(data)
+models.token_losses(examples[:2])  # whatever is loaded late is loaded now
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+if how == "short":
+    now = pages * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + (96 << 20), now + (96 << 20)))
+losses = [t.tolist() for t in models.token_losses(examples)]
+answers = models.answers(examples[:40], 4)
+print(json.dumps({"scale": models.budget.scale, "losses": losses, "answers": answers}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit on a process's memory is set as Linux has it")
+def test_a_batch_that_does_not_fit_is_halved_and_goes_on(tmp_path: Path) -> None:
+    import json
+
+    made = tiny.llama(vocabulary=30_000)  # logits of one large batch: 300 MB and more
+    base = tiny.save_base(made, tmp_path / "base")
+    data = tiny.write_examples(tmp_path / "e.jsonl", 300, 1)
+    answers = {}
+    for how in ("ample", "short"):
+        done = subprocess.run(
+            [sys.executable, "-c", SHORT_OF_MEMORY, str(base), str(data), how],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        answers[how] = json.loads(done.stdout)
+    assert answers["ample"]["scale"] == 1
+    assert answers["short"]["scale"] < 1, "memory ran out, and the batches were halved"
+    assert answers["short"]["answers"] == answers["ample"]["answers"]
+    for one, other in zip(answers["short"]["losses"], answers["ample"]["losses"], strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("bfloat16", 0.06)])
+def test_the_numbers_do_not_depend_on_the_batch(place: Place, dtype: str, tolerance: float) -> None:
+    examples = read_examples(place.held_out)[:40]
+    found = []
+    for tokens in (1, 100, 5000):
+        models = LocalModels(EvaluateSettings(batch_tokens=tokens, dtype=dtype), place.base)
+        models.use(place.output / "checkpoint-300")
+        found.append(np.concatenate(models.token_losses(examples)))
+    np.testing.assert_allclose(found[1], found[0], rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(found[2], found[0], rtol=tolerance, atol=tolerance)
+
+
+def test_rows_follow_from_the_memory() -> None:
+    budget = Budget()
+    budget.tokens, budget.bytes, budget.token_bytes, budget.logit_bytes = 1000, 10_000, 10, 100
+    assert budget.rows([(100, 1)] * 50) == 8, "8 rows × (100 tokens × 10 + 2 × 100 logits) = 9,600 bytes"
+    assert budget.rows([(2000, 1)] * 3) == 1, "one row at least"
+    assert budget.rows([(10, 1)] * 3) == 3
+    budget.halve()
+    assert budget.rows([(100, 1)] * 50) == 4
+    given = Budget(batch_tokens=500)
+    given.bytes = 1
+    assert given.rows([(100, 1)] * 50) == 5, "what the user says is done"
+
+
+def test_the_estimate_is_of_the_order_of_what_a_batch_takes() -> None:
+    model = tiny.llama(vocabulary=20_000)
+    token, logit = bytes_a_token(model.config, 4)
+    assert logit == 20_000 * 12
+    assert token == (8 * 32 + 3 * 64) * 4
+    assert torch.float32.itemsize == 4
