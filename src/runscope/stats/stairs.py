@@ -12,6 +12,13 @@ from runscope.stats.arrays import Floats
 PER_SIDE = 4
 """Points on each side of a boundary: two lines with one slope need three, and noise one more."""
 
+NEIGHBOURS = 2
+"""Windows on each side whose slope a window shares: five windows halve the error of a drop, and within five
+epochs the slope of a curve hardly bends."""
+
+MEDIAN_VARIANCE = np.pi / 2
+"""Variance of a median against that of a mean, of normal values."""
+
 MOST_BOUNDARIES = 500
 """More make the answer no surer, and take long."""
 
@@ -59,20 +66,16 @@ def stairs(epoch: Floats, value: Floats, *, skip: Sequence[int] = ()) -> Stairs 
     epoch, value = epoch[order], value[order]
     if len(epoch) < 4 * PER_SIDE or len(epoch) < 2 * PER_SIDE * (epoch[-1] - epoch[0]):
         return None
-    at, drops, errors, control = [], [], [], []
-    for boundary in _boundaries(epoch):
-        here = None if boundary in skip else _step_at(epoch, value, float(boundary))
-        if here is not None:
-            at.append(boundary)
-            drops.append(here[0])
-            errors.append(here[1])
-        between = _step_at(epoch, value, boundary + 0.5)
-        if between is not None and boundary >= 1:
-            control.append(between[0])
-    if not drops:
+    at = [b for b in _boundaries(epoch) if b not in skip]
+    found = _steps([_window(epoch, value, float(b)) for b in at])
+    at = [b for b, here in zip(at, found, strict=True) if here is not None]
+    drops, errors = np.array([here for here in found if here is not None]).reshape(-1, 2).T
+    between = _steps([_window(epoch, value, b + 0.5) for b in _boundaries(epoch) if b >= 1])
+    control = [here[0] for here in between if here is not None]
+    if not at:
         return None
     usual = float(np.median(control)) if control else 0.0
-    beyond = np.asarray(drops) - max(usual, 0.0)
+    beyond = drops - max(usual, 0.0)
     # Weighted by precision: a boundary inside the first steep descent fits badly and says little.
     weight = 1 / np.square(errors)
     z = float(np.sum(weight * beyond) / np.sqrt(np.sum(weight)))
@@ -89,25 +92,65 @@ def _boundaries(epoch: Floats) -> list[int]:
     return [first + (last - first) * k // count for k in range(count)]
 
 
-def _step_at(epoch: Floats, value: Floats, boundary: float) -> tuple[float, float] | None:
-    """Drop at a boundary as a share of the level before it, and its standard error."""
+@dataclass(frozen=True)
+class _Window:
+    """Half an epoch on each side of a boundary, each side centred on itself: slope and step are then apart.
+
+    Attributes:
+        time, value: (n,) centred within each side.
+        spread: Σ time².
+        distance: between the mean times of the sides, in epochs.
+        fall: mean value before minus mean value after.
+        parts: 1/n before + 1/n after.
+        level: mean value before.
+    """
+
+    time: Floats
+    value: Floats
+    spread: float
+    distance: float
+    fall: float
+    parts: float
+    level: float
+
+
+def _window(epoch: Floats, value: Floats, boundary: float) -> _Window | None:
+    """The window around a boundary; None with fewer than ``PER_SIDE`` points on a side."""
     near = slice(*np.searchsorted(epoch, (boundary - 0.5, boundary + 0.5)))
     t, y = epoch[near] - boundary, value[near]
     after = t > 1e-9
-    if after.sum() < PER_SIDE or (~after).sum() < PER_SIDE:
-        return None
-    # Centred within each side, time and step are apart: slope from within, step from the two means.
     left, right = ~after, after
-    tc = t - np.where(after, t[right].mean(), t[left].mean())
-    yc = y - np.where(after, y[right].mean(), y[left].mean())
-    spread = float(tc @ tc)
-    slope = float(tc @ yc) / spread if spread > 0 else 0.0
-    drop = y[left].mean() - y[right].mean() + slope * (t[right].mean() - t[left].mean())
-    residual = yc - slope * tc
-    variance = float(residual @ residual) / max(len(y) - 3, 1)
-    distance = t[right].mean() - t[left].mean()
-    error = np.sqrt(
-        variance * (1 / left.sum() + 1 / right.sum() + (distance**2 / spread if spread > 0 else 0.0))
-    )
-    level = max(abs(float(y[left].mean())), 1e-12)
-    return float(drop) / level, max(float(error) / level, 1e-4)
+    if right.sum() < PER_SIDE or left.sum() < PER_SIDE:
+        return None
+    time, level = (np.where(after, v[right].mean(), v[left].mean()) for v in (t, y))
+    return _Window(
+        t - time, y - level, float(np.sum((t - time) ** 2)), float(t[right].mean() - t[left].mean()),
+        float(y[left].mean() - y[right].mean()), float(1 / left.sum() + 1 / right.sum()),
+        max(abs(float(y[left].mean())), 1e-12),
+    )  # fmt: skip
+
+
+def _steps(windows: Sequence[_Window | None]) -> list[tuple[float, float] | None]:
+    """Drop at each boundary as a share of the level before it, and its standard error.
+
+    One window says little about its own slope. That of its neighbours is nearly the same, so the median of all is
+    taken, as many before as after: the bend of a smoothly falling curve then cancels, and the steep descent at
+    the beginning does not reach into the epochs after it.
+    """
+    slopes = [0.0 if w is None or not w.spread else float(w.time @ w.value) / w.spread for w in windows]
+    found: list[tuple[float, float] | None] = []
+    for place, window in enumerate(windows):
+        if window is None:
+            found.append(None)
+            continue
+        reach = min(NEIGHBOURS, place, len(windows) - 1 - place)
+        pool = [k for k in range(place - reach, place + reach + 1) if windows[k] is not None]
+        slope = float(np.median([slopes[k] for k in pool]))
+        spread = sum(w.spread for k in pool if (w := windows[k]) is not None)
+        drop = window.fall + slope * window.distance
+        residual = window.value - slope * window.time
+        variance = float(residual @ residual) / max(len(residual) - 3, 1)
+        unsure = window.distance**2 / spread if spread > 0 else 0.0
+        error = np.sqrt(variance * (window.parts + unsure * (MEDIAN_VARIANCE if reach else 1.0)))
+        found.append((drop / window.level, max(float(error) / window.level, 1e-4)))
+    return found

@@ -34,8 +34,8 @@ from runscope.stats.stairs import stairs
 
 CODE = "OVF003"
 NAME = "stairs-at-epochs"
-DEPTH = 0.03
-"""Drops under 3% of the loss are within what a learning-rate schedule does by itself."""
+DEPTH = 0.02
+"""Smooth curves with noise, which have no stairs, show a median drop under 2% in 96 of 100 (tests/stats)."""
 STANDARD_ERRORS = 4.0
 CUT = 0.7
 """A learning rate cut below this share of itself lowers the loss without any memory."""
