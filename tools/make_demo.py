@@ -73,8 +73,8 @@ def killed_and_resumed(work: Path, hub: Hub) -> None:
     """Run A is killed in its last epoch, some steps after its last push; run B goes on from that push."""
     plan = {
         "name": "pricer-2024-09-13_13.04.39", "seed": 11, "train_data": "train.jsonl", "epochs": 16, "batch": 4,
-        "learning_rate": 1e-3, "warmup": 20, "rank": 16, "targets": [*TARGETS, "embed_tokens"], "log_every": 2,
-        "save_every": 100, "repo": REPO, "pause_seconds": 0.03,
+        "learning_rate": 1e-3, "warmup": 20, "rank": 8, "targets": [*TARGETS, "embed_tokens"], "log_every": 2,
+        "save_every": 50, "repo": REPO, "pause_seconds": 0.03,
     }  # fmt: skip
     train(work, hub, plan, kill_at=790)
     store = hub.create(REPO)
