@@ -77,8 +77,8 @@ def test_the_recipe_makes_the_same_findings_again(demo: Path, home: Path) -> Non
 def test_the_second_run_goes_on_from_the_last_push(capsys: pytest.CaptureFixture[str]) -> None:
     runs = [str(DATA / "resumed.wandb"), str(DATA / "killed.wandb")]
     first, second = asked(["stitch", *runs, "--hub", str(DATA / "pricer.bundle")], capsys)["segments"]
-    assert (second["offset"], second["method"], second["continues"]) == (700, "checkpoint", True)
-    assert first["last_step"] == 700
+    assert (second["offset"], second["method"], second["continues"]) == (750, "checkpoint", True)
+    assert first["last_step"] == 750
     assert first["dropped_points"] > 0
 
 
