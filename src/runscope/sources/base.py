@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun, nearest
 from runscope.history import Run, Series
 from runscope.history.roles import assign_roles
+
+if TYPE_CHECKING:
+    from runscope.store import RunStore
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -25,14 +28,16 @@ class LoadContext:
         host: another W&B host.
         refresh: fetch again although the store has it.
         progress: called while a long read goes on.
-        store: where pulled runs are kept; None keeps nothing.
+        store: where runs that were fetched are kept; None keeps nothing.
+        ask: ask the service whether a kept run has changed; False takes it as it is kept.
     """
 
     project: str | None = None
     host: str | None = None
     refresh: bool = False
     progress: Progress | None = None
-    store: Any = None
+    store: RunStore | None = None
+    ask: bool = True
 
 
 MEMBER = "::"

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from runscope.errors import UnknownReference, nearest
+from runscope.errors import UnknownReference, UsageError, nearest
 from runscope.history import Run
 from runscope.sources.base import LoadContext, existing, split_member
 
@@ -43,7 +43,11 @@ def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:
 def _in_full(name: str, context: LoadContext) -> str:
     """A bare W&B name or id as what it stands for here; anything else unchanged.
 
-    It is an offline run of the current folder's ``wandb/`` with that id, else a run of the project at hand.
+    It is an offline run of the current folder's ``wandb/`` with that id, else a run of the project at hand, else
+    one that is in the store.
+
+    Raises:
+        UsageError: several runs in the store have that name.
     """
     if split_member(name)[0] is not None or "/" in name or not name:
         return name
@@ -52,9 +56,22 @@ def _in_full(name: str, context: LoadContext) -> str:
         return str(local[-1])
     project = context.project or os.environ.get("WANDB_PROJECT")
     entity = os.environ.get("WANDB_ENTITY")
-    if not project or name.endswith(tuple(f".{ending}" for ending in _FILE_ENDINGS)):
+    if name.endswith(tuple(f".{ending}" for ending in _FILE_ENDINGS)):
         return name
+    if not project:
+        return _in_store(name, context) or name
     return f"{entity}/{project}/{name}" if entity and "/" not in project else f"{project}/{name}"
+
+
+def _in_store(name: str, context: LoadContext) -> str | None:
+    """Path of the one run in the store with that id or display name."""
+    known = context.store.find(name) if context.store is not None else []
+    if len(known) > 1:
+        paths = ", ".join(f"{key.project}/{key.id}" for key, _ in known[:5])
+        raise UsageError(
+            f"several runs in the store are called {name}", hint=f"name one by its path: {paths}"
+        )
+    return f"{known[0][0].project}/{known[0][0].id}" if known else None
 
 
 def describe_forms() -> str:

@@ -1,70 +1,59 @@
-"""W&B runs in the cloud or on a host of one's own, read by W&B's client at full resolution."""
+"""W&B runs in the cloud or on a host of one's own, at full resolution, fetched once.
+
+A run that was read before is taken from the store when the service says that nothing has changed; of one that went on
+only the new rows are fetched; one that was rewound is fetched anew. Where the service cannot be asked the store's copy
+is given, and the run says so.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from runscope.errors import (
-    NotAllowed,
     NotFound,
     NotSignedIn,
-    RunscopeError,
     ServiceError,
+    StoreError,
     TooManyRequests,
     Unreachable,
     UsageError,
 )
-from runscope.history import Lineage, Run, State
+from runscope.history import Run
 from runscope.sources.base import LoadContext, Progress, existing, finish
+from runscope.sources.wandb_cloud_account import NoKey, base_url, host_name
+from runscope.sources.wandb_cloud_facts import ENTITY, RUN, RUNS, Change, Facts
+from runscope.sources.wandb_cloud_history import AnotherHistory, Fetch, Known, Range, known_from
+from runscope.sources.wandb_cloud_points import Points, histograms_of
+from runscope.sources.wandb_cloud_service import Service
 from runscope.sources.wandb_rows import Rows, checkpoint_lineage, system_series
+from runscope.store import Kept, RunKey, RunStore
 
 FORM = "W&B run (path or URL; its name or id with --project)"
 EXAMPLE = "me/pricer/2x9f1k3a"
 
-PAGE_STEPS = 10_000
-"""Steps a page. The service counts requests, not rows: few large pages are kinder and faster."""
-SIDE_BY_SIDE = 4
-MACHINE_ROWS = 5_000
-PATIENCE_SECONDS = 120
-KNOCK_SECONDS = 15
 _WORD = r"[\w.\-]+"
 _PATH = re.compile(rf"^({_WORD})/({_WORD})/([^/]+)$|^({_WORD})/({_WORD})$")
 _FILE_LIKE = (
-    ".csv",
-    ".json",
-    ".jsonl",
-    ".wandb",
-    ".parquet",
-    ".txt",
-    ".toml",
-    ".html",
-    ".yaml",
-    ".yml",
-    ".py",
-)
-_STATES: Mapping[str, State] = {
-    "finished": "finished", "failed": "failed", "crashed": "killed", "killed": "killed", "running": "running",
-}  # fmt: skip
+    ".csv", ".json", ".jsonl", ".wandb", ".parquet", ".txt", ".toml", ".html", ".yaml", ".yml", ".py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a run is. ``entity`` None is the account's own, ``host`` None the one that is set up."""
+    """Where a run is. ``entity`` None is the account's own, ``page`` None the host that is set up."""
 
     entity: str | None
     project: str
     run: str
-    host: str | None = None
+    page: str | None = None
 
 
 def claims(reference: str) -> bool:
@@ -91,14 +80,7 @@ def address(reference: str) -> Address:
         raise UsageError(
             f"{reference} names no run", hint="the address of a run ends in /ENTITY/PROJECT/runs/ID"
         )
-    return Address(words[place - 2], words[place - 1], words[place + 1], _api_host(url.scheme, url.netloc))
-
-
-def _api_host(scheme: str, netloc: str) -> str | None:
-    """The service behind a page's host; None for W&B's own, which the client knows."""
-    if netloc in ("wandb.ai", "www.wandb.ai", "app.wandb.ai", "forge.coreweave.com"):
-        return None
-    return f"{scheme}://{netloc}"
+    return Address(words[place - 2], words[place - 1], words[place + 1], f"{url.scheme}://{url.netloc}")
 
 
 def read(reference: str, context: LoadContext) -> Run:
@@ -109,249 +91,255 @@ def read(reference: str, context: LoadContext) -> Run:
         UnreadableRun: the run holds no metric.
     """
     found = address(reference)
-    host = context.host or found.host
-    with _explained(reference):
-        service = _service(found, host)
-        node = _node(service, found)
-        rows, stats = _rows(node, context.progress)
-    return finish(_run(reference, node, rows, stats), where=reference)
-
-
-def _service(found: Address, host: str | None) -> Any:
-    """The client, once the service has let us in."""
-    import wandb
-
-    overrides = {"entity": found.entity} if found.entity else {}
-    base = host or os.environ.get("WANDB_BASE_URL") or wandb.setup().settings.base_url
-    _knock(base, found)
-    return wandb.Api(overrides={**overrides, "base_url": base}, timeout=PATIENCE_SECONDS)
-
-
-def _knock(base: str, found: Address) -> None:
-    """Ask once, directly, whether the run is there.
-
-    The client repeats a refused request for minutes and loses its status; this says at once what is wrong.
-    The key goes where the client would send it and nowhere else.
-    """
-    import requests
-
-    key = os.environ.get("WANDB_API_KEY")
-    account = ("api", key) if key else requests.utils.get_netrc_auth(base)
-    if account is None:
-        raise NotSignedIn(
-            f"no W&B key is set up for {base}", hint="wandb login, or set WANDB_API_KEY", status=401
-        )
-    question = (
-        "query RunscopeKnock($project: String!, $entity: String, $name: String!) "
-        "{ viewer { id } project(name: $project, entityName: $entity) { run(name: $name) { id } } }"
-    )
-    words = {"project": found.project, "entity": found.entity, "name": found.run}
+    page = context.host or found.page
+    base = base_url(page)
+    if (not context.ask or os.environ.get("WANDB_MODE") == "offline") and not context.refresh:
+        kept = _kept(found, host_name(base), context.store)
+        if kept is not None:
+            return _of_kept(reference, kept)
     try:
-        answer = requests.post(
-            f"{base.rstrip('/')}/graphql", json={"query": question, "variables": words}, auth=account,
-            timeout=KNOCK_SECONDS, headers={"User-Agent": "runscope"},
+        with Service(base) as service:
+            facts = ask_for_run(service, found)
+            current = up_to_date(service, facts, context)
+    except (NotSignedIn, TooManyRequests, Unreachable) as error:
+        refused = isinstance(error, NotSignedIn) and not isinstance(error, NoKey)
+        kept = None if refused or context.refresh else _kept(found, host_name(base), context.store)
+        if kept is None:
+            raise
+        return _of_kept(reference, kept, f"W&B could not be asked ({error.message}); this is the run as kept")
+    problem = current.problem
+    notes = (f"the run could not be kept, and will be fetched again: {problem.message}",) if problem else ()
+    return run_of(reference, facts, current.points, notes)
+
+
+def ask_for_run(service: Service, found: Address) -> Facts:
+    """A run by its id, else by its display name.
+
+    Raises:
+        NotFound: there is no such project or run.
+        UsageError: several runs have that name.
+    """
+    entity = found.entity or default_entity(service)
+    project = f"{entity}/{found.project}"
+    data = service.ask(RUN, entity=entity, project=found.project, name=found.run)
+    node = checked(data, service, project).get("run")
+    if node is None:
+        named = list_runs(service, project, {"display_name": found.run})
+        if not named:
+            raise NotFound(
+                f"W&B has no run {project}/{found.run}",
+                hint="the id is the last part of the run's address; a display name must be spelt in full", status=404,
+            )  # fmt: skip
+        if len(named) > 1:
+            ids = ", ".join(run.id for run in named)
+            raise UsageError(
+                f"several runs of {project} are called {found.run}", hint=f"name one by its id: {ids}"
+            )
+        return named[0]
+    return Facts.of_node(node, service.host, project)
+
+
+def list_runs(service: Service, project: str, filters: dict[str, object] | None = None) -> list[Facts]:
+    """All runs of a project that a filter in W&B's own words lets through, oldest first.
+
+    Raises:
+        NotFound: there is no such project.
+    """
+    import json
+
+    entity, _, name = project.partition("/")
+    found: list[Facts] = []
+    cursor: str | None = None
+    while True:
+        data = service.ask(
+            RUNS, entity=entity, project=name, cursor=cursor, perPage=50, order="+created_at",
+            filters=json.dumps(filters or {}),
         )  # fmt: skip
-    except requests.RequestException as error:
-        raise Unreachable(
-            f"W&B at {base} cannot be reached: {type(error).__name__}",
-            hint="check the network, and the host in WANDB_BASE_URL",
-        ) from None
-    if answer.status_code != 200:
-        raise _refused(answer.status_code, base, answer.headers.get("Retry-After"))
-    content = answer.json().get("data") or {}
-    if content.get("viewer") is None:
-        raise _refused(401, base, None)
-    if content.get("project") is None:
-        name = f"{found.entity}/{found.project}" if found.entity else found.project
+        content = checked(data, service, project).get("runs") or {}
+        edges = content.get("edges") or []
+        found += [Facts.of_node(edge["node"], service.host, project) for edge in edges]
+        following = edges[-1].get("cursor") if edges else None
+        if not (content.get("pageInfo") or {}).get("hasNextPage") or not following or following == cursor:
+            return found
+        cursor = following
+
+
+def default_entity(service: Service) -> str:
+    """The account's own entity, or the one in ``WANDB_ENTITY``.
+
+    Raises:
+        NotSignedIn: the service does not know the account.
+    """
+    named = os.environ.get("WANDB_ENTITY")
+    if named:
+        return named
+    viewer = service.ask(ENTITY).get("viewer") or {}
+    if not viewer.get("entity"):
+        raise _unknown_key(service)
+    return str(viewer["entity"])
+
+
+def checked(data: dict[str, Any], service: Service, project: str) -> dict[str, Any]:
+    """The project in an answer.
+
+    Raises:
+        NotSignedIn: the service does not know the account.
+        NotFound: there is no such project, or this account may not see it.
+    """
+    if data.get("viewer") is None:
+        raise _unknown_key(service)
+    content = data.get("project")
+    if not isinstance(content, dict):
         raise NotFound(
-            f"W&B has no project {name} that this account sees",
+            f"W&B has no project {project} that this account sees",
             hint="check the spelling and the account: runscope doctor", status=404,
         )  # fmt: skip
+    return content
 
 
-def _refused(status: int, base: str, retry_after: str | None) -> ServiceError:
-    if status == 401:
-        return NotSignedIn(
-            f"W&B at {base} does not know the key (401)",
-            hint="wandb login --relogin, or set WANDB_API_KEY",
-            status=401,
-        )
-    if status == 403:
-        return NotAllowed(
-            f"W&B at {base} does not let this account in (403)",
-            hint="ask the project's owner for access",
-            status=403,
-        )
-    if status == 404:
-        return NotFound(f"there is no W&B service at {base} (404)", hint="check WANDB_BASE_URL", status=404)
-    if status == 429:
-        wait = f"in {retry_after} s" if retry_after else "in a few minutes"
-        return TooManyRequests("W&B had too many requests (429)", hint=f"try again {wait}", status=429)
-    if status >= 500:
-        return Unreachable(f"W&B at {base} is in trouble ({status})", hint="try again later", status=status)
-    return ServiceError(
-        f"W&B at {base} refused ({status})", hint="runscope --debug shows more", status=status
-    )
+def _unknown_key(service: Service) -> NotSignedIn:
+    return NotSignedIn(
+        f"W&B at {service.base} does not know the key (401)",
+        hint="wandb login --relogin, or set WANDB_API_KEY", status=401,
+    )  # fmt: skip
 
 
-def _node(service: Any, found: Address) -> Any:
-    """The run by its id, else by its display name."""
-    import wandb
+@dataclass(frozen=True)
+class Current:
+    """A run as it is now.
 
-    entity = found.entity or service.default_entity
-    try:
-        return service.run(f"{entity}/{found.project}/{found.run}")
-    except (ValueError, wandb.errors.CommError) as error:
-        if "find run" not in str(error):
-            raise
-    named = list(service.runs(f"{entity}/{found.project}", filters={"display_name": found.run}, per_page=3))
-    if not named:
-        raise NotFound(
-            f"W&B has no run {entity}/{found.project}/{found.run}",
-            hint="the id is the last part of the run's address; a display name must be spelt in full", status=404,
-        )  # fmt: skip
-    if len(named) > 1:
-        ids = ", ".join(run.id for run in named)
-        raise UsageError(
-            f"several runs of {entity}/{found.project} are called {found.run}",
-            hint=f"name one by its id: {ids}",
-        )
-    return service.run(f"{entity}/{found.project}/{named[0].id}")
-
-
-def _rows(node: Any, progress: Progress | None) -> tuple[Rows, list[tuple[float, str, float]]]:
-    """All rows in order, each once, and the machine's metrics."""
-    last = int(node.lastHistoryStep)
-    starts = range(0, last + 1, PAGE_STEPS)
-    by_step: dict[int, dict[str, Any]] = {}
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        pages = pool.map(lambda start: _page(node, start, min(start + PAGE_STEPS, last + 1)), starts)
-        for number, found in enumerate(pages, 1):
-            by_step |= found
-            if progress is not None:
-                progress(f"reading {node.id}", number, len(starts))
-    rows = Rows()
-    _declared_axes(node, rows)
-    for step in sorted(by_step):
-        rows.add_row(by_step[step])
-    return rows, _machine(node)
-
-
-def _page(node: Any, start: int, end: int) -> dict[int, dict[str, Any]]:
-    """Rows from one step up to another, by step.
-
-    A service may send fewer rows than the page has: what is missing behind the last one is asked for again.
+    Attributes:
+        points: everything it logged.
+        change: what had happened since it was kept: ``none``, ``grown``, or ``other`` where all was fetched.
+        problem: why it could not be kept.
     """
-    by_step: dict[int, dict[str, Any]] = {}
-    while start < end:
-        found = list(node.scan_history(page_size=end - start, min_step=start, max_step=end, use_cache=False))
-        for row in found:
-            # A row that is both in an export and live comes twice; what is None there was not logged.
-            kept = {k: v for k, v in row.items() if v is not None}
-            by_step.setdefault(int(kept["_step"]), {}).update(kept)
-        if not found:
-            break
-        start = max(by_step) + 1
-    return by_step
+
+    points: Points
+    change: Change
+    problem: StoreError | None = None
 
 
-def _declared_axes(node: Any, rows: Rows) -> None:
-    """``define_metric`` as the service keeps it: entries with a name (1) or pattern (2), and their axis' place (5)."""
-    entries = (_internal(node).get("m")) or []
-    for entry in entries if isinstance(entries, list) else []:
-        place = entry.get("5") if isinstance(entry, Mapping) else None
-        if isinstance(place, int) and 0 < place <= len(entries):
-            axis = entries[place - 1].get("1")
-            if axis:
-                rows.axes[axis] += 100 if entry.get("2") == "*" else 1
+def up_to_date(service: Service, facts: Facts, context: LoadContext) -> Current:
+    """All points of a run: from the store, from the service, or both.
 
-
-def _internal(node: Any) -> Mapping[str, Any]:
-    raw = getattr(node, "rawconfig", None) or {}
-    inner = raw.get("_wandb") or {}
-    value = inner.get("value", inner) if isinstance(inner, Mapping) else {}
-    return value if isinstance(value, Mapping) else {}
-
-
-def _machine(node: Any) -> list[tuple[float, str, float]]:
-    """Machine metrics, as many as the service gives; a run without them has none."""
-    found = []
-    for row in node.history(samples=MACHINE_ROWS, stream="system", pandas=False) or []:
-        at = row.get("_timestamp")
-        if isinstance(at, int | float):
-            found += [
-                (float(at), name, float(value))
-                for name, value in row.items()
-                if not name.startswith("_") and isinstance(value, int | float)
-            ]
-    return found
-
-
-def _run(reference: str, node: Any, rows: Rows, stats: list[tuple[float, str, float]]) -> Run:
-    series, histograms, step_key, step, when = rows.finished()
-    finite = when[np.isfinite(when)]
-    config = {k: v for k, v in node.config.items() if k != "_wandb"}
-    started = _seconds(getattr(node, "created_at", None))
-    return Run(
-        reference=reference,
-        id=node.id,
-        name=node.name or node.id,
-        source="wandb",
-        series=series,
-        step_key=step_key,
-        config=config,
-        started_at=started or (float(finite.min()) if len(finite) else None),
-        ended_at=float(finite.max()) if len(finite) else None,
-        state=_STATES.get(node.state, "unknown"),
-        lineage=_lineage(node) or checkpoint_lineage(config),
-        system=system_series(stats, when, step),
-        histograms=histograms,
-        project=f"{node.entity}/{node.project}",
-        notes=("the run still goes on: this is what it has logged so far",)
-        if node.state == "running"
-        else (),
-    )
-
-
-def _lineage(node: Any) -> Lineage | None:
-    branch = _internal(node).get("branch_point")
-    if not isinstance(branch, Mapping) or not branch.get("run_id"):
-        return None
-    at = branch.get("step")
-    rewound = branch["run_id"] == node.id
-    return Lineage(
-        "rewind" if rewound else "fork", str(branch["run_id"]), None if at is None else int(at), "_step"
-    )
-
-
-def _seconds(text: str | None) -> float | None:
+    Raises:
+        ServiceError: the service refused. Pieces that came before are in the store.
+    """
+    store = context.store
+    kept = None if store is None or context.refresh else store.get(facts.key)
+    before = Facts.of_dict(kept.facts) if kept is not None else None
+    change = "other" if before is None else facts.change_since(before)
+    points = Points() if kept is None or change == "other" else Points.of_table(kept.table)
+    if change == "none":
+        return Current(points, change, None if before == facts else _keep(store, facts, points))
+    known = Known()
+    if before is not None and change == "grown":
+        known = Known(((0, before.last_step + 1),), points, short=before.line_count - len(points.steps))
+    if store is not None and context.refresh:
+        store.drop_parts(facts.key)
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else None
-    except ValueError:
+        points = _fetch(service, facts, store, context.progress).points(_with_pieces(known, facts, store))
+    except AnotherHistory:
+        change = "other"
+        if store is not None:
+            store.drop_parts(facts.key)
+        points = _fetch(service, facts, store, context.progress).points(Known())
+    return Current(points, change, _keep(store, facts, points))
+
+
+def _fetch(service: Service, facts: Facts, store: RunStore | None, progress: Progress | None) -> Fetch:
+    if store is None:
+        return Fetch(service, facts, None, progress)
+
+    def keep(name: str, steps: Range, points: Points) -> None:
+        # Without room for the pieces the run can still be read.
+        try:
+            store.put_part(facts.key, name, points.to_table(), {"steps": steps, "run": facts.as_dict()})
+        except StoreError:
+            return
+
+    return Fetch(service, facts, keep, progress)
+
+
+def _with_pieces(known: Known, facts: Facts, store: RunStore | None) -> Known:
+    """What is known, and the pieces that a pull which broke off has left."""
+    pieces: list[tuple[str, Range, Points]] = []
+    for part in store.parts(facts.key) if store is not None else ():
+        then = Facts.of_dict(part.facts.get("run") or {})
+        if then is not None and facts.change_since(then) != "other":
+            begin, end = part.facts["steps"]
+            # What was the last page of a run that has gone on is whole up to the last step of that time.
+            pieces.append((part.name, (begin, min(end, then.last_step + 1)), Points.of_table(part.table)))
+    if not pieces:
+        return known
+    whole = [("", r, Points()) for r in known.covered] + [("", (0, 0), known.points)]
+    return replace(known_from(whole + pieces), short=known.short)
+
+
+def _keep(store: RunStore | None, facts: Facts, points: Points) -> StoreError | None:
+    """Put the run into the store; the error where that cannot be."""
+    if store is None:
         return None
-
-
-@contextmanager
-def _explained(reference: str) -> Iterator[None]:
-    """Errors of the client as ours, with the status that their text still tells."""
-    import wandb
-
+    size = {"rows": len(points.steps), "values": points.values}
     try:
-        yield
-    except RunscopeError:
-        raise
-    except wandb.errors.AuthenticationError as error:
-        raise NotSignedIn(str(error), hint="wandb login, or set WANDB_API_KEY", status=401) from error
-    except (wandb.errors.Error, OSError, ValueError) as error:
-        text = str(error)
-        status = re.search(r"\b(4\d\d|5\d\d)\b", text)
-        if status:
-            raise _refused(int(status[1]), "its host", None) from error
-        if "did not respond in time" in text or isinstance(error, OSError):
-            raise Unreachable(
-                f"W&B did not answer in {PATIENCE_SECONDS} s while {reference} was read",
-                hint="it may be limiting requests; try again in a few minutes",
-            ) from error
+        store.put(facts.key, points.to_table(), facts.as_dict() | size | {"kept_at": _now()})
+    except StoreError as error:
+        return error
+    store.drop_parts(facts.key)
+    return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _kept(found: Address, host: str, store: RunStore | None) -> Kept | None:
+    """The store's copy of a run, where the name fits one and no other."""
+    if store is None:
+        return None
+    project = f"{found.entity}/{found.project}" if found.entity else found.project
+    direct = store.get(RunKey(host, project, found.run)) if found.entity else None
+    if direct is not None:
+        return direct
+    keys = [key for key, _ in store.find(found.run, project) if key.host == host]
+    return store.get(keys[0]) if len(keys) == 1 else None
+
+
+def _of_kept(reference: str, kept: Kept, *notes: str) -> Run:
+    facts = Facts.of_dict(kept.facts)
+    if facts is None:
         raise ServiceError(
-            f"W&B refused {reference}: {text or type(error).__name__}", hint="runscope doctor"
-        ) from error
+            f"the store's copy of {reference} is of another kind", hint="fetch it again: --refresh"
+        )
+    since = f" on {kept.facts.get('kept_at')}"
+    return run_of(reference, facts, Points.of_table(kept.table), tuple(n + since for n in notes))
+
+
+def run_of(reference: str, facts: Facts, points: Points, notes: tuple[str, ...] = ()) -> Run:
+    """What the service said and sent, as a run.
+
+    Raises:
+        UnreadableRun: nothing was logged.
+    """
+    all_steps = points.steps
+    rows = Rows(count=len(all_steps), axes=Counter(facts.axes))
+    for name, (at, values) in points.history.items():
+        rows.columns[name] = (np.searchsorted(all_steps, at).tolist(), values.tolist())
+    series, _, step_key, step, when = rows.finished()
+    finite = when[np.isfinite(when)]
+    config = facts.settings
+    machine = [
+        (t, name, v)
+        for name, (times, values) in points.system.items()
+        for t, v in zip(times.tolist(), values.tolist(), strict=True)
+    ]
+    if facts.how_it_ended == "running":
+        notes = ("the run still goes on: this is what it has logged so far", *notes)
+    run = Run(
+        reference=reference, id=facts.id, name=facts.name, source="wandb", series=series, step_key=step_key,
+        config=config, started_at=facts.started_at or (float(finite.min()) if len(finite) else None),
+        ended_at=float(finite.max()) if len(finite) else None, state=facts.how_it_ended,
+        lineage=facts.lineage or checkpoint_lineage(config), system=system_series(machine, when, step),
+        histograms=histograms_of(points, step), project=facts.project, notes=notes,
+    )  # fmt: skip
+    return finish(run, where=reference)

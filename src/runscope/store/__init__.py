@@ -1,6 +1,19 @@
 """What was fetched or computed, kept on disk."""
 
+from runscope.store.contents import KINDS, Holding, clear, holdings
 from runscope.store.home import cache_folder, home
 from runscope.store.results import ResultTable
+from runscope.store.runs import Kept, RunKey, RunStore
 
-__all__ = ["ResultTable", "cache_folder", "home"]
+__all__ = [
+    "KINDS",
+    "Holding",
+    "Kept",
+    "ResultTable",
+    "RunKey",
+    "RunStore",
+    "cache_folder",
+    "clear",
+    "holdings",
+    "home",
+]
