@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runscope.hub.checkpoint import Checkpoint
     from runscope.hub.pairing import Match, RepoFacts
     from runscope.recipe import Recipe
+    from runscope.sources.wandb_cloud_pull import Pulled
     from runscope.verdict.types import Diagnosis
 
 Progress = Callable[[str, int, int | None], None]
@@ -31,6 +32,7 @@ def load(
     project: str | None = None,
     roles: Mapping[str, str | None] | None = None,
     refresh: bool = False,
+    keep: bool = True,
     progress: Progress | None = None,
 ) -> Run:
     """Read one run, in whatever form it is named.
@@ -41,6 +43,7 @@ def load(
         project: W&B ``entity/project`` that bare names and ids are looked up in.
         roles: role → logged name, or None to hide a role; overrides what was recognised.
         refresh: fetch again although the store has it.
+        keep: keep a run that was fetched in the store, and look there first.
         progress: called while a long read goes on.
 
     Raises:
@@ -50,9 +53,49 @@ def load(
     """
     from runscope.sources import LoadContext
     from runscope.sources import load as read
+    from runscope.store import RunStore
 
-    run = read(reference, context=LoadContext(project=project, refresh=refresh, progress=progress))
-    return _mapped(run, roles)
+    store = RunStore() if keep else None
+    context = LoadContext(project=project, refresh=refresh, progress=progress, store=store)
+    return _mapped(read(reference, context=context), roles)
+
+
+def pull(
+    project: str,
+    *,
+    states: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    group: str | None = None,
+    name: str | None = None,
+    since: str | None = None,
+    refresh: bool = False,
+    progress: Progress | None = None,
+) -> Pulled:
+    """Bring the runs of a W&B project into the store: new ones whole, of those that went on the new rows.
+
+    Args:
+        project: ``entity/project``, ``project`` or the address of its page.
+        states: only runs in one of these states.
+        tags: only runs that have all of these.
+        group: only runs of this group.
+        name: only runs whose display name or id fits this pattern (``*``, ``?``).
+        since: only runs created since: ``2026-11-01``, or ``7d`` ago.
+        refresh: fetch everything again.
+        progress: called while it works.
+
+    Raises:
+        ServiceError: the service refused; what was finished is kept, and the next call goes on from there.
+        StoreError: the store cannot be written.
+    """
+    from runscope.sources import LoadContext, wandb_cloud_pull
+    from runscope.store import RunStore
+
+    filters = wandb_cloud_pull.Filters(
+        wandb_cloud_pull.checked_states(states), tuple(tags), group, name,
+        wandb_cloud_pull.since(since) if since else None,
+    )  # fmt: skip
+    context = LoadContext(refresh=refresh, progress=progress, store=RunStore())
+    return wandb_cloud_pull.pull(project, filters, context)
 
 
 def stitch(
@@ -485,16 +528,43 @@ def _line(what: str | Path | Run | Timeline | Sequence[str | Path | Run], **opti
 
 
 def find_trainings(
-    place: str, *, project: str | None = None, progress: Progress | None = None
-) -> list[list[Run]]:
-    """Propose which of many runs belong together: those of a W&B project, or of a folder of offline runs."""
-    from runscope.sources import list_references
-    from runscope.stitching import find
+    place: str, *, project: str | None = None, refresh: bool = False, progress: Progress | None = None
+) -> tuple[list[list[Run]], dict[str, str]]:
+    """Propose which of many runs belong together: those of a W&B project, or of a folder of runs.
 
-    references = list_references(place)
+    The runs of a W&B project are pulled into the store first.
+
+    Returns:
+        The trainings, each a list of runs in order; and what could not be read, with the reason.
+    """
+    from runscope.errors import InputError, NotSignedIn, TooManyRequests, Unreachable
+    from runscope.sources import LoadContext, list_references
+    from runscope.sources import load as read
+    from runscope.sources.wandb_cloud_pull import kept_runs
+    from runscope.stitching import find
+    from runscope.store import RunStore
+
+    folder = Path(place).expanduser().is_dir()
+    context = LoadContext(project=project, store=RunStore(), ask=folder)
+    failed: dict[str, str] = {}
+    if folder:
+        references = list_references(place)
+    else:
+        try:
+            pulled = pull(place, refresh=refresh, progress=progress).runs
+            references = [run.reference for run in pulled if run.error is None]
+            failed = {run.reference: run.error for run in pulled if run.error is not None}
+        except (NotSignedIn, TooManyRequests, Unreachable) as error:
+            references = kept_runs(place, context)
+            if not references:
+                raise
+            failed[place] = f"{error.message}; these are its runs as they were kept"
     runs = []
     for number, reference in enumerate(references):
         if progress is not None:
             progress("runs", number, len(references))
-        runs.append(load(reference, project=project))
-    return find(runs)
+        try:
+            runs.append(read(reference, context=context))
+        except InputError as error:
+            failed[reference] = error.message
+    return find(runs), failed

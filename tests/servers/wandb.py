@@ -1,111 +1,82 @@
 """A stand-in for the W&B service on loopback, filled with runs that the real SDK wrote offline.
 
-It answers the operations that the real client sends, and nothing else: an unknown operation, or a field it does
-not know, is an error. Errors, delays and page limits on demand.
+It answers GraphQL by a schema that has what the real client asks for and nothing else: an unknown operation, field,
+argument or filter, a missing key, a key sent where none belongs is an error. Errors, delays, page limits, exports,
+running and rewound runs on demand.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-import math
 import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from wandb.proto import wandb_internal_pb2 as messages
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLScalarType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    build_schema,
+    default_field_resolver,
+    execute_sync,
+    parse,
+    validate,
+)
 
-from runscope.sources.wandb_log import read_log
+from tests.servers.wandb_runs import StoredRun, as_time
 
 KEY = "k" * 40
 USER = "me"
-FIELDS = {
-    "id", "tags", "name", "displayName", "sweepName", "state", "config", "group", "jobType", "commit", "readOnly",
-    "createdAt", "heartbeatAt", "description", "notes", "systemMetrics", "summaryMetrics", "historyLineCount", "user",
-    "historyKeys", "projectId", "project", "host", "runInfo", "entity", "username", "edges", "node", "cursor",
-    "pageInfo", "internalId",
-    "hasNextPage", "endCursor", "runs", "run", "viewer", "email", "flags", "teams", "admin", "totalCount", "runCount",
-    "history", "events", "sampledHistory", "parquetHistory", "parquetUrls", "liveData", "serverInfo", "features",
-    "isEnabled", "__typename",
+OPERATIONS = {
+    "Viewer", "GetDefaultEntity", "GetViewer", "ServerFeaturesQuery", "Run", "Runs", "RunState", "RunHistoryKeys",
+    "RunParquetHistory", "HistoryPage", "SampledHistoryPage", "RunFullHistory", "RunSampledHistory",
 }  # fmt: skip
-
-
-@dataclass
-class StoredRun:
-    """One run as the service keeps it."""
-
-    id: str
-    name: str
-    state: str
-    config: dict[str, Any]
-    created: float
-    rows: list[dict[str, Any]]
-    stats: list[dict[str, Any]]
-
-    @classmethod
-    def of_file(cls, file: Path) -> StoredRun:
-        """The run of an offline file."""
-        run = cls(file.stem.removeprefix("run-"), "", "crashed", {}, 0.0, [], [])
-        for raw in read_log(file.read_bytes()).records:
-            run._take(messages.Record.FromString(raw))
-        return run
-
-    def _take(self, record: Any) -> None:
-        kind = record.WhichOneof("record_type")
-        if kind == "run":
-            self.id, self.name = record.run.run_id, record.run.display_name or record.run.run_id
-            self.created = record.run.start_time.seconds
-            self._configure(record.run.config)
-        elif kind == "config":
-            self._configure(record.config)
-        elif kind == "metric" and record.metric.step_metric:
-            kept = self.config.setdefault("_wandb", {}).setdefault("m", [])
-            if not any(e.get("1") == record.metric.step_metric for e in kept):
-                kept.append({"1": record.metric.step_metric, "6": [3]})
-            place = next(i for i, e in enumerate(kept, 1) if e.get("1") == record.metric.step_metric)
-            named = {"2": record.metric.glob_name} if record.metric.glob_name else {"1": record.metric.name}
-            kept.append({**named, "5": place, "6": [1]})
-        elif kind == "history":
-            self.rows.append(_row(record.history.item))
-        elif kind == "stats":
-            at = record.stats.timestamp.seconds
-            self.stats.append(
-                {"_timestamp": at, **{i.key: json.loads(i.value_json) for i in record.stats.item}}
-            )
-        elif kind == "exit":
-            self.state = "failed" if record.exit.exit_code else "finished"
-
-    def _configure(self, config: Any) -> None:
-        for item in config.update:
-            name = item.key or ".".join(item.nested_key)
-            if name != "_wandb":
-                self.config[name] = json.loads(item.value_json)
-
-    @property
-    def last_step(self) -> int:
-        return max((row["_step"] for row in self.rows), default=-1)
-
-
-def _row(items: Any) -> dict[str, Any]:
-    """Nested, and with non-finite numbers as strings, as the service sends rows."""
-    row: dict[str, Any] = {}
-    for item in items:
-        inner = row
-        *path, last = list(item.nested_key) or [item.key]
-        for key in path:
-            inner = inner.setdefault(key, {})
-        value = json.loads(item.value_json)
-        if isinstance(value, float) and not math.isfinite(value):
-            value = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        inner[last] = value
-    return row
+HISTORY_OPERATIONS = {
+    "RunParquetHistory",
+    "HistoryPage",
+    "SampledHistoryPage",
+    "RunFullHistory",
+    "RunSampledHistory",
+}
+SCHEMA = """
+scalar Int64
+scalar DateTime
+scalar JSONString
+scalar JSON
+type Query { viewer: User  project(name: String!, entityName: String): Project  serverInfo: ServerInfo }
+type ServerInfo { features: [ServerFeature!]! }
+type ServerFeature { name: String!  isEnabled: Boolean! }
+type User { id: ID!  name: String  username: String  email: String  entity: String  admin: Boolean  flags: JSONString
+  teams: EntityConnection }
+type EntityConnection { edges: [EntityEdge!]! }
+type EntityEdge { node: Entity }
+type Entity { name: String! }
+type Project { id: ID!  internalId: ID!  readOnly: Boolean  runCount(filters: JSONString): Int!  run(name: String!): Run
+  runs(filters: JSONString, after: String, first: Int, order: String): RunConnection }
+type RunConnection { edges: [RunEdge!]!  pageInfo: PageInfo!  totalCount: Int! }
+type RunEdge { node: Run!  cursor: String! }
+type PageInfo { endCursor: String  hasNextPage: Boolean! }
+type ParquetHistory { parquetUrls: [String!]!  liveData: [JSON!]! }
+type Run { id: ID!  projectId: ID!  name: String!  displayName: String  sweepName: String  state: String
+  config: JSONString  group: String  jobType: String  commit: String  readOnly: Boolean  createdAt: DateTime!
+  heartbeatAt: DateTime  description: String  notes: String  tags: [String!]  systemMetrics: JSONString
+  summaryMetrics: JSONString  historyLineCount: Int  historyKeys: JSON  user: User
+  history(minStep: Int64, maxStep: Int64, samples: Int): [JSONString!]!
+  events(samples: Int): [JSONString!]!
+  sampledHistory(specs: [JSONString!]!): [JSON!]!
+  parquetHistory(liveKeys: [String!]!): ParquetHistory! }
+"""
 
 
 @dataclass
@@ -117,168 +88,373 @@ class Wandb:
         url: where it listens.
         fail: status answered to everything, None for none.
         fail_times: how many requests fail before it is well again; None for ever.
+        fail_only: operations that fail; None for all.
+        fail_after: so many requests are answered first.
         retry_after: header sent with a failure.
         delay: seconds before each page of history.
         page_rows: rows that one page holds at most.
-        operations: names of the operations asked for.
+        sampled: a page that holds fewer rows than there are takes them from everywhere in it, not from its beginning.
+        pages_hold_exported: pages of live rows have rows that were exported as well.
+        names_no_live_rows: it says nothing of rows that are in no export yet.
+        page_instead: what a proxy in front of it answers to everything.
+        old: a host of one's own that knows nothing of exports.
+        operations: names of the operations asked for, in order.
+        asked: words of each page of history that was asked for.
+        busiest: most requests that were under way at once.
+        keys_seen: keys that came, other than the right one.
     """
 
     runs: dict[str, dict[str, StoredRun]] = field(default_factory=dict)
     url: str = ""
     fail: int | None = None
     fail_times: int | None = None
+    fail_only: set[str] | None = None
+    fail_after: int = 0
     retry_after: str | None = None
     delay: float = 0.0
     page_rows: int = 100_000
+    sampled: bool = False
+    pages_hold_exported: bool = False
+    names_no_live_rows: bool = False
+    page_instead: bytes | None = None
+    old: bool = False
     operations: list[str] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    busiest: int = 0
+    keys_seen: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._schema = _schema(self)
+        self._documents: dict[str, tuple[DocumentNode, str]] = {}
+        self._lock = threading.Lock()
+        self._under_way = 0
 
     def add(self, project: str, file: Path) -> StoredRun:
         """Take a run from an offline file."""
-        run = StoredRun.of_file(file)
+        return self.put(project, StoredRun.of_file(file))
+
+    def put(self, project: str, run: StoredRun) -> StoredRun:
+        """Take a run."""
         self.runs.setdefault(project, {})[run.id] = run
         return run
 
-    def answer(self, query: str, words: dict[str, Any]) -> dict[str, Any]:
+    @property
+    def history_operations(self) -> list[str]:
+        """Operations that asked for history."""
+        return [name for name in self.operations if name in HISTORY_OPERATIONS]
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Count the requests under way."""
+        with self._lock:
+            self._under_way += 1
+            self.busiest = max(self.busiest, self._under_way)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    def refusal(self, operation: str) -> int | None:
+        """The status that this request fails with, if it shall fail."""
+        with self._lock:
+            if self.fail is None or (self.fail_only is not None and operation not in self.fail_only):
+                return None
+            if self.fail_after > 0:
+                self.fail_after -= 1
+                return None
+            if self.fail_times is not None:
+                if self.fail_times <= 0:
+                    return None
+                self.fail_times -= 1
+            return self.fail
+
+    def document(self, query: str) -> tuple[DocumentNode, str]:
+        """A question, parsed and checked against the schema, and its operation's name.
+
+        Raises:
+            GraphQLError: the service does not know an operation, a field or an argument.
+        """
+        known = self._documents.get(query)
+        if known is None:
+            document = parse(query)
+            if problems := validate(self._schema, document):
+                raise problems[0]
+            (operation,) = (d for d in document.definitions if isinstance(d, OperationDefinitionNode))
+            name = operation.name.value if operation.name else ""
+            if name not in OPERATIONS or (self.old and "parquetHistory" in query):
+                raise GraphQLError(f"unknown operation {name}")
+            known = self._documents[query] = (document, name)
+        return known
+
+    def answer(self, document: DocumentNode, words: dict[str, Any]) -> dict[str, Any]:
         """Data for an operation.
 
         Raises:
-            ValueError: an operation or a field that the service does not know.
+            GraphQLError: its words do not fit.
         """
-        operation = re.search(r"(?:query|mutation)\s+(\w+)", query)
-        name = operation[1] if operation else "(none)"
-        self.operations.append(name)
-        _check_fields(query)
-        viewer = {
-            "id": "1", "entity": USER, "username": USER, "email": "me@example.org", "flags": "{}", "admin": False,
-            "name": USER, "teams": {"edges": []},
-        }  # fmt: skip
-        if name in ("Viewer", "GetDefaultEntity", "GetViewer"):
-            return {"viewer": viewer}
-        if name == "ServerFeaturesQuery":
-            return {"serverInfo": {"features": []}}
-        entity = words.get("entity") or words.get("entityName") or USER
-        project = self.runs.get(f"{entity}/{words.get('project')}")
-        if project is None:
-            return {"viewer": viewer, "project": None}
-        if name == "Runs":
-            return {"project": self._listed(project, words)}
-        run = project.get(words.get("name") or words.get("run") or words.get("runName") or "")
-        if name == "RunscopeKnock":
-            return {"viewer": viewer, "project": {"run": {"id": run.id} if run else None}}
-        if name in ("Run", "RunHistoryKeys", "RunState"):
-            return {"project": {"run": self._facts(run) if run else None}}
-        if run is None:
-            return {"project": {"run": None}}
-        return {"project": {"run": self._history(name, run, words)}}
+        result = execute_sync(self._schema, document, variable_values=words)
+        if result.errors:
+            raise result.errors[0]
+        return result.data or {}
 
-    def _history(self, name: str, run: StoredRun, words: dict[str, Any]) -> dict[str, Any]:
-        if name == "RunParquetHistory":
-            return {
-                "parquetHistory": {
-                    "parquetUrls": [],
-                    "liveData": [{"_step": r["_step"]} for r in run.rows[:1]],
-                }
-            }
-        if name == "HistoryPage":
-            time.sleep(self.delay)
-            low, high = int(words["minStep"]), int(words["maxStep"])
-            inside = [r for r in run.rows if low <= r["_step"] < high][
-                : min(int(words["pageSize"]), self.page_rows)
-            ]
-            return {"history": [json.dumps(r) for r in inside]}
-        if name == "RunFullHistory":
-            return {
-                "events": [json.dumps(r) for r in run.stats],
-                "history": [json.dumps(r) for r in run.rows[:500]],
-            }
-        raise ValueError(f"unknown operation {name}")
+    def file(self, path: str, query: str) -> bytes | None:
+        """An exported history, if the address bears a valid signature."""
+        found = re.fullmatch(r"/exports/([^/]+)/([^/]+)/([^/]+)\.runhistory\.parquet", path)
+        if not found or parse_qs(query).get("signature") != [_signature(path)]:
+            return None
+        run = self.runs.get(f"{found[1]}/{found[2]}", {}).get(found[3])
+        return run.export() if run is not None else None
 
-    def _listed(self, project: dict[str, StoredRun], words: dict[str, Any]) -> dict[str, Any]:
-        wanted = json.loads(words.get("filters") or "{}")
-        for key in wanted:
-            if key != "display_name":
-                raise ValueError(f"unknown filter {key}")
-        chosen = [r for r in project.values() if wanted.get("display_name", r.name) == r.name]
-        edges = [{"node": self._facts(r), "cursor": r.id} for r in chosen]
+
+def _signature(path: str) -> str:
+    return hashlib.sha256(f"{KEY}{path}".encode()).hexdigest()
+
+
+class _Project:
+    """A project, as the schema sees it."""
+
+    id, internalId, readOnly = "Project:1", "1", False
+
+    def __init__(self, service: Wandb, path: str) -> None:
+        self.service, self.path = service, path
+
+    def runCount(self, _info: Any, filters: str | None = None) -> int:
+        return len(self._fitting(filters))
+
+    def run(self, _info: Any, name: str) -> _Run | None:
+        found = self.service.runs[self.path].get(name)
+        return _Run(self.service, self.path, found) if found else None
+
+    def runs(
+        self,
+        _info: Any,
+        filters: str | None = None,
+        after: str | None = None,
+        first: int = 50,
+        order: str | None = None,
+    ) -> dict[str, Any]:
+        if order not in (None, "+created_at"):
+            raise GraphQLError(f"unknown order {order}")
+        fitting = sorted(self._fitting(filters), key=lambda r: r.created)
+        begin = int(after) if after else 0
+        page = fitting[begin : begin + first]
+        edges = [
+            {"node": _Run(self.service, self.path, r), "cursor": str(begin + i)}
+            for i, r in enumerate(page, 1)
+        ]
+        end = edges[-1]["cursor"] if edges else None
+        more = begin + first < len(fitting)
         return {
-            "internalId": "1", "runCount": len(chosen), "readOnly": False,
-            "runs": {"edges": edges, "pageInfo": {"endCursor": "", "hasNextPage": False}},
-        }  # fmt: skip
+            "edges": edges,
+            "totalCount": len(fitting),
+            "pageInfo": {"endCursor": end, "hasNextPage": more},
+        }
 
-    def _facts(self, run: StoredRun) -> dict[str, Any]:
-        created = datetime.fromtimestamp(run.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    def _fitting(self, filters: str | None) -> list[StoredRun]:
+        wanted = json.loads(filters or "{}")
+        return [run for run in self.service.runs[self.path].values() if _fits(run, wanted)]
+
+
+class _Run:
+    """A run, as the schema sees it."""
+
+    def __init__(self, service: Wandb, path: str, run: StoredRun) -> None:
+        self.service, self.path, self.kept = service, path, run
+        self.__dict__.update(run.facts())
+
+    def history(
+        self,
+        _info: Any,
+        minStep: int | None = None,
+        maxStep: int | None = None,
+        samples: int = 500,
+    ) -> list[str]:
+        service = self.service
+        if maxStep is None:
+            arrived = self.kept.arrived
+            return [json.dumps(row) for row in arrived[:: max(len(arrived) // samples, 1)]]
+        service.asked.append({"minStep": minStep, "maxStep": maxStep, "pageSize": samples})
+        time.sleep(service.delay)
+        first = 0 if service.pages_hold_exported else self.kept.exported
+        inside = self.kept.between(first, minStep or 0, maxStep)
+        most = min(samples, service.page_rows)
+        if service.sampled and len(inside) > most:
+            inside = [inside[i * len(inside) // most] for i in range(most)]
+        return inside[:most]
+
+    def events(self, _info: Any, samples: int = 500) -> list[str]:
+        return [json.dumps(row) for row in self.kept.stats[:samples]]
+
+    def sampledHistory(self, _info: Any, specs: list[str]) -> list[list[dict[str, Any]]]:
+        return [
+            [
+                row for row in self.kept.arrived
+                if spec.get("minStep", 0) <= row["_step"] <= spec.get("maxStep", 2**60)
+                and all(key in row for key in spec["keys"])
+            ][: spec["samples"]]
+            for spec in map(json.loads, specs)
+        ]  # fmt: skip
+
+    def parquetHistory(self, _info: Any, liveKeys: list[str]) -> dict[str, Any]:
+        path = f"/exports/{self.path}/{self.kept.id}.runhistory.parquet"
+        live = [] if self.service.names_no_live_rows else self.kept.arrived[self.kept.exported :]
         return {
-            "id": f"Run:{run.id}", "projectId": "1", "tags": [], "name": run.id, "displayName": run.name,
-            "sweepName": None, "state": run.state, "group": None, "jobType": None, "commit": None, "readOnly": False,
-            "createdAt": created, "heartbeatAt": created, "description": None, "notes": None, "systemMetrics": "{}",
-            "config": json.dumps({k: {"value": v, "desc": None} for k, v in run.config.items()}),
-            "summaryMetrics": "{}", "historyLineCount": len(run.rows), "user": {"name": USER, "username": USER},
-            "historyKeys": {"sets": [], "keys": {}, "lastStep": run.last_step},
-        }  # fmt: skip
+            "parquetUrls": [f"{self.service.url}{path}?signature={_signature(path)}"]
+            if self.kept.exported
+            else [],
+            "liveData": [{key: row[key] for key in liveKeys if key in row} for row in live],
+        }
 
 
-def _check_fields(query: str) -> None:
-    """Every word of a selection is a field that the service has."""
-    plain = re.sub(
-        r'#[^\n]*|"[^"]*"|\$\w+|\([^)]*\)|fragment \w+ on \w+|\.\.\.\s*\w+|(query|mutation)\s+\w+|\w+\s*:',
-        " ",
-        query,
-    )
-    for word in re.findall(r"[A-Za-z_]\w*", plain):
-        if word not in FIELDS:
-            raise ValueError(f"unknown field {word}")
+def _fits(run: StoredRun, wanted: dict[str, Any]) -> bool:
+    """Whether a filter, in the words of MongoDB as W&B takes them, lets a run through."""
+    values: dict[str, Any] = {
+        "display_name": run.name, "name": run.id, "state": run.state, "group": run.group, "tags": run.tags,
+        "created_at": as_time(run.created).rstrip("Z"), "jobType": run.job_type,
+    }  # fmt: skip
+    for key, condition in wanted.items():
+        if key == "$and":
+            if not all(_fits(run, part) for part in condition):
+                return False
+            continue
+        if key not in values:
+            raise GraphQLError(f"unknown filter {key}")
+        if not _holds(values[key], condition):
+            return False
+    return True
+
+
+def _holds(value: Any, condition: Any) -> bool:
+    if not isinstance(condition, dict):
+        return bool(condition in value if isinstance(value, list) else value == condition)
+    for word, wanted in condition.items():
+        if word == "$in":
+            held = any(v in wanted for v in value) if isinstance(value, list) else value in wanted
+        elif word == "$gte":
+            held = value >= wanted
+        elif word == "$regex":
+            held = re.search(wanted, value or "") is not None
+        else:
+            raise GraphQLError(f"unknown condition {word}")
+        if not held:
+            return False
+    return True
+
+
+def _schema(service: Wandb) -> GraphQLSchema:
+    schema = build_schema(SCHEMA)
+    assert schema.query_type is not None
+    fields = schema.query_type.fields
+    user = {
+        "id": "1", "entity": USER, "username": USER, "email": "me@example.org", "flags": "{}", "admin": False,
+        "name": USER, "teams": {"edges": []},
+    }  # fmt: skip
+    fields["viewer"].resolve = lambda _root, _info: user
+    fields["serverInfo"].resolve = lambda _root, _info: {"features": []}
+
+    def project(_root: Any, _info: Any, name: str, entityName: str | None = None) -> _Project | None:
+        path = f"{entityName or USER}/{name}"
+        return _Project(service, path) if path in service.runs else None
+
+    fields["project"].resolve = project
+    number = schema.type_map["Int64"]
+    assert isinstance(number, GraphQLScalarType)
+    number.parse_value = _int64
+    assert default_field_resolver is not None
+    return schema
+
+
+def _int64(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise GraphQLError("Int64 is a whole number")
+    return value
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    service: Wandb
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        with self.service.at_work():
+            if self.service.page_instead is not None:
+                page = self.service.page_instead
+                return self._write(200, page, {"Content-Type": "text/html", "Content-Length": str(len(page))})
+            self._send(*self._answered(body))
+        return None
+
+    def _answered(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        service = self.service
+        if self.path != "/graphql":
+            return 404, {}
+        asked = json.loads(body)
+        try:
+            document, name = service.document(asked["query"])
+        except GraphQLError as error:
+            return 400, {"errors": [{"message": error.message}]}
+        service.operations.append(name)
+        status = service.refusal(name)
+        if status is not None:
+            return status, {"errors": [{"message": "refused"}]}
+        given = self.headers.get("Authorization", "")
+        if given != "Basic " + base64.b64encode(f"api:{KEY}".encode()).decode():
+            service.keys_seen.append(given)
+            return 401, {"errors": [{"message": "user is not logged in"}]}
+        try:
+            return 200, {"data": service.answer(document, asked.get("variables") or {})}
+        except (GraphQLError, ValueError, KeyError) as error:
+            return 400, {"errors": [{"message": str(error)}]}
+
+    def do_HEAD(self) -> None:
+        self.do_GET(body=False)
+
+    def do_GET(self, *, body: bool = True) -> None:
+        service = self.service
+        url = urlsplit(self.path)
+        service.operations.append("(file)")
+        status = service.refusal("(file)")
+        if status is not None:
+            return self._send(status, {})
+        if "Authorization" in self.headers:  # storage takes a signature or a key, never both
+            return self._send(400, {"errors": [{"message": "only one way to sign in"}]})
+        content = service.file(url.path, url.query)
+        if content is None:
+            return self._send(403, {})
+        self._write(200, content if body else b"", {"Content-Length": str(len(content))})
+        return None
+
+    def _send(self, status: int, content: dict[str, Any]) -> None:
+        text = json.dumps(content).encode()
+        after = self.service.retry_after
+        extra = {"Retry-After": after} if status != 200 and after is not None else {}
+        self._write(
+            status, text, {"Content-Type": "application/json", "Content-Length": str(len(text)), **extra}
+        )
+
+    def _write(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        try:
+            self.wfile.write(content)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
 
 
 @contextmanager
 def serve() -> Iterator[Wandb]:
     """The service on a free port of loopback, until the block ends."""
     service = Wandb()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if service.fail is not None and service.fail_times != 0:
-                if service.fail_times is not None:
-                    service.fail_times -= 1
-                extra = {"Retry-After": service.retry_after} if service.retry_after else {}
-                return self._send(service.fail, {"errors": [{"message": "refused"}]}, extra)
-            if (
-                self.headers.get("Authorization")
-                != "Basic " + base64.b64encode(f"api:{KEY}".encode()).decode()
-            ):
-                return self._send(401, {"errors": [{"message": "user is not logged in"}]})
-            if self.path != "/graphql":
-                return self._send(404, {})
-            asked = json.loads(body)
-            try:
-                data = service.answer(asked["query"], asked.get("variables") or {})
-            except (ValueError, KeyError) as error:
-                return self._send(400, {"errors": [{"message": str(error)}]})
-            return self._send(200, {"data": data})
-
-        def do_GET(self) -> None:
-            self._send(404, {})
-
-        def _send(self, status: int, content: dict[str, Any], extra: dict[str, str] | None = None) -> None:
-            text = json.dumps(content).encode()
-            self.send_response(status)
-            for name, value in {
-                "Content-Type": "application/json",
-                "Content-Length": str(len(text)),
-                **(extra or {}),
-            }.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(text)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (_Handler,), {"service": service})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
     service.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
         yield service

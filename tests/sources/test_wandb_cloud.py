@@ -1,11 +1,12 @@
-"""Runs in the cloud: the real client against a service on loopback that holds what the real SDK wrote."""
+"""Runs in the cloud: read from a service on loopback that holds what the real SDK wrote."""
 
 from __future__ import annotations
 
+import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,56 +18,28 @@ from runscope.errors import (
     NotFound,
     NotSignedIn,
     RunscopeError,
+    ServiceError,
     TooManyRequests,
     Unreachable,
     UsageError,
 )
 from runscope.sources import LoadContext, load
 from runscope.sources.wandb_cloud import Address, address, claims
-from tests.servers.wandb import KEY, Wandb, serve
-
-WRITE = """
-import wandb
-with wandb.init(project="pricer", name="first try", config={"lr": 1e-4, "model": {"size": 3}},
-                settings=wandb.Settings(console="off")) as run:
-    run.define_metric("train/global_step")
-    run.define_metric("*", step_metric="train/global_step", step_sync=True)
-    for step in range(10, 2510, 10):
-        run.log({"train/loss": float("nan") if step == 500 else float("inf") if step == 510 else 3 / step,
-                 "train/global_step": step, "a.b": 1.0, "a": {"b": 2.0}})
-        if step % 100 == 0:
-            run.log({"eval/loss": 5 / step, "train/global_step": step})
-"""
-
-
-@pytest.fixture(scope="module")
-def offline(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cloud")
-    environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_DIR": str(folder)}
-    subprocess.run([sys.executable, "-c", WRITE], env=environment, cwd=folder, check=True)
-    (file,) = (folder / "wandb").glob("offline-run-*/*.wandb")
-    return file
-
-
-@pytest.fixture
-def service(offline: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Wandb]:
-    with serve() as running:
-        running.add("me/pricer", offline)
-        monkeypatch.setenv("WANDB_BASE_URL", running.url)
-        monkeypatch.setenv("WANDB_API_KEY", KEY)
-        monkeypatch.setenv("WANDB_SILENT", "true")
-        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-        for name in ("WANDB_ENTITY", "WANDB_PROJECT"):
-            monkeypatch.delenv(name, raising=False)
-        yield running
+from runscope.sources.wandb_cloud_account import base_url, host_name
+from runscope.sources.wandb_cloud_service import SIDE_BY_SIDE
+from tests.servers.wandb import KEY, Wandb
 
 
 def the_id(service: Wandb) -> str:
     return next(iter(service.runs["me/pricer"]))
 
 
-def test_the_cloud_says_what_the_file_says(service: Wandb, offline: Path) -> None:
-    cloud, file = load(f"me/pricer/{the_id(service)}"), load(offline)
+def path(service: Wandb) -> str:
+    return f"me/pricer/{the_id(service)}"
+
+
+def test_the_cloud_says_what_the_file_says(service: Wandb, cloud_file: Path) -> None:
+    cloud, file = load(path(service)), load(cloud_file)
     assert set(cloud.series) == set(file.series)
     for name, series in file.series.items():
         np.testing.assert_array_equal(cloud.series[name].step, series.step)
@@ -74,9 +47,76 @@ def test_the_cloud_says_what_the_file_says(service: Wandb, offline: Path) -> Non
     assert (cloud.step_key, cloud.name, cloud.state) == ("train/global_step", "first try", "finished")
     assert cloud.roles == file.roles
     assert cloud.config == file.config
-    assert len(cloud.series["eval/loss"]) == 25, "metrics that never share a row are both there"
-    assert np.isnan(cloud.series["train/loss"].value[49])
-    assert np.isinf(cloud.series["train/loss"].value[50])
+    assert cloud.histograms.keys() == file.histograms.keys() != set()
+    for name, histogram in file.histograms.items():
+        np.testing.assert_array_equal(cloud.histograms[name].step, histogram.step)
+        np.testing.assert_array_equal(cloud.histograms[name].rms, histogram.rms)
+
+
+def test_nothing_is_sampled_and_metrics_that_share_no_row_are_both_there(service: Wandb) -> None:
+    run = load(path(service))
+    assert len(run.series["train/loss"]) == 250
+    assert len(run.series["eval/loss"]) == 25
+    assert not set(run.series["eval/loss"].time) & set(run.series["train/loss"].time)
+
+
+def test_numbers_that_are_none_arrive_as_such(service: Wandb) -> None:
+    loss = load(path(service)).series["train/loss"]
+    assert np.isnan(loss.value[loss.step == 500]).all()
+    assert np.isposinf(loss.value[loss.step == 510]).all()
+    assert np.isfinite(loss.value[loss.step > 510]).all()
+
+
+@pytest.mark.parametrize("exported", [1, 100, 275])
+@pytest.mark.parametrize("both", [False, True])
+def test_exports_and_live_rows_make_one_history(
+    service: Wandb, cloud_file: Path, exported: int, both: bool
+) -> None:
+    """A row that is in an export and in a page counts once; an export says null where nothing was logged."""
+    run = service.runs["me/pricer"][the_id(service)]
+    run.exported, service.pages_hold_exported = exported, both
+    cloud, file = load(path(service)), load(cloud_file)
+    assert "(file)" in service.operations
+    assert set(cloud.series) == set(file.series)
+    for name, series in file.series.items():
+        np.testing.assert_array_equal(cloud.series[name].step, series.step, err_msg=name)
+        np.testing.assert_array_equal(cloud.series[name].value, series.value, err_msg=name)
+    np.testing.assert_array_equal(
+        cloud.histograms["gradients/0.weight"].rms, file.histograms["gradients/0.weight"].rms
+    )
+
+
+def test_exports_that_the_service_says_nothing_live_of(service: Wandb) -> None:
+    """A service that names no live rows though there are some behind the export: they are asked for all the same."""
+    run = service.runs["me/pricer"][the_id(service)]
+    run.exported = 100
+    service.names_no_live_rows = True
+    assert len(load(path(service)).series["train/loss"]) == 250
+
+
+def test_an_older_host_that_has_no_exports(service: Wandb) -> None:
+    service.old = True
+    assert len(load(path(service)).series["train/loss"]) == 250
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_a_service_with_short_pages_loses_no_row(service: Wandb, sampled: bool) -> None:
+    service.page_rows, service.sampled = 60, sampled
+    assert len(load(path(service)).series["train/loss"]) == 250
+
+
+def test_rows_that_come_twice_count_once(service: Wandb) -> None:
+    run = service.runs["me/pricer"][the_id(service)]
+    run.rows = [row for row in run.rows for _ in range(2)]
+    assert len(load(path(service)).series["train/loss"]) == 250
+
+
+def test_steps_far_apart_do_not_cost_a_request_each(service: Wandb) -> None:
+    """Who logs with ``step=global_step`` has a row every so many steps: pages get wider, crowded ones are halved."""
+    run = service.runs["me/pricer"][the_id(service)]
+    run.rows = [row | {"_step": 100_000 * i if i > 50 else i} for i, row in enumerate(run.rows)]
+    assert len(load(path(service)).series["train/loss"]) == 250
+    assert len(service.asked) < 5
 
 
 @pytest.mark.parametrize(
@@ -100,30 +140,43 @@ def test_bare_names_are_looked_up_in_the_project(service: Wandb, monkeypatch: py
     assert load(the_id(service)).name == "first try"
 
 
-def test_a_service_with_short_pages_loses_no_row(service: Wandb) -> None:
-    service.page_rows = 60
-    assert len(load(f"me/pricer/{the_id(service)}").series["train/loss"]) == 250
+def test_a_name_that_two_runs_have(service: Wandb, cloud_file: Path) -> None:
+    twin = service.add("me/pricer", cloud_file)
+    service.runs["me/pricer"]["twin"] = twin
+    twin.id = "twin"
+    service.add("me/pricer", cloud_file)
+    with pytest.raises(UsageError, match="several runs") as caught:
+        load("me/pricer/first try")
+    assert "twin" in caught.value.hint
 
 
-def test_rows_that_come_twice_count_once(service: Wandb) -> None:
-    run = service.runs["me/pricer"][the_id(service)]
-    run.rows = [row for row in run.rows for _ in range(2)]
-    assert len(load(f"me/pricer/{run.id}").series["train/loss"]) == 250
-
-
-def test_a_service_that_recovers_is_waited_for(service: Wandb) -> None:
-    name = f"me/pricer/{the_id(service)}"
-    service.retry_after = "0"
-    answered = service.answer
-
-    def refuse_later(query: str, words: dict[str, object]) -> dict[str, object]:
-        if "RunHistoryKeys" in query and service.fail is None:
-            service.fail, service.fail_times = 503, 2
-        return answered(query, words)
-
-    service.answer = refuse_later  # type: ignore[method-assign]
-    assert len(load(name).series["train/loss"]) == 250
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_a_service_that_recovers_is_waited_for(service: Wandb, status: int) -> None:
+    service.fail, service.fail_times, service.retry_after = status, 2, "0"
+    assert len(load(path(service)).series["train/loss"]) == 250
     assert service.fail_times == 0
+
+
+def test_retry_after_is_kept_to(service: Wandb) -> None:
+    service.fail, service.fail_times, service.retry_after = 429, 1, "1"
+    begun = time.monotonic()
+    load(path(service))
+    assert time.monotonic() - begun >= 1.0, "the service said when to come again"
+
+
+def test_retry_after_may_be_a_date(service: Wandb) -> None:
+    service.fail, service.fail_times = 429, 1
+    service.retry_after = format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
+    assert load(path(service)).id == the_id(service)
+
+
+def test_waiting_has_an_end(service: Wandb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNSCOPE_PATIENCE_SECONDS", "0.5")
+    service.fail, service.retry_after = 503, "0.1"
+    with pytest.raises(Unreachable) as caught:
+        load(path(service))
+    assert caught.value.status == 503
+    assert 2 < len(service.operations) < 12, "it was asked again, but not for ever"
 
 
 @pytest.mark.parametrize(
@@ -135,27 +188,43 @@ def test_a_service_that_recovers_is_waited_for(service: Wandb) -> None:
         (429, TooManyRequests),
         (500, Unreachable),
         (503, Unreachable),
+        (418, ServiceError),
+        (302, ServiceError),
     ],
 )
+@pytest.mark.parametrize("where", [None, {"HistoryPage"}])
 def test_a_refusal_keeps_its_status_and_says_what_to_do(
-    service: Wandb, status: int, error: type[RunscopeError], capsys: pytest.CaptureFixture[str]
+    service: Wandb,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    error: type[RunscopeError],
+    where: set[str] | None,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    service.fail, service.retry_after = status, "7"
+    monkeypatch.setenv("RUNSCOPE_PATIENCE_SECONDS", "3")
+    service.fail, service.retry_after, service.fail_only = status, "7", where
     with pytest.raises(error) as caught:
-        load(f"me/pricer/{the_id(service)}")
+        load(path(service))
     assert getattr(caught.value, "status", None) == status
     assert status != 429 or "7 s" in caught.value.hint
-    assert main(["diagnose", f"me/pricer/{the_id(service)}"]) == 2
+    assert main(["diagnose", path(service)]) == 2
     said = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in said] == ["error", "hint"]
 
 
-def test_a_service_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_is_not_there(service: Wandb, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
     with pytest.raises(Unreachable) as caught:
         load("me/pricer/abc")
     assert "WANDB_BASE_URL" in caught.value.hint
+
+
+def test_something_that_is_no_wandb(service: Wandb) -> None:
+    """A proxy that answers everything with a page of its own."""
+    service.page_instead = b"<html>log in first</html>"
+    with pytest.raises(ServiceError, match="no W&B answer") as caught:
+        load(path(service))
+    assert "proxy" in caught.value.hint
 
 
 def test_no_key_and_a_wrong_key(service: Wandb, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +236,30 @@ def test_no_key_and_a_wrong_key(service: Wandb, monkeypatch: pytest.MonkeyPatch)
         load("me/pricer/abc")
 
 
+def test_the_key_is_found_where_wandb_login_puts_it(
+    service: Wandb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("WANDB_API_KEY")
+    host = service.url.removeprefix("http://")
+    Path(os.environ["NETRC"]).write_text(f"machine {host}\n  login user\n  password {KEY}\n")
+    assert load(path(service)).name == "first try"
+    monkeypatch.delenv("WANDB_BASE_URL")
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "settings").write_text(f"[default]\nbase_url = {service.url}\n")
+    assert load(path(service)).name == "first try"
+
+
+def test_a_pasted_address_does_not_get_the_key_of_another_host(
+    service: Wandb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
+    with pytest.raises(NotSignedIn, match="no W&B key") as caught:
+        load(f"{service.url}/me/pricer/runs/abc")
+    assert f"--host {service.url}" in caught.value.hint
+    assert not service.operations
+    assert not service.keys_seen
+
+
 def test_unknown_runs_and_projects_are_told_apart(service: Wandb) -> None:
     with pytest.raises(NotFound, match="no run me/pricer/nothing"):
         load("me/pricer/nothing")
@@ -174,15 +267,37 @@ def test_unknown_runs_and_projects_are_told_apart(service: Wandb) -> None:
         load("me/nothing/abc")
 
 
+def test_requests_go_side_by_side_up_to_a_limit(service: Wandb) -> None:
+    """A long run: enough pages that a reader without a limit would have more under way."""
+    run = service.runs["me/pricer"][the_id(service)]
+    run.rows = [{"_step": i, "_timestamp": float(i), "loss": 1 / (i + 1)} for i in range(95_000)]
+    service.delay = 0.05
+    assert len(load(path(service)).series["loss"]) == 95_000
+    assert 1 < service.busiest <= SIDE_BY_SIDE
+
+
 def test_the_key_is_nowhere_to_be_seen(
     service: Wandb, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    name = f"me/pricer/{the_id(service)}"
-    assert main(["report", name, "--output", str(tmp_path / "out")]) == 0
+    run = service.runs["me/pricer"][the_id(service)]
+    run.exported = 100
+    run.config |= {"wandb_api_key": KEY, "hub": {"token": KEY}}
+    assert main(["report", path(service), "--output", str(tmp_path / "out")]) == 0
+    assert main(["show", path(service), "--format", "json"]) == 0
+    assert main(["pull", "me/pricer", "--format", "json"]) == 0
     service.fail = 403
-    assert main(["diagnose", name]) == 2
-    seen = "".join(capfd.readouterr()) + "".join(p.read_text() for p in (tmp_path / "out").iterdir())
-    assert KEY not in seen
+    assert main(["diagnose", path(service)]) == 2
+    with pytest.raises(NotAllowed) as caught:
+        main(["diagnose", path(service), "--debug"])
+    seen = "".join(capfd.readouterr()) + repr(caught.value.__dict__)
+    secrets = [KEY, "signature="]
+    places = [tmp_path / "out", Path(os.environ["RUNSCOPE_HOME"])]
+    files = [f for place in places for f in place.rglob("*") if f.is_file()]
+    assert any(f.suffix == ".parquet" for f in files)
+    for secret in secrets:
+        assert secret not in seen
+        for file in files:
+            assert secret.encode() not in file.read_bytes(), file
 
 
 @pytest.mark.parametrize(
@@ -190,15 +305,35 @@ def test_the_key_is_nowhere_to_be_seen(
     [
         ("me/pricer/2x9f1k3a", Address("me", "pricer", "2x9f1k3a")),
         ("pricer/2x9f1k3a", Address(None, "pricer", "2x9f1k3a")),
-        ("https://wandb.ai/me/pricer/runs/2x9f1k3a", Address("me", "pricer", "2x9f1k3a")),
-        ("https://wandb.ai/me/pricer/runs/2x9f1k3a/workspace?nw=nwuser#a", Address("me", "pricer", "2x9f1k3a")),
-        ("https://forge.coreweave.com/wandb/me/pricer/runs/2x9f1k3a", Address("me", "pricer", "2x9f1k3a")),
+        ("https://wandb.ai/me/pricer/runs/2x9f1k3a", Address("me", "pricer", "2x9f1k3a", "https://wandb.ai")),
+        ("https://wandb.ai/me/pricer/runs/2x9f1k3a/workspace?nw=nwuser#a", Address("me", "pricer", "2x9f1k3a", "https://wandb.ai")),
+        ("https://forge.coreweave.com/wandb/me/pricer/runs/2x9f1k3a", Address("me", "pricer", "2x9f1k3a", "https://forge.coreweave.com")),
         ("https://w.example.org:8080/me/p%20q/runs/x", Address("me", "p q", "x", "https://w.example.org:8080")),
     ],
 )  # fmt: skip
 def test_addresses(reference: str, expected: Address) -> None:
     assert claims(reference)
     assert address(reference) == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "base", "host"),
+    [
+        ("https://wandb.ai", "https://api.wandb.ai", "wandb.ai"),
+        ("https://forge.coreweave.com", "https://api.forge.coreweave.com", "wandb.ai"),
+        ("https://w.example.org:8080", "https://w.example.org:8080", "w.example.org:8080"),
+    ],
+)
+def test_the_service_behind_a_page(
+    page: str, base: str, host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert base_url(page) == base
+    assert host_name(base) == host
+    monkeypatch.setenv("WANDB_BASE_URL", "https://api.wandb.ai/")
+    assert base_url(page) == ("https://api.wandb.ai" if host == "wandb.ai" else base)
 
 
 @pytest.mark.parametrize(
@@ -211,3 +346,16 @@ def test_what_is_no_run_of_wandb(reference: str) -> None:
 def test_an_address_without_a_run() -> None:
     with pytest.raises(UsageError):
         address("https://wandb.ai/runs/")
+
+
+def test_machine_metrics_lie_on_the_steps(service: Wandb) -> None:
+    run = service.runs["me/pricer"][the_id(service)]
+    run.stats = [{"_timestamp": row["_timestamp"], "gpu.0.temp": 60 + i} for i, row in enumerate(run.rows)]
+    temperature = load(path(service)).system["gpu.0.temp"]
+    assert temperature.value.tolist() == [60.0 + i for i in range(len(run.rows))]
+    assert temperature.step[-1] == 2500
+
+
+def test_json_says_it_all(service: Wandb, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", path(service), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)["id"] == the_id(service)

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from runscope.cli import checkpoints, demo, diagnose, doctor, evaluate, report, rule, show, stitch
+from runscope.cli import (
+    cache,
+    checkpoints,
+    demo,
+    diagnose,
+    doctor,
+    evaluate,
+    pull,
+    report,
+    rule,
+    show,
+    stitch,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +40,8 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "checkpoints": checkpoints.checkpoints,
     "evaluate": evaluate.evaluate,
     "report": report.report,
+    "pull": pull.pull,
+    "cache": cache.cache,
     "rule": rule.rule,
     "doctor": doctor.doctor,
     "demo": demo.demo,

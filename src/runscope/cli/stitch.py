@@ -50,7 +50,7 @@ def stitch(
       runscope stitch wandb/run-a wandb/run-b --output line.html
     """
     if find is not None:
-        return _find(find, format, project, quiet)
+        return _find(find, format, project, refresh, quiet)
     if not runs:
         raise UsageError(
             "no run was named",
@@ -114,11 +114,12 @@ def _ask(line: Timeline, quiet: bool) -> Timeline:
         return stitch([s.run for s in line.segments], at=starts)
 
 
-def _find(place: str, format: opt.Format, project: str | None, quiet: bool) -> int:
+def _find(place: str, format: opt.Format, project: str | None, refresh: bool, quiet: bool) -> int:
     from runscope.api import find_trainings
 
     with progress(quiet) as update:
-        groups = find_trainings(place, progress=update)
+        groups, failed = find_trainings(place, project=project, refresh=refresh, progress=update)
+    out.notes((f"{reference} was left out: {why}" for reference, why in failed.items()), quiet=quiet)
     if format in (opt.Format.json, opt.Format.jsonl):
         out.print_json({"schema": "runscope.find/1", "trainings": [[r.reference for r in g] for g in groups]})
         return 0

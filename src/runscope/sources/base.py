@@ -12,6 +12,7 @@ import numpy as np
 from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun, nearest
 from runscope.history import Run, Series
 from runscope.history.roles import assign_roles
+from runscope.sources.secrets import without_secrets
 
 if TYPE_CHECKING:
     from runscope.store import RunStore
@@ -61,7 +62,7 @@ class Source(Protocol):
 
 
 def finish(run: Run, *, where: str) -> Run:
-    """Give a run its roles, and refuse one that holds nothing.
+    """Give a run its roles, hide the keys in its configuration, and refuse one that holds nothing.
 
     Raises:
         UnreadableRun: no metric has a single point.
@@ -72,7 +73,8 @@ def finish(run: Run, *, where: str) -> Run:
             hint="the run ended before its first log, or logs something else",
         )
     assigned = assign_roles(run.series, step_key=run.step_key)
-    return replace(run, roles=assigned.roles, notes=(*run.notes, *assigned.notes))
+    config = without_secrets(run.config)
+    return replace(run, config=config, roles=assigned.roles, notes=(*run.notes, *assigned.notes))
 
 
 def columns_to_series(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
 from runscope.history import Lineage, State
+from runscope.sources.secrets import without_secrets
 from runscope.store import RunKey
 
 _FIELDS = (
@@ -67,7 +68,7 @@ class Facts:
         group, job_type, tags: how people sorted it.
         line_count: rows of its history, as the service counts them.
         last_step: largest ``_step``; -1 where nothing was logged.
-        config: as sent, with ``_wandb``.
+        config: as sent, with ``_wandb``, without keys and passwords.
     """
 
     host: str
@@ -93,7 +94,7 @@ class Facts:
             host, project, node["name"], node.get("displayName") or node["name"], node.get("state") or "unknown",
             node.get("createdAt"), node.get("heartbeatAt"), node.get("group"), node.get("jobType"),
             tuple(node.get("tags") or ()), int(node.get("historyLineCount") or 0), -1 if last is None else int(last),
-            _object(node.get("config")),
+            without_secrets(_object(node.get("config"))),
         )  # fmt: skip
 
     @classmethod

@@ -162,15 +162,22 @@ class Fetch:
     def _pages(self, ranges: list[Range], pool: ThreadPoolExecutor) -> dict[Range, Points]:
         width, rows = self._page_size()
         wanted = [(a, min(a + width, end)) for begin, end in ranges for a in range(begin, end, width)]
-        asked: dict[Future[Points], Range] = {pool.submit(self._page, page, rows): page for page in wanted}
+        several = len(wanted) > 1
+        asked: dict[Future[Points], Range] = {
+            pool.submit(self._kept_page, page, rows, several): page for page in wanted
+        }
         found: dict[Range, Points] = {}
         for number, done in enumerate(as_completed(asked), 1):
-            page = asked[done]
-            found[page] = done.result()
-            if self.keep is not None and len(wanted) > 1:
-                self.keep(f"{page[0]}-{page[1]}", page, found[page])
+            found[asked[done]] = done.result()
             self._tell(number, len(wanted))
         return {page: found[page] for page in wanted}
+
+    def _kept_page(self, page: Range, rows: int, several: bool) -> Points:
+        """A page, kept as soon as it is there: another one may fail meanwhile."""
+        points = self._page(page, rows)
+        if several and self.keep is not None:
+            self.keep(f"{page[0]}-{page[1]}", page, points)
+        return points
 
     def _page_size(self) -> tuple[int, int]:
         """Steps and rows a page: where few steps have a row a page spans more of them."""
@@ -183,12 +190,14 @@ class Fetch:
     def _page(self, page: Range, rows: int) -> Points:
         """All rows of a range."""
         begin, end = page
-        run = self._run(PAGE, run=self.facts.id, minStep=begin, maxStep=end, pageSize=min(rows, end - begin))
+        run = self._run(PAGE, run=self.facts.id, minStep=begin, maxStep=end, pageSize=rows)
         texts = run.get("history") or ()
-        if len(texts) >= rows and end - begin > rows:
+        points = of_rows(texts)
+        if len(texts) >= rows and len(points.steps) < end - begin and end - begin > 1:
+            # It is full, so there may be more: rows crowd here, or some come twice.
             middle = (begin + end) // 2
             return joined([self._page((begin, middle), rows), self._page((middle, end), rows)])
-        return of_rows(texts)
+        return points
 
     def _finer(self, page: Range, points: Points) -> Points:
         """A page once more in halves, and so on as long as that brings more rows: the service may give fewer a page."""
@@ -196,7 +205,7 @@ class Fetch:
         if end - begin < 2 or len(points.steps) >= end - begin:
             return points
         middle = (begin + end) // 2
-        halves = {h: self._page(h, h[1] - h[0]) for h in ((begin, middle), (middle, end))}
+        halves = {h: self._page(h, PAGE_ROWS) for h in ((begin, middle), (middle, end))}
         both = joined(halves.values())
         if len(both.steps) <= len(points.steps):
             return points

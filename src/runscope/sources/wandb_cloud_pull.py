@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +29,7 @@ from runscope.sources.wandb_cloud_service import Service
 RUNS_AT_ONCE = 4
 STATES = ("running", "finished", "crashed", "failed", "killed", "preempting", "preempted", "pending")
 Outcome = Literal["fetched", "continued", "unchanged", "empty", "failed"]
+OUTCOMES: tuple[Outcome, ...] = ("fetched", "continued", "unchanged", "empty", "failed")
 _OUTCOMES: dict[Change, Outcome] = {"none": "unchanged", "grown": "continued", "other": "fetched"}
 _PROJECT = re.compile(r"^(?:([\w.\-]+)/)?([\w.\- ]+)$")
 _AGO = re.compile(r"^(\d+)\s*(m|h|d|w)$")
@@ -122,9 +123,10 @@ class Pulled:
     project: str
     runs: tuple[PulledRun, ...]
 
-    def count(self, outcome: Outcome) -> int:
-        """How many runs ended so."""
-        return sum(run.outcome == outcome for run in self.runs)
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many runs ended how."""
+        return {outcome: sum(run.outcome == outcome for run in self.runs) for outcome in OUTCOMES}
 
 
 def project_of(reference: str) -> tuple[str | None, str, str | None] | None:
@@ -262,14 +264,19 @@ class _Bar:
                 self.progress("rows", int(sum(self.done.values())), sum(self.rows.values()))
 
 
-def kept_projects(reference: str, context: LoadContext) -> Iterator[str]:
-    """Paths of a project's runs in the store, for when the service is not to be asked."""
+def kept_runs(reference: str, context: LoadContext) -> list[str]:
+    """Paths of a project's runs in the store, for when the service cannot be asked."""
     named = project_of(reference)
     if named is None or context.store is None:
-        return
+        return []
     entity, name, page = named
+    entity = entity or os.environ.get("WANDB_ENTITY")
     host = host_name(base_url(context.host or page))
-    wanted = f"{entity or os.environ.get('WANDB_ENTITY') or ''}/{name}"
-    for key, _ in context.store.all():
-        if key.host == host and (key.project == wanted or (not entity and key.project.endswith(f"/{name}"))):
-            yield f"{key.project}/{key.id}"
+    return [
+        f"{key.project}/{key.id}" for key, _ in context.store.all()
+        if key.host == host and _same_project(key.project, entity, name)
+    ]  # fmt: skip
+
+
+def _same_project(path: str, entity: str | None, name: str) -> bool:
+    return path == f"{entity}/{name}" if entity else path.partition("/")[2] == name
