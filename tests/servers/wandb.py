@@ -86,6 +86,7 @@ class Wandb:
     Attributes:
         runs: by ``entity/project`` and id.
         url: where it listens.
+        storage: where exported files are: another host, as in the cloud.
         fail: status answered to everything, None for none.
         fail_times: how many requests fail before it is well again; None for ever.
         fail_only: operations that fail; None for all.
@@ -106,6 +107,7 @@ class Wandb:
 
     runs: dict[str, dict[str, StoredRun]] = field(default_factory=dict)
     url: str = ""
+    storage: str = ""
     fail: int | None = None
     fail_times: int | None = None
     fail_only: set[str] | None = None
@@ -300,7 +302,7 @@ class _Run:
         path = f"/exports/{self.path}/{self.kept.id}.runhistory.parquet"
         live = [] if self.service.names_no_live_rows else self.kept.arrived[self.kept.exported :]
         return {
-            "parquetUrls": [f"{self.service.url}{path}?signature={_signature(path)}"]
+            "parquetUrls": [f"{self.service.storage}{path}?signature={_signature(path)}"]
             if self.kept.exported
             else [],
             "liveData": [{key: row[key] for key in liveKeys if key in row} for row in live],
@@ -378,14 +380,34 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
+    def _send(self, status: int, content: dict[str, Any]) -> None:
+        after = self.service.retry_after
+        extra = {"Retry-After": after} if status != 200 and after is not None else {}
+        self._write(status, json.dumps(content).encode(), {"Content-Type": "application/json", **extra})
+
+    def _write(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            try:
+                self.wfile.write(content)
+            except (BrokenPipeError, ConnectionResetError):  # it was killed, or has seen enough
+                self.close_connection = True
+
+
+class _Questions(_Handler):
+    """The service itself."""
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.service.at_work():
-            if self.service.page_instead is not None:
-                page = self.service.page_instead
-                return self._write(200, page, {"Content-Type": "text/html", "Content-Length": str(len(page))})
-            self._send(*self._answered(body))
-        return None
+            page = self.service.page_instead
+            if page is not None:
+                self._write(200, page, {"Content-Type": "text/html"})
+            else:
+                self._send(*self._answered(body))
 
     def _answered(self, body: bytes) -> tuple[int, dict[str, Any]]:
         service = self.service
@@ -409,55 +431,50 @@ class _Handler(BaseHTTPRequestHandler):
         except (GraphQLError, ValueError, KeyError) as error:
             return 400, {"errors": [{"message": str(error)}]}
 
-    def do_HEAD(self) -> None:
-        self.do_GET(body=False)
 
-    def do_GET(self, *, body: bool = True) -> None:
-        service = self.service
+class _Storage(_Handler):
+    """The host that exported files lie on: it takes a signature or a key, never both."""
+
+    def do_GET(self) -> None:
         url = urlsplit(self.path)
-        service.operations.append("(file)")
-        status = service.refusal("(file)")
-        if status is not None:
-            return self._send(status, {})
-        if "Authorization" in self.headers:  # storage takes a signature or a key, never both
-            return self._send(400, {"errors": [{"message": "only one way to sign in"}]})
-        content = service.file(url.path, url.query)
+        self.service.operations.append("(file)")
+        status = self.service.refusal("(file)")
+        if status is None and "Authorization" in self.headers:
+            self.service.keys_seen.append(self.headers["Authorization"])
+            status = 400
+        content = self.service.file(url.path, url.query) if status is None else None
         if content is None:
-            return self._send(403, {})
-        self._write(200, content if body else b"", {"Content-Length": str(len(content))})
-        return None
+            self._send(status or 403, {})
+            return
+        part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if part is None:
+            self._write(200, content, {"Accept-Ranges": "bytes"})
+            return
+        first, last = int(part[1]), min(int(part[2]), len(content) - 1)
+        place = {"Content-Range": f"bytes {first}-{last}/{len(content)}"}
+        self._write(206, content[first : last + 1], place)
 
-    def _send(self, status: int, content: dict[str, Any]) -> None:
-        text = json.dumps(content).encode()
-        after = self.service.retry_after
-        extra = {"Retry-After": after} if status != 200 and after is not None else {}
-        self._write(
-            status, text, {"Content-Type": "application/json", "Content-Length": str(len(text)), **extra}
-        )
-
-    def _write(self, status: int, content: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        try:
-            self.wfile.write(content)
-        except (BrokenPipeError, ConnectionResetError):
-            self.close_connection = True
+    do_HEAD = do_GET
 
 
 @contextmanager
 def serve() -> Iterator[Wandb]:
-    """The service on a free port of loopback, until the block ends."""
+    """The service and its storage, on free ports of loopback, until the block ends."""
     service = Wandb()
-    handler = type("Handler", (_Handler,), {"service": service})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    with _listening(_Questions, service) as questions, _listening(_Storage, service) as storage:
+        service.url = f"http://127.0.0.1:{questions}"
+        service.storage = f"http://127.0.0.1:{storage}"
+        yield service
+
+
+@contextmanager
+def _listening(kind: type[_Handler], service: Wandb) -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type(kind.__name__, (kind,), {"service": service}))
     server.daemon_threads = True
-    service.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield service
+        yield server.server_port
     finally:
         server.shutdown()
         server.server_close()
