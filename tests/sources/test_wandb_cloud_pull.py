@@ -201,11 +201,11 @@ def test_what_the_service_cannot_sort_out_is_sorted_out_here() -> None:
 def restarted(service: Wandb) -> None:
     """A training that was killed at step 1300 and went on from the checkpoint at 1000; and a stranger."""
 
-    def rows(first: int, last: int, scale: float = 3.0) -> list[dict[str, object]]:
+    def rows(first: int, last: int) -> list[dict[str, object]]:
         return [
             {
                 "_step": i, "_timestamp": BEGUN + step, "train/global_step": step,
-                "train/loss": scale / (1 + step / 300), "train/learning_rate": 1e-4 * (1 - step / 3000),
+                "train/loss": 3 / (1 + step / 300), "train/learning_rate": 1e-4 * (1 - step / 3000),
                 "train/epoch": step / 1000,
             }
             for i, step in enumerate(range(first, last + 1, 10))
@@ -221,7 +221,10 @@ def restarted(service: Wandb) -> None:
         service.put(
             "me/llm", StoredRun(name, "sft-pricer", state, dict(config), BEGUN + number * DAY, content, [])
         )
-    service.put("me/llm", StoredRun("zzz", "other", "finished", {}, BEGUN, rows(10, 500, 9.0), []))
+    other = [
+        {"_step": i, "_timestamp": BEGUN + i, "epoch": i, "val/acc": i / 90, "lr": 0.1} for i in range(90)
+    ]
+    service.put("me/llm", StoredRun("zzz", "resnet", "finished", {}, BEGUN, other, []))
     service.put("me/llm", StoredRun("nil", "nothing", "crashed", {}, BEGUN, [], []))
 
 
