@@ -74,7 +74,9 @@ def keep(
 ) -> tuple[Checkpoint | None, int | None]:
     """The checkpoint and step to keep. Where checkpoints are known only one that exists is recommended."""
     if study is not None and study.best is not None:
-        return study.best, study.best.step
+        last = study.scores[-1]
+        kept = last.checkpoint if _last_is_as_good(overfitting) and last.standing == "as_good" else study.best
+        return kept, kept.step
     saved = [c for c in view.checkpoints if c.step is not None]
     broken = _broken(findings)
     if broken is not None and broken.first_step is not None and overfitting.status != "likely":
@@ -150,6 +152,8 @@ def _because(overfitting: Overfitting, broken: Finding | None, step: int) -> str
     if overfitting.basis == "checkpoints":
         if overfitting.status == "confirmed":
             return f"later ones are worse on held-out examples{_range(overfitting)}."
+        if step != overfitting.best_step:
+            return f"the last one is as good as any on held-out examples{_range(overfitting)}."
         return f"it is the best on held-out examples{_range(overfitting) or '; others may be as good'}."
     if broken is not None and overfitting.status != "likely":
         return "it is the last one before the training broke down."
