@@ -14,8 +14,17 @@ from runscope.history import Run
 from runscope.sources.base import LoadContext, existing, split_member
 
 _FILE_ENDINGS = ("csv", "json", "jsonl", "wandb", "parquet", "db")
-_MODULES = ("wandb_file", "mlflow", "trackio", "trainer_state", "tensorboard", "tables", "wandb_cloud")
-_REMOTE = ("wandb_cloud",)
+_MODULES = (
+    "wandb_file",
+    "mlflow",
+    "trackio",
+    "trainer_state",
+    "tensorboard",
+    "tables",
+    "hub_files",
+    "wandb_cloud",
+)
+_REMOTE = ("hub_files", "wandb_cloud")
 
 
 def modules() -> tuple[ModuleType, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from runscope.errors import SeveralRuns, UnreadableRun
 from runscope.history import Run, Series
@@ -55,7 +55,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     """
     path = Path(reference).expanduser()
     if path.is_file():
-        return _run(reference, path.parent, {"": _read([path])}, where=path)
+        return assemble(reference, path.parent, {"": _read([path])}, where=str(path))
     roots = _roots(path)
     if len(roots) > 1:
         names = tuple(str(root) for root in roots)
@@ -68,9 +68,9 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         )
     root = roots[0] if roots else path
     parts = {"": _read(_files(root))}
-    for folder in sorted(f for f in _folders(root, 1) if f != root and not _HPARAMS.fullmatch(f.name)):
+    for folder in sorted(f for f in _folders(root, 1) if f != root and not is_hparams(f.name)):
         parts[folder.name] = _read(_files(folder))
-    return _run(reference, root, parts, where=path)
+    return assemble(reference, root, parts, where=str(path))
 
 
 @dataclass
@@ -80,7 +80,7 @@ class _Part:
     columns: Columns = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, item: Item, file: Path) -> None:
+    def add(self, item: Item, file: str) -> None:
         if isinstance(item, Scalar):
             steps, values, times = self.columns.setdefault(item.tag, ([], [], []))
             steps.append(item.step)
@@ -90,10 +90,10 @@ class _Part:
             self._purge(item.step)
         elif item.at_end:
             self.notes.append(
-                f"{file.name} ends inside a record: the {item.size_bytes:,} bytes after the last one"
+                f"{file} ends inside a record: the {item.size_bytes:,} bytes after the last one"
             )
         else:
-            self.notes.append(f"{file.name} is damaged: {item.size_bytes:,} bytes in it were passed over")
+            self.notes.append(f"{file} is damaged: {item.size_bytes:,} bytes in it were passed over")
 
     def _purge(self, step: int) -> None:
         """Drop what a later session trains again, as TensorBoard does."""
@@ -114,20 +114,33 @@ class _Part:
 
 
 def _read(files: list[Path]) -> _Part:
+    return read_part((file.name, _bytes(file)) for file in files)
+
+
+def read_part(files: Iterable[tuple[str, bytes]]) -> _Part:
+    """What event files of one folder (name, content) hold, in the order given."""
     part = _Part()
-    for file in files:
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            raise UnreadableRun(
-                f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
-            ) from None
+    for name, data in files:
         for item in read_items(data):
-            part.add(item, file)
+            part.add(item, name)
     return part
 
 
-def _run(reference: str, folder: Path, parts: dict[str, _Part], *, where: Path) -> Run:
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UnreadableRun(
+            f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
+        ) from None
+
+
+def assemble(reference: str, folder: PurePath, parts: Mapping[str, _Part], *, where: str) -> Run:
+    """The run of a folder: what lies in it (``""``) and in its sub-folders, by name.
+
+    Raises:
+        UnreadableRun: there is no scalar.
+    """
     series: dict[str, Series] = {}
     notes: list[str] = []
     for name, part in parts.items():
@@ -149,7 +162,7 @@ def _run(reference: str, folder: Path, parts: dict[str, _Part], *, where: Path) 
         project=str(folder.parent),
         notes=tuple(notes),
     )
-    return finish(run, where=str(where))
+    return finish(run, where=where)
 
 
 def _full_names(folder: str, part: _Part, notes: list[str]) -> dict[str, str]:
@@ -171,13 +184,24 @@ def _full_names(folder: str, part: _Part, notes: list[str]) -> dict[str, str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Event files of one folder, oldest first: the name begins with the time the file was made."""
+    """Event files of one folder, oldest first."""
+    return sorted((f for f in folder.iterdir() if _MARK in f.name and f.is_file()), key=lambda f: age(f.name))
 
-    def when(file: Path) -> tuple[float, str]:
-        made = re.search(rf"{_MARK}\.(\d+)", file.name)
-        return (float(made[1]) if made else 0.0, file.name)
 
-    return sorted((f for f in folder.iterdir() if _MARK in f.name and f.is_file()), key=when)
+def is_event_file(name: str) -> bool:
+    """Whether a file of that name is one."""
+    return _MARK in PurePath(name).name
+
+
+def is_hparams(folder: str) -> bool:
+    """Whether a folder of that name was made by ``SummaryWriter.add_hparams``: no run of its own."""
+    return _HPARAMS.fullmatch(folder) is not None
+
+
+def age(name: str) -> tuple[float, str]:
+    """Sorts event files, oldest first: their name begins with the time they were made."""
+    made = re.search(rf"{_MARK}\.(\d+)", name)
+    return (float(made[1]) if made else 0.0, name)
 
 
 def _roots(path: Path) -> list[Path]:

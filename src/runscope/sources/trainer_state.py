@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -44,12 +44,26 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     file = path if path.is_file() else _newest(path)
     if file is None:
         raise UnreadableRun(f"{path} holds no {NAME}", hint="name the output folder or a checkpoint in it")
-    state = _parse(file)
+    folder = file.parent if file.name == NAME else file
+    return state_run(reference, folder, _parse(file), where=str(file))
+
+
+def state_run(reference: str, folder: PurePath, state: dict[str, Any], *, where: str) -> Run:
+    """The run that a parsed state tells of.
+
+    Args:
+        reference: what the user wrote.
+        folder: where the state lies; it gives the run its name.
+        state: what :func:`parse_state` gave.
+        where: the state in words, for messages.
+
+    Raises:
+        UnreadableRun: it holds no metric.
+    """
     history = state.get("log_history")
     if not isinstance(history, list):
-        raise UnreadableRun(f"{file} has no log_history", hint=f"name a {NAME} that the Trainer wrote")
-    folder = file.parent if file.name == NAME else file
-    return finish(_run(reference, folder, state, history), where=str(file))
+        raise UnreadableRun(f"{where} has no log_history", hint=f"name a {NAME} that the Trainer wrote")
+    return finish(_run(reference, folder, state, history), where=where)
 
 
 def parse_state(text: bytes, where: str) -> dict[str, Any]:
@@ -81,7 +95,7 @@ def _parse(file: Path) -> dict[str, Any]:
         ) from None
 
 
-def _run(reference: str, folder: Path, state: dict[str, Any], history: list[Any]) -> Run:
+def _run(reference: str, folder: PurePath, state: dict[str, Any], history: list[Any]) -> Run:
     columns: dict[str, tuple[list[int], list[float]]] = {}
     step = 0
     for entry in history:

@@ -1,0 +1,165 @@
+"""Runs in a repository on the Hub: ``trainer_state.json`` and the event files below ``runs/``.
+
+The Trainer pushes its state with ``hub_strategy`` ``checkpoint`` (``last-checkpoint/``) or ``all_checkpoints``
+(``checkpoint-N/``). A state holds the whole clean history up to its step, whatever was interrupted before; so each
+revision of a repository is a check of what a stitched line says of the steps before it: :func:`histories`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from runscope.errors import SeveralRuns, StoreError, UnreadableRun
+from runscope.history import Run
+from runscope.hub.checkpoint import Commit, File
+from runscope.hub.opening import Repo, open_repo
+from runscope.sources import tensorboard, trainer_state
+from runscope.sources.base import MEMBER, LoadContext, Progress
+from runscope.store import cache_folder
+
+FORM = "Hub repository (its trainer_state.json or event files; @REVISION for an older one)"
+EXAMPLE = "hf://me/pricer-2024-09-13_13.04.39"
+
+_SCHEME = "hf://"
+_LAST = "last-checkpoint"
+
+
+def claims(reference: str) -> bool:
+    """``hf://user/repo``, or the address of its page."""
+    if reference.startswith(_SCHEME):
+        return True
+    hosts = {"huggingface.co", "hf.co", urlsplit(os.environ.get("HF_ENDPOINT", "")).netloc}
+    url = urlsplit(reference) if reference.startswith(("http://", "https://")) else None
+    return url is not None and url.netloc in hosts and url.path.strip("/").count("/") >= 1
+
+
+def read(reference: str, context: LoadContext) -> Run:
+    """Read the newest Trainer state of a revision; without one, its event files.
+
+    Raises:
+        UnreadableRun: the revision holds neither.
+        SeveralRuns: there are event files of several runs, and none is named.
+        NotFound, NotSignedIn, NotAllowed, TooManyRequests, Unreachable, ServiceError: the Hub refused.
+    """
+    place, _, folder = reference.partition(MEMBER)
+    repo, revision = _open(place)
+    commits = repo.commits(revision)
+    if not commits:
+        raise UnreadableRun(f"{place} holds no commit", hint="name another revision with @REVISION")
+    commit = commits[-1]
+    files = [f for f in repo.trees([commit.revision])[commit.revision] if _below(f.path, folder)]
+    states = _newest_states(files)
+    if states:
+        return _state_run(reference, repo, commit, states, context.progress)
+    return _events_run(reference, place, repo, commit, files)
+
+
+def histories(reference: str, progress: Progress | None = None) -> Iterator[tuple[Commit, Run]]:
+    """The clean history that each revision holds, oldest first; revisions with the same state once.
+
+    Args:
+        reference: as :func:`read` takes it; a revision is the last one looked at.
+        progress: called with the revisions read so far.
+
+    Raises:
+        NotFound, NotSignedIn, NotAllowed, TooManyRequests, Unreachable, ServiceError: the Hub refused.
+    """
+    place, _, folder = reference.partition(MEMBER)
+    repo, revision = _open(place)
+    commits = repo.commits(revision)
+    trees = repo.trees([c.revision for c in commits])
+    seen: set[frozenset[str]] = set()
+    for number, commit in enumerate(commits):
+        if progress is not None:
+            progress("revisions", number, len(commits))
+        states = _newest_states([f for f in trees[commit.revision] if _below(f.path, folder)])
+        ids = frozenset(f.content_id for f in states)
+        if states and ids not in seen:
+            seen.add(ids)
+            yield commit, _state_run(reference, repo, commit, states, None)
+
+
+def _open(place: str) -> tuple[Repo, str | None]:
+    repo, revision = open_repo(place)
+    assert not isinstance(repo, os.PathLike), "an address is no folder"
+    return repo, revision
+
+
+def _below(path: str, folder: str) -> bool:
+    return not folder or PurePosixPath(path).is_relative_to(folder)
+
+
+def _newest_states(files: list[File]) -> list[File]:
+    """The states that may be the newest: the folder's own, the last checkpoint's, and the highest step's."""
+    states = [f for f in files if PurePosixPath(f.path).name == trainer_state.NAME]
+    numbered = [(int(m[1]), f) for f in states if (m := re.search(r"checkpoint-(\d+)/[^/]*$", f.path))]
+    others = [f for f in states if not re.search(r"checkpoint-\d+/[^/]*$", f.path)]
+    return [*others, *([max(numbered, key=lambda pair: pair[0])[1]] if numbered else [])]
+
+
+def _state_run(
+    reference: str, repo: Repo, commit: Commit, states: list[File], progress: Progress | None
+) -> Run:
+    """The run of the state that covers most steps."""
+    runs = []
+    for number, file in enumerate(states):
+        if progress is not None:
+            progress("trainer states", number, len(states))
+        where = f"{file.path} of {repo.name} at {commit.revision[:8]}"
+        state = trainer_state.parse_state(_content(repo, commit, file), where)
+        folder = PurePosixPath(repo.name) / PurePosixPath(file.path).parent
+        if folder.name == _LAST:
+            folder = folder.parent
+        runs.append(trainer_state.state_run(reference, folder, state, where=where))
+    return max(runs, key=lambda run: run.last_step)
+
+
+def _events_run(reference: str, place: str, repo: Repo, commit: Commit, files: list[File]) -> Run:
+    by_folder: dict[str, list[File]] = {}
+    for file in files:
+        if tensorboard.is_event_file(file.path):
+            by_folder.setdefault(str(PurePosixPath(file.path).parent), []).append(file)
+    by_folder = {
+        f: rows for f, rows in by_folder.items() if not tensorboard.is_hparams(PurePosixPath(f).name)
+    }
+    if not by_folder:
+        raise UnreadableRun(
+            f"{place} holds neither {trainer_state.NAME} nor event files at {commit.revision[:8]}",
+            hint="the Trainer pushes its state with hub_strategy='checkpoint' or 'all_checkpoints'; "
+            "name the W&B run instead, or an older revision with @REVISION",
+        )
+    if len(by_folder) > 1:
+        references = tuple(f"{place}{MEMBER}{name}" for name in sorted(by_folder))
+        raise SeveralRuns(
+            f"{place} holds event files of {len(by_folder)} runs: {', '.join(sorted(by_folder)[:12])}",
+            hint=f"name one of them, for example {references[0]}",
+            references=references,
+        )
+    ((name, rows),) = by_folder.items()
+    rows = sorted(rows, key=lambda f: tensorboard.age(PurePosixPath(f.path).name))
+    part = tensorboard.read_part((PurePosixPath(f.path).name, _content(repo, commit, f)) for f in rows)
+    where = f"{name} of {repo.name} at {commit.revision[:8]}"
+    return tensorboard.assemble(reference, PurePosixPath(repo.name) / name, {"": part}, where=where)
+
+
+def _content(repo: Repo, commit: Commit, file: File) -> bytes:
+    """A file's content; the same content is asked for once and kept."""
+    kept = cache_folder("hub") / "files" / file.content_id
+    try:
+        if file.content_id and kept.is_file():
+            return kept.read_bytes()
+        content = repo.content(commit.revision, file.path)
+        if file.content_id:
+            kept.parent.mkdir(exist_ok=True)
+            part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
+            part.write_bytes(content)
+            part.replace(kept)
+    except OSError as error:
+        raise StoreError(
+            f"{kept} cannot be written: {error.strerror}", hint="set RUNSCOPE_HOME to a folder with space"
+        ) from error
+    return content
