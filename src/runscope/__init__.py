@@ -20,16 +20,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from runscope.api import checkpoints, diagnose, evaluate, load, report, stitch
+    from runscope.api import checkpoints, compare, diagnose, evaluate, load, report, stitch
     from runscope.errors import RunscopeError
     from runscope.evaluation.study import Study
     from runscope.history import Run, Series, Timeline
     from runscope.hub.checkpoint import Checkpoint
     from runscope.rules import Finding
-    from runscope.verdict.types import Diagnosis, Verdict
+    from runscope.verdict import Comparison, Diagnosis, Verdict
 
 _HOMES = {
     "checkpoints": "runscope.api",
+    "compare": "runscope.api",
     "diagnose": "runscope.api",
     "evaluate": "runscope.api",
     "load": "runscope.api",
@@ -42,12 +43,14 @@ _HOMES = {
     "Timeline": "runscope.history",
     "Checkpoint": "runscope.hub.checkpoint",
     "Finding": "runscope.rules",
-    "Diagnosis": "runscope.verdict.types",
-    "Verdict": "runscope.verdict.types",
+    "Comparison": "runscope.verdict",
+    "Diagnosis": "runscope.verdict",
+    "Verdict": "runscope.verdict",
 }
 
 __all__ = [
     "Checkpoint",
+    "Comparison",
     "Diagnosis",
     "Finding",
     "Run",
@@ -57,6 +60,7 @@ __all__ = [
     "Timeline",
     "Verdict",
     "checkpoints",
+    "compare",
     "diagnose",
     "evaluate",
     "load",
@@ -71,6 +75,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'runscope' has no attribute {name!r}")
     from importlib import import_module
 
+    import_module("runscope.api")  # whoever holds a line can also have it drawn
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value

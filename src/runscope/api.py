@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runscope.display import draw_with
 from runscope.errors import NotJoinable, StoreError, UsageError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from runscope.evaluation.plan import Plan
     from runscope.evaluation.study import Study
     from runscope.history import Run, Timeline
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from runscope.hub.pairing import Match, RepoFacts
     from runscope.recipe import Recipe
     from runscope.sources.wandb_cloud_pull import Pulled
+    from runscope.verdict import Comparison
     from runscope.verdict.types import Diagnosis
 
 Progress = Callable[[str, int, int | None], None]
@@ -425,42 +429,75 @@ def investigate(
     return diagnose(line, checkpoints=listed, study=study)
 
 
-def report(
-    what: Diagnosis | Timeline | Run | str, path: str | Path, *, facts: Mapping[str, Any] | None = None
-) -> Path:
-    """Write a diagnosis to a file; its ending picks the form.
+def compare(
+    trainings: Sequence[str | Path | Run | Timeline | Diagnosis | Sequence[str | Path | Run]], **options: Any
+) -> Comparison:
+    """Set trainings side by side: which is better, how sure that is, and what cannot be told.
 
     Args:
-        what: a diagnosis, or what :func:`diagnose` takes.
-        path: ``.html``, ``.png``, ``.svg``, ``.md``, ``.json``, ``.csv`` or ``.parquet``.
-        facts: how it was made, from :func:`recipe_facts`.
+        trainings: two or more, each what :func:`diagnose` takes, or a diagnosis.
+        options: passed to :func:`diagnose`.
+
+    Raises:
+        UsageError: there are fewer than two.
     """
-    from runscope.reporting import write
-    from runscope.verdict.types import Diagnosis
+    from runscope.verdict import Diagnosis
+    from runscope.verdict import compare as side_by_side
 
-    return write(what if isinstance(what, Diagnosis) else diagnose(what), Path(path), facts=facts)
+    if len(trainings) < 2:
+        raise UsageError(
+            "a comparison needs two trainings", hint="name another one; A+B is one training of two runs"
+        )
+    return side_by_side([t if isinstance(t, Diagnosis) else diagnose(t, **options) for t in trainings])
 
 
-def write_report(diagnosis: Diagnosis, recipe: Recipe, output: Path) -> list[Path]:
+def report(
+    what: Diagnosis | Comparison | Timeline | Run | str,
+    path: str | Path,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    form: str | None = None,
+) -> Path:
+    """Write a diagnosis or a comparison to a file; its ending picks the form.
+
+    Args:
+        what: a diagnosis, a comparison, or what :func:`diagnose` takes.
+        path: ``.html``, ``.png``, ``.svg``, ``.md``, ``.json``, and of a diagnosis ``.csv`` or ``.parquet``.
+        facts: how it was made, from :func:`recipe_facts`.
+        form: ``html``, ``png``, ``svg``, ``markdown``, ``json``, whatever the ending.
+    """
+    from runscope.reporting import write, write_comparison
+    from runscope.verdict import Comparison, Diagnosis
+
+    if isinstance(what, Comparison):
+        return write_comparison(what, Path(path), facts=facts, form=form)
+    found = what if isinstance(what, Diagnosis) else diagnose(what)
+    return write(found, Path(path), facts=facts, form=form)
+
+
+def write_report(
+    found: Diagnosis | Comparison, recipe: Recipe, output: Path, *, form: str | None = None
+) -> list[Path]:
     """Write a report where ``output`` says, and the recipe that makes it again.
 
     Args:
-        diagnosis: what :func:`investigate` found.
+        found: what :func:`investigate` or :func:`compare` found.
         recipe: the arguments it was given.
         output: a file whose ending picks the form, or a folder, which gets ``report.html``,
             ``findings.json`` and ``recipe.toml``.
+        form: of a file, whatever its ending.
 
     Raises:
         StoreError: the place cannot be written.
     """
-    facts = recipe_facts(recipe, diagnosis)
-    folder = not output.suffix or output.is_dir()
+    facts = recipe_facts(recipe, found)
+    folder = form is None and (not output.suffix or output.is_dir())
     try:
         (output if folder else output.parent).mkdir(parents=True, exist_ok=True)
         if not folder:
-            return [report(diagnosis, output, facts=facts)]
+            return [report(found, output, facts=facts, form=form)]
         recipe.write(output / "recipe.toml", facts=facts)
-        pages = [report(diagnosis, output / name, facts=facts) for name in ("report.html", "findings.json")]
+        pages = [report(found, output / name, facts=facts) for name in ("report.html", "findings.json")]
     except OSError as error:
         raise StoreError(
             f"{output} cannot be written: {error.strerror}", hint="choose another place with --output"
@@ -468,20 +505,23 @@ def write_report(diagnosis: Diagnosis, recipe: Recipe, output: Path) -> list[Pat
     return [*pages, output / "recipe.toml"]
 
 
-def recipe_facts(recipe: Recipe, diagnosis: Diagnosis) -> dict[str, Any]:
-    """What a report was made from: command, input hashes, revisions, settings, versions."""
+def recipe_facts(recipe: Recipe, found: Diagnosis | Comparison) -> dict[str, Any]:
+    """What a report was made from: command, inputs with hashes and revisions, settings, versions."""
     import platform
     from datetime import UTC, datetime
     from importlib.metadata import version
 
-    study = diagnosis.study
-    packages = ("runscope", "numpy", "scipy", *(("torch", "transformers", "peft") if study else ()))
+    from runscope.recipe import inputs
+    from runscope.verdict import Diagnosis
+
+    diagnoses = [found] if isinstance(found, Diagnosis) else [c.diagnosis for c in found.contenders]
+    studies = [d.study for d in diagnoses if d.study is not None]
+    packages = ("runscope", "numpy", "scipy", *(("torch", "transformers", "peft") if studies else ()))
     return {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": recipe.command(),
-        "sha256": recipe.fingerprints(),
-        "revisions": [c.revision for c in diagnosis.checkpoints if c.revision],
-        "evaluation": dict(study.settings) if study else {},
+        "inputs": [one for d in diagnoses for one in inputs(recipe, d)],
+        "settings": recipe.shown_settings() | (dict(studies[0].settings) if studies else {}),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
     }
 
@@ -568,3 +608,20 @@ def find_trainings(
         except InputError as error:
             failed[reference] = error.message
     return find(runs), failed
+
+
+class _Artist:
+    """Draws for notebooks; what it needs is loaded when something is drawn."""
+
+    def html(self, what: Any) -> str:
+        from runscope.reporting.notebook import html
+
+        return html(what)
+
+    def plot(self, what: Any, axes: Axes | None) -> Axes:
+        from runscope.reporting.notebook import plot
+
+        return plot(what, axes)
+
+
+draw_with(_Artist())

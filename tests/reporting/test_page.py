@@ -1,4 +1,7 @@
-"""The page in a real browser: nothing fetched, nothing run that a stranger wrote, everything to hand."""
+"""The page in a real browser: nothing fetched, nothing run that a stranger wrote, everything to hand.
+
+Pictures of what it looks like lie in ``test-output/`` after a run of these tests.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runscope.api import diagnose, report
-from runscope.history import Timeline
+from runscope.api import compare, diagnose, report
+from runscope.history import Series, Timeline
 from runscope.reporting import write_line
 from tests.reporting.conftest import EVIL, run, whole
 
@@ -23,7 +26,8 @@ FITS = """width => new Promise(done => {
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report(whole(), tmp_path_factory.mktemp("page") / "report.html")
+    facts = {"command": "runscope report a b", "inputs": [{"what": "run", "name": "a", "sha256": "ab" * 32}]}
+    return report(whole(), tmp_path_factory.mktemp("page") / "report.html", facts=facts)
 
 
 @pytest.fixture
@@ -39,13 +43,22 @@ def open_page(browser: Any, page_file: Path) -> Iterator[Open]:
         page.on("request", lambda r: None if r.url == path.as_uri() else problems.append(r.url))
         page.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda e: problems.append(str(e)))
+        context.set_offline(True)
         page.goto(path.as_uri())
+        page.locator("html[data-ready]").wait_for()
         return page
 
     yield opened
     for context in contexts:
         context.close()
     assert not problems
+
+
+@pytest.fixture(scope="module")
+def output() -> Path:
+    folder = Path(__file__).parents[2] / "test-output"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def ranges(page: Any) -> list[list[float]]:
@@ -98,9 +111,20 @@ def test_another_axis_shows_the_same_line(open_page: Open) -> None:
     low, high = ranges(page)[0]
     assert -0.5 < low < 0.5
     assert 5.5 < high < 6.5
-    assert {"epoch", "hours", "step"} == set(
-        page.eval_on_selector_all("#axis option", "o => o.map(e => e.value)")
-    )
+    offered = page.eval_on_selector_all("#axis option", "o => o.map(e => e.value)")
+    assert offered == ["step", "epoch", "hours", "clock"]
+
+
+def test_a_stretch_stays_in_sight_on_every_axis(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate("runscope.zoom([200, 400])")
+    page.select_option("#axis", "epoch")
+    assert ranges(page)[0] == pytest.approx([2, 4], abs=0.05)
+    page.select_option("#axis", "clock")
+    low, high = ranges(page)[0]
+    assert high - low == pytest.approx(2000, rel=0.05), "ten seconds a step"
+    page.select_option("#axis", "step")
+    assert ranges(page)[0] == pytest.approx([200, 400], abs=5)
 
 
 def test_log_scale_and_eyes(open_page: Open) -> None:
@@ -112,7 +136,7 @@ def test_log_scale_and_eyes(open_page: Open) -> None:
     before = page.evaluate(shown)
     page.get_by_role("button", name="pricer-again", exact=True).click()
     assert page.evaluate(shown) < before
-    assert page.locator("[data-eye=run1]").get_attribute("aria-pressed") == "false"
+    assert page.locator("[data-eye=owner1]").get_attribute("aria-pressed") == "false"
 
 
 def test_values_under_the_cursor(open_page: Open) -> None:
@@ -129,11 +153,11 @@ def test_values_under_the_cursor(open_page: Open) -> None:
 def test_a_mark_leads_to_its_finding_and_back(open_page: Open) -> None:
     page = open_page()
     pin = page.locator(".pin").first
-    code, chart = pin.inner_text(), pin.evaluate("p => p.closest('.chart').id")
+    number, chart = pin.inner_text(), pin.evaluate("p => p.closest('.chart').id")
     pin.click()
     finding = page.evaluate("document.activeElement.id")
-    assert finding.startswith("finding-")
-    assert code in page.locator(f"#{finding} h3").inner_text()
+    assert finding == f"finding-{number}"
+    assert page.locator(f"#{finding} h3").inner_text().startswith(number)
     before = ranges(page)[0]
     page.locator(f"#{finding} [data-show]").click()
     after = ranges(page)[0]
@@ -143,9 +167,11 @@ def test_a_mark_leads_to_its_finding_and_back(open_page: Open) -> None:
 
 def test_the_code_is_copied(open_page: Open) -> None:
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy").click()
-    page.get_by_role("button", name="Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == page.locator("#code").inner_text()
+    for name in ("code", "command"):
+        button = page.locator(f"[data-copy={name}]")
+        button.click()
+        page.locator(f"[data-copy={name}]", has_text="Copied").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == page.locator(f"#{name}").inner_text()
 
 
 def test_the_table_sorts_both_ways_with_blanks_last(open_page: Open) -> None:
@@ -166,10 +192,11 @@ def test_the_table_sorts_both_ways_with_blanks_last(open_page: Open) -> None:
 
 @pytest.mark.parametrize("width", [1280, 768, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_every_width_and_light(open_page: Open, width: int, scheme: str) -> None:
+def test_it_fits_every_width_and_light(open_page: Open, width: int, scheme: str, output: Path) -> None:
     page = open_page(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
     page.evaluate(FITS, width)
+    page.screenshot(path=str(output / f"report-{scheme}-{width}.png"), full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(20, 23, 27)")
@@ -179,7 +206,8 @@ def test_it_fits_every_width_and_light(open_page: Open, width: int, scheme: str)
 
 def test_what_strangers_wrote_is_text(open_page: Open, tmp_path: Path) -> None:
     evil = whole(name=EVIL, title=EVIL, prompt=EVIL)
-    page = open_page(report(evil, tmp_path / "evil.html", facts={"command": EVIL, "sha256": {EVIL: EVIL}}))
+    facts = {"command": EVIL, "inputs": [{"what": EVIL, "name": EVIL, "revision": EVIL, "sha256": EVIL}]}
+    page = open_page(report(evil, tmp_path / "evil.html", facts=facts | {"settings": {EVIL: EVIL}}))
     assert page.evaluate("window.hacked") is None
     text = page.locator("body").inner_text()
     assert text.count("window.hacked=1") > 10, "it is shown as it is"
@@ -210,6 +238,7 @@ def test_only_our_own_scripts_may_run(open_page: Open, page_file: Path, tmp_path
     page.goto("about:blank")
     refused = page.context.new_page()
     refused.goto(hurt.as_uri())
+    refused.locator("html[data-ready]").wait_for()
     assert refused.evaluate("window.hacked") is None
     assert refused.locator(".chart canvas").count() == 4
 
@@ -229,14 +258,137 @@ def test_a_page_without_curves_or_checkpoints(open_page: Open, tmp_path: Path) -
     assert "No curve was logged" in page.locator("main").inner_text()
 
 
-def test_a_million_points_stay_small_and_keep_their_extremes(open_page: Open, tmp_path: Path) -> None:
+def test_millions_of_points_stay_small_and_keep_their_extremes(open_page: Open, tmp_path: Path) -> None:
     long = run("long", 1_000_000, seed=4, points=1_000_000)
     long.series["train/loss"].value[432_109] = 77.0
     long.series["train/loss"].value[600_000:600_003] = np.nan
-    path = report(diagnose(Timeline.of(long)), tmp_path / "long.html")
+    path = write_line(Timeline.of(long), tmp_path / "long.html")
     assert path.stat().st_size < 2_000_000
     page = open_page(path)
-    values = page.evaluate("JSON.parse(document.getElementById('data').textContent).charts[0].series[0]")
-    assert max(values["y"]) == 77.0
+    assert page.evaluate("Math.max(...runscope.state.plots[0].data[1].filter(v => v != null))") == 77.0
+    held = page.evaluate("(s => [s.x.length, s.bad])(runscope.data.charts[0].series[0])")
     steps = long.series["train/loss"].step
-    assert values["bad"] == [[int(steps[600_000]), int(steps[600_002]), 3]]
+    assert held[0] > 100_000, "there is detail to zoom into"
+    assert held[1] == [[int(steps[600_000]), int(steps[600_002]), 3]]
+
+
+def test_a_zoom_shows_every_point_that_there_is(open_page: Open, tmp_path: Path) -> None:
+    """From afar a column of the screen stands for many points; near by each of them is drawn."""
+    fine = run("fine", 60_000, seed=5, points=60_000)
+    page = open_page(report(diagnose(Timeline.of(fine)), tmp_path / "fine.html"))
+    points = "runscope.state.plots[0].data[1].filter(v => v != null).length"
+    assert page.evaluate(points) < 5_000
+    page.evaluate("runscope.zoom([30000, 30400])")
+    logged = fine.series["train/loss"]
+    here = (logged.step >= 30_000) & (logged.step <= 30_400)
+    drawn = "(p => p.data[0].map((x, i) => [x, p.data[1][i]]).filter(([x, y]) => y != null))"
+    shown = [(x, y) for x, y in page.evaluate(f"{drawn}(runscope.state.plots[0])") if 30_000 <= x <= 30_400]
+    assert [x for x, _ in shown] == logged.step[here].tolist()
+    assert [y for _, y in shown] == pytest.approx(logged.value[here].tolist(), rel=2e-5)
+
+
+def test_smoothing_has_degrees_and_can_be_off(open_page: Open) -> None:
+    page = open_page()
+    line = "runscope.state.plots[0].data[2].filter(v => v != null)"
+    wiggle = f"(y => y.slice(1).reduce((sum, v, i) => sum + Math.abs(v - y[i]), 0))({line})"
+    seen = []
+    for level in (1, 2, 3, 4):
+        page.locator("#smooth").fill(str(level))
+        seen.append(page.evaluate(wiggle))
+    assert seen == sorted(seen, reverse=True)
+    assert seen[0] > 2 * seen[-1]
+    page.locator("#smooth").fill("0")
+    assert page.evaluate(line) == []
+    assert page.locator("#smooth").get_attribute("aria-valuetext") == "off"
+
+
+def problems_of(page: Any) -> list[str]:
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{v['id']}: {node['target']} {node['failureSummary']}" for v in found for node in v["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_keeps_anybody_out(open_page: Open, scheme: str, width: int) -> None:
+    """The axe rules: names, roles, order, contrast."""
+    page = open_page(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(FITS, width)
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert problems_of(page) == []
+
+
+def test_it_prints_light_and_whole(open_page: Open, output: Path) -> None:
+    page = open_page(color_scheme="dark")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".bar").is_hidden()
+    assert page.locator(".deck").is_hidden()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    page.pdf(path=str(output / "report.pdf"), format="A4")
+    assert (output / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def contenders() -> list[Timeline]:
+    """Two trainings of the same kind, one with twice the rate; both log a held-out loss."""
+    rng = np.random.default_rng(8)
+    lines = []
+    for name, level in (("slow", 0.0), ("fast", -0.2)):
+        one = run(name, 600, seed=6, level=2.0 + level)
+        step = np.arange(50, 601, 50)
+        held_out = 1.7 + level + np.exp(-step / 150) + 0.005 * rng.standard_normal(len(step))
+        one.series["eval/loss"] = Series.of("eval/loss", step, held_out)
+        one.roles["eval_loss"] = "eval/loss"
+        one.config["learning_rate"] = 1e-4 if name == "slow" else 2e-4
+        lines.append(Timeline.of(one))
+    return lines
+
+
+def test_two_trainings_lie_side_by_side(open_page: Open, tmp_path: Path, output: Path) -> None:
+    page = open_page(report(compare(contenders()), tmp_path / "compare.html"))
+    assert page.locator("h1").inner_text() == "fast is better: its held-out loss got lower."
+    assert page.locator("tr.kept").inner_text().startswith("fast")
+    assert "seeds" in page.locator(".verdict").inner_text()
+    assert "learning_rate" in page.locator("main").inner_text()
+    assert page.locator(".chart canvas").count() == 4
+    page.get_by_role("button", name="slow", exact=True).click()
+    assert page.evaluate("runscope.state.plots[0].series.slice(1).map(s => s.show)") == [False, True]
+    page.get_by_role("button", name="slow", exact=True).click()
+    page.select_option("#axis", "epoch")
+    assert ranges(page)[0][1] == pytest.approx(6.1, abs=0.1)
+    assert problems_of(page) == []
+    page.screenshot(path=str(output / "compare.png"), full_page=True)
+
+
+def test_a_comparison_of_strangers_is_text(open_page: Open, tmp_path: Path) -> None:
+    lines = [Timeline.of(run(f"{EVIL} {k}", 300, seed=k)) for k in (1, 2)]
+    for line, value in zip(lines, (EVIL, "b"), strict=True):
+        line.runs[0].config[EVIL] = value
+    page = open_page(report(compare(lines), tmp_path / "evil.html"))
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img").count() == 0
+    assert page.locator("body").inner_text().count("window.hacked=1") > 5
+
+
+def test_a_notebook_shows_line_diagnosis_and_study(
+    open_page: Open, browser: Any, tmp_path: Path, output: Path
+) -> None:
+    found = whole()
+    cells = [what._repr_html_() for what in (found.timeline, found, found.study)]
+    notebook = tmp_path / "notebook.html"
+    notebook.write_text("<html><body><h1>Notebook</h1>" + "".join(map(str, cells)), encoding="utf-8")
+    page = browser.new_context(offline=True).new_page()
+    complaints: list[str] = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    page.goto(notebook.as_uri())
+    for frame, charts in enumerate((3, 4, 1)):
+        page.locator("iframe").nth(frame).scroll_into_view_if_needed()
+        inside = page.frame_locator("iframe").nth(frame)
+        inside.locator("html[data-ready]").wait_for()
+        assert inside.locator(".chart canvas").count() == charts
+    page.screenshot(path=str(output / "notebook.png"), full_page=True)
+    page.context.close()
+    assert complaints == []

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from runscope.cli.settings import defaults
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in arguments
+    debug = "--debug" in arguments or bool(os.environ.get("RUNSCOPE_DEBUG"))
     # Base of what the parser raises; typer does not export it under a name of its own.
     parser_error: type[Exception] = typer.BadParameter.__mro__[2]
     try:
@@ -35,13 +35,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except parser_error as error:
         return _usage(error)
+    except Exception as error:
+        if debug:
+            raise
+        return complain(
+            f"something went wrong that runscope did not foresee: {type(error).__name__}: {error}",
+            "the same command with --debug shows where; please report it with that text",
+        )
     return status if isinstance(status, int) else 0
 
 
 def complain(message: str, hint: str) -> int:
     """Print one ``error:`` and one ``hint:`` line to stderr; the exit status that goes with them."""
+    from runscope.safe_text import harmless
+
     for label, text in (("error", message), ("hint", hint)):
-        print(f"{label}: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201
+        print(f"{label}: {harmless(' '.join(text.split()))}", file=sys.stderr)  # noqa: T201
     return 2
 
 

@@ -20,6 +20,7 @@ from runscope.cli import (
     show,
     stitch,
 )
+from runscope.cli import options as opt
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,5 +65,6 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    debug: opt.DebugOption = False,
 ) -> None:
     pass

@@ -15,13 +15,17 @@ from runscope.errors import RunscopeError, UsageError
 if TYPE_CHECKING:
     from runscope.verdict.types import Diagnosis
 
+PICTURES = (opt.DiagnoseFormat.png, opt.DiagnoseFormat.svg)
+
 
 def diagnose(
     runs: opt.RunsArgument,
     each: Annotated[
         bool, typer.Option("--each", help="Take every RUN on its own instead of stitching them.")
     ] = False,
-    format: opt.FormatOption = opt.Format.text,
+    format: Annotated[
+        opt.DiagnoseFormat, typer.Option("--format", "-f", help="What to print; a picture goes into a pipe.")
+    ] = opt.DiagnoseFormat.text,
     output: opt.OutputOption = None,
     fail_on: opt.FailOnOption = opt.FailOn.never,
     hub: opt.HubOption = None,
@@ -52,6 +56,8 @@ def diagnose(
         "refresh": refresh,
     }
     if each:
+        if format in PICTURES:
+            raise UsageError("--each prints no pictures", hint="draw one run at a time: --output curve.png")
         if output:
             raise UsageError(
                 "--each prints, it writes no file", hint="redirect it: --each --format jsonl > runs.jsonl"
@@ -96,7 +102,7 @@ def _line(
 
 
 def _each(
-    runs: list[str], format: opt.Format, fail_on: opt.FailOn, options: dict[str, Any], quiet: bool
+    runs: list[str], format: opt.DiagnoseFormat, fail_on: opt.FailOn, options: dict[str, Any], quiet: bool
 ) -> int:
     """One answer a run, in order; a run that cannot be read gets its error and the others go on."""
     from runscope import api
@@ -117,35 +123,37 @@ def _each(
     return worst
 
 
-def _print_title(reference: str, format: opt.Format, *, first: bool) -> None:
+def _print_title(reference: str, format: opt.DiagnoseFormat, *, first: bool) -> None:
     """Which run the next lines are about, where the form does not hold it."""
-    if format is opt.Format.text:
+    if format is opt.DiagnoseFormat.text:
         from rich.text import Text
 
         out.stdout().print(Text(f"{'' if first else chr(10)}{reference}", style="underline"))
-    elif format is opt.Format.markdown:
+    elif format is opt.DiagnoseFormat.markdown:
         from runscope.reporting.escaping import escape
 
-        print(f"{'' if first else chr(10)}## {escape(reference)}\n")  # noqa: T201
+        out.print_text(f"{'' if first else chr(10)}## {escape(reference)}\n\n")
 
 
-def _print_error(reference: str, error: RunscopeError, format: opt.Format) -> None:
-    if format in (opt.Format.json, opt.Format.jsonl):
+def _print_error(reference: str, error: RunscopeError, format: opt.DiagnoseFormat) -> None:
+    if format in (opt.DiagnoseFormat.json, opt.DiagnoseFormat.jsonl):
         from runscope.reporting import DIAGNOSIS_SCHEMA
 
         answer = {"schema": DIAGNOSIS_SCHEMA, "run": reference, "error": error.message, "hint": error.hint}
-        out.print_json(answer, line=format is opt.Format.jsonl)
+        out.print_json(answer, line=format is opt.DiagnoseFormat.jsonl)
     else:
         out.note(f"error: {reference}: {error.message}\nhint: {error.hint}")
 
 
-def _print(diagnosis: Diagnosis, reference: str, format: opt.Format) -> None:
+def _print(diagnosis: Diagnosis, reference: str, format: opt.DiagnoseFormat) -> None:
     from runscope import reporting as page
 
-    if format in (opt.Format.json, opt.Format.jsonl):
-        out.print_json(page.diagnosis_json(diagnosis, reference), line=format is opt.Format.jsonl)
-    elif format is opt.Format.markdown:
-        print(page.markdown(diagnosis))  # noqa: T201
+    if format in (opt.DiagnoseFormat.json, opt.DiagnoseFormat.jsonl):
+        out.print_json(page.diagnosis_json(diagnosis, reference), line=format is opt.DiagnoseFormat.jsonl)
+    elif format is opt.DiagnoseFormat.markdown:
+        out.print_text(page.markdown(diagnosis) + "\n")
+    elif format in PICTURES:
+        out.print_bytes(format, lambda path: page.write(diagnosis, path, form=format))
     else:
         page.print_diagnosis(out.stdout(), diagnosis)
 

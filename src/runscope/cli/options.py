@@ -20,6 +20,27 @@ class Format(StrEnum):
     markdown = "markdown"
 
 
+class DiagnoseFormat(StrEnum):
+    """What goes to stdout; pictures too, into a file or a pipe."""
+
+    text = "text"
+    json = "json"
+    jsonl = "jsonl"
+    markdown = "markdown"
+    png = "png"
+    svg = "svg"
+
+
+class ReportFormat(StrEnum):
+    """Forms of a report."""
+
+    html = "html"
+    png = "png"
+    svg = "svg"
+    markdown = "markdown"
+    json = "json"
+
+
 class FailOn(StrEnum):
     """From which severity on a finding makes the exit status 1."""
 
@@ -29,13 +50,21 @@ class FailOn(StrEnum):
     critical = "critical"
 
 
+def local_runs(incomplete: str) -> list[str]:
+    """Completion: offline W&B runs and Trainer checkpoints below this folder, then any path."""
+    typed = Path(incomplete)
+    folder = typed if incomplete.endswith("/") or not incomplete else typed.parent
+    here = (str(p) for p in (folder.iterdir() if folder.is_dir() else ()) if not p.name.startswith("."))
+    known = (str(p) for kind in ("wandb/*run-*", "checkpoint-*", "*/checkpoint-*") for p in Path().glob(kind))
+    return sorted({name for name in (*here, *known) if name.startswith(incomplete)})
+
+
 RUN_HELP = (
     "W&B path, URL, name or id; offline W&B folder or .wandb file; Trainer folder or trainer_state.json; "
     "hf://user/repo; TensorBoard folder; MLflow or Trackio store; CSV, JSON lines, Parquet. "
     "PLACE::RUN is one of several runs in a place."
 )
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)]
-RunsArgument = Annotated[list[str], typer.Argument(metavar="RUN...", help=RUN_HELP)]
+RunsArgument = Annotated[list[str], typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=local_runs)]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="What to print.")]
 OutputOption = Annotated[
     Path | None,

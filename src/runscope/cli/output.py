@@ -1,14 +1,16 @@
-"""Data to stdout, talk to stderr."""
+"""Data to stdout, talk to stderr; what strangers wrote never steers the terminal."""
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runscope.errors import StoreError, UsageError
+from runscope.safe_text import harmless, harmless_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,24 +21,47 @@ PIPE_WIDTH = 160
 
 
 def stdout() -> Console:
-    """The console for results; plain text where it is not a terminal."""
-    from rich.console import Console
+    """The console for results; plain text where it is not a terminal, or where ``NO_COLOR`` is set."""
+    from runscope.cli.console import SafeConsole
 
-    console = Console(highlight=False)
+    console = SafeConsole(highlight=False)
     # A pipe has no width: tables keep their columns, whatever reads them.
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+    return console if console.is_terminal else SafeConsole(highlight=False, width=PIPE_WIDTH)
 
 
 def note(text: str, *, quiet: bool = False) -> None:
     """One line of talk."""
     if not quiet:
-        print(text, file=sys.stderr)  # noqa: T201
+        print(harmless(text), file=sys.stderr)  # noqa: T201
 
 
 def notes(texts: Iterable[str], *, quiet: bool = False) -> None:
     """Lines of talk, each marked."""
     for text in texts:
         note(f"note: {text}", quiet=quiet)
+
+
+def print_text(text: str) -> None:
+    """Print text that is to be read by people or by another program."""
+    sys.stdout.write(harmless(text))
+    sys.stdout.flush()
+
+
+def print_bytes(form: str, write: Callable[[Path], object]) -> None:
+    """Send what is written to a file down a pipe.
+
+    Raises:
+        UsageError: stdout is a terminal, which shows no pictures.
+    """
+    if sys.stdout.isatty():
+        raise UsageError(
+            f"a terminal shows no {form}", hint=f"name a file, --output curve.{form}, or send it down a pipe"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"picture.{form}"
+        write(path)
+        sys.stdout.buffer.write(path.read_bytes())
+        sys.stdout.buffer.flush()
 
 
 def print_json(data: Mapping[str, Any], *, line: bool = False) -> None:
@@ -47,7 +72,8 @@ def print_json(data: Mapping[str, Any], *, line: bool = False) -> None:
 
 def as_json(data: Mapping[str, Any], *, line: bool = False) -> str:
     """An object as text that every JSON parser takes: no bare NaN."""
-    return json.dumps(data, ensure_ascii=False, indent=None if line else 2, allow_nan=False) + "\n"
+    text = json.dumps(data, ensure_ascii=False, indent=None if line else 2, allow_nan=False)
+    return harmless_json(text) + "\n"
 
 
 def table_forms(table: Callable[[], pd.DataFrame]) -> dict[str, Callable[[Path], object]]:

@@ -23,18 +23,20 @@ def _silent(_label: str, _done: int, _total: int | None) -> None:
 @contextmanager
 def progress(quiet: bool) -> Iterator[Progress]:
     """Give a callback that draws bars; nothing is drawn with ``quiet`` or where stderr is no terminal."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from runscope.cli.console import SafeConsole
+
+    console = SafeConsole(stderr=True)
     if quiet or not console.is_terminal:
         yield _silent
         return
     bars = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         console=console,
         transient=True,
     )

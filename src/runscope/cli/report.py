@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,20 +13,39 @@ from runscope.cli import output as out
 from runscope.cli.progress import progress
 from runscope.errors import UsageError
 
+if TYPE_CHECKING:
+    from runscope.api import Progress
+    from runscope.recipe import Recipe
+    from runscope.verdict import Comparison, Diagnosis
+
 
 def report(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...|RECIPE", help=opt.RUN_HELP + " Or a recipe.toml.")
+        list[str], typer.Argument(metavar="RUN|RECIPE", help=opt.RUN_HELP + " Or a recipe.toml.")
     ],
     output: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="PATH",
-            help="A folder (report.html, findings.json, recipe.toml), or a file whose ending picks the form.",
+            help="A folder (report.html, findings.json, recipe.toml), or a file whose ending picks the form. "
+            "[default: report.html]",
+            show_default=False,
         ),
-    ] = Path("report.html"),
+    ] = None,
+    format: Annotated[
+        opt.ReportFormat | None,
+        typer.Option(
+            "--format", "-f", help="Form of the report; markdown and json are printed where no file is named."
+        ),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Each RUN is a training; A+B is one of two runs. Which one is better?"
+        ),
+    ] = False,
     hub: opt.HubOption = None,
     data: opt.DataOption = None,
     train_data: opt.TrainDataOption = None,
@@ -41,16 +61,15 @@ def report(
 ) -> None:
     """Write one page: the whole curve, the verdict, the checkpoint to keep.
 
-    With --hub it lists the checkpoints, with --data it evaluates them. A recipe.toml makes an earlier
-    report again.
+    With --hub it lists the checkpoints, with --data it evaluates them. With --compare it sets trainings side by
+    side. A recipe.toml makes an earlier report again.
 
     Examples:
 
       runscope report me/pricer/2x9f1k3a me/pricer/7c0d1e2f --hub me/pricer-2024-09-13 --data heldout.jsonl
 
-      runscope report reports/demo/recipe.toml --output again/
+      runscope report wandb/offline-run-small wandb/offline-run-large --compare --output compared.html
     """
-    from runscope.api import investigate, write_report
     from runscope.recipe import Recipe
 
     if len(runs) == 1 and runs[0].endswith(".toml"):
@@ -60,13 +79,61 @@ def report(
             raise UsageError(
                 "--data needs checkpoints to evaluate", hint="name the repository that holds them: --hub REPO"
             )
+        if compare and (hub or data or at or scale):
+            raise UsageError(
+                "--compare reads curves: --hub, --data, --at and --scale belong to one training",
+                hint="make a report of each training, and compare them without these options",
+            )
         recipe = Recipe(
             runs=tuple(runs), hub=hub, data=data, train_data=train_data, base=base, at=tuple(at or ()),
             force=force, scale=tuple(scale or ()), ignore=tuple(opt.ignored_roles(ignore)),
-            roles={k: str(v) for k, v in opt.role_map(map).items()}, project=project,
+            roles={k: str(v) for k, v in opt.role_map(map).items()}, project=project, compare=compare,
         )  # fmt: skip
     with progress(quiet) as update:
-        diagnosis = investigate(**recipe.arguments(), progress=update)
-    for path in write_report(diagnosis, recipe, output):
+        found = _found(recipe, update)
+    _tell_of_changes(recipe, found, quiet)
+    if output is None and format in (opt.ReportFormat.markdown, opt.ReportFormat.json):
+        return _print(found, recipe, format)
+    return _write(found, recipe, output, format, quiet)
+
+
+def _found(recipe: Recipe, update: Progress) -> Diagnosis | Comparison:
+    from runscope import api
+
+    if not recipe.compare:
+        return api.investigate(**recipe.arguments(), progress=update)
+    options = {"ignore": recipe.ignore, "roles": recipe.roles, "project": recipe.project, "progress": update}
+    return api.compare(recipe.trainings(), **options)
+
+
+def _tell_of_changes(recipe: Recipe, found: Diagnosis | Comparison, quiet: bool) -> None:
+    """A recipe gives the same findings only from the same inputs."""
+    if recipe.made_from:
+        from runscope.api import recipe_facts
+
+        for name in recipe.changed(recipe_facts(recipe, found)["inputs"]):
+            out.note(f"note: {name} is not what it was when the recipe was written", quiet=quiet)
+
+
+def _print(found: Diagnosis | Comparison, recipe: Recipe, format: opt.ReportFormat) -> None:
+    from runscope.api import recipe_facts, report
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = report(found, Path(folder) / "report", facts=recipe_facts(recipe, found), form=format.value)
+        out.print_text(path.read_text(encoding="utf-8"))
+
+
+def _write(
+    found: Diagnosis | Comparison,
+    recipe: Recipe,
+    output: Path | None,
+    format: opt.ReportFormat | None,
+    quiet: bool,
+) -> None:
+    from runscope.api import write_report
+    from runscope.verdict import Diagnosis
+
+    target = output or Path(f"report.{format or 'html'}")
+    for path in write_report(found, recipe, target, form=format.value if format else None):
         out.note(f"wrote {path}", quiet=quiet)
-    out.note(diagnosis.verdict.headline, quiet=quiet)
+    out.note(found.verdict.headline if isinstance(found, Diagnosis) else found.headline, quiet=quiet)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
 
+from runscope.display import Shown
 from runscope.hub.checkpoint import Checkpoint
 from runscope.stats.arrays import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Standing = Literal["best", "as_good", "worse", "undecided", "skipped"]
 Outcome = Literal["overfit", "not_worse", "undecided"]
@@ -82,7 +86,7 @@ class CheckpointScore:
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class Study(Shown):
     """The answer over all checkpoints.
 
     Attributes:
@@ -124,3 +128,17 @@ class Study:
     sample: tuple[Mapping[str, Any], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a checkpoint: step, epoch, revision, subfolder, title, its score, and ``score_<name>``s."""
+        import pandas as pd
+
+        where = ("step", "epoch", "revision", "subfolder", "title")
+        score = [f.name for f in fields(CheckpointScore) if f.name not in ("checkpoint", "scores")]
+        rows = [
+            {n: getattr(s.checkpoint, n) for n in where}
+            | {n: getattr(s, n) for n in (*score, "gap")}
+            | {f"score_{name}": value for name, value in s.scores.items()}
+            for s in self.scores
+        ]
+        return pd.DataFrame(rows)

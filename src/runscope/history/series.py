@@ -56,7 +56,14 @@ class Series:
         return self.where(np.isfinite(self.value))
 
     def where(self, mask: Bools) -> Series:
-        """The points that a boolean mask of shape (n,) keeps."""
+        """The points that a boolean mask of shape (n,) keeps; an unbroken stretch of them is not copied."""
+        count = int(np.count_nonzero(mask))
+        if count == len(self):
+            return self
+        first = int(mask.argmax()) if count else 0
+        if count == int(np.count_nonzero(mask[first : first + count])):
+            part = slice(first, first + count)
+            return Series(self.name, self.step[part], self.value[part], self.time[part])
         return Series(self.name, self.step[mask], self.value[mask], self.time[mask])
 
     def sorted(self) -> Series:
@@ -71,6 +78,8 @@ class Series:
 
     def between(self, first: int | None = None, last: int | None = None) -> Series:
         """The points with first ≤ step ≤ last; None leaves that side open."""
+        if first is None and last is None:
+            return self
         mask = np.ones(len(self), dtype=np.bool_)
         if first is not None:
             mask &= self.step >= first

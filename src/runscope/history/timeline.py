@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from runscope.display import Shown
 from runscope.history.batch import batch_size
 from runscope.history.run import Run
 from runscope.history.series import Series, concat
@@ -117,7 +118,7 @@ class Gap:
 
 
 @dataclass(frozen=True, eq=False)
-class Timeline:
+class Timeline(Shown):
     """Segments of one training on one continuous axis, with what was cut and why.
 
     Attributes:

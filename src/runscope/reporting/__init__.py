@@ -9,6 +9,7 @@ from runscope.reporting.checkpoints import (
     print_repositories,
     repositories_json,
 )
+from runscope.reporting.comparing import comparison_json, markdown_comparison, write_comparison
 from runscope.reporting.data import (
     DIAGNOSIS_SCHEMA,
     diagnosis_json,
@@ -32,10 +33,12 @@ from runscope.reporting.write import write, write_line
 __all__ = [
     "DIAGNOSIS_SCHEMA",
     "checkpoints_table",
+    "comparison_json",
     "diagnosis_json",
     "finding_json",
     "inventory_json",
     "markdown",
+    "markdown_comparison",
     "markdown_inventory",
     "markdown_repositories",
     "markdown_run",
@@ -55,5 +58,6 @@ __all__ = [
     "study_table",
     "timeline_json",
     "write",
+    "write_comparison",
     "write_line",
 ]

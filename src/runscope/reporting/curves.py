@@ -1,8 +1,8 @@
-"""Curves at the resolution that a screen can show, with nothing that matters left out."""
+"""Curves at the resolution that the eye can use, with nothing that matters left out."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,13 +10,13 @@ from runscope.history import Series
 from runscope.stats.arrays import Floats, Ints
 from runscope.stats.stretches import stretches
 
-RAW_POINTS = 16_000
-"""Points of one metric over all runs: two for each of 8,000 columns, so that a screen can zoom in five times
-before it could show more than the page holds."""
-SMOOTH_POINTS = 600
+SMOOTHING = (0.004, 0.012, 0.035, 0.1)
+"""Widths of the Gaussian windows that a reader can choose from, as shares of a curve; the second one is shown."""
+POINTS_A_WINDOW = 7
+"""Points that a smooth line needs for each width of its window, so that straight pieces look round."""
 
 
-def thinned(series: Series, points: int = RAW_POINTS) -> Series:
+def thinned(series: Series, points: int) -> Series:
     """Lowest and highest finite value of each stretch, in order; the others are :func:`not_finite`.
 
     Args:
@@ -43,19 +43,25 @@ def _extremes(values: Floats, borders: Ints) -> Ints:
     return np.concatenate(([0], low, high, [len(values) - 1])).astype(np.int64)
 
 
-def smoothed(series: Series, points: int = SMOOTH_POINTS) -> Series:
-    """Running mean with a Gaussian window of 1% of the curve, at a few hundred steps.
+def smoothed(series: Series, width: float = SMOOTHING[1], points: int | None = None) -> Series:
+    """Running mean with a Gaussian window, at as many steps as its width needs.
 
     The curve is mirrored at its ends: to repeat its last value there would let one noisy point bend the line.
+
+    Args:
+        series: in order of step.
+        width: standard deviation of the window as a share of the curve.
+        points: how many are kept; None for as many as a smooth line of that width needs.
     """
     from scipy.ndimage import gaussian_filter1d
 
+    points = points or round(POINTS_A_WINDOW / width)
     finite = series.finite
     if len(finite) < 8:
         return finite
     if len(finite) > 20 * points:
         finite = _means(finite, 10 * points)
-    level = np.asarray(gaussian_filter1d(finite.value, max(1.5, 0.012 * len(finite)), mode="reflect"))
+    level = np.asarray(gaussian_filter1d(finite.value, max(1.5, width * len(finite)), mode="reflect"))
     at = np.unique(np.linspace(0, len(finite) - 1, points).astype(np.int64))
     return Series.of(series.name, finite.step[at], level[at])
 
@@ -67,9 +73,20 @@ def _means(series: Series, points: int) -> Series:
     return Series.of(series.name, series.step[borders[:-1] + counts // 2], value)
 
 
-def as_lists(series: Series) -> dict[str, list[Any]]:
-    """Steps and values as JSON has them, values to six digits."""
-    return {"x": series.step.tolist(), "y": [float(f"{v:.6g}") for v in series.value.tolist()]}
+def shares(lengths: Sequence[int], room: int, least: int) -> list[int]:
+    """How many points each curve may keep: short ones all of them, long ones an equal part of what is left.
+
+    Args:
+        lengths: points that each curve has.
+        room: points there are for all of them.
+        least: what a curve keeps however many there are.
+    """
+    kept = [0] * len(lengths)
+    for done, number in enumerate(sorted(range(len(lengths)), key=lengths.__getitem__)):
+        fair = max(room, 0) // (len(lengths) - done)
+        kept[number] = min(lengths[number], max(fair, least))
+        room -= kept[number]
+    return kept
 
 
 def not_finite(series: Series, most: int = 1000) -> list[list[int]]:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from runscope.safe_text import harmless
+
+_ZERO_WIDTH_SPACE = "\u200b"
+
 
 def escape(text: str) -> str:
     """Foreign text that Markdown and HTML leave alone."""
-    safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
-    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", safe)
+    safe = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
+    # A pull request would notify the people that a run's name mentions.
+    safe = re.sub(r"@(?=\w)", "@" + _ZERO_WIDTH_SPACE, safe)
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", safe)
 
 
 def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -79,8 +79,7 @@ def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
 
 def study_table(study: Study) -> pd.DataFrame:
     """One row a checkpoint."""
-    rows = [score_json(s) for s in study.scores]
-    return pd.DataFrame([{**r, **{f"score_{k}": v for k, v in r.pop("scores").items()}} for r in rows])
+    return study.to_pandas()
 
 
 def _headline(study: Study) -> str:
@@ -116,11 +115,11 @@ def _cells(score: CheckpointScore, study: Study) -> tuple[str, ...]:
         *(trained if _has_training(study) else ()),
         behind,
         f"{score.examples:,}" if score.examples else "",
-        _standing(score, study),
+        standing_words(score, study),
     )
 
 
-def _standing(score: CheckpointScore, study: Study) -> str:
+def standing_words(score: CheckpointScore, study: Study) -> str:
     """How it stands; "as good" only where a difference that matters is ruled out."""
     open_still = score.standing == "as_good" and (score.difference_high or 0.0) > study.min_effect
     return "may be as good" if open_still else STANDINGS[score.standing]

@@ -1,4 +1,4 @@
-"""Write a diagnosis in the form that a file's ending names."""
+"""Write what was found in the form that a file's ending, or a word, names."""
 
 from __future__ import annotations
 
@@ -17,29 +17,40 @@ from runscope.reporting.picture import draw, draw_line
 from runscope.reporting.study import score_json
 from runscope.verdict.types import Diagnosis
 
+FORM_OF_ENDING = {
+    ".html": "html", ".png": "png", ".svg": "svg", ".json": "json", ".md": "markdown", ".csv": "csv",
+    ".parquet": "parquet",
+}  # fmt: skip
+Writers = Mapping[str, Callable[[Path], object]]
 
-def write(diagnosis: Diagnosis, path: Path, *, facts: Mapping[str, Any] | None = None) -> Path:
-    """Write ``.html``, ``.png``, ``.svg``, ``.json``, ``.md``, ``.csv`` or ``.parquet``.
+
+def write(
+    diagnosis: Diagnosis, path: Path, *, facts: Mapping[str, Any] | None = None, form: str | None = None
+) -> Path:
+    """Write a page, a picture, data, Markdown or a table.
 
     Args:
         diagnosis: what was found.
-        path: where to; its ending picks the form.
+        path: where to; its ending picks the form where none is given.
         facts: how it was made; shown at the end of the page.
+        form: ``html``, ``png``, ``svg``, ``json``, ``markdown``, ``csv`` or ``parquet``.
 
     Raises:
         UsageError: another ending.
         OSError: the place cannot be written.
     """
-    forms: dict[str, Callable[[], object]] = {
-        ".html": lambda: path.write_text(page(diagnosis, facts or {}), encoding="utf-8"),
-        ".png": lambda: draw(diagnosis, path),
-        ".svg": lambda: draw(diagnosis, path),
-        ".json": lambda: path.write_text(_json(diagnosis), encoding="utf-8"),
-        ".md": lambda: path.write_text(markdown(diagnosis) + "\n", encoding="utf-8"),
-        ".csv": lambda: write_table(diagnosis.timeline.to_pandas(), path),
-        ".parquet": lambda: write_table(diagnosis.timeline.to_pandas(), path),
-    }
-    return _as_its_ending_says(path, forms)
+    return write_as(
+        path, form,
+        {
+            "html": lambda to: to.write_text(page(diagnosis, facts or {}), encoding="utf-8"),
+            "png": lambda to: draw(diagnosis, to, "png"),
+            "svg": lambda to: draw(diagnosis, to, "svg"),
+            "json": lambda to: to.write_text(as_text(report_json(diagnosis)), encoding="utf-8"),
+            "markdown": lambda to: to.write_text(markdown(diagnosis) + "\n", encoding="utf-8"),
+            "csv": lambda to: write_table(diagnosis.timeline.to_pandas(), to),
+            "parquet": lambda to: write_table(diagnosis.timeline.to_pandas(), to),
+        },
+    )  # fmt: skip
 
 
 def write_line(line: Timeline, path: Path, *, axis: str = "step") -> Path:
@@ -54,35 +65,45 @@ def write_line(line: Timeline, path: Path, *, axis: str = "step") -> Path:
         UsageError: another ending, or an axis that there is not.
         OSError: the place cannot be written.
     """
-    forms: dict[str, Callable[[], object]] = {
-        ".html": lambda: path.write_text(line_page(line, {}), encoding="utf-8"),
-        ".png": lambda: draw_line(line, path),
-        ".svg": lambda: draw_line(line, path),
-        ".json": lambda: path.write_text(
-            json.dumps(timeline_json(line), indent=2, allow_nan=False, ensure_ascii=False) + "\n",
-            encoding="utf-8",
-        ),
-        ".md": lambda: path.write_text(markdown_timeline(line) + "\n", encoding="utf-8"),
-        ".csv": lambda: write_table(line.to_pandas(axis), path),
-        ".parquet": lambda: write_table(line.to_pandas(axis), path),
-    }
-    return _as_its_ending_says(path, forms)
+    return write_as(
+        path, None,
+        {
+            "html": lambda to: to.write_text(line_page(line, {}), encoding="utf-8"),
+            "png": lambda to: draw_line(line, to),
+            "svg": lambda to: draw_line(line, to),
+            "json": lambda to: to.write_text(as_text(timeline_json(line)), encoding="utf-8"),
+            "markdown": lambda to: to.write_text(markdown_timeline(line) + "\n", encoding="utf-8"),
+            "csv": lambda to: write_table(line.to_pandas(axis), to),
+            "parquet": lambda to: write_table(line.to_pandas(axis), to),
+        },
+    )  # fmt: skip
 
 
-def _as_its_ending_says(path: Path, forms: Mapping[str, Callable[[], object]]) -> Path:
-    writer = forms.get(path.suffix.lower())
+def write_as(path: Path, form: str | None, writers: Writers) -> Path:
+    """Call the writer of a form, or of the one that the ending names.
+
+    Raises:
+        UsageError: there is none.
+    """
+    writer = writers.get(form or FORM_OF_ENDING.get(path.suffix.lower(), ""))
     if writer is None:
+        endings = ", ".join(ending for ending, name in FORM_OF_ENDING.items() if name in writers)
         raise UsageError(
-            f"nothing is written as {path.suffix or 'a file without ending'!r}",
-            hint=f"the endings are {', '.join(forms)}",
+            f"nothing is written as {form or path.suffix or 'a file without ending'!r}",
+            hint=f"the endings are {endings}",
         )
-    writer()
+    writer(path)
     return path
 
 
-def _json(diagnosis: Diagnosis) -> str:
-    names = " ".join(run.reference for run in diagnosis.timeline.runs)
-    found = diagnosis_json(diagnosis, names)
+def report_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """A diagnosis with the scores of its checkpoints, as data."""
+    found = diagnosis_json(diagnosis, " ".join(run.reference for run in diagnosis.timeline.runs))
     if diagnosis.study is not None:
         found["checkpoints"] = [score_json(s) for s in diagnosis.study.scores]
+    return found
+
+
+def as_text(found: Mapping[str, Any]) -> str:
+    """Data as JSON that every parser takes."""
     return json.dumps(found, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

@@ -1,6 +1,17 @@
 """Findings and evaluated checkpoints become one calibrated answer and one recommendation."""
 
+from runscope.verdict.comparison import Comparison, Contender, compare
 from runscope.verdict.judge import diagnose, judge
 from runscope.verdict.types import Diagnosis, Gradients, Overfitting, Verdict
 
-__all__ = ["Diagnosis", "Gradients", "Overfitting", "Verdict", "diagnose", "judge"]
+__all__ = [
+    "Comparison",
+    "Contender",
+    "Diagnosis",
+    "Gradients",
+    "Overfitting",
+    "Verdict",
+    "compare",
+    "diagnose",
+    "judge",
+]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal
 
+from runscope.display import Shown
 from runscope.evaluation.study import Study
 from runscope.history import Timeline
 from runscope.hub.checkpoint import Checkpoint
 from runscope.rules import Finding
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OverfittingStatus = Literal["confirmed", "likely", "suspected", "none", "unknown"]
 GradientStatus = Literal["healthy", "vanishing", "exploding", "mixed", "unknown"]
@@ -70,7 +74,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, eq=False)
-class Diagnosis:
+class Diagnosis(Shown):
     """All that is known of one line."""
 
     timeline: Timeline
@@ -79,3 +83,10 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     study: Study | None = None
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a finding, worst first: its fields, with ``evidence`` as a mapping and ``fix`` as a tuple."""
+        import pandas as pd
+
+        names = [f.name for f in fields(Finding)]
+        return pd.DataFrame([[getattr(f, n) for n in names] for f in self.findings], columns=names)

@@ -1,0 +1,30 @@
+"""Foreign text that a terminal only shows."""
+
+from __future__ import annotations
+
+_C0_PICTURES = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
+_WITHOUT_PICTURE = (
+    *range(0x80, 0xA0),
+    0x061C,
+    0x200E,
+    0x200F,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+)
+_SHOWN = {**_C0_PICTURES, 0x7F: 0x2421, **dict.fromkeys(_WITHOUT_PICTURE, 0xFFFD)}
+_IN_JSON = {code: f"\\u{code:04x}" for code in (0x7F, *_WITHOUT_PICTURE)}
+
+
+def harmless(text: str) -> str:
+    """The text with control characters shown instead of obeyed.
+
+    Escape, bell, carriage return and their like become pictures; C1 controls, and marks that turn the direction
+    of writing, with which a name can pretend to be another, become a replacement sign. Line feed and tabulator
+    stay; so do all letters, right-to-left ones too.
+    """
+    return text.translate(_SHOWN)
+
+
+def harmless_json(text: str) -> str:
+    """The same for JSON text, which escapes C0 by itself; it means what it meant."""
+    return text.translate(_IN_JSON)
