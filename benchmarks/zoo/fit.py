@@ -13,8 +13,8 @@ from runscope.rules.overfitting.eval_loss_rising import measure
 from runscope.rules.overfitting.passes import passes
 from runscope.stats.overfit import train_only
 
-RIDGE = 0.003
-"""Keeps the coefficients finite where the terms separate the trainings: a thousandth of a nat for a weight of 0.6."""
+RIDGE = 0.001
+"""Keeps the coefficients finite where the terms separate the trainings: a thousandth of a nat for a weight of 1."""
 
 Row = tuple[Mapping[str, float], bool, float]
 """Terms, whether it overfits, and how much the row counts."""

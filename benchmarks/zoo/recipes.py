@@ -64,7 +64,7 @@ def _overfitted() -> list[Recipe]:
             steps=1000,
         ),
         *many("diabetes-few", _DIABETES, _THREE, fault="overfit", train_size=100, width=128, steps=1200),
-        *many("tune-few", _TUNE, _FOUR, **few, steps=300),
+        *many("tune-few", _TUNE, _FOUR, **few, steps=500, rate=2e-3),
         *many("tune-few-sparse", _TUNE, _TWO, **few, steps=400, log_every=20),
     ]
 
@@ -82,6 +82,12 @@ def _between() -> list[Recipe]:
         )
         made += many(f"cancer-{share}", _CANCER, range(11, 13), wrong_labels=share, train_size=150, steps=400)
         made += many(f"wine-{share}", _CANCER, range(11, 12), task="wine", wrong_labels=share, train_size=60)
+    # At the edge of stability the held-out loss jumps about without getting worse.
+    rough = {"optimiser": "sgd", "schedule": "constant", "clip": 0.0, "batch": 8}
+    for rate in (0.02, 0.05, 0.1):
+        made += many(f"digits-rough-{rate}", _MLP, range(11, 13), **rough, rate=rate, steps=500)
+        made += many(f"cancer-rough-{rate}", _CANCER, range(11, 13), **rough, rate=rate, steps=400)
+        made += many(f"diabetes-rough-{rate}", _DIABETES, range(11, 13), **rough, rate=rate, steps=400)
     for width in (8, 32, 96):
         made += many(
             f"diabetes-{width}", _DIABETES, range(11, 13), width=width, steps=600, optimiser="sgd", rate=0.02

@@ -8,14 +8,16 @@ on. The trainings take half an hour on one core and are kept as CSV in the cache
 
 Whether a training truly overfits is read from examples that no rule sees: their loss at the end is at least 5% above
 its lowest (yes), at most 2% (no), or between (not scored). A training that diverged, exploded or met NaN is no
-overfitting, whatever its loss did. Each is looked at in four ways: with the held-out loss of all held-out examples or
-of only 40, at all evaluations or at every fourth; and without any held-out loss.
+overfitting, whatever its loss did. Each is looked at in twelve ways: with the held-out loss of all held-out examples
+or of only 40, at all evaluations or at every fourth, at its end or when 70% or 45% of it had been run (with the truth
+of that moment); and without any held-out loss.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import sys
 import tempfile
 import time
@@ -36,13 +38,14 @@ from runscope.history import Timeline
 from runscope.rules import View
 from runscope.sources import load
 from runscope.stats.calibration import HELD_OUT, TRAIN_ONLY
+from runscope.stats.curves import noise
 from runscope.verdict import diagnose
 from runscope.verdict.types import Diagnosis
 
 SPLITS = {"tune": tuning.recipes, "holdout": holdout.recipes}
 YES, NO = 0.05, 0.02
-LOOKS = (("eval_loss", 1), ("eval_loss", 4), ("few", 1), ("few", 4))
-"""Column of the held-out loss, and which of its evaluations: every one or every fourth."""
+LOOKS = tuple(itertools.product(("eval_loss", "few"), (1, 4), (1.0, 0.7, 0.45)))
+"""Column of the held-out loss, which of its evaluations (every one or every fourth), and at what share of the run."""
 BROKEN = ("divergence", "exploding", "nan", "hidden_nan", "masked_labels")
 """What both losses do together is told apart before the calibration, so it is fitted without them."""
 
@@ -55,7 +58,18 @@ class Case:
     overfits: bool | None
     full: Diagnosis
     train_only: Diagnosis
-    looks: list[View]
+    looks: list[Look]
+
+
+@dataclass
+class Look:
+    """One way to look at a training, and the truth of that moment."""
+
+    column: str
+    every: int
+    share: float
+    view: View
+    overfits: bool | None
 
 
 def main() -> None:
@@ -102,34 +116,46 @@ def run_all(cache: Path, recipes: list[Recipe]) -> None:
 def case(cache: Path, recipe: Recipe) -> Case:
     """Diagnose one training with and without its held-out curve."""
     line = Timeline.of(load(cache / f"{recipe.name}.csv"))
-    overfits = truth_of(cache / f"{recipe.name}.truth")
+    truth = cache / f"{recipe.name}.truth"
+    broken = recipe.fault in BROKEN
+    looks = [
+        Look(column, every, share, look_at(line, column, every, share), truth_of(truth, share))
+        for column, every, share in LOOKS
+    ]
     return Case(
         recipe,
-        False if recipe.fault in BROKEN else overfits,
+        False if broken else truth_of(truth, 1.0),
         diagnose(View(line)),
         diagnose(View(line.with_roles({"eval_loss": None}))),
-        [look_at(line, column, every) for column, every in LOOKS],
+        [] if broken else looks,
     )
 
 
-def look_at(line: Timeline, column: str, every: int) -> View:
-    """A view whose held-out loss is that of a column, at every so many evaluations."""
+def look_at(line: Timeline, column: str, every: int, share: float) -> View:
+    """A view of the first part of a run whose held-out loss is that of a column, at every so many evaluations."""
     run = line.runs[0]
-    curve = run.series[column]
-    thin = curve.where(np.arange(len(curve)) % every == (len(curve) - 1) % every)
-    return View(
-        Timeline.of(replace(run, series={**run.series, column: thin}).with_roles({"eval_loss": column}))
-    )
+    until = int(share * run.last_step)
+    series = {name: curve.between(None, until) for name, curve in run.series.items()}
+    curve = series[column]
+    series[column] = curve.where(np.arange(len(curve)) % every == (len(curve) - 1) % every)
+    return View(Timeline.of(replace(run, series=series).with_roles({"eval_loss": column})))
 
 
-def truth_of(path: Path) -> bool | None:
-    """Whether the loss on unseen examples ends above its lowest; None between yes and no."""
+def truth_of(path: Path, share: float) -> bool | None:
+    """Whether the loss on unseen examples lay above its lowest at a share of the run; None between yes and no.
+
+    Medians of five evaluations in a row are compared: the last five, and the lowest five. Where the curve is so noisy
+    that 5% would be nothing, two standard deviations of its noise make a rise, and one makes none.
+    """
     with path.open(newline="") as file:
-        loss = np.array([float(row["loss"]) for row in csv.DictReader(file)])
+        rows = [(int(row["step"]), float(row["loss"])) for row in csv.DictReader(file)]
+    loss = np.array([value for step, value in rows if step <= share * rows[-1][0]])
     if not np.isfinite(loss).all() or loss.max() <= 0:
         return False
-    rise = float(np.median(loss[-3:])) / float(loss.min()) - 1
-    return True if rise >= YES else False if rise <= NO else None
+    level = np.median(np.lib.stride_tricks.sliding_window_view(loss, min(5, len(loss))), axis=1)
+    low = float(level.min())
+    rise, sigma = float(level[-1]) / low - 1, noise(loss) / low
+    return True if rise >= max(YES, 2 * sigma) else False if rise <= max(NO, sigma) else None
 
 
 def alarms(diagnosis: Diagnosis) -> list[str]:
@@ -170,30 +196,33 @@ def report_healthy(cases: list[Case]) -> None:
 
 def report_overfitting(cases: list[Case]) -> None:
     """How right the probability is, against examples that no rule saw."""
-    scored = [c for c in cases if c.overfits is not None]
-    y = np.array([bool(c.overfits) for c in scored])
-    for number, (column, every) in enumerate(LOOKS):
-        verdicts = [diagnose(c.looks[number]).verdict.overfitting for c in scored]
-        p = np.array([o.probability or 0.0 for o in verdicts])
+    for column, every, share in LOOKS:
+        looks = [k for c in cases for k in c.looks if (k.column, k.every, k.share) == (column, every, share)]
+        looks = [k for k in looks if k.overfits is not None]
+        p = np.array([diagnose(k.view).verdict.overfitting.probability or 0.0 for k in looks])
         examples = "40 held-out examples" if column == "few" else "all held-out examples"
-        print(
-            f"overfitting, {examples}, {'every fourth evaluation' if every > 1 else 'all evaluations'}: {score(p, y)}"
-        )
+        often = "every fourth evaluation" if every > 1 else "all evaluations"
+        truth = np.array([bool(k.overfits) for k in looks])
+        print(f"overfitting, {examples}, {often}, at {100 * share:.0f}% of the run: {score(p, truth)}")
+    scored = [c for c in cases if c.overfits is not None]
     p = np.array([c.train_only.verdict.overfitting.probability or 0.0 for c in scored])
-    print(f"overfitting, training curve only: {score(p, y)}")
+    print(f"overfitting, training curve only: {score(p, np.array([bool(c.overfits) for c in scored]))}")
 
 
 def held_out_rows(cases: list[Case]) -> list[Row]:
-    """Terms of all four looks at each training that the calibration is about; together they count as one."""
-    kept = [c for c in cases if c.overfits is not None and c.recipe.fault not in BROKEN]
-    rows = [(held_out_terms(view), bool(c.overfits), 1 / len(LOOKS)) for c in kept for view in c.looks]
+    """Terms of all looks at each training that the calibration is about; together they count as one."""
+    looks = [k for c in cases for k in c.looks if k.overfits is not None]
+    rows = [(held_out_terms(k.view), bool(k.overfits), 1 / len(LOOKS)) for k in looks]
     return [(terms, truth, count) for terms, truth, count in rows if terms is not None]
 
 
 def train_rows(cases: list[Case]) -> list[Row]:
-    """Terms of each training curve that the calibration is about."""
-    kept = [c for c in cases if c.overfits is not None and c.recipe.fault not in BROKEN]
-    rows = [(train_terms(c.looks[0]), bool(c.overfits), 1.0) for c in kept]
+    """Terms of each training curve that the calibration is about, at the same shares of the run."""
+    shares = {k.share for c in cases for k in c.looks}
+    looks = [
+        k for c in cases for k in c.looks if (k.column, k.every) == LOOKS[0][:2] and k.overfits is not None
+    ]
+    rows = [(train_terms(k.view), bool(k.overfits), 1 / len(shares)) for k in looks]
     return [(terms, truth, count) for terms, truth, count in rows if terms is not None]
 
 

@@ -17,6 +17,8 @@ TOGETHER = 0.5
 """A training loss that rose by half of what the held-out loss rose: both went up, that is divergence."""
 DOUBT = 0.3
 """What is left of the probability then: divergence is another rule's business."""
+BRIEF = 0.05
+"""A rise that has lasted a twentieth of the run or less is a moment as yet: many come back."""
 LITTLE = 3e-3
 """A rise of 0.3% is no harm to anybody: the logarithm of the rise ends there."""
 LOW = 0.1
@@ -58,6 +60,7 @@ def held_out(steps: Floats, value: Floats, train_steps: Floats, train_value: Flo
     chance = probability(HELD_OUT, terms)
     if seen.rise > 0 and -fall > TOGETHER * seen.rise:
         chance *= DOUBT
+    chance *= min(1.0, seen.after / BRIEF)
     if len(value) < FEW_EVALUATIONS:
         chance *= 0.5 + 0.15 * (len(value) - 3)
     return HeldOut(chance, seen, fall, terms)
