@@ -6,7 +6,7 @@ import numpy as np
 
 from runscope.evaluation.study import Study
 from runscope.rules import CouldNotLook, Finding, Findings, View
-from runscope.rules.context import coarse
+from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.overfitting.eval_loss_rising import measure, when
 from runscope.rules.overfitting.passes import passes
 from runscope.stats.overfit import HeldOut, train_only
@@ -140,10 +140,12 @@ def _did_not_rise(view: View, seen: HeldOut, best: int, evaluations: int) -> str
 
 
 def _by_training(view: View, findings: Findings) -> Overfitting:
+    not_reinforcement(view)
     loss = coarse(view, "train_loss", points=6)
     if any(f.code in BROKEN and f.severity == "critical" for f in findings.findings):
         raise CouldNotLook("the training broke down, and no held-out loss was logged")
-    seen = train_only(loss.value, passes(view, loss.step))
+    seen_times = passes(view, loss.step)
+    seen = train_only(loss.value, seen_times)
     sign = _sign(findings)
     probability = max(seen.probability, sign.probability) if sign is not None else seen.probability
     last = int(loss.step[-1])
@@ -152,7 +154,7 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
         return Overfitting(
             "none",
             round(probability, 3),
-            "Nothing in the training loss looks like memorising; no held-out loss was logged that could show it.",
+            _nothing_seen(seen_times, float(loss.value[0]), seen.last),
             "train_curve",
             last_step=last,
             change_of_mind=change,
@@ -166,6 +168,14 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
         onset_step=sign.first_step if sign is not None else int(loss.step[len(loss) // 2]),
         last_step=last,
         change_of_mind=change,
+    )
+
+
+def _nothing_seen(times: float, first: float, last: float) -> str:
+    often = f"In {times:.2g} passes over the data the" if np.isfinite(times) else "The"
+    return (
+        f"{often} training loss went from {first:.3g} to {last:.3g}; it shows no stairs where data returns, and is not "
+        "too low to believe."
     )
 
 
