@@ -26,6 +26,7 @@ class StoredRun:
         rows: every row it will ever have; the first ``visible`` of them have arrived (None: all).
         exported: how many of the arrived rows were exported to Parquet.
         heartbeat: Unix seconds of the last sign of life.
+        lists_keys: whether the service says which metrics there are, and the last step.
     """
 
     id: str
@@ -41,6 +42,7 @@ class StoredRun:
     visible: int | None = None
     exported: int = 0
     heartbeat: float = 0.0
+    lists_keys: bool = True
     _texts: tuple[object, list[int], list[str]] = ((), [], [])
 
     @classmethod
@@ -123,10 +125,11 @@ class StoredRun:
             "id": f"Run:{self.id}", "projectId": "1", "tags": self.tags, "name": self.id, "displayName": self.name,
             "sweepName": None, "state": self.state, "group": self.group, "jobType": self.job_type, "commit": None,
             "readOnly": False, "createdAt": as_time(self.created), "heartbeatAt": as_time(self.heartbeat),
-            "description": None, "notes": None, "systemMetrics": "{}", "summaryMetrics": "{}",
+            "description": None, "notes": None, "systemMetrics": "{}",
+            "summaryMetrics": json.dumps({"_step": self.last_step} if self.arrived else {}),
             "config": json.dumps({k: {"value": v, "desc": None} for k, v in self.config.items()}),
             "historyLineCount": len(self.arrived), "user": {"id": "1", "name": "me", "username": "me"},
-            "historyKeys": {"sets": [], "keys": {}, "lastStep": self.last_step},
+            "historyKeys": {"sets": [], "keys": {}, "lastStep": self.last_step} if self.lists_keys else None,
         }  # fmt: skip
 
     def export(self) -> bytes:

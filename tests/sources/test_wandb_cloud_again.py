@@ -65,6 +65,16 @@ def test_a_finished_run_is_fetched_once(service: Wandb, exported: int) -> None:
     assert "HistoryPage" in service.operations
 
 
+def test_a_run_whose_keys_w_and_b_does_not_list(service: Wandb) -> None:
+    """Its last step is then in the summary."""
+    the_run(service).lists_keys = False
+    name = f"me/pricer/{the_run(service).id}"
+    assert len(read(name).series["train/loss"]) == 250
+    service.operations.clear()
+    assert len(read(name).series["train/loss"]) == 250
+    assert service.operations == ["Run", "Run"]
+
+
 def test_a_run_that_was_renamed_is_found_by_its_new_name(service: Wandb) -> None:
     run = the_run(service)
     read(f"me/pricer/{run.id}")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,7 +66,7 @@ def test_a_whole_project_then_nothing(project: Wandb, capsys: pytest.CaptureFixt
     ("words", "numbers"),
     [
         (["--state", "crashed"], [n for n in range(120) if n % 4 == 0]),
-        (["--state", "crashed", "--state", "finished"], list(range(120))),
+        (["--state", "crashed", "--state", "finished", "--group", "night"], list(range(10))),
         (["--tag", "keep", "--tag", "v2"], [n for n in range(120) if n % 15 == 0]),
         (["--group", "night"], list(range(10))),
         (["--name", "sft-11*"], [11, 111, 113, 115, 117, 119]),
@@ -140,6 +144,25 @@ def test_a_service_that_refuses_stops_the_pull_and_what_was_finished_is_kept(
     project.fail = None
     told = pulled("me/pricer", capsys=capsys)
     assert told["fetched"] == 120 - kept
+
+
+def test_an_interrupted_pull_keeps_what_was_finished(
+    project: Wandb, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.delay = 0.2
+    words = [sys.executable, "-m", "runscope", "pull", "me/pricer"]
+    pull = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while len(project.asked) < 20 and pull.poll() is None:
+        time.sleep(0.02)
+    pull.send_signal(signal.SIGINT)
+    _, said = pull.communicate(timeout=60)
+    assert pull.returncode == 130
+    assert said.strip() == "interrupted: what was finished is kept"
+    kept = len(RunStore().all())
+    assert 10 < kept < 60
+    project.delay = 0.0
+    told = pulled("me/pricer", capsys=capsys)
+    assert (told["unchanged"], told["fetched"]) == (kept, 120 - kept)
 
 
 def test_a_full_disk_stops_the_pull(

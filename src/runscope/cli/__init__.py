@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 from runscope.errors import RunscopeError
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as the shell has it."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status (see the table in ``docs/cli.md``)."""
@@ -22,13 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser_error: type[Exception] = typer.BadParameter.__mro__[2]
     try:
         status = app(arguments, standalone_mode=False, prog_name="runscope", default_map=defaults())
+        if status == INTERRUPTED:  # the parser has caught it already
+            raise KeyboardInterrupt
     except RunscopeError as error:
         if debug:
             raise
         return complain(error.message, error.hint)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted: what was finished is kept", file=sys.stderr)  # noqa: T201
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe (head, less) has left. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

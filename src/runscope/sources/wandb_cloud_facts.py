@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
@@ -24,6 +24,10 @@ RUNS = (
     "$filters: JSONString) { viewer { id } project(name: $project, entityName: $entity) { runCount(filters: $filters) "
     "runs(filters: $filters, after: $cursor, first: $perPage, order: $order) { "
     f"edges {{ node {{ {_FIELDS} }} cursor }} pageInfo {{ endCursor hasNextPage }} }} }} }}"
+)
+SUMMARY = (
+    "query Run($project: String!, $entity: String!, $name: String!) { project(name: $project, entityName: $entity) "
+    "{ run(name: $name) { summaryMetrics } } }"
 )
 ENTITY = "query GetDefaultEntity { viewer { id entity } }"
 PAGE = (
@@ -67,7 +71,7 @@ class Facts:
         created_at, heartbeat_at: as the service writes times.
         group, job_type, tags: how people sorted it.
         line_count: rows of its history, as the service counts them.
-        last_step: largest ``_step``; -1 where nothing was logged.
+        last_step: largest ``_step``; -1 where nothing was logged, or the service does not say.
         config: as sent, with ``_wandb``, without keys and passwords.
     """
 
@@ -172,6 +176,11 @@ class Facts:
             if axis:
                 found[axis] = found.get(axis, 0) + (100 if entry.get("2") == "*" else 1)
         return found
+
+    def with_last_step(self, summary: Any) -> Self:
+        """The same, with the last step that a run's summary tells."""
+        last = _object(summary).get("_step")
+        return replace(self, last_step=int(last)) if isinstance(last, int | float) else self
 
     def change_since(self, before: Facts) -> Change:
         """What happened to the history since it was read: nothing, rows were added, or it is another one.

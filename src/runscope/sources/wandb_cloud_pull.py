@@ -21,7 +21,7 @@ from runscope.errors import (
     UsageError,
 )
 from runscope.sources.base import LoadContext, Progress, existing
-from runscope.sources.wandb_cloud import default_entity, list_runs, up_to_date
+from runscope.sources.wandb_cloud import default_entity, list_runs, placed, up_to_date
 from runscope.sources.wandb_cloud_account import base_url, host_name
 from runscope.sources.wandb_cloud_facts import Change, Facts
 from runscope.sources.wandb_cloud_service import Service
@@ -216,6 +216,7 @@ def pull(reference: str, filters: Filters, context: LoadContext) -> Pulled:
 
 
 def _pull_one(service: Service, run: Facts, context: LoadContext) -> PulledRun:
+    run = placed(service, run)
     told = PulledRun(f"{run.project}/{run.id}", run.id, run.name, run.state, "empty")
     kept = context.store.facts(run.key) if context.store is not None and not context.refresh else None
     if kept is not None and Facts.of_dict(kept) == run:
