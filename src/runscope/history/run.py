@@ -90,6 +90,7 @@ class Run:
         histograms: by logged name.
         console: last lines of its output.
         project: W&B ``entity/project`` or the folder it lies in.
+        environment: where it ran, as far as recorded: host, program, arguments, commit, GPU.
         notes: what the reader wants to say: lost records, ambiguous names.
     """
 
@@ -109,6 +110,7 @@ class Run:
     histograms: Mapping[str, Histograms] = field(default_factory=dict)
     console: tuple[str, ...] = ()
     project: str | None = None
+    environment: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

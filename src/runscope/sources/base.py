@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun, nearest
-from runscope.history import Run, Series
+from runscope.history import Run
 from runscope.history.roles import assign_roles
 from runscope.sources.secrets import without_secrets
 
@@ -75,23 +73,6 @@ def finish(run: Run, *, where: str) -> Run:
     assigned = assign_roles(run.series, step_key=run.step_key)
     config = without_secrets(run.config)
     return replace(run, config=config, roles=assigned.roles, notes=(*run.notes, *assigned.notes))
-
-
-def columns_to_series(
-    columns: Mapping[str, tuple[list[int], list[float]]], step: np.ndarray, time: np.ndarray
-) -> dict[str, Series]:
-    """Columns of (row numbers, values) become series on the rows' steps and times.
-
-    Args:
-        columns: by name.
-        step: (rows,) int64.
-        time: (rows,) float64, Unix seconds.
-    """
-    found = {}
-    for name, (rows, values) in columns.items():
-        index = np.asarray(rows, dtype=np.int64)
-        found[name] = Series(name, step[index], np.asarray(values, dtype=np.float64), time[index])
-    return found
 
 
 def existing(reference: str) -> Path | None:

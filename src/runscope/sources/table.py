@@ -61,8 +61,8 @@ def _in_full(name: str, context: LoadContext) -> str:
     if split_member(name)[0] is not None or "/" in name or not name:
         return name
     local = sorted(Path("wandb").glob(f"*run-*-{glob.escape(name)}")) if Path("wandb").is_dir() else []
-    if local:
-        return str(local[-1])
+    if local:  # several are files of one run, which its pattern stands for
+        return str(local[0] if len(local) == 1 else Path("wandb", f"*run-*-{glob.escape(name)}"))
     project = context.project or os.environ.get("WANDB_PROJECT")
     entity = os.environ.get("WANDB_ENTITY")
     if name.endswith(tuple(f".{ending}" for ending in _FILE_ENDINGS)):

@@ -332,7 +332,7 @@ def run_of(reference: str, facts: Facts, points: Points, notes: tuple[str, ...] 
     all_steps = points.steps
     rows = Rows(count=len(all_steps), axes=Counter(facts.axes))
     for name, (at, values) in points.history.items():
-        rows.columns[name] = (np.searchsorted(all_steps, at).tolist(), values.tolist())
+        rows.add_block(name, np.searchsorted(all_steps, at), values)
     series, _, step_key, step, when = rows.finished()
     finite = when[np.isfinite(when)]
     config = facts.settings

@@ -234,10 +234,11 @@ def _flat(row: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _histogram_columns(rows: Rows, places: Ints) -> dict[str, dict[str, Column]]:
     """Histograms of rows (by row number) as columns by ``_step``."""
-    if not rows.histograms:
+    histograms = rows.finished()[1]
+    if not histograms:
         return {}
     found: dict[str, dict[str, Column]] = {part: {} for part in _PARTS}
-    for name, h in rows.finished()[1].items():
+    for name, h in histograms.items():
         for part in _PARTS:
             found[part][name] = (places[h.step], getattr(h, part))
     return {part: _merged([columns]) for part, columns in found.items()}

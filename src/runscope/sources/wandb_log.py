@@ -4,108 +4,220 @@ A file begins with 7 bytes (``:W&B``, a 16-bit magic number, a version). Then co
 header counted into the first. A block holds chunks of ``crc32, length, kind`` (7 bytes, little-endian) and
 payload; a record is one chunk, or a first, middle … and last one. Fewer than 7 bytes at the end of a block
 are padding. A damaged chunk costs the rest of its block; the reader goes on at the next one.
+
+A file is read a window of blocks at a time, so that its size costs no memory.
 """
 
 from __future__ import annotations
 
-import struct
+import os
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from io import BufferedReader
+
+import numpy as np
+
+from runscope.sources.protobuf import PADDING, Bytes, Words, words_of
+from runscope.stats.arrays import Bools, Ints
 
 HEADER = b":W&B"
 HEADER_BYTES = 7
 BLOCK_BYTES = 32768
-_AROUND = {number << 3 | 2 for number in (16, 19, 200)}
+_READ_BYTES = 128 * BLOCK_BYTES
+Unasked = Callable[[Bytes, Ints], Bools]
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
-class Log:
-    """Records of a file, in order.
+class Window:
+    """Records of a stretch of the file.
 
     Attributes:
-        records: payloads.
-        damaged_bytes: bytes that could not be read (a broken block, a cut tail).
+        data: the bytes, with padding behind them.
+        start, stop: (n,) int64, where each record's payload lies in them, in the order written.
+    """
+
+    data: Bytes
+    start: Ints
+    stop: Ints
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def record(self, index: int) -> bytes:
+        """The payload of one record."""
+        return self.data[self.start[index] : self.stop[index]].tobytes()
+
+
+@dataclass
+class Log:
+    """A file being read; the counts are complete when :meth:`windows` has come to its end.
+
+    Attributes:
+        unasked: which records (the bytes, places of payloads) nobody will read: their checksums are no matter.
+        records: how many were read.
+        damages: number of the record in front of which something was lost, once for every damaged place.
         cut: True where the file ends inside a record: it was cut off or is still being written.
     """
 
-    records: list[bytes]
-    damaged_bytes: int
+    file: BufferedReader
+    unasked: Unasked | None = None
+    records: int = 0
+    damages: list[int] = field(default_factory=list)
+    cut: bool = False
+    _parts: list[bytes] = field(default_factory=list)
+
+    def windows(self) -> Iterator[Window]:
+        """Read from the beginning to the end. Never raises for what the bytes are.
+
+        A window is good until the next one is asked for.
+        """
+        blocks = self.file.seek(0, os.SEEK_END) // BLOCK_BYTES + 1
+        self.file.seek(0)
+        at_once = min(_READ_BYTES, blocks * BLOCK_BYTES)
+        buffer = bytearray(BLOCK_BYTES + at_once + PADDING)
+        skip = HEADER_BYTES
+        while True:
+            # In front of the content there is room for what a record that is not over has so far.
+            head = BLOCK_BYTES * max(1, -(-sum(map(len, self._parts)) // BLOCK_BYTES))
+            if head > BLOCK_BYTES:
+                buffer = bytearray(head + at_once + PADDING)
+            size = self.file.readinto(memoryview(buffer)[head : head + at_once])
+            if size:
+                window = self._join(buffer, _Chunks.of(buffer, head + skip, head + size, self.unasked))
+                self.records += len(window)
+                yield window
+                skip = 0
+            if size < at_once:
+                break
+        self.cut = self.cut or bool(self._parts)
+
+    def _join(self, buffer: bytearray, chunks: _Chunks) -> Window:
+        """Chunks become records; one in parts is put together where its last part stands, ending there."""
+        self.cut = self.cut or chunks.cut
+        full = chunks.kind == _FULL
+        whole = chunks.start[full]
+        events = [(int(chunks.start[i]), int(i)) for i in np.flatnonzero(~full)]
+        events += [(place, -1) for place in chunks.damaged]
+        joined: list[tuple[int, int]] = []
+        for place, index in sorted(events):
+            if index < 0:
+                self._lose(int(np.searchsorted(whole, place)) + len(joined))
+                continue
+            stop = int(chunks.stop[index])
+            record = self._part(int(chunks.kind[index]), bytes(buffer[place:stop]))
+            if record is not None:
+                buffer[stop - len(record) : stop] = record
+                joined.append((stop - len(record), stop))
+        start, stops = whole, chunks.stop[full]
+        if joined:
+            begin, end = np.array(joined, dtype=np.int64).T
+            at = np.searchsorted(start, begin)
+            start, stops = np.insert(start, at, begin), np.insert(stops, at, end)
+        return Window(np.frombuffer(buffer, dtype=np.uint8), start, stops)
+
+    def _part(self, kind: int, payload: bytes) -> bytes | None:
+        """A record, once its last part has come."""
+        if kind == _FIRST:
+            self._parts = [payload]
+            return None
+        if not self._parts:  # its beginning was lost with a damaged block
+            return None
+        self._parts.append(payload)
+        if kind != _LAST:
+            return None
+        record = b"".join(self._parts)
+        self._parts = []
+        return record
+
+    def _lose(self, record: int) -> None:
+        self._parts = []
+        if self.damages[-1:] != [self.records + record]:
+            self.damages.append(self.records + record)
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """Chunks of some blocks, in order, and the places from which the rest of a block is lost."""
+
+    start: Ints
+    stop: Ints
+    kind: Ints
+    damaged: list[int]
     cut: bool
 
+    @classmethod
+    def of(cls, buffer: bytearray, first: int, behind: int, unasked: Unasked | None) -> _Chunks:
+        """Go through all blocks side by side: each one's first chunk, then each one's second, and so on.
 
-def read_log(data: bytes) -> Log:
-    """Split a file's content into records, skipping what is damaged. Never raises."""
-    records: list[bytes] = []
-    parts: list[bytes] = []
-    view = memoryview(data)
-    unpack = struct.Struct("<IHB").unpack_from
-    crc32 = zlib.crc32
-    position, end, damaged, cut = HEADER_BYTES, len(data), 0, False
-    while position + HEADER_BYTES <= end:
-        left = BLOCK_BYTES - position % BLOCK_BYTES
-        if left < HEADER_BYTES:
-            position += left
-            continue
-        checksum, length, kind = unpack(data, position)
-        stop = position + HEADER_BYTES + length
-        if stop > end and HEADER_BYTES + length <= left and _FULL <= kind <= _LAST:
-            cut, damaged = True, damaged + end - position
-            parts = []
-            break
-        if (
-            not _FULL <= kind <= _LAST
-            or HEADER_BYTES + length > left
-            or crc32(view[position + 6 : stop]) != checksum
-        ):
-            damaged += min(left, end - position)
-            parts = []
-            position += left
-            continue
-        if kind == _FULL:
-            records.append(data[position + HEADER_BYTES : stop])
-            parts = []
-        else:
-            if kind == _FIRST:
-                parts = []
-            elif not parts:  # its beginning was lost with a damaged block
-                position = stop
-                continue
-            parts.append(data[position + HEADER_BYTES : stop])
-            if kind == _LAST:
-                records.append(b"".join(parts))
-                parts = []
-        position = stop
-    return Log(records, damaged, cut or bool(parts))
+        Args:
+            buffer: blocks lie at multiples of their size.
+            first, behind: where the content begins and ends.
+            unasked: which payloads need no check.
+        """
+        words = words_of(np.frombuffer(buffer, dtype=np.uint8))
+        block = np.arange(first - first % BLOCK_BYTES, behind, BLOCK_BYTES)
+        at, end = np.maximum(block, first), np.minimum(block + BLOCK_BYTES, behind)
+        found: list[tuple[Ints, Ints, Words]] = []
+        damaged: list[int] = []
+        cut = False
+        while True:
+            room = at + HEADER_BYTES <= end
+            if not room.all():
+                cut = cut or bool(((at < end) & ~room & (end % BLOCK_BYTES != 0)).any())
+                at, end = at[room], end[room]
+            if not len(at):
+                break
+            head = words[at]
+            known = (head >> np.uint64(48)).astype(np.uint8) - np.uint8(1) < _LAST
+            stop = at + HEADER_BYTES + ((head >> np.uint64(32)) & np.uint64(0xFFFF)).astype(np.int64)
+            good = known & (stop <= end)
+            if not good.all():
+                unfinished = known & ~good & (end % BLOCK_BYTES != 0)
+                unfinished &= stop <= (end // BLOCK_BYTES + 1) * BLOCK_BYTES
+                cut = cut or bool(unfinished.any())
+                damaged += at[~good & ~unfinished].tolist()
+                at, end, head, stop = at[good], end[good], head[good], stop[good]
+            found.append((at, stop, head))
+            at = stop
+        if not found:
+            nothing = np.empty(0, dtype=np.int64)
+            return cls(nothing, nothing, nothing, sorted(damaged), cut)
+        at, stop, head = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        order = np.argsort(at)
+        return cls._checked(buffer, at[order], stop[order], head[order], damaged, cut, unasked)
+
+    @classmethod
+    def _checked(
+        cls, buffer: bytearray, at: Ints, stop: Ints, head: Words, damaged: list[int], cut: bool,
+        unasked: Unasked | None,
+    ) -> _Chunks:  # fmt: skip
+        """Without those whose checksum is wrong and what stands behind them in their blocks."""
+        kind = (head >> np.uint64(48)).astype(np.uint8).astype(np.int64)
+        check = np.arange(len(at))
+        if unasked is not None:
+            data = np.frombuffer(buffer, dtype=np.uint8)
+            check = np.flatnonzero((kind != _FULL) | ~unasked(data, at + HEADER_BYTES))
+        view, crc32 = memoryview(buffer), zlib.crc32
+        spans = zip((at[check] + 6).tolist(), stop[check].tolist(), strict=True)
+        sums = np.array([crc32(view[begin:end]) for begin, end in spans], dtype=np.uint64)
+        wrong = check[sums != head[check] & np.uint64(0xFFFFFFFF)]
+        if len(wrong):
+            number = at // BLOCK_BYTES
+            blocks, first = np.unique(number[wrong], return_index=True)
+            lost_from = dict(zip(blocks.tolist(), at[wrong[first]].tolist(), strict=True))
+            # A place further on in a block that is lost already is not another one.
+            damaged = [p for p in damaged if p < lost_from.get(p // BLOCK_BYTES, len(buffer))]
+            damaged += lost_from.values()
+            limit = np.full(int(number[-1]) + 1, len(buffer), dtype=np.int64)
+            limit[blocks] = list(lost_from.values())
+            keep = at < limit[number]
+            at, stop, kind = at[keep], stop[keep], kind[keep]
+        return cls(at + HEADER_BYTES, stop, kind, sorted(damaged), cut)
 
 
-def record_kind(record: bytes) -> int:
-    """Field number of what a record holds, from its first bytes; 0 where it cannot be told.
-
-    The record's own number (1), how it was to be handled (16), an id (19) and routing (200) may stand in front.
-    """
-    position = 0
-    try:
-        while position < len(record):
-            tag, position = _varint(record, position)
-            if tag == 1 << 3:
-                _, position = _varint(record, position)
-            elif tag in _AROUND:
-                size, position = _varint(record, position)
-                position += size
-            else:
-                return tag >> 3
-    except IndexError:
-        pass
-    return 0
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        position += 1
-        if byte < 0x80:
-            return value, position
-        shift += 7
+def read_records(file: BufferedReader) -> Iterator[bytes]:
+    """The payload of every record that can be read, in order."""
+    for window in Log(file).windows():
+        yield from (window.record(index) for index in range(len(window)))

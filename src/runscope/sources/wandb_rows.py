@@ -9,18 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from runscope.history import Histograms, Lineage, Series
 from runscope.history.roles import AXES
-from runscope.sources.base import columns_to_series
 from runscope.stats.arrays import Floats, Ints
 
 NESTED = "\x1f"
 """Joins the parts of a nested key while reading; no logged name has this control character."""
+Summary = tuple[float, float, float, float]
+LARGEST_STEP = 2.0**62
 NON_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 """The service sends these as strings, the file holds them bare."""
 _PARTS = ("_type", "values", "bins", "packedBins")
-Column = tuple[list[int], list[float]]
+Column = tuple[Ints, Floats]
 
 
 @dataclass
@@ -28,106 +30,189 @@ class Rows:
     """What was logged, row by row.
 
     Attributes:
-        columns: by name: numbers of the rows that have it, and the values.
-        histograms: by name and row: its parts, parsed.
-        count: rows so far.
+        count: rows so far; a new value goes into the row of that number unless another is named.
         axes: x-axes that the run declared, with how widely each applies.
+        histograms: by name: number of the row, and :func:`_summary`.
     """
 
-    columns: dict[str, Column] = field(default_factory=dict)
-    histograms: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
     count: int = 0
     axes: Counter[str] = field(default_factory=Counter)
+    histograms: dict[str, list[tuple[int, Summary]]] = field(default_factory=dict)
+    _single: dict[str, tuple[list[int], list[float]]] = field(default_factory=dict)
+    _blocks: dict[str, list[Column]] = field(default_factory=dict)
+    _parts: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    _media: set[str] = field(default_factory=set)
+    _shifts: list[tuple[int, int]] = field(default_factory=list)
+    _dropped: list[Ints] = field(default_factory=list)
 
-    def add(self, name: str, value: float) -> None:
-        """Put a value into the present row."""
-        column = self.columns.get(name)
+    def add(self, name: str, value: float, row: int | None = None) -> None:
+        """Put a value into a row."""
+        column = self._single.get(name)
         if column is None:
-            column = self.columns[name] = ([], [])
-        column[0].append(self.count)
+            column = self._single[name] = ([], [])
+        column[0].append(self.count if row is None else row)
         column[1].append(value)
 
-    def add_part(self, name: str, part: str, value: Any) -> None:
-        """Put a part of a histogram (``values``, ``bins``, …) into the present row."""
-        if part in _PARTS:
-            self.histograms.setdefault(name, {}).setdefault(self.count, {})[part] = value
+    def add_block(self, name: str, rows: Ints, values: Floats) -> None:
+        """Put values of one metric into many rows, given in increasing order."""
+        self._blocks.setdefault(name, []).append((rows, values))
 
     def add_row(self, row: Mapping[str, Any]) -> None:
         """Take a whole row as the service sends it: None is not logged, strings may be non-finite numbers."""
         for name, value in row.items():
-            self._add_value(name, value)
+            self.add_value((name,), value)
         self.count += 1
 
-    def _add_value(self, name: str, value: Any) -> None:
+    def add_value(self, path: tuple[str, ...], value: Any, row: int | None = None) -> None:
+        """Take whatever stands under a nested key: a number, a histogram or part of one, an object; text is none."""
         if isinstance(value, int | float):
-            self.add(name, float(value))
+            self.add(NESTED.join(path), _as_float(value), row)
         elif isinstance(value, str) and value in NON_FINITE:
-            self.add(name, NON_FINITE[value])
+            self.add(NESTED.join(path), NON_FINITE[value], row)
+        elif len(path) > 1 and path[-1] in _PARTS:
+            self.add_part(NESTED.join(path[:-1]), path[-1], value, row)
         elif isinstance(value, Mapping):
-            if value.get("_type") == "histogram":
-                for part, content in value.items():
-                    self.add_part(name, part, content)
-                return
+            kind = value.get("_type")
             for key, inner in value.items():
-                self._add_value(f"{name}{NESTED}{key}", inner)
+                if kind is None:
+                    self.add_value((*path, key), inner, row)
+                elif kind == "histogram":
+                    self.add_part(NESTED.join(path), key, inner, row)
+
+    def add_part(self, name: str, part: str, value: Any, row: int | None = None) -> None:
+        """Put a part of a histogram (``values``, ``bins``, …) into a row; of a whole one only a summary stays."""
+        if part == "_type" and value != "histogram":
+            self._media.add(name)
+            return
+        number = self.count if row is None else row
+        before, parts = self._parts.get(name, (number, {}))
+        if before != number:
+            self._summarise(name)
+            parts = {}
+        self._parts[name] = (number, parts | {part: value})
+
+    def _summarise(self, name: str) -> None:
+        row, parts = self._parts.pop(name)
+        summary = _summary(parts)
+        if summary is not None:
+            self.histograms.setdefault(name, []).append((row, summary))
+
+    def shift_steps(self, first_row: int, by: int) -> None:
+        """Add to W&B's row counter from a row on: a later file counts from 0 again."""
+        self._shifts.append((first_row, by))
+
+    def drop(self, rows: Ints) -> None:
+        """Take rows out again."""
+        if len(rows):
+            self._dropped.append(rows)
+
+    def names(self) -> list[str]:
+        """Everything that has a value in some row."""
+        return list(dict.fromkeys((*self._blocks, *self._single)))
+
+    def column(self, name: str) -> Column:
+        """Numbers of the rows that have a value of this name, and the values, in order of the rows."""
+        blocks = list(self._blocks.get(name, ()))
+        single = self._single.get(name)
+        if single is not None:
+            blocks.append((np.array(single[0], dtype=np.int64), np.array(single[1], dtype=np.float64)))
+        if not blocks:
+            return np.empty(0, dtype=np.int64), np.empty(0)
+        rows, values = blocks[0] if len(blocks) == 1 else map(np.concatenate, zip(*blocks, strict=True))
+        if len(rows) > 1 and bool((rows[1:] < rows[:-1]).any()):
+            order = np.argsort(rows, kind="stable")
+            rows, values = rows[order], values[order]
+        if name == "_step":
+            for first_row, by in self._shifts:
+                values = np.where(rows >= first_row, values + by, values)
+        return self._kept(rows, values)
+
+    def _kept(self, rows: Ints, values: Floats) -> Column:
+        if not self._dropped:
+            return rows, values
+        keep = np.isin(rows, np.concatenate(self._dropped), invert=True)
+        return rows[keep], values[keep]
 
     def finished(self) -> tuple[dict[str, Series], dict[str, Histograms], str, Ints, Floats]:
         """Series, histograms, the name of the x-axis, and step and time of every row."""
-        self.columns = _dotted(self.columns)
-        step_key = self._axis()
-        step, when = self._placed(step_key)
-        series = columns_to_series(self.columns, step, when)
-        for name in ("_timestamp", "_runtime"):
-            series.pop(name, None)
+        for name in list(self._parts):
+            self._summarise(name)
+        inside = tuple(f"{name}{NESTED}" for name in self._media)
+        names = [name for name in self.names() if not name.startswith(inside)]
+        columns = _dotted({name: self.column(name) for name in names})
+        self._blocks.clear()
+        self._single.clear()
+        step_key = self._axis(columns)
+        step, when = self._placed(columns, step_key)
+        series = {
+            name: Series(name, _taken(step, rows), values, _taken(when, rows))
+            for name, (rows, values) in columns.items()
+            if name not in ("_timestamp", "_runtime")
+        }
         return series, _histograms(self.histograms, step), step_key, step, when
 
-    def _axis(self) -> str:
+    def _axis(self, columns: Mapping[str, Column]) -> str:
         """The x-axis: what the run declared, else a known name that most rows have, else the row counter."""
         for name, _ in self.axes.most_common():
-            if name in self.columns:
+            if name in columns:
                 return name
         for name in AXES:
-            if len(self.columns.get(name, ((),))[0]) >= 0.5 * self.count > 0:
+            if name in columns and len(columns[name][0]) >= 0.5 * self.count > 0:
                 return name
         return "_step"
 
-    def _placed(self, step_key: str) -> tuple[Ints, Floats]:
+    def _placed(self, columns: Mapping[str, Column], step_key: str) -> tuple[Ints, Floats]:
         """Step and time of every row; a row without the axis has the last one seen."""
         step = np.arange(self.count, dtype=np.int64)
-        rows, values = self.columns.get(step_key, ([], []))
-        if rows:
-            finite = np.isfinite(values)
-            known_rows, known = np.asarray(rows)[finite], np.asarray(values)[finite]
-            place = np.clip(np.searchsorted(known_rows, step, side="right") - 1, 0, max(len(known) - 1, 0))
-            step = np.rint(known[place]).astype(np.int64) if len(known) else step
+        if step_key in columns:
+            rows, values = columns[step_key]
+            usable = np.isfinite(values) & (np.abs(values) < LARGEST_STEP)
+            rows, values = rows[usable], values[usable]
+            if len(rows):
+                place = np.clip(np.searchsorted(rows, step, side="right") - 1, 0, len(rows) - 1)
+                step = np.rint(values[place]).astype(np.int64)
         when = np.full(self.count, np.nan)
-        rows, values = self.columns.get("_timestamp", ([], []))
-        when[rows] = values
+        if "_timestamp" in columns:
+            rows, values = columns["_timestamp"]
+            when[rows] = values
         return step, when
 
 
-def _dotted(columns: dict[str, Column]) -> dict[str, Column]:
-    """Nested keys joined by a dot, as W&B shows them; by an arrow where a plain name is the same."""
+def _as_float(value: float) -> float:
+    """A number of JSON, where integers may be of any size."""
+    try:
+        return float(value)
+    except OverflowError:
+        return np.inf if value > 0 else -np.inf
+
+
+def _taken(values: npt.NDArray[Any], rows: Ints) -> npt.NDArray[Any]:
+    """Values of the given rows; not copied where all are wanted."""
+    whole = len(rows) == len(values) and bool((rows == np.arange(len(values))).all())
+    return values if whole else values[rows]
+
+
+def _dotted(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Nested keys joined by a dot, as W&B shows them; by an arrow where that would be another name too."""
+    shared = Counter(name.replace(NESTED, ".") for name in columns)
     named = {}
     for name, column in columns.items():
         dotted = name.replace(NESTED, ".")
-        named[name.replace(NESTED, "→") if dotted != name and dotted in columns else dotted] = column
+        named[dotted if shared[dotted] == 1 else name.replace(NESTED, "→")] = column
     return named
 
 
-def _histograms(found: Mapping[str, Mapping[int, Mapping[str, Any]]], step: Ints) -> dict[str, Histograms]:
+def _histograms(found: Mapping[str, list[tuple[int, Summary]]], step: Ints) -> dict[str, Histograms]:
     made = {}
-    for name, rows in found.items():
-        parsed = [
-            (step[row], *summary) for row, parts in rows.items() if (summary := _summary(parts)) is not None
-        ]
-        if parsed:
-            steps, low, high, rms, zero = (np.asarray(c) for c in zip(*parsed, strict=True))
-            made[name] = Histograms(name, steps.astype(np.int64), low, high, rms, zero)
+    for nested, rows in found.items():
+        name = nested.replace(NESTED, ".")
+        at = np.array([row for row, _ in rows], dtype=np.int64)
+        low, high, rms, zero = np.array([summary for _, summary in rows], dtype=np.float64).T
+        made[name] = Histograms(name, step[at], low, high, rms, zero)
     return made
 
 
-def _summary(parts: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+def _summary(parts: Mapping[str, Any]) -> Summary | None:
     """Smallest and largest element, root mean square and share at zero, from edges and counts."""
     try:
         counts = np.asarray(parts["values"], dtype=np.float64)
@@ -149,17 +234,26 @@ def _summary(parts: Mapping[str, Any]) -> tuple[float, float, float, float] | No
 
 def system_series(stats: list[tuple[float, str, float]], when: Floats, step: Ints) -> dict[str, Series]:
     """Machine metrics (time, name, value), joined to the steps by time."""
+    machine = Rows()
+    for row, (_, name, value) in enumerate(stats):
+        machine.add(name, value, row)
+    return machine_series(machine, np.array([at for at, _, _ in stats], dtype=np.float64), when, step)
+
+
+def machine_series(machine: Rows, at: Floats, when: Floats, step: Ints) -> dict[str, Series]:
+    """Machine metrics, joined to the steps by time.
+
+    Args:
+        machine: what was measured, a row for every time.
+        at: (rows,) Unix seconds.
+        when, step: time and step of every row of the history.
+    """
     known = np.isfinite(when)
-    found: dict[str, tuple[list[float], list[float]]] = {}
-    for at, name, value in stats:
-        column = found.setdefault(name, ([], []))
-        column[0].append(at)
-        column[1].append(value)
-    series = {}
-    for name, (times, values) in found.items():
-        place = np.rint(np.interp(times, when[known], step[known])) if known.any() else np.zeros(len(times))
-        series[name] = Series.of(name, place, values, times)
-    return series
+    clock, steps = np.maximum.accumulate(when[known]), step[known]
+    place = np.interp(at, clock, steps) if len(clock) else np.zeros(len(at))
+    reached = np.rint(place).astype(np.int64)
+    columns = {name: machine.column(name) for name in machine.names()}
+    return {name: Series(name, reached[rows], values, at[rows]) for name, (rows, values) in columns.items()}
 
 
 def checkpoint_lineage(config: Mapping[str, Any]) -> Lineage | None:
@@ -173,7 +267,13 @@ def checkpoint_lineage(config: Mapping[str, Any]) -> Lineage | None:
 
 def parsed_json(text: str) -> Any:
     """A value as JSON, or the text itself where it is none."""
+    import orjson
+
     try:
-        return json.loads(text)
+        return orjson.loads(text)
     except ValueError:
+        pass
+    try:
+        return json.loads(text)  # takes NaN and Infinity bare
+    except (ValueError, RecursionError):
         return text
