@@ -36,7 +36,10 @@ def timeline_table(line: Timeline, axis: str = "step") -> pd.DataFrame:
     filled = [p for p in (*parts, *extra) if len(p)]
     table = pd.concat(filled, ignore_index=True) if filled else _segment_table_empty()
     if axis != "step":
-        table.insert(0, axis, axis_values(line, axis, table["step"].to_numpy(), table["time"].to_numpy()))
+        values = axis_values(line, axis, table["step"].to_numpy(), table["time"].to_numpy())
+        # The clock is a column already: it only moves to the front.
+        table = table.drop(columns=axis, errors="ignore")
+        table.insert(0, axis, values)
     return table
 
 
