@@ -49,12 +49,14 @@ def gpt2() -> Any:
     )  # fmt: skip
 
 
-def train(model: Any, examples: Path, steps: int = 60) -> Any:
-    """Teach a model what completions look like."""
+def train(model: Any, examples: Path, steps: int = 60, order: int | None = None) -> Any:
+    """Teach a model what completions look like, in the order of the file or of a seed."""
     import torch
 
     words = tokenizer()
     rows = [json.loads(line) for line in examples.read_text().splitlines()]
+    if order is not None:
+        random.Random(order).shuffle(rows)
     optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for step in range(steps):
         row = rows[step % len(rows)]

@@ -96,7 +96,8 @@ def plan(
         download_bytes=sum(missing[a] for a in race.started), download_at_most_bytes=sum(missing.values()),
         base=name, base_bytes=size,
         memory_bytes=largest if name is None else None if size is None else size + largest,
-        detectable=_detectable(bench, task, held_out), unit=task.metric.unit, notes=tuple(notes),
+        detectable=_detectable(bench, task, held_out, float(race.shares[-1])),
+        unit=task.metric.unit, notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -133,8 +134,13 @@ def _base(
         return name, None
 
 
-def _detectable(bench: Bench, task: Task, examples: Sequence[Example]) -> float | None:
-    """From the results that are kept of the first and the last checkpoint, if they are enough."""
+def _detectable(bench: Bench, task: Task, examples: Sequence[Example], share: float) -> float | None:
+    """From the results that are kept of the first and the last checkpoint, if they are enough.
+
+    Args:
+        bench, task, examples: of the evaluation.
+        share: error rate of the last look.
+    """
     last = len(bench.checkpoints) - 1
     rows = [bench.kept(task, a, examples) for a in (0, last)] if last > 0 else [{}, {}]
     shared = [i for i in range(len(examples)) if i in rows[0] and i in rows[1]]
@@ -145,4 +151,4 @@ def _detectable(bench: Bench, task: Task, examples: Sequence[Example]) -> float 
     weights = np.array([task.weight(rows[0][i]) for i in shared])
     seen = compare(values, weights, np.arange(len(shared)))
     error = float(seen.difference_error[0, 1]) * np.sqrt(len(shared) / len(examples))
-    return detectable(error, seen.critical(bench.settings.alpha))
+    return detectable(error, seen.critical(share))
