@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from runscope.errors import UnknownReference, UnreadableRun
-from runscope.sources import describe_forms, load
+from runscope.errors import RunscopeError, UnknownReference, UnreadableRun
+from runscope.sources import describe_forms, list_references, load
+from runscope.sources.table import modules
+from tests.servers.hub import serve
 
-NAMES = ("run.wandb", "trainer_state.json", "events.out.tfevents.1.host", "metrics.csv", "metrics.jsonl")
+NAMES = (
+    "run.wandb", "trainer_state.json", "events.out.tfevents.1.host", "metrics.csv", "metrics.tsv", "metrics.jsonl",
+    "metrics.parquet", "history.json",
+)  # fmt: skip
+SOURCES = modules()
 
 
 def _events(folder: Path, rows: list[tuple[int, float]], **options: int) -> Path:
@@ -62,14 +70,83 @@ def test_every_logged_value_arrives(form: str, values: list[float], tmp_path: Pa
     np.testing.assert_array_equal(loss.value, values)
 
 
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.__name__.rpartition(".")[2])
+def test_a_source_says_what_it_reads(source: ModuleType) -> None:
+    assert source.__doc__
+    assert source.FORM in describe_forms()
+    assert source.EXAMPLE in describe_forms()
+    assert source.claims.__doc__
+    assert "Raises:" in source.read.__doc__, "what can go wrong is written down"
+
+
+ODD = (
+    "", " ", ".", "..", "/", "~", "~nobody", "::", "a::b", "::b", "/::x", "\0", "a\0b", "x" * 5000, "hf://", "hf://a",
+    "http://", "https://[", "http://[::1", "file:///etc", "a/b", "a/b/c", "-", "*", "[", "損失/größe", "\ud800",
+    "/dev/null", "/proc/self/mem",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.__name__.rpartition(".")[2])
+@pytest.mark.parametrize("reference", ODD, ids=repr)
+def test_claims_answers_to_anything(source: ModuleType, reference: str) -> None:
+    assert source.claims(reference) in (True, False)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.__name__.rpartition(".")[2])
+def test_claims_asks_no_service(source: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(tmp_path) as service:
+        monkeypatch.setenv("HF_ENDPOINT", service.url)
+        monkeypatch.setenv("WANDB_BASE_URL", service.url)
+        for reference in (
+            "hf://me/pricer",
+            "me/pricer/2x9f1k3a",
+            f"{service.url}/me/pricer/runs/1",
+            f"{service.url}/me/x",
+        ):
+            source.claims(reference)
+        assert service.requests == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("content", [b"", b"\x00" * 64, b"{", b"\xff\xfe broken", b"step,loss\n", b"[]\n"])
 def test_content_that_is_no_run(name: str, content: bytes, tmp_path: Path) -> None:
     file = tmp_path / name
     file.write_bytes(content)
-    with pytest.raises(UnreadableRun) as caught:
+    with pytest.raises((UnreadableRun, UnknownReference)) as caught:
         load(file)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_files_damaged_at_random_give_a_run_or_an_error_with_a_hint(form: str, tmp_path: Path) -> None:
+    """And never a value that was not logged, where a checksum or a number of digits can tell."""
+    folder = tmp_path / "run"
+    written = _write(form, folder, [(i, 0.5 + i) for i in range(40)])
+    file = written if written.is_file() else next(written.iterdir())
+    whole = file.read_bytes()
+    random.seed(2)
+    read, hints = 0, []
+    for _ in range(100):
+        data = bytearray(whole)
+        at = random.randrange(len(data))
+        data[at : at + random.choice([1, 20])] = random.randbytes(random.choice([0, 1, 20]))
+        file.write_bytes(data)
+        try:
+            read += load(written).points > 0
+        except RunscopeError as error:
+            hints.append(error.hint)
+    assert read > 0
+    assert all(hints)
+
+
+def test_a_folder_lists_its_runs_each_of_which_can_be_read(tmp_path: Path) -> None:
+    for form in FORMS:
+        _write(form, tmp_path / form, [(1, 2.0), (2, 1.0)])
+    (tmp_path / "config.json").write_text('{"layers": 3}')
+    (tmp_path / "notes.txt").write_text("nothing")
+    found = list_references(str(tmp_path))
+    assert len(found) == len(FORMS)
+    assert all(load(reference).points for reference in found)
 
 
 @pytest.mark.parametrize("entry", [{"step": None}, {"step": "x"}, {"step": float("nan")}, {"step": [1]}])
@@ -93,6 +170,25 @@ def test_an_unknown_reference_names_every_form_and_the_nearest(tmp_path: Path) -
         load(tmp_path / "metric.csv")
     assert str(tmp_path / "metrics.csv") in caught.value.hint
     assert describe_forms() in caught.value.hint
+
+
+def test_an_unknown_run_of_a_known_place_and_a_known_run_of_an_unknown_place(tmp_path: Path) -> None:
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": [{"step": 1, "loss": 2.0}]}))
+    with pytest.raises(UnknownReference) as caught:
+        load(f"{tmp_path / 'trainer_state.json'}::x")
+    assert "holds no runs that are named with ::" in caught.value.message
+    with pytest.raises(UnknownReference) as caught:
+        load(f"{tmp_path / 'trainer_stat.json'}::x")
+    assert f"did you mean {tmp_path / 'trainer_state.json'}::x?" in caught.value.hint
+
+
+def test_a_mistyped_id_of_an_offline_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wandb" / "offline-run-20240913_130439-2x9f1k3a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNSCOPE_HOME", str(tmp_path / "home"))
+    with pytest.raises(UnknownReference) as caught:
+        load("2x9f1k3b")
+    assert "did you mean wandb/offline-run-20240913_130439-2x9f1k3a?" in caught.value.hint
 
 
 def test_a_missing_value_is_not_a_logged_nan(tmp_path: Path) -> None:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
-from runscope.errors import SeveralRuns, StoreError, UnreadableRun
+from runscope.errors import SeveralRuns, UnreadableRun
 from runscope.history import Run
 from runscope.hub.checkpoint import Commit, File
 from runscope.hub.opening import Repo, open_repo
 from runscope.sources import tensorboard, trainer_state
 from runscope.sources.base import MEMBER, LoadContext, Progress
-from runscope.store import cache_folder
+from runscope.store import home
+from runscope.store.files import write_whole
 
 FORM = "Hub repository (its trainer_state.json or event files; @REVISION for an older one)"
 EXAMPLE = "hf://me/pricer-2024-09-13_13.04.39"
@@ -32,9 +33,11 @@ def claims(reference: str) -> bool:
     """``hf://user/repo``, or the address of its page."""
     if reference.startswith(_SCHEME):
         return True
-    hosts = {"huggingface.co", "hf.co", urlsplit(os.environ.get("HF_ENDPOINT", "")).netloc}
-    url = urlsplit(reference) if reference.startswith(("http://", "https://")) else None
-    return url is not None and url.netloc in hosts and url.path.strip("/").count("/") >= 1
+    scheme, _, rest = reference.partition("://")
+    host, _, path = rest.partition("/")
+    own = os.environ.get("HF_ENDPOINT", "").partition("://")[2].partition("/")[0]
+    hosts = {"huggingface.co", "hf.co", *([own] if own else [])}
+    return scheme in ("http", "https") and host in hosts and path.strip("/").count("/") >= 1
 
 
 def read(reference: str, context: LoadContext) -> Run:
@@ -148,18 +151,11 @@ def _events_run(reference: str, place: str, repo: Repo, commit: Commit, files: l
 
 def _content(repo: Repo, commit: Commit, file: File) -> bytes:
     """A file's content; the same content is asked for once and kept."""
-    kept = cache_folder("hub") / "files" / file.content_id
-    try:
-        if file.content_id and kept.is_file():
+    kept = home() / "hub" / "files" / (file.content_id or "unknown")
+    if file.content_id:
+        with suppress(OSError):
             return kept.read_bytes()
-        content = repo.content(commit.revision, file.path)
-        if file.content_id:
-            kept.parent.mkdir(exist_ok=True)
-            part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
-            part.write_bytes(content)
-            part.replace(kept)
-    except OSError as error:
-        raise StoreError(
-            f"{kept} cannot be written: {error.strerror}", hint="set RUNSCOPE_HOME to a folder with space"
-        ) from error
+    content = repo.content(commit.revision, file.path)
+    if file.content_id:
+        write_whole(kept, lambda path: path.write_bytes(content))
     return content

@@ -11,7 +11,7 @@ from types import ModuleType
 
 from runscope.errors import UnknownReference, UsageError, nearest
 from runscope.history import Run
-from runscope.sources.base import LoadContext, existing, split_member
+from runscope.sources.base import MEMBER, LoadContext, existing
 
 _FILE_ENDINGS = ("csv", "json", "jsonl", "wandb", "parquet", "db")
 _MODULES = (
@@ -58,7 +58,7 @@ def _in_full(name: str, context: LoadContext) -> str:
     Raises:
         UsageError: several runs in the store have that name.
     """
-    if split_member(name)[0] is not None or "/" in name or not name:
+    if existing(name) is not None or "/" in name or MEMBER in name or not name:
         return name
     local = sorted(Path("wandb").glob(f"*run-*-{glob.escape(name)}")) if Path("wandb").is_dir() else []
     if local:  # several are files of one run, which its pattern stands for
@@ -116,12 +116,26 @@ def _members(path: str) -> list[str]:
 
 
 def _unknown(reference: str) -> UnknownReference:
-    path = Path(reference)
-    try:
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    except OSError:
-        siblings = []
-    close = nearest(path.name, siblings)
-    meant = f"did you mean {path.parent / close}? " if close else ""
-    there = "exists but holds no run" if existing(reference) else "is not there, and no other form of a run"
+    place, separator, member = reference.partition(MEMBER)
+    close = _nearest_place(place) if existing(place) is None else None
+    meant = f"did you mean {close}{separator}{member}? " if close else ""
+    if existing(reference):
+        there = "exists but holds no run"
+    elif existing(place):
+        there = f"is not there: {place} holds no runs that are named with {MEMBER}"
+    else:
+        there = "is not there, and no other form of a run"
     return UnknownReference(f"{reference} {there}", hint=f"{meant}a run is one of: {describe_forms()}")
+
+
+def _nearest_place(place: str) -> str | None:
+    """What lies beside it under a similar name, or an offline run here with a similar id."""
+    path = Path(place)
+    try:
+        beside = {p.name: str(p) for p in path.parent.iterdir()} if path.parent.is_dir() else {}
+        offline = {p.name.rpartition("-")[2]: str(p) for p in Path("wandb").glob("*run-*-*")}
+    except OSError:
+        return None
+    known = beside | (offline if "/" not in place else {})
+    close = nearest(path.name, known)
+    return known[close] if close is not None else None
