@@ -104,7 +104,7 @@ def turn(value: Floats) -> Turn:
     # Points that the kernel averages: its equivalent width is 2√π standard deviations.
     averaged = max(1.0, 2 * np.sqrt(np.pi) * width)
     error = noise(value) / np.sqrt(averaged)
-    best = int(np.argmax(level - np.min(level) <= 0.02 * error))
+    best = int(np.argmax(level - np.min(level) <= 0.1 * error))
     sigma = max(noise(value), heavy_noise(value[best:])) / np.sqrt(averaged)
     luck = float(sigma * np.sqrt(2 * np.log(max(2.0, count / averaged))))
     floor, left = float(level[best]), count - 1 - best

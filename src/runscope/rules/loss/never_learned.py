@@ -26,8 +26,13 @@ from runscope.stats.trend import rank_trend
 
 CODE = "LOS005"
 NAME = "never-learned"
-CLASSES = 1000
+STEEP, SURE, LITTLE = -0.4, 2.5, 0.005
+"""A downward trend of the ranks that is steep, or that chance makes once in 160, over half a percent."""
+CLASSES = 20
 """Up to this many classes a loss of ln(classes) is named as what a guess costs."""
+CLOSE = 0.05
+"""How near: a twentieth of the distance to the next number of classes, so that one loss in ten is near by chance."""
+HELD_OUT_FALL, SLIGHT_FALL = 0.05, 0.02
 
 
 def look(view: View) -> Iterable[Finding]:
@@ -41,7 +46,7 @@ def look(view: View) -> Iterable[Finding]:
     fell = begun - ended
     error = noise(loss.value) * float(np.sqrt(1 / len(early) + 1 / len(late)))
     rho, z = rank_trend(loss.value)
-    trending = rho < -0.4 and z < -2 and fell > 0.002 * abs(begun)
+    trending = ((rho < STEEP and z < -2) or z < -SURE) and fell > LITTLE * abs(begun)
     guess = _guess(ended)
     back = guess is not None and ended >= float(loss.value[0])  # up at first, then back to a guess
     flat = fell <= max(2 * error, 0.01 * abs(begun)) and not trending
@@ -70,13 +75,13 @@ def look(view: View) -> Iterable[Finding]:
 
 
 def _held_out_fell(view: View) -> bool:
-    """Whether a held-out loss fell by more than 5%: then something was learned before the first logged loss."""
+    """Whether a held-out loss fell by 5%, or by 2% without a doubt: then something was learned all the same."""
     held_out = view.get("eval_loss")
-    if held_out is None or len(held_out.finite) < 2:
+    if held_out is None or len(held_out.finite) < 4:
         return False
     value = held_out.finite.value
-    late = float(np.median(value[-max(1, len(value) // 5) :]))
-    return late < 0.95 * float(value[0]) and len(value) >= 4
+    fall = 1 - float(np.median(value[-max(1, len(value) // 5) :])) / max(float(value[0]), 1e-12)
+    return fall > HELD_OUT_FALL or (fall > SLIGHT_FALL and rank_trend(value)[1] < -SURE)
 
 
 def _held_out_guesses(view: View, classes: int) -> bool:
@@ -89,8 +94,8 @@ def _held_out_guesses(view: View, classes: int) -> bool:
 
 
 def _guess(level: float) -> int | None:
-    """The number of classes whose logarithm the loss sits at, within 1%; None else."""
-    if not 0.5 < level < np.log(CLASSES):
+    """The number of classes whose logarithm the loss sits at; None else."""
+    if not 0.5 < level < np.log(CLASSES + 1):
         return None
     classes = round(float(np.exp(level)))
-    return classes if abs(np.log(classes) - level) < 0.01 * level and classes <= 20 else None
+    return classes if abs(np.log(classes) - level) < CLOSE * np.log1p(1 / classes) else None
