@@ -31,7 +31,7 @@ _TWO, _THREE, _FOUR = range(101, 103), range(101, 104), range(101, 105)
 
 def recipes() -> list[Recipe]:
     """All trainings."""
-    made = [*_healthy(), *_overfitted(), *_between(), *_broken()]
+    made = [*_healthy(), *_overfitted(), *_between(), *_broken(), *_after_the_first_look()]
     assert len({r.name for r in made}) == len(made)
     return made
 
@@ -98,4 +98,17 @@ def _broken() -> list[Recipe]:
         *many("lora-constant", _LORA, _TWO, fault="constant_rate", schedule="constant", rate=1e-3),
         *many("lstm-early", _LSTM, _TWO, fault="rate_ends_early", schedule="early"),
         *many("lora-masked", _LORA, _TWO, fault="masked_labels", masked=True, steps=200),
+    ]
+
+
+def _after_the_first_look() -> list[Recipe]:
+    """More of the two kinds that the first look was too thin on: healthy adapters (after LOS005 was changed), and
+    recipes that were meant to overfit and had not gone on long enough.
+    """
+    few = {"fault": "overfit", "train_size": 150}
+    return [
+        *many("lora", _LORA, range(201, 205)),
+        *many("lora-sparse", _LORA, range(201, 203), log_every=15),
+        *many("lstm-fewer", _LSTM, range(201, 204), **few, width=96, steps=1200),
+        *many("friedman-fewer", _FRIEDMAN, range(201, 204), **few, steps=4000, width=128),
     ]

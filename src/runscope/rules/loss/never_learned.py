@@ -32,6 +32,8 @@ CLASSES = 20
 """Up to this many classes a loss of ln(classes) is named as what a guess costs."""
 CLOSE = 0.05
 """How near: a twentieth of the distance to the next number of classes, so that one loss in ten is near by chance."""
+NEAR = 0.01
+"""Of a held-out loss, where the training loss has named the number."""
 HELD_OUT_FALL, SLIGHT_FALL = 0.05, 0.02
 
 
@@ -90,7 +92,8 @@ def _held_out_guesses(view: View, classes: int) -> bool:
     if held_out is None or len(held_out.finite) < 4:
         return False
     value = held_out.finite.value
-    return _guess(float(np.median(value[len(value) // 2 :]))) == classes
+    level = float(np.log(classes))
+    return abs(float(np.median(value[len(value) // 2 :])) - level) < NEAR * level
 
 
 def _guess(level: float) -> int | None:
