@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runscope.hub.pairing import Match, RepoFacts
     from runscope.recipe import Recipe
     from runscope.sources.wandb_cloud_pull import Pulled
+    from runscope.sources.wandb_push import Pushed
     from runscope.verdict import Comparison
     from runscope.verdict.types import Diagnosis
 
@@ -152,6 +153,37 @@ def require_joined(line: Timeline) -> Timeline:
                 hint=f"decide with --at {segment.offset}, or take the likeliest with --force",
             )
     return line
+
+
+def push(
+    what: Timeline | Run | str | Path | Sequence[str | Path | Run],
+    *,
+    to: str | None = None,
+    name: str | None = None,
+    offline: str | Path | None = None,
+    progress: Progress | None = None,
+    **load_options: Any,
+) -> Pushed:
+    """Write a stitched line back to W&B as one run; written twice it is there once.
+
+    Args:
+        what: a line, or what is stitched into one.
+        to: W&B ``entity/project``; that of the first run where not given.
+        name: display name of the new run.
+        offline: write an offline run into this folder instead of sending it.
+        progress: called while rows are written.
+        load_options: passed to :func:`load`.
+
+    Raises:
+        NotJoinable: the runs do not belong together, or nothing says where they join.
+        ServiceError: W&B refused, or could not be reached.
+        StoreError: the folder cannot be written.
+    """
+    from runscope.sources.wandb_push import push as write
+
+    folder = None if offline is None else Path(offline)
+    line = _line(what, progress=progress, **load_options)
+    return write(line, project=to, name=name, offline=folder, progress=progress)
 
 
 def diagnose(

@@ -276,8 +276,7 @@ class Timeline(Shown):
             if kept is not None and len(kept):
                 series.setdefault(target, replace(kept, name=target))
         if first.step_key in series:
-            own = series[first.step_key]
-            series[first.step_key] = replace(own, value=own.step.astype(np.float64))
+            series[first.step_key] = _every_step(first.step_key, series.values())
         ended = [run.ended_at for run in self.runs if run.ended_at is not None]
         return replace(
             first,
@@ -313,6 +312,16 @@ class Timeline(Shown):
         from runscope.history.table import timeline_table
 
         return timeline_table(self, axis)
+
+
+def _every_step(name: str, parts: Iterable[Series]) -> Series:
+    """The step itself as a metric, at every step at which anything was logged."""
+    logged = concat(name, list(parts))
+    known = logged.where(np.isfinite(logged.time)).sorted()
+    step = np.unique(logged.step)
+    time = np.full(len(step), np.nan)
+    time[np.searchsorted(step, known.step)] = known.time
+    return Series(name, step, step.astype(np.float64), time)
 
 
 def _counted_on(before: Series, after: Series, segment: Segment) -> Series:

@@ -48,6 +48,8 @@ def _segment(segment: Segment) -> dict[str, Any]:
         "step_key": segment.run.step_key,
         "offset": segment.offset,
         "scale": segment.scale,
+        "start": segment.start,
+        "parent": segment.parent,
         "first_step": segment.first_step,
         "last_step": segment.last_step,
         "dropped_points": segment.dropped_points,

@@ -18,7 +18,9 @@ def print_timeline(console: Console, line: Timeline) -> None:
         table.add_column(heading)
     for s in line.segments:
         if s.continues:
-            row = (f"{s.first_step:,} to {s.last_step:,}", f"+{s.offset:,}", f"{s.confidence:.0%}", s.method)
+            steps = "a branch, not kept" if s.is_branch else f"{s.first_step:,} to {s.last_step:,}"
+            begun = f"{s.start if s.start is not None and s.parent else s.offset:,}"
+            row = (steps, begun, f"{s.confidence:.0%}", s.method)
             table.add_row(Text(s.run.name), *row, f"{s.dropped_points:,} points" if s.dropped_points else "")
         else:
             table.add_row(Text(s.run.name), "another training", "", f"{s.confidence:.0%}", "", "")

@@ -31,7 +31,7 @@ def recorded(before: Profile, after: Profile) -> list[Candidate]:
         return []
     goes_on = after.run.first_step > step - after.interval
     what = "checkpoint" if lineage.kind == "checkpoint" else lineage.kind
-    why = f"the run itself recorded that it starts from step {step:,} ({what})"
+    why = (f"the run itself recorded that it starts from step {{}} ({what})", (step,))
     return [Candidate(0 if goes_on else step, "resume_metadata", start=step, why=[why])]
 
 
@@ -49,8 +49,8 @@ def global_step(before: Profile, after: Profile) -> list[Candidate]:
     if start < before.first_step - before.interval:
         return []
     why = (
-        f"its first logged {after.run.step_key} is {first:,}, one logging interval after step {start:,}: "
-        "the counter goes on"
+        f"its first logged {after.run.step_key} is {first:,}: the counter goes on, after step {{}}",
+        (start,),
     )
     return [Candidate(0, "global_step", start=start, why=[why])]
 
@@ -90,7 +90,10 @@ def _clock(before: Series | None, after: Series | None, method: Method, label: s
     offset = round(float(np.median(at_begin)))
     if offset <= 0 or offset > old.step[-1] * (1 + GAP_SHARE):
         return []
-    why = f"its {label} begins at {new.value[0]:,.6g}, which the run before reached at step {offset:,}"
+    why = (
+        f"its {label} begins at {new.value[0]:,.6g}, which the run before reached at step {{}}",
+        (offset,),
+    )
     return [Candidate(offset, method, scale=scale, why=[why])]
 
 

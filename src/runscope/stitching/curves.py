@@ -115,9 +115,9 @@ def explain(before: Profile, after: Profile, candidate: Candidate) -> str:
     off = float(np.mean(calm(loss.value)[:taken] - np.interp(place, level.x, level.mean)))
     error = float(np.sqrt(level.noise / taken + np.interp(place[0], level.x, level.variance)))
     if abs(off) <= 3 * error:
-        return f"its first losses lie where the run before stood after step {candidate.join:,}"
+        return "its first losses lie where the run before stood after that step"
     where = "above" if off > 0 else "below"
-    return f"its first losses lie {abs(off):.3g} {where} the run before after step {candidate.join:,}"
+    return f"its first losses lie {abs(off):.3g} {where} the run before after that step"
 
 
 def _channel(

@@ -20,7 +20,7 @@ class Candidate:
         span: how many steps of the earlier run it stands for: where nothing tells when states were saved the
             candidates are a grid, and the truth may lie between two of them.
         weights: log-likelihood by kind of evidence; only differences between candidates count.
-        why: a sentence for each.
+        why: a sentence for each, ``{}`` standing for the steps that go with it.
     """
 
     offset: int
@@ -29,7 +29,21 @@ class Candidate:
     start: int | None = None
     span: float = 0.0
     weights: dict[str, float] = field(default_factory=dict)
-    why: list[str] = field(default_factory=list)
+    why: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+
+    def say(self, sentence: str, *steps: int) -> None:
+        """Add a reason; each ``{}`` is one of the steps."""
+        self.why.append((sentence, steps))
+
+    def told(self, offset: int, scale: float) -> list[str]:
+        """The reasons in words, their steps moved from the earlier run's axis to that of the whole training."""
+        return [
+            "".join(
+                part + (f"{round(scale * steps[n]) + offset:,}" if n < len(steps) else "")
+                for n, part in enumerate(sentence.split("{}"))
+            )
+            for sentence, steps in self.why
+        ]
 
     @property
     def total(self) -> float:

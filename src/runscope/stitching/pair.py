@@ -64,7 +64,7 @@ def compare(before: Profile, after: Profile, checkpoints: Sequence[Checkpoint] =
     for state in states:
         state.scale = scale
         if why:
-            state.why.append(why)
+            state.say(why)
     schedule.weigh(before, after, states)
     return Pair(states, False, known, odds, kin)
 
@@ -81,7 +81,7 @@ def _snapped(
     close = min(states, key=lambda s: abs(s.offset - found.join), default=None)
     if not known or close is None or abs(close.offset - found.join) > near:
         return found
-    why = [*found.why, f"a state was saved at step {close.offset:,}"]
+    why = [*found.why, ("a state was saved at step {}", (close.offset,))]
     if found.method == "global_step":
         return replace(found, start=close.offset, why=why)
     return replace(found, offset=close.offset, why=why)

@@ -36,15 +36,15 @@ def saved_states(
         found = [_candidate(step, place, source) for place, step in enumerate(steps)]
         if before.run.state == "finished" and last - steps[0] > before.interval:
             weight = 0.0 if _complete(before) else log(ENDED_EARLY)
-            why = [f"step {last:,} is where the run before finished"]
-            found.insert(0, Candidate(last, "checkpoint", weights={"finished": weight}, why=why))
+            found.insert(0, Candidate(last, "checkpoint", weights={"finished": weight}))
+            found[0].say("step {} is where the run before finished", last)
         return found, True
     return _grid(before, after), False
 
 
 def _candidate(step: int, place: int, source: str) -> Candidate:
     which = "the last" if place == 0 else f"number {place + 1} from the end"
-    return Candidate(step, "checkpoint", why=[f"step {step:,} is {which} of the states {source}"])
+    return Candidate(step, "checkpoint", why=[(f"step {{}} is {which} of the states {source}", (step,))])
 
 
 def _pushed(before: Profile, after: Profile, checkpoints: Sequence[Checkpoint]) -> list[int]:
@@ -110,7 +110,7 @@ def _grid(before: Profile, after: Profile) -> list[Candidate]:
     """Every logged step, or as many as are tried; the later, the likelier."""
     loss = before.loss
     if loss is None or not len(loss):
-        return [Candidate(before.last_step, "checkpoint", why=["it starts where the run before ended"])]
+        return [Candidate(before.last_step, "checkpoint", why=[("it starts where the run before ended", ())])]
     steps = loss.step[loss.step <= reached_step(before, after)]
     if not len(steps):
         return []
@@ -123,7 +123,7 @@ def _grid(before: Profile, after: Profile) -> list[Candidate]:
         Candidate(
             int(step), "checkpoint", span=max(span, before.interval),
             weights={"newest": -float(steps[-1] - step) / (REACH * length)},
-            why=[f"nothing tells when states were saved; step {step:,} is one of its steps"],
+            why=[("nothing tells when states were saved; step {} is one of those that were logged", (int(step),))],
         )
         for step in chosen[::-1]
     ]  # fmt: skip

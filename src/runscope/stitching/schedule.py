@@ -6,7 +6,6 @@ from math import log
 
 import numpy as np
 
-from runscope.stats.arrays import Floats
 from runscope.stitching.evidence import Candidate
 from runscope.stitching.profile import Profile
 
@@ -34,7 +33,7 @@ def goes_on(before: Profile, after: Profile) -> list[Candidate]:
     apart = np.abs(after.rate.value[known] / then[known] - 1)
     if float(np.max(apart)) > SAME_RATE or float(np.ptp(then[known])) < SAME_RATE * float(then[known].max()):
         return []
-    why = f"its learning rates are those of the run before from step {off:,} on: the schedule goes on"
+    why = ("its learning rates are those of the run before from step {} on: the schedule goes on", (off,))
     return [Candidate(off, "schedule", why=[why])]
 
 
@@ -57,21 +56,11 @@ def weigh(before: Profile, after: Profile, candidates: list[Candidate]) -> None:
     for candidate in candidates:
         if abs(candidate.offset - offset) <= max(slack, candidate.span / 2):
             candidate.weights["plan"] = gain
-            candidate.why.append(
-                f"its learning rate is planned to end where the plan of the run before ends, if it starts from "
-                f"step {candidate.join:,}"
+            candidate.say(
+                "its learning rate is planned to end where the plan of the run before ends, if it starts from "
+                "step {}",
+                candidate.join,
             )
-
-
-def began_anew(before: Profile, after: Profile, steps: Floats) -> bool:
-    """Whether the later run's first rates are others than the earlier run had when it ended (a factor of 2)."""
-    if before.rate is None or after.rate is None or not len(before.rate) or not len(after.rate):
-        return False
-    now, then = after.rate.at(steps), float(before.rate.value[-1])
-    known = np.isfinite(now) & (now > 0)
-    if not known.any() or then <= 0:
-        return False
-    return bool(np.median(np.abs(np.log(now[known] / then))) > log(2))
 
 
 def _distance(before: Profile, after: Profile) -> tuple[float, float] | None:

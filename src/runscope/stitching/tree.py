@@ -199,7 +199,9 @@ def _place(
     node.alternatives = tuple(Alternative(o, round(s * related, 4)) for s, o in others[:4] if s > 0.005)
     said = () if pair.counted else (curves.explain(best.node.profile, node.profile, candidate),)
     forced = ("the join was forced by hand",) if force and sigmoid(pair.odds) < RELATED else ()
-    node.evidence = tuple(w for w in (*forced, *candidate.why, *said, *pair.kin) if w)
+    node.evidence = tuple(
+        w for w in (*forced, *candidate.told(best.node.offset, best.node.scale), *said, *pair.kin) if w
+    )
     if forced:
         node.method, node.confidence = "given", 1.0
 

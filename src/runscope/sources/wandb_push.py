@@ -1,0 +1,221 @@
+"""Write a stitched line back to W&B as one run, with the real SDK."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runscope.errors import ServiceError, StoreError, UsageError
+from runscope.history import Run, Timeline
+from runscope.sources.base import LoadContext
+
+MARK = "runscope"
+"""The configuration key that holds the parts; a run that has it was pushed by runscope."""
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """Where a stitched line was written.
+
+    Attributes:
+        id: the run's id, the same for the same line.
+        place: the offline run's ``.wandb`` file, or the run's address.
+        written: False where it was there already, whole.
+    """
+
+    id: str
+    place: str
+    written: bool
+
+
+def push(
+    line: Timeline,
+    *,
+    project: str | None = None,
+    name: str | None = None,
+    offline: Path | None = None,
+    progress: Progress | None = None,
+) -> Pushed:
+    """Write the kept points of a line as one run.
+
+    Its id is made from the parts and their places, so that the same line is the same run: pushed twice it is
+    written once. Steps are the line's; times are those of the parts.
+
+    Args:
+        line: what :func:`runscope.stitch` gave.
+        project: ``entity/project`` or ``project``; that of the first part where not given.
+        name: display name; the first part's with ``-stitched`` where not given.
+        offline: folder to write an offline run to, for ``wandb sync``; None sends it to the W&B server.
+        progress: called while rows are written.
+
+    Raises:
+        UsageError: nothing of the line is kept.
+        ServiceError: W&B refused, or could not be reached.
+        StoreError: the folder cannot be written.
+    """
+    if not line.line or not any(len(s.kept(x)) for s in line.line for x in s.run.series.values()):
+        raise UsageError(
+            "the line is empty: there is nothing to push", hint="name runs that logged something"
+        )
+    run = line.to_run(id=push_id(line), name=name)
+    there = _already(run, offline)
+    if there is not None:
+        return Pushed(run.id, there, written=False)
+    try:
+        return _write(run, line, _place(project, run), offline, progress)
+    except OSError as error:
+        raise StoreError(
+            f"{offline or 'the W&B folder'} cannot be written: {error.strerror}",
+            hint="choose another folder with --offline",
+        ) from error
+
+
+def push_id(line: Timeline) -> str:
+    """Id of the run that a line becomes: the same parts in the same places give the same id."""
+    parts = [[s.run.id, s.offset, s.scale, s.cut, s.run.points] for s in line.line]
+    return "rs" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:14]
+
+
+def rows(run: Run) -> Iterator[tuple[int, float, dict[str, float]]]:
+    """Step, time (NaN where unknown) and values of every step at which anything was logged, in order."""
+    parts = [s for s in run.series.values() if len(s)]
+    step = np.concatenate([s.step for s in parts])
+    which = np.repeat(np.arange(len(parts)), [len(s) for s in parts])
+    value = np.concatenate([s.value for s in parts])
+    time = np.concatenate([s.time for s in parts])
+    order = np.argsort(step, kind="stable")
+    edges = np.flatnonzero(np.append(True, np.diff(step[order]) > 0))
+    names = [s.name for s in parts]
+    for first, last in zip(edges, [*edges[1:], len(order)], strict=True):
+        some = order[first:last]
+        known = time[some][np.isfinite(time[some])]
+        yield (
+            int(step[some[0]]),
+            float(known.max()) if len(known) else float("nan"),
+            {names[which[n]]: float(value[n]) for n in some},
+        )
+
+
+def _write(
+    run: Run, line: Timeline, place: tuple[str | None, str], offline: Path | None, progress: Progress | None
+) -> Pushed:
+    import wandb
+
+    entity, project = place
+    if offline is not None:
+        offline.mkdir(parents=True, exist_ok=True)
+    # The run is made of what others logged: nothing of this machine or this process belongs into it.
+    settings = wandb.Settings(
+        console="off",
+        silent=True,
+        x_disable_stats=True,
+        x_disable_meta=True,
+        disable_git=True,
+        save_code=False,
+    )
+    total = len(np.unique(np.concatenate([s.step for s in run.series.values()])))
+    try:
+        with wandb.init(
+            mode="offline" if offline is not None else "online",
+            dir=str(offline) if offline is not None else None,
+            entity=entity,
+            project=project,
+            # An id that is there already is written anew, not appended to: that is what no ``resume`` means.
+            id=run.id,
+            name=run.name,
+            notes=notes(line),
+            tags=["stitched"],
+            config={**_settings(run), MARK: about(line, run)},
+            settings=settings,
+        ) as writer:
+            for number, (step, time, values) in enumerate(rows(run)):
+                stamp = {"_timestamp": time} if np.isfinite(time) else {}
+                writer.log({**values, **stamp}, step=step)
+                if progress is not None and number % 500 == 0:
+                    progress("rows", number, total)
+            folder = Path(writer.dir).parent
+            url = writer.url if offline is None else None
+    except wandb.Error as error:
+        raise ServiceError(
+            f"W&B did not take the run: {error}",
+            hint="try wandb login, or write it with --offline FOLDER first",
+        ) from error
+    return Pushed(run.id, url or str(folder / f"run-{run.id}.wandb"), written=True)
+
+
+def about(line: Timeline, run: Run) -> dict[str, Any]:
+    """What the run was made of, for its configuration."""
+    return {
+        "stitched_from": [
+            {
+                "id": s.run.id,
+                "name": s.run.name,
+                "project": s.run.project,
+                "offset": s.offset,
+                "scale": s.scale,
+                "first_step": s.first_step,
+                "last_step": s.last_step,
+                "dropped_points": s.dropped_points,
+                "method": s.method,
+                "confidence": s.confidence,
+            }
+            for s in line.line
+        ],
+        "points": run.points,
+    }
+
+
+def notes(line: Timeline) -> str:
+    """What the run was made of, in words."""
+    said = [f"Stitched by runscope from {len(line.line)} runs:"]
+    for s in line.line:
+        what = "a branch, not kept" if s.is_branch else f"steps {s.first_step:,} to {s.last_step:,}"
+        tail = (
+            f", {s.dropped_points:,} points of its dead tail left out"
+            if s.dropped_points and not s.is_branch
+            else ""
+        )
+        said.append(f"- {s.run.name} ({s.run.id}): {what}{tail}; {s.confidence:.0%} sure ({s.method})")
+    return "\n".join(said)
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """The first part's settings, in plain values."""
+    return {k: v for k, v in run.config.items() if not k.startswith("_wandb") and k != MARK}
+
+
+def _place(project: str | None, run: Run) -> tuple[str | None, str]:
+    entity, _, name = (project or run.project or "").rpartition("/")
+    return entity or None, name or "runscope"
+
+
+def _already(run: Run, offline: Path | None) -> str | None:
+    """Where the same run lies already, whole; what a killed push left is taken away."""
+    if offline is None:
+        return None
+    from runscope.errors import RunscopeError
+    from runscope.sources.wandb_file import read
+
+    for file in sorted(offline.glob(f"wandb/offline-run-*-{run.id}/run-{run.id}.wandb")):
+        try:
+            found = read(str(file), LoadContext())
+        except RunscopeError:
+            found = None
+        if found is not None and _holds(found, run):
+            return str(file)
+        shutil.rmtree(file.parent)
+    return None
+
+
+def _holds(found: Run, run: Run) -> bool:
+    if found.state != "finished":
+        return False
+    return all(n in found.series and len(found.series[n]) >= len(s) for n, s in run.series.items())
