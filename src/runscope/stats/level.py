@@ -45,7 +45,7 @@ def calm(value: Floats) -> Floats:
     """Draw single outliers in to the running median of 9, by :data:`CLIP` robust standard deviations."""
     if len(value) < 9:
         return value
-    middle = np.asarray(median_filter(value, 9, mode="nearest"), dtype=np.float64)
+    middle = np.asarray(median_filter(value, 9, mode="mirror"), dtype=np.float64)
     rest = value - middle
     spread = 1.4826 * float(np.median(np.abs(rest)))
     limit = CLIP * (spread if spread > 0 else float(np.std(rest)))

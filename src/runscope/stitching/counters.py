@@ -88,7 +88,9 @@ def _clock(before: Series | None, after: Series | None, method: Method, label: s
     head = slice(0, min(len(new), 50))
     at_begin = _step_at(old, old_rate, new.value[head] - old_rate * scale * new.step[head])
     offset = round(float(np.median(at_begin)))
-    if offset <= 0 or offset > old.step[-1] * (1 + GAP_SHARE):
+    # Where its first point lies: a run whose step goes on as well is no matter of clocks.
+    first = offset + scale * (float(new.step[0]) - interval_of(new))
+    if offset <= 0 or first > old.step[-1] * (1 + GAP_SHARE):
         return []
     why = (
         f"its {label} begins at {new.value[0]:,.6g}, which the run before reached at step {{}}",

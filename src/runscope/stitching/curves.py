@@ -67,7 +67,8 @@ def _joined(parts: Sequence[tuple[Curve | None, float, float, float]]) -> Level 
             each.append(np.full(int(kept.sum()), curve.each))
     if not x:
         return None
-    return fit_level(np.concatenate(x), np.concatenate(y), float(np.mean(np.concatenate(each))))
+    order = np.argsort(np.concatenate(x), kind="stable")
+    return fit_level(np.concatenate(x)[order], np.concatenate(y)[order], float(np.mean(np.concatenate(each))))
 
 
 def weigh(

@@ -75,7 +75,7 @@ def profile(run: Run) -> Profile:
     grad = _clean(run.role("grad_norm"))
     if grad is not None:
         grad = grad.where(grad.value > 0)
-    logged = loss is not None and len(loss) > 0
+    logged = run.role("train_loss")
     curve = None if loss is None else Curve.of(loss.step, loss.value)
     return Profile(
         run=run,
@@ -89,8 +89,9 @@ def profile(run: Run) -> Profile:
         grad_curve=None if grad is None else Curve.of(grad.step, np.log(grad.value)),
         level=None if curve is None else fit_level(curve.x, curve.y, curve.each),
         interval=interval_of(loss),
-        first_step=int(loss.step[0]) if loss is not None and logged else run.first_step,
-        last_step=int(loss.step[-1]) if loss is not None and logged else run.last_step,
+        # A first loss that is no number was logged all the same: the counter began there.
+        first_step=int(logged.step.min()) if logged is not None and len(logged) else run.first_step,
+        last_step=int(logged.step.max()) if logged is not None and len(logged) else run.last_step,
         decay=None if rate is None else _decay(rate, run),
         batch=batch_size(run),
         length=sequence_length(run),

@@ -29,17 +29,22 @@ def saved_states(
     """
     steps, source = _pushed(before, after, checkpoints), "that the repository holds"
     if not steps:
-        steps, source = _regular(before, after)
-    steps = _in_time(steps, before, after)
-    if steps:
-        last = before.last_step
-        found = [_candidate(step, place, source) for place, step in enumerate(steps)]
-        if before.run.state == "finished" and last - steps[0] > before.interval:
-            weight = 0.0 if _complete(before) else log(ENDED_EARLY)
-            found.insert(0, Candidate(last, "checkpoint", weights={"finished": weight}))
-            found[0].say("step {} is where the run before finished", last)
-        return found, True
-    return _grid(before, after), False
+        every = _save_interval(before, after)
+        if every is None:
+            return _grid(before, after), False
+        steps, source = _multiples(every, before), f"that save_steps={every} leaves"
+    reached = reached_step(before, after)
+    found = [_candidate(step, place, source) for place, step in enumerate(s for s in steps if s <= reached)]
+    last = before.last_step
+    if (
+        before.run.state == "finished"
+        and last <= reached
+        and (not steps or last - steps[0] > before.interval)
+    ):
+        weight = 0.0 if _complete(before) else log(ENDED_EARLY)
+        found.insert(0, Candidate(last, "checkpoint", weights={"finished": weight}))
+        found[0].say("step {} is where the run before finished", last)
+    return found, True
 
 
 def _candidate(step: int, place: int, source: str) -> Candidate:
@@ -66,25 +71,20 @@ def _pushed(before: Profile, after: Profile, checkpoints: Sequence[Checkpoint]) 
     return sorted(found, reverse=True)[:MOST_CANDIDATES]
 
 
-def _regular(before: Profile, after: Profile) -> tuple[list[int], str]:
+def _save_interval(before: Profile, after: Profile) -> int | None:
+    """``save_steps`` in steps; None where it is not configured."""
     every = before.run.config.get("save_steps") or after.run.config.get("save_steps")
     if not isinstance(every, int | float) or isinstance(every, bool):
-        return [], ""
+        return None
     if 0 < every < 1:  # the Trainer takes a share of all steps
         whole = before.run.config.get("max_steps")
         every = round(every * whole) if isinstance(whole, int | float) and whole > 0 else 0
-    every = int(every)
-    if every < 1:
-        return [], ""
+    return int(every) if every >= 1 else None
+
+
+def _multiples(every: int, before: Profile) -> list[int]:
     first = every * (int(max(before.first_step - before.interval, 0)) // every + 1)
-    states = range(first, before.last_step + 1, every)
-    return list(states)[::-1][:MOST_CANDIDATES], f"that save_steps={every} leaves"
-
-
-def _in_time(steps: list[int], before: Profile, after: Profile) -> list[int]:
-    """Only states that the earlier run had reached when the later one started."""
-    reached = reached_step(before, after)
-    return [s for s in steps if s <= reached]
+    return list(range(first, before.last_step + 1, every))[::-1][:MOST_CANDIDATES]
 
 
 def reached_step(before: Profile, after: Profile) -> float:
