@@ -190,7 +190,7 @@ def test_half_the_batch_makes_a_step_half_as_long() -> None:
     assert line.last_step == 2000
     samples = line.to_pandas(axis="samples")
     assert samples["samples"].max() == 8 * 2000
-    assert any("of an epoch" in e for e in line.segments[1].evidence)
+    assert any("0.5 times the data" in e for e in line.segments[1].evidence)
 
 
 def test_another_training_is_refused_and_says_why() -> None:

@@ -89,7 +89,8 @@ def _compute_hours(line: Timeline, time: np.ndarray) -> Floats:
         known = np.concatenate(times) if times else np.empty(0)
         if not len(known):
             continue
-        start = segment.run.started_at if segment.run.started_at is not None else float(known.min())
+        # A run that was pushed later than its points were logged says when it was pushed.
+        start = min(segment.run.started_at or np.inf, float(known.min()))
         end = float(known.max())
         inside = (time >= start) & (time <= end)
         hours[inside] = spent + (time[inside] - start) / 3600

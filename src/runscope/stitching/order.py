@@ -28,12 +28,11 @@ def in_order(runs: Sequence[Run]) -> list[Run]:
 
 
 def begun_at(run: Run) -> float | None:
-    """When a run began, Unix seconds: as recorded, else by its first logged point."""
-    if run.started_at is not None:
-        return run.started_at
+    """When a run began, Unix seconds: as recorded, or its first logged loss, if that is earlier (a pushed run)."""
     loss = run.role("train_loss")
     times = loss.time[np.isfinite(loss.time)] if loss is not None else np.empty(0)
-    return float(times.min()) if len(times) else None
+    known = [t for t in (run.started_at, float(times.min()) if len(times) else None) if t is not None]
+    return min(known, default=None)
 
 
 def _progress(run: Run) -> tuple[float, ...]:

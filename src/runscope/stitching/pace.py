@@ -15,18 +15,14 @@ def pace(before: Profile, after: Profile) -> tuple[float, str]:
 
     The counted samples, tokens or epochs a step tell; where nothing was counted, the settings.
     """
-    counted = (
+    for what, ratio in (
         ("samples", _ratio(before.samples, after.samples)),
         ("tokens", _ratio(before.tokens, after.tokens)),
-        ("of an epoch", _ratio(before.epoch, after.epoch)),
-    )
-    for what, ratio in counted:
+        ("data", _ratio(before.epoch, after.epoch)),
+    ):
         if ratio is not None:
-            return (
-                (1.0, "")
-                if abs(ratio - 1) < SAME
-                else (ratio, f"one of its steps is {ratio:.3g} times the {what}")
-            )
+            same = abs(ratio - 1) < SAME
+            return (1.0, "") if same else (ratio, f"one of its steps takes {ratio:.3g} times the {what}")
     if before.batch and after.batch and before.batch != after.batch:
         ratio = after.batch / before.batch
         return ratio, f"its batch is {after.batch:g} samples, {before.batch:g} before"

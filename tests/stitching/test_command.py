@@ -1,0 +1,78 @@
+"""``runscope stitch`` where it is not sure: a script is refused with the alternatives, JSON still comes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runscope.cli import main
+from runscope.history import Timeline
+from runscope.sources.wandb_push import push
+from tests.stitching.trainings import CONFIG, session
+
+
+@pytest.fixture(scope="module")
+def unsure(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two runs of a flat curve whose saved states nobody knows."""
+    folder = tmp_path_factory.mktemp("unsure")
+    blind = {k: v for k, v in CONFIG.items() if k != "save_steps"}
+    runs = [
+        session(
+            n, begins=9000 + 800 * i, ends=9990 + 800 * i, at=9e8 + 9e4 * i, noise=0.5, seed=i, config=blind
+        )
+        for i, n in enumerate(("p", "p-2"))
+    ]
+    return [push(Timeline.of(run), offline=folder, name=run.name).place for run in runs]
+
+
+def test_a_script_is_refused_with_the_alternatives(
+    unsure: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stitch", *unsure, "--format", "json"]) == 2
+    said = capsys.readouterr()
+    second = json.loads(said.out)["segments"][1]
+    assert second["confidence"] < 0.5
+    assert second["alternatives"]
+    assert "only" in said.err
+    assert "--at" in said.err
+
+
+def test_a_hand_decides(unsure: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stitch", *unsure, "--at", "800", "--scale", "0.5", "--format", "json"]) == 0
+    second = json.loads(capsys.readouterr().out)["segments"][1]
+    assert (second["offset"], second["scale"], second["method"]) == (800, 0.5, "given")
+    assert main(["stitch", *unsure, "--force", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["segments"][1]["continues"]
+
+
+def test_find_proposes_which_runs_of_a_folder_belong_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = {**CONFIG, "model_name_or_path": "other/model"}
+    runs = [
+        session("p", begins=0, ends=1070, at=1e9),
+        session("p-2", begins=1000, ends=2000, at=1.1e9, seed=1),
+        session("tagger", begins=0, ends=500, at=1.05e9, config=other, seed=2),
+    ]
+    for run in runs:
+        push(Timeline.of(run), offline=tmp_path, name=run.name)
+    assert main(["stitch", "--find", str(tmp_path / "wandb"), "--format", "json"]) == 0
+    groups = json.loads(capsys.readouterr().out)["trainings"]
+    assert sorted(len(g) for g in groups) == [1, 2]
+
+
+@pytest.mark.parametrize("axis", ["step", "epoch", "samples", "hours", "time"])
+def test_the_table_comes_on_every_axis(unsure: list[str], axis: str, tmp_path: Path) -> None:
+    import pandas as pd
+
+    target = tmp_path / "line.parquet"
+    status = main(["stitch", *unsure, "--at", "800", "--axis", axis, "--output", str(target)])
+    if axis == "samples":
+        assert status == 2  # no batch size is configured, and no samples were counted
+        return
+    assert status == 0
+    table = pd.read_parquet(target)
+    assert table.columns[0] == axis
+    assert table[axis].notna().any()
