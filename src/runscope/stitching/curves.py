@@ -71,31 +71,62 @@ def _joined(parts: Sequence[tuple[Curve | None, float, float, float]]) -> Level 
     return fit_level(np.concatenate(x)[order], np.concatenate(y)[order], float(np.mean(np.concatenate(each))))
 
 
+@dataclass(frozen=True)
+class Head:
+    """First points of a later run's curve as block means: own steps, means, the variance of each, and how many
+    points each holds."""
+
+    x: Floats
+    mean: Floats
+    noise: float
+    size: float
+
+
+@dataclass(frozen=True)
+class Heads:
+    """First points of a later run: of its loss, and of the gradient norm's logarithm; None where not logged."""
+
+    loss: Head | None
+    grad: Head | None
+
+
+def heads(after: Profile, taken: int) -> Heads:
+    """The first ``taken`` points of a run, as the lines that it may continue are held against them."""
+    return Heads(_head(after.curve, after.loss, taken), _head(after.grad_curve, after.grad, taken))
+
+
+def _head(curve: Curve | None, logged: Series | None, taken: int) -> Head | None:
+    if curve is None or logged is None or len(logged) < 4:
+        return None
+    first = curve.x <= logged.step[min(taken, len(logged)) - 1]
+    if first.sum() < 4:
+        first[:4] = True
+    own, value = curve.x[first], calm(curve.y[first])
+    x, mean, size = blocks(own, value, MOST_BLOCKS)
+    seen = fit_level(own, value, curve.each)
+    size *= curve.each
+    return Head(x, mean, (seen.noise if seen else np.nan) / size, size)
+
+
 def weigh(
-    line: Reference,
-    after: Profile,
-    candidates: list[Candidate],
-    places: list[float],
-    scale: float,
-    taken: int,
+    line: Reference, later: Heads, candidates: list[Candidate], places: list[float], scale: float
 ) -> float | None:
     """Add to each candidate the likelihood of the later run's first losses and gradient norms.
 
     Args:
         line: what they are held against.
-        after: the later run.
+        later: the later run's first points.
         candidates: where it may have begun.
         places: the same on the line's axis.
         scale: steps of the line per step of the later run.
-        taken: how many points of the later run are compared.
 
     Returns:
         Log-likelihood that the later run begins where the line *began*: that it is a training from scratch.
         Comparable with the weights that were added. None where no curve could be compared.
     """
     begin = np.array([*places, line.origin], dtype=np.float64)
-    loss = _channel(line.loss, after.loss, False, begin, scale, taken)
-    grad = _channel(line.grad, after.grad, True, begin, scale, taken)
+    loss = _channel(line.loss, later.loss, begin, scale)
+    grad = _channel(line.grad, later.grad, begin, scale)
     for number, candidate in enumerate(candidates):
         if loss is not None:
             candidate.weights["loss"] = float(loss[number])
@@ -121,17 +152,11 @@ def explain(before: Profile, after: Profile, candidate: Candidate) -> str:
     return f"its first losses lie {abs(off):.3g} {where} the run before after that step"
 
 
-def _channel(
-    level: Level | None, after: Series | None, logarithm: bool, begin: Floats, scale: float, taken: int
-) -> Floats | None:
+def _channel(level: Level | None, head: Head | None, begin: Floats, scale: float) -> Floats | None:
     """Log-likelihood of one metric's first points for every place; None where too little was logged."""
-    if level is None or after is None or len(after) < 4:
+    if level is None or head is None:
         return None
-    head = after.between(None, int(after.step[min(taken, len(after)) - 1]))
-    own = head.step.astype(np.float64)
-    value = calm(np.log(head.value) if logarithm else head.value)
-    x, mean, size = blocks(own, value, MOST_BLOCKS)
-    seen = fit_level(own, value)
     # Another batch or logging interval averages more or fewer samples: its own noise counts, within reason.
-    noise = float(np.clip(seen.noise if seen else level.noise, level.noise / 4, level.noise * 4))
-    return log_likelihood(level, begin, scale, x, mean, noise / size, AFTER_RESTART)
+    each = level.noise / head.size
+    noise = float(np.clip(head.noise, each / 4, each * 4)) if np.isfinite(head.noise) else each
+    return log_likelihood(level, begin, scale, head.x, head.mean, noise, AFTER_RESTART)

@@ -271,11 +271,12 @@ def _weigh_curves(choices: list[Choice], after: Profile, from_scratch: float) ->
     for choice in choices:
         by_node.setdefault(choice.node, []).append(choice.candidate)
     taken = max(curves.points_to_compare(node.profile, after, some) for node, some in by_node.items())
+    later = curves.heads(after, taken)
     origin = -inf
     for line, some in _by_line(choices):
         scale = some[0].node.scale * some[0].candidate.scale
         places = [float(c.offset) for c in some]
-        begun = curves.weigh(line.curve, after, [c.candidate for c in some], places, scale, taken)
+        begun = curves.weigh(line.curve, later, [c.candidate for c in some], places, scale)
         if begun is not None:
             origin = max(origin, begun)
     if origin == -inf:
