@@ -78,3 +78,17 @@ def test_a_plain_loop_that_logs_only_a_loss_is_joined_by_its_curve(resumes: Path
     assert abs(second.offset - 100) <= 5
     assert second.confidence < 0.9
     assert second.alternatives
+
+
+def test_a_trainer_state_that_carries_the_history_continues_from_the_state_it_was_resumed_from(
+    resumes: Path,
+) -> None:
+    first, state = load(resumes / "pricer.wandb"), load(resumes / "out-b" / "checkpoint-60")
+    for order in ([first, state], [state, first]):
+        found = stitch(order)
+        assert [s.continues for s in found.segments] == [True, True]
+        assert (found.segments[1].start, found.segments[1].offset) == (40, 0)
+        assert "same points" in found.segments[1].evidence[0]
+        loss = found.role("train_loss")
+        assert loss is not None
+        np.testing.assert_array_equal(loss.step, np.arange(LOGS, 61, LOGS))

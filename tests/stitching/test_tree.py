@@ -10,6 +10,7 @@ import pytest
 
 from runscope.errors import UsageError
 from runscope.history import Lineage, Run, Series, Timeline
+from runscope.hub.checkpoint import Checkpoint
 from runscope.stitching import find, stitch
 from tests.stitching.trainings import CONFIG, session
 
@@ -249,3 +250,19 @@ def test_many_runs_are_sorted_into_their_trainings() -> None:
         session("p-again", begins=0, ends=1500, at=9000, seed=7),
     ]
     assert [[r.id for r in group] for group in find(runs)] == [["p", "p-2"], ["q", "q-2"], ["p-again"]]
+
+
+def test_commits_of_the_hub_say_which_states_there_are() -> None:
+    blind = {k: v for k, v in CONFIG.items() if k != "save_steps"}
+    runs = [
+        session("p", begins=0, ends=1070, at=0, config=blind),
+        session("p-2", begins=750, ends=2000, at=5000, config=blind, seed=1),
+    ]
+    pushed = [
+        Checkpoint("me/pricer", f"{step:040x}", f"step {step}", step, saved_at=saved)
+        for step, saved in ((250, 260.0), (500, 510.0), (750, 760.0), (1000, 9000.0))
+    ]
+    found = stitch(runs, checkpoints=pushed).segments[1]
+    assert (found.offset, found.method) == (750, "checkpoint")
+    assert "the repository holds" in found.evidence[0]
+    assert 1000 not in [a.offset for a in found.alternatives]

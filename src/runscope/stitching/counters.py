@@ -7,10 +7,12 @@ import numpy as np
 from runscope.history import Method, Series
 from runscope.stats.arrays import Floats
 from runscope.stitching.evidence import Candidate
-from runscope.stitching.profile import Profile, interval_of
+from runscope.stitching.profile import Profile, interval_of, save_interval
 
 EARLY_INTERVALS = 2.0
 """A counter that begins within so many of its own logging intervals of zero has restarted."""
+SAME_POINTS = 3
+"""So many equal losses in a row are no chance."""
 GAP_SHARE = 0.5
 """A counter may go on after a hole of up to this share of the earlier run: steps that nobody logged."""
 
@@ -33,6 +35,36 @@ def recorded(before: Profile, after: Profile) -> list[Candidate]:
     what = "checkpoint" if lineage.kind == "checkpoint" else lineage.kind
     why = (f"the run itself recorded that it starts from step {{}} ({what})", (step,))
     return [Candidate(0 if goes_on else step, "resume_metadata", start=step, why=[why])]
+
+
+def carried_history(before: Profile, after: Profile) -> list[Candidate]:
+    """The later run holds the earlier one's points: a ``trainer_state.json`` carries its history across resumes.
+
+    Only such a file is asked: a second run with the same seed logs the same points too, and continues nothing.
+    """
+    old, new = before.loss, after.loss
+    if (
+        after.run.source != "trainer-state"
+        or old is None
+        or new is None
+        or after.last_step <= before.first_step
+    ):
+        return []
+    common, mine, theirs = np.intersect1d(old.step, new.step, assume_unique=True, return_indices=True)
+    same = np.isclose(old.value[mine], new.value[theirs], rtol=1e-6, atol=0.0)
+    until = len(same) if same.all() else int(np.argmin(same))
+    if until < SAME_POINTS or after.last_step <= int(common[until - 1]):
+        return []
+    start = int(common[until - 1])
+    every = save_interval(before, after)
+    if every is not None:
+        # A resumed run that sees the same data in the same order logs the same losses for a while.
+        start = max(every * (start // every), before.first_step)
+    return [
+        Candidate(
+            0, "resume_metadata", start=start, why=[("it holds the same points up to step {}", (start,))]
+        )
+    ]
 
 
 def global_step(before: Profile, after: Profile) -> list[Candidate]:

@@ -21,10 +21,11 @@ COUNTER_SURE = {
     "schedule": 0.97,
 }
 """How often a counter that goes on is right, on interrupted runs with a known join."""
-COUNTER_ODDS = 3.0
-"""A counter that goes on is itself evidence of kinship: an unrelated run begins at zero."""
+COUNTER_ODDS, RECORD_ODDS = 3.0, 8.0
+"""A counter that goes on is itself evidence of kinship: an unrelated run begins at zero. A record is proof."""
 COUNTERS = (
-    counters.recorded, counters.global_step, counters.epochs, counters.tokens, counters.samples, schedule.goes_on,
+    counters.recorded, counters.carried_history, counters.global_step, counters.epochs, counters.tokens,
+    counters.samples, schedule.goes_on,
 )  # fmt: skip
 
 
@@ -58,7 +59,8 @@ def compare(before: Profile, after: Profile, checkpoints: Sequence[Checkpoint] =
         found = counter(before, after)
         if found:
             best = _snapped(found[0], before, after, checkpoints)
-            return Pair([best], True, True, odds + COUNTER_ODDS, kin)
+            proof = RECORD_ODDS if best.method == "resume_metadata" else COUNTER_ODDS
+            return Pair([best], True, True, odds + proof, kin)
     states, known = saved_states(before, after, checkpoints)
     scale, why = pace(before, after)
     for state in states:

@@ -107,6 +107,17 @@ def interval_of(series: Series | None) -> float:
     return float(np.median(gaps)) if len(gaps) else 1.0
 
 
+def save_interval(before: Profile, after: Profile) -> int | None:
+    """``save_steps`` in steps; None where it is not configured."""
+    every = before.run.config.get("save_steps") or after.run.config.get("save_steps")
+    if not isinstance(every, int | float) or isinstance(every, bool):
+        return None
+    if 0 < every < 1:  # the Trainer takes a share of all steps
+        whole = before.run.config.get("max_steps")
+        every = round(every * whole) if isinstance(whole, int | float) and whole > 0 else 0
+    return int(every) if every >= 1 else None
+
+
 def _clean(series: Series | None, most: int | None = None) -> Series | None:
     if series is None:
         return None

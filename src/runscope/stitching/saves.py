@@ -9,7 +9,7 @@ import numpy as np
 
 from runscope.hub.checkpoint import Checkpoint
 from runscope.stitching.evidence import Candidate
-from runscope.stitching.profile import Profile
+from runscope.stitching.profile import Profile, save_interval
 
 MOST_CANDIDATES = 400
 CLOCK_SLACK_SECONDS = 60.0
@@ -29,7 +29,7 @@ def saved_states(
     """
     steps, source = _pushed(before, after, checkpoints), "that the repository holds"
     if not steps:
-        every = _save_interval(before, after)
+        every = save_interval(before, after)
         if every is None:
             return _grid(before, after), False
         steps, source = _multiples(every, before), f"that save_steps={every} leaves"
@@ -69,17 +69,6 @@ def _pushed(before: Profile, after: Profile, checkpoints: Sequence[Checkpoint]) 
             continue
         found.add(step)
     return sorted(found, reverse=True)[:MOST_CANDIDATES]
-
-
-def _save_interval(before: Profile, after: Profile) -> int | None:
-    """``save_steps`` in steps; None where it is not configured."""
-    every = before.run.config.get("save_steps") or after.run.config.get("save_steps")
-    if not isinstance(every, int | float) or isinstance(every, bool):
-        return None
-    if 0 < every < 1:  # the Trainer takes a share of all steps
-        whole = before.run.config.get("max_steps")
-        every = round(every * whole) if isinstance(whole, int | float) and whole > 0 else 0
-    return int(every) if every >= 1 else None
 
 
 def _multiples(every: int, before: Profile) -> list[int]:
