@@ -148,9 +148,9 @@ def require_joined(line: Timeline) -> Timeline:
         if segment.confidence < ASK_BELOW:
             others = ", ".join(f"{a.offset} ({a.confidence:.0%})" for a in segment.alternatives[:3])
             raise NotJoinable(
-                f"{segment.run.name} most likely continues from step {segment.offset}, but that is only "
+                f"{segment.run.name} most likely continues from step {segment.joined_at}, but that is only "
                 f"{segment.confidence:.0%} sure" + (f"; else from {others}" if others else ""),
-                hint=f"decide with --at {segment.offset}, or take the likeliest with --force",
+                hint=f"decide with --at {segment.joined_at}, or take the likeliest with --force",
             )
     return line
 

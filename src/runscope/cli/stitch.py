@@ -107,7 +107,7 @@ def _ask(line: Timeline, quiet: bool) -> Timeline:
         typer.echo(doubt.message, err=True)
         starts = []
         for segment in line.segments[1:]:
-            default = str(segment.offset) if segment.continues else ""
+            default = str(segment.joined_at) if segment.continues else ""
             starts.append(
                 typer.prompt(f"{segment.run.name} continues from step", default=default, type=int, err=True)
             )

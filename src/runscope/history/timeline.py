@@ -83,12 +83,12 @@ class Segment:
     @cached_property
     def first_step(self) -> int:
         """First kept continuous step of any metric."""
-        return min((int(s.step.min()) for s in self._kept_parts), default=self._begun)
+        return min((int(s.step.min()) for s in self._kept_parts), default=self.joined_at)
 
     @cached_property
     def last_step(self) -> int:
         """Last kept continuous step of any metric."""
-        return max((int(s.step.max()) for s in self._kept_parts), default=self._begun)
+        return max((int(s.step.max()) for s in self._kept_parts), default=self.joined_at)
 
     @property
     def is_branch(self) -> bool:
@@ -101,7 +101,8 @@ class Segment:
         return sum(len(self.dropped(s)) for s in self.run.series.values())
 
     @property
-    def _begun(self) -> int:
+    def joined_at(self) -> int:
+        """Continuous step of the state that the run began from."""
         return self.offset if self.start is None else self.start
 
     @property
@@ -326,8 +327,7 @@ def _every_step(name: str, parts: Iterable[Series]) -> Series:
 
 def _counted_on(before: Series, after: Series, segment: Segment) -> Series:
     """Shift a counter that restarted at 0 so that it goes on from its value at the join."""
-    join = segment.offset if segment.start is None else segment.start
-    at_join = float(np.interp(join, before.step, before.value))
+    at_join = float(np.interp(segment.joined_at, before.step, before.value))
     if after.value[0] >= at_join - 1e-9 or after.value[0] >= 0.5 * at_join:
         return after
     return replace(after, value=after.value + at_join)

@@ -45,7 +45,7 @@ def loss_chart(line: Timeline, *, width: int, height: int = 9) -> list[Text]:
         if series is not None:
             canvas.add(segment.kept(series), _COLOURS[number % len(_COLOURS)])
     for segment in line.line[1:]:
-        canvas.bar(segment.offset)
+        canvas.bar(segment.joined_at)
     return canvas.rows()
 
 

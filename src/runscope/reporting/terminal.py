@@ -19,7 +19,7 @@ def print_timeline(console: Console, line: Timeline) -> None:
     for s in line.segments:
         if s.continues:
             steps = "a branch, not kept" if s.is_branch else f"{s.first_step:,} to {s.last_step:,}"
-            begun = f"{s.start if s.start is not None and s.parent else s.offset:,}"
+            begun = f"{s.joined_at if s.parent else s.offset:,}"
             row = (steps, begun, f"{s.confidence:.0%}", s.method)
             table.add_row(Text(s.run.name), *row, f"{s.dropped_points:,} points" if s.dropped_points else "")
         else:
