@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from runscope.errors import ServiceError, StoreError, UsageError
+from runscope.errors import RunscopeError, ServiceError, StoreError, UsageError
 from runscope.history import Run, Timeline
 from runscope.sources.base import LoadContext
+from runscope.sources.wandb_file import read
 
 MARK = "runscope"
 """The configuration key that holds the parts; a run that has it was pushed by runscope."""
+WRITER_SECONDS = 60.0
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -90,13 +93,13 @@ def rows(run: Run) -> Iterator[tuple[int, float, dict[str, float]]]:
     step = np.concatenate([s.step for s in parts])
     which = np.repeat(np.arange(len(parts)), [len(s) for s in parts])
     value = np.concatenate([s.value for s in parts])
-    time = np.concatenate([s.time for s in parts])
+    when = np.concatenate([s.time for s in parts])
     order = np.argsort(step, kind="stable")
     edges = np.flatnonzero(np.append(True, np.diff(step[order]) > 0))
     names = [s.name for s in parts]
     for first, last in zip(edges, [*edges[1:], len(order)], strict=True):
         some = order[first:last]
-        known = time[some][np.isfinite(time[some])]
+        known = when[some][np.isfinite(when[some])]
         yield (
             int(step[some[0]]),
             float(known.max()) if len(known) else float("nan"),
@@ -136,8 +139,8 @@ def _write(
             config={**_settings(run), MARK: about(line, run)},
             settings=settings,
         ) as writer:
-            for number, (step, time, values) in enumerate(rows(run)):
-                stamp = {"_timestamp": time} if np.isfinite(time) else {}
+            for number, (step, at, values) in enumerate(rows(run)):
+                stamp = {"_timestamp": at} if np.isfinite(at) else {}
                 writer.log({**values, **stamp}, step=step)
                 if progress is not None and number % 500 == 0:
                     progress("rows", number, total)
@@ -148,7 +151,25 @@ def _write(
             f"W&B did not take the run: {error}",
             hint="try wandb login, or write it with --offline FOLDER first",
         ) from error
-    return Pushed(run.id, url or str(folder / f"run-{run.id}.wandb"), written=True)
+    file = folder / f"run-{run.id}.wandb"
+    if offline is not None:
+        _wait_for(file, run)
+    return Pushed(run.id, url or str(file), written=True)
+
+
+def _wait_for(file: Path, run: Run) -> None:
+    """The SDK's writer is a process of its own: it may still write when the SDK says that it has finished.
+
+    Raises:
+        StoreError: the file does not hold the whole run after a minute.
+    """
+    deadline = time.monotonic() + WRITER_SECONDS
+    while not _whole(file, run):
+        if time.monotonic() > deadline:
+            raise StoreError(
+                f"{file} does not hold the whole run", hint="is the disk full? push again when there is room"
+            )
+        time.sleep(0.1)
 
 
 def about(line: Timeline, run: Run) -> dict[str, Any]:
@@ -201,18 +222,19 @@ def _already(run: Run, offline: Path | None) -> str | None:
     """Where the same run lies already, whole; what a killed push left is taken away."""
     if offline is None:
         return None
-    from runscope.errors import RunscopeError
-    from runscope.sources.wandb_file import read
-
     for file in sorted(offline.glob(f"wandb/offline-run-*-{run.id}/run-{run.id}.wandb")):
-        try:
-            found = read(str(file), LoadContext())
-        except RunscopeError:
-            found = None
-        if found is not None and _holds(found, run):
+        if _whole(file, run):
             return str(file)
         shutil.rmtree(file.parent)
     return None
+
+
+def _whole(file: Path, run: Run) -> bool:
+    """Whether an offline run was finished and holds every point of a run."""
+    try:
+        return _holds(read(str(file), LoadContext()), run)
+    except RunscopeError:
+        return False
 
 
 def _holds(found: Run, run: Run) -> bool:
