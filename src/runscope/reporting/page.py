@@ -116,7 +116,7 @@ def described_runs(line: Timeline) -> list[dict[str, Any]]:
     return [
         {
             "name": s.run.name, "id": s.run.id, "state": s.run.state, "continues": s.continues, "first": s.first_step,
-            "last": s.last_step, "offset": s.offset, "confidence": s.confidence, "evidence": s.evidence,
+            "last": s.last_step, "offset": s.joined_at, "confidence": s.confidence, "evidence": s.evidence,
             "dropped": s.dropped_points, "method": JOINED_BY[s.method],
         }
         for s in line.segments
