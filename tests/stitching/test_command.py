@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runscope.cli import main
+from runscope.demo import folder
 from runscope.history import Timeline
 from runscope.sources.wandb_push import push
 from tests.stitching.trainings import CONFIG, session
@@ -76,3 +77,15 @@ def test_the_table_comes_on_every_axis(unsure: list[str], axis: str, tmp_path: P
     table = pd.read_parquet(target)
     assert table.columns[0] == axis
     assert table[axis].notna().any()
+
+
+@pytest.mark.parametrize("other", ["healthy", "vanishing", "exploding"])
+def test_runs_of_the_same_model_that_continue_nothing_are_refused(
+    other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Same name, same model, same settings page: only what the runs logged tells that they are other trainings."""
+    killed = str(folder() / "killed.wandb")
+    assert main(["stitch", killed, str(folder() / f"{other}.wandb"), "--format", "json"]) == 2
+    assert json.loads(capsys.readouterr().out)["segments"][1]["continues"] is False
+    assert main(["stitch", killed, str(folder() / "resumed.wandb"), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["segments"][1]["offset"] == 750

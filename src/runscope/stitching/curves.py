@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,12 @@ NEWEST = 12
 AFTER_RESTART = Continuation(shift=0.25, drift=0.5, freedom=2.0)
 """Chosen on simulated restarts of 83 real curves from 25 repositories: with these the posterior is calibrated
 (``docs/stitching.md``); the result hardly changes when they are halved or doubled."""
+OFTEN_OFF, FURTHER_OFF = 0.2, 2.0
+"""One in five restarts is taken to shift the level by about twice the noise of a logged loss."""
+LIVELIER = 20.0
+"""Half of those also move so much faster than the line did at its end, as variance: a high rate again."""
+MOST_AGAINST = -6.0
+"""The curve alone says at most 400 to 1 that two runs are strangers: names and settings have a say too."""
 SECOND_CHANNEL = 0.5
 """Weight of the gradient norm: it moves together with the loss, so that the two are not independent."""
 
@@ -137,6 +143,32 @@ def weigh(
     return sum(float(w * c[-1]) for c, w in ((loss, 1.0), (grad, SECOND_CHANNEL)) if c is not None)
 
 
+def kin(line: Reference, later: Heads, place: float, scale: float) -> float:
+    """Log-odds, at most 0, that a run which begins at a place of a line continues it, against any other run.
+
+    A continued run begins near the level of its saved state, sometimes further off (another learning rate, a new
+    optimiser); another training begins anywhere in the range that the line went through.
+    """
+    level, head = line.loss, later.loss
+    if level is None or head is None:
+        return 0.0
+    begin = np.array([place])
+    span = max(float(np.ptp(level.mean)) / float(np.sqrt(level.noise)), 5 * FURTHER_OFF)
+
+    def shifted(by: float, drift: float = AFTER_RESTART.drift) -> float:
+        found = _channel(level, head, begin, scale, replace(AFTER_RESTART, shift=by, drift=drift))
+        return 0.0 if found is None else float(found[0])
+
+    near, off, livelier = shifted(AFTER_RESTART.shift), shifted(FURTHER_OFF), shifted(FURTHER_OFF, LIVELIER)
+    continues = np.logaddexp(
+        np.log(1 - OFTEN_OFF) + near, np.log(OFTEN_OFF / 2) + np.logaddexp(off, livelier)
+    )
+    # Another training may also be in its own first, steep part: it goes through half the range as it is compared.
+    through = (span / 2) ** 2 * level.noise / max(level.walk * scale * float(head.x[-1]), 1e-300)
+    other = np.logaddexp(shifted(span), shifted(span, max(through, AFTER_RESTART.drift))) - np.log(2)
+    return float(np.clip(continues - other, MOST_AGAINST, 0.0))
+
+
 def explain(before: Profile, after: Profile, candidate: Candidate) -> str:
     """How the later run's first losses lie to the earlier curve at a candidate; empty where nothing can be said."""
     level, loss = before.level, after.loss
@@ -152,11 +184,13 @@ def explain(before: Profile, after: Profile, candidate: Candidate) -> str:
     return f"its first losses lie {abs(off):.3g} {where} the run before after that step"
 
 
-def _channel(level: Level | None, head: Head | None, begin: Floats, scale: float) -> Floats | None:
+def _channel(
+    level: Level | None, head: Head | None, begin: Floats, scale: float, how: Continuation = AFTER_RESTART
+) -> Floats | None:
     """Log-likelihood of one metric's first points for every place; None where too little was logged."""
     if level is None or head is None:
         return None
     # Another batch or logging interval averages more or fewer samples: its own noise counts, within reason.
     each = level.noise / head.size
     noise = float(np.clip(head.noise, each / 4, each * 4)) if np.isfinite(head.noise) else each
-    return log_likelihood(level, begin, scale, head.x, head.mean, noise, AFTER_RESTART)
+    return log_likelihood(level, begin, scale, head.x, head.mean, noise, how)

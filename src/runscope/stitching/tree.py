@@ -164,11 +164,14 @@ def _attach(
         return
     shares = normalise([c.total for c in choices])
     best = max(zip(choices, shares, strict=True), key=lambda pair: pair[1])[0]
-    related = sigmoid(best.pair.odds) * sigmoid(anew)
+    odds = best.pair.odds if best.pair.counted else best.pair.odds + _curve_odds(best, choices, node.profile)
+    related = sigmoid(odds) * sigmoid(anew)
     if related < RELATED and not force:
         reasons = best.pair.kin
         if anew < 0:
             reasons = ["its losses begin where the first run's began: it starts from scratch", *reasons]
+        elif odds < best.pair.odds:
+            reasons = ["its losses begin far from where any saved state stood", *reasons]
         _begin(node, 1 - related, reasons)
         return
     _place(node, best, choices, shares, 1.0 if force and related < RELATED else related, force)
@@ -287,6 +290,15 @@ def _weigh_curves(choices: list[Choice], after: Profile, from_scratch: float) ->
         top + log(sum(exp(c.prior + c.candidate.total - top) for c in choices)) - log(sum(map(exp, priors)))
     )
     return logit(1 - from_scratch) + whole - origin
+
+
+def _curve_odds(best: Choice, choices: list[Choice], after: Profile) -> float:
+    """What the curves say against the best choice, whatever the others are."""
+    line = next(line for line, some in _by_line(choices) if best in some)
+    later = curves.heads(after, curves.FIRST_POINTS)
+    said = curves.kin(line.curve, later, float(best.offset), best.node.scale * best.candidate.scale)
+    # A schedule that finishes the first plan to the step is no chance either.
+    return said + best.candidate.weights.get("plan", 0.0)
 
 
 def _by_line(choices: list[Choice]) -> list[tuple[Node, list[Choice]]]:
