@@ -126,7 +126,7 @@ def _find(place: str, format: opt.Format, project: str | None, refresh: bool, qu
     joined = [g for g in groups if len(g) > 1]
     for group in joined:
         print("runscope stitch " + " ".join(r.reference for r in group))  # noqa: T201
-    out.note(
-        f"{len(joined)} trainings of several runs, {len(groups) - len(joined)} runs on their own", quiet=quiet
-    )
+    alone = len(groups) - len(joined)
+    what = "training" if len(joined) == 1 else "trainings"
+    out.note(f"{len(joined)} {what} of several runs, {alone} runs on their own", quiet=quiet)
     return 0
