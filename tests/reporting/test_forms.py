@@ -148,9 +148,8 @@ def test_code_loads_adapters_models_folders_and_clones() -> None:
     clone = loading_code(Checkpoint("data/pricer.bundle", "ab" * 20, "t", 1, files=adapter))
     assert clone.startswith("# first: git clone data/pricer.bundle pricer-abababab && git -C pricer-abababab")
     assert "revision=" not in clone
-    assert "PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained('base')" in loading_code(
-        on_hub, "base"
-    )
+    assert "AutoModelForCausalLM.from_pretrained('base')" in loading_code(on_hub, "base")
+    assert "PeftModel.from_pretrained(base, 'me/pricer'" in loading_code(on_hub, "base")
     folder = Checkpoint("out", None, "t", 1, files=full, local_path=Path("out/checkpoint-5"))
     assert "from_pretrained('out/checkpoint-5')" in loading_code(folder)
 

@@ -10,7 +10,7 @@ from runscope.hub.checkpoint import Checkpoint
 
 
 def loading_code(checkpoint: Checkpoint, base: str | None = None) -> str:
-    """The two lines of Python that load a checkpoint.
+    """The few lines of Python that load a checkpoint.
 
     Args:
         checkpoint: on the Hub, or fetched to a local folder.
@@ -22,10 +22,11 @@ def loading_code(checkpoint: Checkpoint, base: str | None = None) -> str:
     where = _place_in_code(checkpoint)
     first = _fetching(checkpoint)
     if adapter and base is not None:
-        loaded = f"AutoModelForCausalLM.from_pretrained({base!r})"
         return first + (
-            "from peft import PeftModel; from transformers import AutoModelForCausalLM\n"
-            f"model = PeftModel.from_pretrained({loaded}, {where})"
+            "from peft import PeftModel\n"
+            "from transformers import AutoModelForCausalLM\n"
+            f"base = AutoModelForCausalLM.from_pretrained({base!r})\n"
+            f"model = PeftModel.from_pretrained(base, {where})"
         )
     package, name = (
         ("peft", "AutoPeftModelForCausalLM") if adapter else ("transformers", "AutoModelForCausalLM")

@@ -57,7 +57,7 @@ function labels(u) {
   let last = -Infinity;
   if (!data.compared) for (const e of data.epochs) {
     const x = place(u, e.step);
-    if (!inside(u, x) || x - last < 62 * r) continue;
+    if (!inside(u, x) || x - last < 62 * r || x + 60 * r > u.bbox.left + u.bbox.width) continue;
     words(u, "epoch " + e.epoch, x + 4 * r, bottom, css("--soft")); last = x;
   }
   if (!data.compared) for (const j of data.joins) if (inside(u, place(u, j.step))) words(u, "↦ " + cut(j.run, most), place(u, j.step) + 5 * r, u.bbox.top + 14 * r, css("--ink"));

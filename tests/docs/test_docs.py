@@ -1,0 +1,112 @@
+"""The docs hold what they say: links lead somewhere, and what is marked ``<!-- run -->`` is run as it stands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.docs.world import build, services
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = sorted(p for p in DOCS.glob("*.md"))
+BLOCK = re.compile(r"<!-- run(?::(?P<needs>[^>]*))? -->\n```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block that is run.
+
+    Attributes:
+        needs: services, and ``exit N`` where another status than 0 is right.
+    """
+
+    language: str
+    code: str
+    needs: tuple[str, ...]
+
+    @property
+    def status(self) -> int:
+        return int(self.needs[self.needs.index("exit") + 1]) if "exit" in self.needs else 0
+
+
+def blocks(page: Path) -> list[Block]:
+    found = BLOCK.finditer(page.read_text(encoding="utf-8"))
+    return [Block(m["language"], m["code"], tuple((m["needs"] or "").split())) for m in found]
+
+
+def test_there_are_blocks_to_run() -> None:
+    assert sum(len(blocks(page)) for page in PAGES) >= 12
+    marks = sum(page.read_text(encoding="utf-8").count("<!-- run") for page in PAGES)
+    assert marks == sum(len(blocks(page)) for page in PAGES), "a mark without a block after it runs nothing"
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.stem)
+def test_what_the_page_shows_works(page: Path, tmp_path: Path) -> None:
+    """Every block in the order of the page, in one folder; Python blocks of a page are one session."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    build(folder)
+    todo = blocks(page)
+    with services({need for block in todo for need in block.needs}, tmp_path) as environment:
+        for block in [b for b in todo if b.language == "sh"]:
+            done = subprocess.run(
+                ["bash", "-e", "-o", "pipefail", "-c", block.code], cwd=folder, env=environment, capture_output=True,
+                text=True, timeout=240,
+            )  # fmt: skip
+            assert done.returncode == block.status, f"{block.code}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        session = "\n".join(b.code for b in todo if b.language == "python")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", session], cwd=folder, env=environment, capture_output=True, text=True,
+            timeout=240,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{session}\n{done.stderr[-3000:]}"
+
+
+def test_the_site_is_built_and_every_link_leads_somewhere(tmp_path: Path) -> None:
+    pytest.importorskip("furo", reason="pip install -e '.[dev]'")
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-d", str(tmp_path / "trees"), str(DOCS),
+         str(tmp_path / "site")],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr[-4000:]
+    for page in DOCS.rglob("*.md"):
+        assert (tmp_path / "site" / page.relative_to(DOCS).with_suffix(".html")).is_file(), page
+
+
+def test_the_workflow_is_one_that_github_takes(tmp_path: Path) -> None:
+    text = (DOCS / "github-actions.md").read_text(encoding="utf-8")
+    (workflow,) = [b for b in re.findall(r"```yaml\n(.*?)```", text, flags=re.S) if b.startswith("name:")]
+    file = tmp_path / "diagnose.yml"
+    file.write_text(workflow, encoding="utf-8")
+    checked = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(file)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_steps_of_the_workflow_run(tmp_path: Path) -> None:
+    """What the job would do on a machine of GitHub's, as far as runscope goes."""
+    import yaml
+
+    text = (DOCS / "github-actions.md").read_text(encoding="utf-8")
+    (workflow,) = [b for b in re.findall(r"```yaml\n(.*?)```", text, flags=re.S) if b.startswith("name:")]
+    steps = yaml.safe_load(workflow)["jobs"]["diagnose"]["steps"]
+    commands = {s["name"]: s["run"] for s in steps if "runscope " in s.get("run", "") and s["name"] != "Install"}
+    summary = tmp_path / "summary.md"
+    with services({"wandb"}, tmp_path) as environment:
+        environment |= {"RUN": "me/pricer/killed1", "GITHUB_STEP_SUMMARY": str(summary)}
+        for name, command in commands.items():
+            done = subprocess.run(
+                ["bash", "-e", "-o", "pipefail", "-c", command], cwd=tmp_path, env=environment, capture_output=True,
+                text=True,
+            )  # fmt: skip
+            assert done.returncode in (0, 1), f"{name}: {done.stderr}"
+    assert summary.read_text(encoding="utf-8").startswith("**")
+    assert (tmp_path / "report" / "report.html").is_file()
