@@ -14,7 +14,9 @@ from tests.docs.world import build, services
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(p for p in DOCS.glob("*.md"))
-BLOCK = re.compile(r"<!-- run(?::(?P<needs>[^>]*))? -->\n```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(
+    r"<!-- run(?::(?P<needs>[^>]*))? -->\n```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ def test_what_the_page_shows_works(page: Path, tmp_path: Path) -> None:
                 ["bash", "-e", "-o", "pipefail", "-c", block.code], cwd=folder, env=environment, capture_output=True,
                 text=True, timeout=240,
             )  # fmt: skip
-            assert done.returncode == block.status, f"{block.code}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            assert done.returncode == block.status, (
+                f"{block.code}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+            )
         session = "\n".join(b.code for b in todo if b.language == "python")
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", session], cwd=folder, env=environment, capture_output=True, text=True,
@@ -98,7 +102,9 @@ def test_the_steps_of_the_workflow_run(tmp_path: Path) -> None:
     text = (DOCS / "github-actions.md").read_text(encoding="utf-8")
     (workflow,) = [b for b in re.findall(r"```yaml\n(.*?)```", text, flags=re.S) if b.startswith("name:")]
     steps = yaml.safe_load(workflow)["jobs"]["diagnose"]["steps"]
-    commands = {s["name"]: s["run"] for s in steps if "runscope " in s.get("run", "") and s["name"] != "Install"}
+    commands = {
+        s["name"]: s["run"] for s in steps if "runscope " in s.get("run", "") and s["name"] != "Install"
+    }
     summary = tmp_path / "summary.md"
     with services({"wandb"}, tmp_path) as environment:
         environment |= {"RUN": "me/pricer/killed1", "GITHUB_STEP_SUMMARY": str(summary)}

@@ -38,7 +38,9 @@ def build(folder: Path) -> None:
 def _trainer_folder(output: Path, bundled: Path) -> None:
     """``checkpoint-*`` of the killed run, as the Trainer leaves them: weights, and the state with the curves."""
     clone = output.parent / "clone"
-    subprocess.run(["git", "clone", "-q", str(bundled / "pricer.bundle"), str(clone)], check=True, env=_quiet())
+    subprocess.run(
+        ["git", "clone", "-q", str(bundled / "pricer.bundle"), str(clone)], check=True, env=_quiet()
+    )
     log = subprocess.run(
         ["git", "log", "--reverse", "--format=%H %s"], cwd=clone, capture_output=True, text=True, check=True
     ).stdout.splitlines()
@@ -89,6 +91,8 @@ def services(wanted: set[str], folder: Path) -> Iterator[dict[str, str]]:
             environment |= {"WANDB_BASE_URL": cloud.url, "WANDB_API_KEY": wandb.KEY}
         if "hub" in wanted:
             bundle, place = demo.folder() / "pricer.bundle", folder / "repositories" / "me__pricer.git"
-            subprocess.run(["git", "clone", "-q", "--bare", str(bundle), str(place)], check=True, env=_quiet())
+            subprocess.run(
+                ["git", "clone", "-q", "--bare", str(bundle), str(place)], check=True, env=_quiet()
+            )
             environment |= {"HF_ENDPOINT": repositories.url}
         yield environment

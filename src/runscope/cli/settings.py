@@ -9,8 +9,12 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
+
+from typer.models import OptionInfo
 
 from runscope.errors import InputError, nearest
 
@@ -40,34 +44,52 @@ def defaults(folder: Path | None = None, environment: Mapping[str, str] | None =
     found = _from_file(path, known) if path is not None else {name: {} for name in known}
     given = os.environ if environment is None else environment
     for command, options in known.items():
-        for option, several in options.items():
-            words = [
-                given.get(f"{PREFIX}{option.upper()}"),
-                given.get(f"{PREFIX}{command.upper()}_{option.upper()}"),
-            ]
-            for value in filter(None, words):
-                found[command][option] = value.split() if several else value
+        for name, option in options.items():
+            common = given.get(f"{PREFIX}{name.upper()}")
+            own = given.get(f"{PREFIX}{command.upper()}_{name.upper()}")
+            for value in (common if option.takes(common) else None, own):
+                if value:
+                    found[command][name] = value.split() if option.several else value
     return found
 
 
-def _options() -> dict[str, dict[str, bool]]:
-    """Command → long option → whether it may be given several times; arguments are no options."""
-    import typer
+@dataclass(frozen=True)
+class _Option:
+    """What the parser knows of an option: whether it may be given several times, and what it takes."""
 
-    from runscope.cli.app import app
+    several: bool
+    choices: tuple[str, ...]
 
-    group = typer.main.get_command(app)
+    def takes(self, value: object) -> bool:
+        """Whether a value that is said for all commands fits this one: not every form is one of every command."""
+        return not self.choices or value in self.choices
+
+
+def _options() -> dict[str, dict[str, _Option]]:
+    """Command → option, read from the commands' signatures; arguments are no options."""
+    from runscope.cli.app import COMMANDS
+
     return {
         name: {
-            str(p.name): bool(getattr(p, "multiple", False))
-            for p in command.params
-            if p.param_type_name == "option" and p.name not in ("help", "debug")
+            parameter: _option(hint)
+            for parameter, hint in get_type_hints(command, include_extras=True).items()
+            if parameter != "debug"
+            and any(isinstance(m, OptionInfo) for m in getattr(hint, "__metadata__", ()))
         }
-        for name, command in getattr(group, "commands", {}).items()
+        for name, command in COMMANDS.items()
     }
 
 
-def _from_file(path: Path, known: Mapping[str, Mapping[str, bool]]) -> Defaults:
+def _option(hint: Any) -> _Option:
+    """What an annotation says: ``list[…]`` may be given several times, an enumeration has choices."""
+    kinds = [hint.__origin__]
+    for kind in kinds:
+        kinds += get_args(kind)
+    enumerations = [k for k in kinds if isinstance(k, type) and issubclass(k, StrEnum)]
+    return _Option(any(get_origin(k) is list for k in kinds), tuple(c.value for e in enumerations for c in e))
+
+
+def _from_file(path: Path, known: Mapping[str, Mapping[str, _Option]]) -> Defaults:
     """Keys at the top of the file (``project = "me/pricer"``) hold for every command that has them."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -82,7 +104,7 @@ def _from_file(path: Path, known: Mapping[str, Mapping[str, bool]]) -> Defaults:
     for name, options in known.items():
         own = {_plain(k): v for k, v in tables.get(name, {}).items()}
         _refuse_unknown(path, own, set(options), f"an option of {name}")
-        found[name] = {k: v for k, v in common.items() if k in options} | own
+        found[name] = {k: v for k, v in common.items() if k in options and options[k].takes(v)} | own
     return found
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.stats import norm
 
 from runscope.stats.arrays import Floats
-from runscope.stats.curves import heavy_noise, turn
+from runscope.stats.level import Level, fit_level
 
-FEWEST = 4
-"""Values from which on the noise of a curve can be measured at all."""
+FEWEST = 6
+"""Values from which on level and noise of a curve can be told apart, see :func:`runscope.stats.level.fit_level`."""
 MOST = 0.99
 """One curve each: no comparison is surer than this."""
 
@@ -21,46 +21,48 @@ class Height:
     """A height of a curve.
 
     Attributes:
-        value: the height.
-        error: its standard error, from the curve's own noise.
-        first, last: indices of the values that it is the mean of.
+        value: the level there, noise taken away.
+        error: its standard error.
+        first, last: between which places the curve is as low, as far as can be told.
     """
 
     value: float
     error: float
-    first: int
-    last: int
+    first: float
+    last: float
 
 
-def lowest(value: Floats) -> Height:
-    """The level of a curve around its best point.
+def lowest(x: Floats, value: Floats) -> Height | None:
+    """The lowest level of a curve.
 
-    The mean of all values that cannot be told from the best one: the best one alone is too low, because it was
-    picked.
-
-    Args:
-        value: (n,) finite values in order of step, n ≥ ``FEWEST``.
-    """
-    first, last = turn(value).as_good
-    around = value[first : last + 1]
-    return Height(float(around.mean()), heavy_noise(value) / float(np.sqrt(len(around))), first, last)
-
-
-def around_end(value: Floats, share: float = 0.05) -> Height:
-    """The level of a curve at its end: the mean of its last values.
+    The lowest value is too low, because it was picked for its luck; the level weighs its neighbours too.
 
     Args:
-        value: (n,) finite values in order of step, n ≥ ``FEWEST``.
-        share: how much of the curve counts as its end.
+        x: (n,) increasing places.
+        value: (n,) finite values.
+
+    Returns:
+        None where there are too few distinct values to know their noise.
     """
-    count = max(FEWEST, round(share * len(value)))
-    end = value[-count:]
-    return Height(
-        float(end.mean()),
-        heavy_noise(value) / float(np.sqrt(len(end))),
-        len(value) - len(end),
-        len(value) - 1,
-    )
+    level = fit_level(x, value)
+    return None if level is None else _at(level, int(np.argmin(level.mean)))
+
+
+def around_end(x: Floats, value: Floats) -> Height | None:
+    """The level of a curve at its end; None as in :func:`lowest`."""
+    level = fit_level(x, value)
+    return None if level is None else _at(level, len(level.x) - 1)
+
+
+def _at(level: Level, place: int) -> Height:
+    error = float(np.sqrt(level.variance[place]))
+    alike = np.abs(level.mean - level.mean[place]) <= error
+    first = last = place
+    while first > 0 and alike[first - 1]:
+        first -= 1
+    while last < len(alike) - 1 and alike[last + 1]:
+        last += 1
+    return Height(float(level.mean[place]), error, float(level.x[first]), float(level.x[last]))
 
 
 def probably_lower(one: Height, other: Height) -> float:

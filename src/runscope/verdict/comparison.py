@@ -16,9 +16,10 @@ SAME = 0.002
 """A difference of 0.2% of a loss changes nothing that anybody would notice."""
 APART = "These two losses do not look comparable: they never met, and lie far apart."
 APART = "These two losses do not look comparable: they never met, and lie far apart."
-SURE = 0.9
-"""From here on one is called better; below it, it is called likely, and below 0.7 nothing is said."""
-LIKELY = 0.7
+SURE = 0.975
+"""From here on one is called better: of two that are equally good one comes out so once in twenty times."""
+LIKELY = 0.9
+"""From here on it is called probably better; below it nothing is said."""
 FAR = 2.0
 """Losses that never met and end this factor apart are of two tasks, or computed in two ways."""
 MANY_SETTINGS = 40
@@ -125,8 +126,8 @@ def _levels(contenders: Sequence[Contender], role: str) -> list[Contender] | Non
     Held-out losses are compared where each is best: that is what one would keep. Training losses are compared
     where all have been: one that goes on falls further without being better.
     """
-    found = [c.timeline.role(role) for c in contenders]
-    curves = [s.finite for s in found if s is not None and len(s.finite) >= FEWEST]
+    logged = [c.timeline.role(role) for c in contenders]
+    curves = [s.finite for s in logged if s is not None and len(s.finite) >= FEWEST]
     if len(curves) < len(contenders):
         return None
     if role == "train_loss":
@@ -135,10 +136,13 @@ def _levels(contenders: Sequence[Contender], role: str) -> list[Contender] | Non
         if any(len(s) < FEWEST for s in curves):
             return None
     measure = lowest if role == "eval_loss" else around_end
-    levels = [measure(s.value) for s in curves]
+    found = [measure(s.step.astype(np.float64), s.value) for s in curves]
+    levels = [height for height in found if height is not None]
+    if len(levels) < len(contenders):
+        return None
     return [
         replace(
-            c, level=level, first_step=int(s.step[level.first]), last_step=int(s.step[level.last]),
+            c, level=level, first_step=round(level.first), last_step=round(level.last),
             catches_up=_as_low_as(s, min(o.value for o in levels if o is not level)),
         )
         for c, s, level in zip(contenders, curves, levels, strict=True)
