@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -12,14 +13,13 @@ import numpy as np
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
 from runscope.sources.base import LoadContext, existing, finish
+from runscope.sources.trainer_log import History, number_of, read_entries
 
 FORM = "Trainer output (folder with checkpoint-*/, one checkpoint, trainer_state.json)"
 EXAMPLE = "output/checkpoint-5000"
 NAME = "trainer_state.json"
 
-_SUMMARY = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss")
-
-_LARGEST_STEP = 2**62
+_LOG = re.compile(rb'"log_history"\s*:\s*\[')
 
 
 def claims(reference: str) -> bool:
@@ -45,10 +45,31 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     if file is None:
         raise UnreadableRun(f"{path} holds no {NAME}", hint="name the output folder or a checkpoint in it")
     folder = file.parent if file.name == NAME else file
-    return state_run(reference, folder, _parse(file), where=str(file))
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise UnreadableRun(
+            f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
+        ) from None
+    return state_run(reference, folder, parse_state(text, str(file)), where=str(file))
 
 
-def state_run(reference: str, folder: PurePath, state: dict[str, Any], *, where: str) -> Run:
+@dataclass(frozen=True)
+class TrainerState:
+    """A parsed state.
+
+    Attributes:
+        settings: everything but the log.
+        history: the log.
+        whole: False where the file is cut.
+    """
+
+    settings: dict[str, Any]
+    history: History
+    whole: bool = True
+
+
+def state_run(reference: str, folder: PurePath, state: TrainerState, *, where: str) -> Run:
     """The run that a parsed state tells of.
 
     Args:
@@ -60,87 +81,94 @@ def state_run(reference: str, folder: PurePath, state: dict[str, Any], *, where:
     Raises:
         UnreadableRun: it holds no metric.
     """
-    history = state.get("log_history")
-    if not isinstance(history, list):
-        raise UnreadableRun(f"{where} has no log_history", hint=f"name a {NAME} that the Trainer wrote")
-    return finish(_run(reference, folder, state, history), where=where)
+    return finish(_run(reference, folder, state), where=where)
 
 
-def parse_state(text: bytes, where: str) -> dict[str, Any]:
-    """Parse the JSON; Python's NaN and Infinity tokens are taken as the Trainer writes them.
+def parse_state(text: bytes, where: str) -> TrainerState:
+    """Read the JSON; Python's NaN and Infinity tokens are taken as the Trainer writes them.
 
     Raises:
-        UnreadableRun: it is cut, or no JSON object.
+        UnreadableRun: it is no Trainer state, or cut before its first entry.
     """
+    found = _LOG.search(text)
+    begin = found.end() if found is not None else -1
+    end = text.find(b"]", begin)
+    if found is not None and end >= 0:
+        try:
+            # A bracket inside the log would end it too early, and what is left would be no JSON.
+            state = _loads(text[:begin] + text[end:])
+            if isinstance(state, dict) and state.pop("log_history", None) == []:
+                return TrainerState(state, read_entries(text, begin, end))
+        except ValueError:
+            pass
+    try:
+        state = _loads(text)
+    except ValueError as error:
+        return _cut(text, begin, f"{where} is not whole: {error}")
+    if not isinstance(state, dict):
+        raise UnreadableRun(f"{where} holds no Trainer state", hint=f"name a {NAME} that the Trainer wrote")
+    entries = state.pop("log_history", None)
+    if not isinstance(entries, list):
+        raise UnreadableRun(f"{where} has no log_history", hint=f"name a {NAME} that the Trainer wrote")
+    history = History()
+    for entry in entries:
+        history.add(entry)
+    return TrainerState(state, history)
+
+
+def _cut(text: bytes, begin: int, message: str) -> TrainerState:
+    """What a file that was not written to its end still holds: all entries that are whole."""
+    try:
+        if begin >= 0:
+            state = _loads(text[:begin] + b"]}")
+            history = read_entries(text, begin, text.rfind(b"}") + 1)
+            if isinstance(state, dict) and history.rows.count:
+                del state["log_history"]
+                return TrainerState(state, history, whole=False)
+    except ValueError:
+        pass
+    raise UnreadableRun(message, hint="take the checkpoint before it")
+
+
+def _loads(text: bytes) -> Any:
     import orjson
 
     try:
-        try:
-            state = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            state = json.loads(text)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UnreadableRun(f"{where} is not whole: {error}", hint="take the checkpoint before it") from None
-    if not isinstance(state, dict):
-        raise UnreadableRun(f"{where} holds no Trainer state", hint=f"name a {NAME} that the Trainer wrote")
-    return state
+        return orjson.loads(text)
+    except ValueError:
+        return json.loads(text)
 
 
-def _parse(file: Path) -> dict[str, Any]:
-    try:
-        return parse_state(file.read_bytes(), str(file))
-    except OSError as error:
-        raise UnreadableRun(
-            f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
-        ) from None
-
-
-def _run(reference: str, folder: PurePath, state: dict[str, Any], history: list[Any]) -> Run:
-    columns: dict[str, tuple[list[int], list[float]]] = {}
-    step = 0
-    for entry in history:
-        if not isinstance(entry, dict):
-            continue
-        logged = _number(entry.get("step"))
-        if logged is not None and abs(logged) < _LARGEST_STEP:  # also False for NaN
-            step = int(logged)
-        final = "train_runtime" in entry
-        for name, value in entry.items():
-            if name == "step" or (final and name in _SUMMARY):
-                continue
-            number = _number(value)
-            if number is not None:
-                column = columns.setdefault(name, ([], []))
-                column[0].append(step)
-                column[1].append(number)
-    finished = any("train_runtime" in e for e in history[-2:] if isinstance(e, dict))
-    config = {k: v for k, v in state.items() if k not in ("log_history", "stateful_callbacks")}
+def _run(reference: str, folder: PurePath, state: TrainerState) -> Run:
+    history = state.history
+    steps = history.steps()
+    times = np.full(len(steps), np.nan)
+    series = {}
+    for name in history.rows.names():
+        if name != "step":
+            rows, values = history.rows.column(name)
+            step = steps if len(rows) == len(steps) else steps[rows]
+            series[name] = Series(name, step, values, times[: len(rows)])
+    config = {k: v for k, v in state.settings.items() if k != "stateful_callbacks"}
     return Run(
         reference=reference,
         id=folder.name,
         name=folder.parent.name if folder.name.startswith("checkpoint-") else folder.name,
         source="trainer-state",
-        series={name: Series.of(name, *column) for name, column in columns.items()},
+        series=series,
         step_key="step",
         config=config,
-        state="finished" if finished or _reached_its_end(state) else "unknown",
+        state="finished" if history.finished or _reached_its_end(state.settings) else "unknown",
         project=str(folder.parent),
+        notes=()
+        if state.whole
+        else (f"the file is cut: read up to step {steps[-1]:,}, its last whole entry",),
     )
 
 
 def _reached_its_end(state: dict[str, Any]) -> bool:
-    planned, done = _number(state.get("max_steps")), _number(state.get("global_step"))
+    planned, done = number_of(state.get("max_steps")), number_of(state.get("global_step"))
     return planned is not None and done is not None and 0 < planned <= done
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool | int | float):
-        return float(value)
-    return (
-        {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}.get(value)
-        if isinstance(value, str)
-        else None
-    )
 
 
 def _newest(folder: Path) -> Path | None:

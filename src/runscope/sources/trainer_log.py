@@ -1,0 +1,217 @@
+"""The ``log_history`` of a Trainer state: a list of flat objects, read many at once.
+
+Most entries hold the same names in the same order. They are found by their quotes, commas and braces, compared
+with the first of their kind, and their numbers are read where they stand; no object is made of them. Whatever
+differs is read one by one by a JSON parser, and so is a window in which much does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from runscope.sources.numbers import look_like_numbers, read_numbers
+from runscope.sources.protobuf import Bytes, Words, words_of
+from runscope.sources.wandb_rows import NON_FINITE, Rows
+from runscope.stats.arrays import Bools, Floats, Ints
+
+_WINDOW_BYTES = 1 << 21
+_WORTH = 0.75
+"""Share of entries that must be alike for reading them side by side to be quicker."""
+_SUMMARY = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss")
+"""What the last entry of a finished training holds: no points of a curve."""
+_QUOTE, _COMMA, _OPEN, _CLOSE = b'",{}'
+_LARGEST_STEP = 2.0**62
+
+
+@dataclass
+class History:
+    """Entries of a log, as columns.
+
+    Attributes:
+        rows: by name: numbers of the entries that have it, and the values.
+        ended: number of the entry that sums up a finished training.
+    """
+
+    rows: Rows = field(default_factory=Rows)
+    ended: int | None = None
+
+    def add(self, entry: Any) -> None:
+        """Take one entry; what is no object counts, but holds nothing."""
+        if isinstance(entry, Mapping):
+            final = "train_runtime" in entry
+            if final:
+                self.ended = self.rows.count
+            for name, value in entry.items():
+                number = number_of(value)
+                if number is not None and not (final and name in _SUMMARY):
+                    self.rows.add(name, number)
+        self.rows.count += 1
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training came to its end: it was summed up last."""
+        return self.ended is not None and self.ended >= self.rows.count - 2
+
+    def steps(self) -> Ints:
+        """Step of every entry: (n,); one without has that of the entry before, at the beginning 0."""
+        rows, values = self.rows.column("step")
+        usable = np.abs(values) < _LARGEST_STEP  # also False for NaN
+        steps = np.append(values[usable].astype(np.int64), 0)  # the last one is that of entries before any
+        return steps[np.searchsorted(rows[usable], np.arange(self.rows.count), side="right") - 1]
+
+
+def number_of(value: Any) -> float | None:
+    """A value of a state as a number; strings may be non-finite ones."""
+    if isinstance(value, bool | int | float):
+        try:
+            return float(value)
+        except OverflowError:
+            return np.inf if value > 0 else -np.inf
+    return NON_FINITE.get(value) if isinstance(value, str) else None
+
+
+def read_entries(text: bytes, begin: int, end: int) -> History:
+    """Read the entries between the brackets of a list.
+
+    Args:
+        text: of the file.
+        begin, end: behind the opening bracket, and at the closing one.
+
+    Raises:
+        ValueError: what stands there is no list of objects.
+    """
+    history = History()
+    data = np.frombuffer(text, dtype=np.uint8)
+    words = words_of(data)
+    while True:
+        begin = _behind_spaces(text, begin)
+        if begin >= end:
+            return history
+        stop = end if end - begin <= _WINDOW_BYTES else begin + _WINDOW_BYTES
+        stop = text.rfind(b"}", begin, stop) + 1
+        if not stop:
+            raise ValueError("no entry ends here")
+        if text.find(b"\\", begin, stop) >= 0 or not _side_by_side(history, data, words, begin, stop):
+            for entry in _parsed(b"[" + text[begin:stop] + b"]"):
+                history.add(entry)
+        begin = _behind_spaces(text, stop)
+        if begin < end:
+            if text[begin] != _COMMA:
+                raise ValueError("no comma between two entries")
+            begin += 1
+
+
+def _behind_spaces(text: bytes, at: int) -> int:
+    while at < len(text) and text[at] <= 0x20:
+        at += 1
+    return at
+
+
+def _parsed(text: bytes) -> Any:
+    import orjson
+
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return json.loads(text)  # takes NaN and Infinity bare
+
+
+def _side_by_side(history: History, data: Bytes, words: Words, begin: int, stop: int) -> bool:
+    """Read a window's entries as columns; False, and nothing read, where they are not alike."""
+    part = data[begin:stop]
+    place = np.flatnonzero((part == _QUOTE) | (part == _COMMA) | (part == _OPEN) | (part == _CLOSE))
+    mark = part[place]
+    opens, closes = np.flatnonzero(mark == _OPEN), np.flatnonzero(mark == _CLOSE)
+    count = len(opens)
+    if count != len(closes) or not ((opens < closes).all() and (closes[:-1] < opens[1:]).all()):
+        return False
+    size = closes - opens + 1
+    common = int(np.bincount(size).argmax())
+    members, rest = divmod(common - 1, 3)
+    if rest or not members:
+        return False
+    alike = np.flatnonzero(size == common)
+    table = opens[alike][:, None] + np.arange(common)
+    pattern = np.array([_OPEN, *[_QUOTE, _QUOTE, _COMMA] * members], dtype=np.uint8)
+    pattern[-1] = _CLOSE
+    fits = (mark[table] == pattern).all(axis=1)
+    if not fits.any():
+        return False
+    alike, marks = alike[fits], place[table[fits]] + begin
+    found = _columns(data, words, marks, members)
+    if found is None:
+        return False
+    columns, kept = found
+    if np.count_nonzero(kept) < _WORTH * count:
+        return False
+    alike = alike[kept]
+    for name, values in columns.items():
+        history.rows.add_block(name, alike + history.rows.count, values)
+    _add_others(history, data, place, opens, closes, alike, begin)
+    return True
+
+
+def _add_others(
+    history: History, data: Bytes, place: Ints, opens: Ints, closes: Ints, alike: Ints, begin: int
+) -> None:
+    """Read the entries that are not like most, each at its own number."""
+    first = history.rows.count
+    others = np.ones(len(opens), dtype=np.bool_)
+    others[alike] = False
+    for index in np.flatnonzero(others).tolist():
+        history.rows.count = first + index
+        text = data[begin + place[opens[index]] : begin + place[closes[index]] + 1].tobytes()
+        history.add(_parsed(text))
+    history.rows.count = first + len(opens)
+
+
+def _columns(data: Bytes, words: Words, marks: Ints, members: int) -> tuple[dict[str, Floats], Bools] | None:
+    """Values by name, and which entries they are of: those that are written as the first one is.
+
+    Args:
+        data, words: the bytes, and eight of them from every place on.
+        marks: (entries, 3 * members + 1) places of brace, quotes and commas.
+        members: how many names an entry has.
+    """
+    kept = np.ones(len(marks), dtype=np.bool_)
+    spans: dict[str, tuple[Ints, Ints]] = {}
+    for member in range(members):
+        quote, closing, behind = (marks[:, 1 + 3 * member + place] for place in range(3))
+        begin, end = int(quote[0]), int(behind[0])
+        written = data[begin:end].tobytes()
+        shape = re.match(rb'"([^"]*)"\s*:\s*', written)
+        if shape is None:
+            return None
+        trailing = len(written) - len(written.rstrip())
+        name = shape[1].decode("utf-8", "replace")
+        if name in spans or name == "train_runtime":
+            return None
+        kept &= (closing - quote == closing[0] - quote[0]) & _same(data, words, quote, shape.end())
+        start, stop = quote + shape.end(), behind - trailing
+        kept &= look_like_numbers(data, start, stop)
+        if trailing:
+            kept &= data[stop] <= 0x20
+        spans[name] = (start, stop)
+    try:
+        return {n: read_numbers(data, start[kept], stop[kept]) for n, (start, stop) in spans.items()}, kept
+    except ValueError:
+        return None
+
+
+def _same(data: Bytes, words: Words, start: Ints, size: int) -> Bools:
+    """At which places the same ``size`` bytes stand as at the first one."""
+    same = np.ones(len(start), dtype=np.bool_)
+    if size < 8:
+        for offset in range(size):
+            same &= data[start + offset] == data[start[0] + offset]
+        return same
+    for offset in (*range(0, size - 8, 8), size - 8):
+        word = words[start + offset]
+        same &= word == word[0]
+    return same
