@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from runscope.errors import MissingMetric, UsageError
 from runscope.history.timeline import Segment, Timeline, kept_mask
 from runscope.stats.arrays import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 AXES = ("step", "epoch", "tokens", "samples", "hours", "time")
 
 
 def timeline_table(line: Timeline, axis: str = "step") -> pd.DataFrame:
     """Build the table that :meth:`Timeline.to_pandas` documents."""
+    import pandas as pd
+
     if axis not in AXES:
         raise UsageError(f"there is no axis {axis!r}", hint=f"the axes are {', '.join(AXES)}")
     parts = [_segment_table(segment) for segment in line.segments]
@@ -99,6 +105,8 @@ def _compute_hours(line: Timeline, time: np.ndarray) -> Floats:
 
 
 def _segment_table(segment: Segment) -> pd.DataFrame:
+    import pandas as pd
+
     run = segment.run
     parts = [s for s in run.series.values() if len(s)]
     if not parts:
@@ -118,6 +126,8 @@ def _segment_table(segment: Segment) -> pd.DataFrame:
 
 
 def _segment_table_empty() -> pd.DataFrame:
+    import pandas as pd
+
     columns = {
         "step": np.int64,
         "run": object,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +16,10 @@ from runscope.hub import AdapterFacts, AdapterNorms, Checkpoint, Inventory, List
 from runscope.hub.pairing import Match, RepoFacts
 from runscope.reporting.data import plain
 from runscope.reporting.escaping import markdown_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 CHECKPOINTS_SCHEMA = "runscope.checkpoints/1"
 REPOSITORIES_SCHEMA = "runscope.repositories/1"
@@ -64,6 +67,8 @@ def _match_json(match: Match) -> dict[str, Any]:
 
 def checkpoints_table(found: Sequence[Checkpoint]) -> pd.DataFrame:
     """One row a checkpoint."""
+    import pandas as pd
+
     return pd.DataFrame([[getattr(c, n) for n in _COLUMNS] for c in found], columns=list(_COLUMNS))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,8 @@ from runscope.reporting.data import plain
 from runscope.reporting.escaping import escape, markdown_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from runscope.evaluation.plan import Plan
 
 EVALUATION_SCHEMA = "runscope.evaluation/1"

@@ -10,11 +10,13 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from runscope.errors import UnreadableRun
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 _HINT = "a table needs one header line and one row a step"
@@ -42,6 +44,8 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 
 def _csv(text: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    import pandas as pd
+
     head = text.partition("\n")[0]
     separator = max(",\t;", key=head.count)
     with warnings.catch_warnings(record=True) as caught:
@@ -85,6 +89,8 @@ def _json(text: str) -> pd.DataFrame:
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
     texts = [{k: _as_text(v) for k, v in _flat(row).items()} for row in rows]
     return pd.DataFrame(texts, dtype=object).fillna("").astype(str)
 
@@ -106,6 +112,7 @@ def _as_text(value: Any) -> str:
 
 
 def _parquet(file: Path) -> pd.DataFrame:
+    import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from runscope.sources.table_files import read_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 LONG = frozenset(("metric", "step", "value"))
 """Columns of a table that has one row a logged point."""
@@ -70,6 +73,8 @@ def column_files(folder: Path) -> list[Path]:
 
 def read_columns(folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """DVCLive's folder as one table: ``plots/metrics/train/loss.tsv`` holds ``step`` and ``loss``."""
+    import pandas as pd
+
     tables, notes = [], []
     for file in column_files(folder):
         cells, lost = read_cells(file)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
@@ -14,6 +14,10 @@ from runscope.sources.base import MEMBER, LoadContext, finish, pick, split_membe
 from runscope.sources.table_files import ENDINGS, read_cells
 from runscope.sources.table_layouts import LONG, column_files, read_columns, runs_in
 from runscope.stats.arrays import Floats, Ints
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 FORM = "table (CSV, JSON lines, Parquet, W&B chart export; FILE::RUN for one of several)"
 EXAMPLE = "lightning_logs/version_0/metrics.csv"
@@ -137,6 +141,8 @@ def _long_series(cells: pd.DataFrame) -> tuple[str, dict[str, Series], tuple[str
 
 def _numbers(cells: pd.Series) -> tuple[Floats, np.ndarray]:
     """(values, which were logged): an empty cell was not, ``nan`` was; words are neither."""
+    import pandas as pd
+
     texts = cells.str.strip().replace({"Infinity": "inf", "-Infinity": "-inf", "+Infinity": "inf"})
     values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
     return values, ~np.isnan(values) | (texts.str.lower() == "nan").to_numpy(np.bool_)
@@ -167,6 +173,8 @@ def _axis(cells: pd.DataFrame) -> tuple[str, Ints, tuple[str, ...]]:
 
 def _whole(cells: pd.Series) -> Ints | None:
     """A column as whole numbers, gaps filled from the row before; None where it is something else."""
+    import pandas as pd
+
     values = pd.Series(_numbers(cells)[0]).ffill().bfill().to_numpy(np.float64)
     if not len(values) or not np.all(np.abs(values) < 2**53) or not np.allclose(values, np.rint(values)):
         return None
@@ -187,6 +195,8 @@ def _count_on(steps: Ints, epochs: Ints) -> Ints | None:
 
 def _times(cells: pd.DataFrame) -> tuple[str | None, Floats]:
     """(column, Unix seconds) of the wall clock, as a number or a date; NaN where there is none."""
+    import pandas as pd
+
     by_lower = {str(c).lower(): str(c) for c in cells.columns}
     for name in (n for n in _TIMES if n in by_lower):
         column = by_lower[name]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
 
 from runscope.stats.arrays import Floats
 from runscope.stats.level import Level, fit_level
@@ -71,4 +71,4 @@ def probably_lower(one: Height, other: Height) -> float:
     gap = other.value - one.value
     if error == 0.0:
         return MOST if gap > 0 else 1 - MOST if gap < 0 else 0.5
-    return float(np.clip(norm.cdf(gap / error), 1 - MOST, MOST))
+    return float(np.clip(math.erfc(-gap / error / math.sqrt(2)) / 2, 1 - MOST, MOST))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from runscope.stats.arrays import Floats
 
@@ -23,9 +22,15 @@ def rank_trend(value: Floats) -> tuple[float, float]:
     count = len(value)
     if count < 4 or np.ptp(value) == 0:
         return 0.0, 0.0
-    ranks = rankdata(value)
-    rho = float(np.corrcoef(ranks, np.arange(count))[0, 1])
+    rho = float(np.corrcoef(_ranks(value), np.arange(count))[0, 1])
     return rho, rho * float(np.sqrt(count - 1))
+
+
+def _ranks(value: Floats) -> Floats:
+    """Rank of every value from 1 on; equal ones share the middle of theirs."""
+    _, place, count = np.unique(value, return_inverse=True, return_counts=True)
+    middle: Floats = np.cumsum(count) - (count - 1) / 2
+    return middle[place]
 
 
 def slope(x: Floats, y: Floats) -> float:
