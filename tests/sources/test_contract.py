@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -198,3 +199,12 @@ def test_a_missing_value_is_not_a_logged_nan(tmp_path: Path) -> None:
     assert run.series["train_loss"].step.tolist() == [1, 3]
     assert run.series["val_loss"].step.tolist() == [2, 3]
     assert np.isnan(run.series["val_loss"].value[0])
+
+
+def test_every_page_of_the_documents_is_linked_and_every_link_leads_somewhere() -> None:
+    folder = Path(__file__).parents[2] / "docs" / "sources"
+    linked = set(re.findall(r"\]\(([\w./-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8")))
+    assert {p.name for p in folder.glob("*.md")} - {"README.md"} <= linked
+    for page in folder.glob("*.md"):
+        for link in re.findall(r"\]\(([\w./-]+\.md)\)", page.read_text(encoding="utf-8")):
+            assert (folder / link).is_file(), f"{page.name} links {link}"
