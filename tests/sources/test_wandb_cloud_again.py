@@ -28,7 +28,7 @@ def the_run(service: Wandb) -> StoredRun:
     return next(iter(service.runs["me/pricer"].values()))
 
 
-def long_run(service: Wandb, rows: int = 60_000, *, name: str = "long") -> StoredRun:
+def long_run(service: Wandb, rows: int = 32_000, *, name: str = "long") -> StoredRun:
     """A run of several pages."""
     content = [
         {"_step": i, "_timestamp": 1e9 + i, "loss": "NaN" if i % 1000 == 7 else 1 / (i + 1)}
@@ -88,17 +88,17 @@ def test_a_run_that_was_renamed_is_found_by_its_new_name(service: Wandb) -> None
 @pytest.mark.parametrize("exported_meanwhile", [False, True])
 def test_of_a_running_run_only_new_rows_are_fetched(service: Wandb, exported_meanwhile: bool) -> None:
     run = long_run(service)
-    run.goes_on(35_000)
-    assert len(read("me/pricer/long").series["loss"]) == 35_000
+    run.goes_on(12_000)
+    assert len(read("me/pricer/long").series["loss"]) == 12_000
     service.asked.clear()
-    run.goes_on(47_000)
+    run.goes_on(25_000)
     if exported_meanwhile:
-        run.exported = 20_000
+        run.exported = 8_000
     went_on = read("me/pricer/long")
-    assert len(went_on.series["loss"]) == 47_000
-    assert min(page["minStep"] for page in service.asked) == 34_999, "the last known row, to compare"
+    assert len(went_on.series["loss"]) == 25_000
+    assert min(page["minStep"] for page in service.asked) == 11_999, "the last known row, to compare"
     assert "(file)" not in service.operations
-    run.goes_on(60_000, state="finished")
+    run.goes_on(32_000, state="finished")
     finished = read("me/pricer/long")
     assert finished.state == "finished"
     same(finished, read("me/pricer/long", refresh=True))
@@ -106,27 +106,27 @@ def test_of_a_running_run_only_new_rows_are_fetched(service: Wandb, exported_mea
 
 def test_new_rows_that_are_only_in_an_export(service: Wandb) -> None:
     run = long_run(service)
-    run.goes_on(35_000)
+    run.goes_on(12_000)
     read("me/pricer/long")
-    run.goes_on(60_000, state="finished")
-    run.exported = 60_000
-    assert len(read("me/pricer/long").series["loss"]) == 60_000
+    run.goes_on(32_000, state="finished")
+    run.exported = 32_000
+    assert len(read("me/pricer/long").series["loss"]) == 32_000
 
 
 @pytest.mark.parametrize("written_down", [True, False])
 def test_a_rewound_run_is_noticed_and_fetched_anew(service: Wandb, written_down: bool) -> None:
     """W&B writes a rewind into the configuration; where it does not, the last known row tells."""
     run = long_run(service)
-    run.goes_on(35_000)
+    run.goes_on(12_000)
     read("me/pricer/long")
-    again = [{"_step": i, "_timestamp": 2e9 + i, "loss": 5.0} for i in range(20_001, 50_000)]
-    run.rewind(20_000)
+    again = [{"_step": i, "_timestamp": 2e9 + i, "loss": 5.0} for i in range(5_001, 15_000)]
+    run.rewind(5_000)
     if not written_down:
         run.config.clear()
     run.rows += again
     loss = read("me/pricer/long").series["loss"]
-    assert len(loss) == 50_000
-    assert loss.value[20_001:].tolist() == [5.0] * 29_999
+    assert len(loss) == 15_000
+    assert loss.value[5_001:].tolist() == [5.0] * 9_999
 
 
 def test_a_rewound_run_that_is_shorter_now(service: Wandb) -> None:
@@ -137,7 +137,7 @@ def test_a_rewound_run_that_is_shorter_now(service: Wandb) -> None:
     assert len(read("me/pricer/long").series["loss"]) == 101
 
 
-@pytest.mark.parametrize("exported", [0, 20_000])
+@pytest.mark.parametrize("exported", [0, 10_000])
 def test_a_pull_that_broke_off_goes_on_where_it_stopped(
     service: Wandb, monkeypatch: pytest.MonkeyPatch, exported: int
 ) -> None:
@@ -152,7 +152,7 @@ def test_a_pull_that_broke_off_goes_on_where_it_stopped(
     service.asked.clear()
     service.operations.clear()
     whole = read("me/pricer/long")
-    assert len(service.asked) < 6 - exported // 10_000, "at least two pages were there"
+    assert len(service.asked) < 4 - exported // 10_000, "at least two pages were there"
     assert "(file)" not in service.operations, "and so was the export"
     same(whole, read("me/pricer/long", refresh=True))
     assert not list(RunStore().parts_folder.rglob("*.parquet")), "the pieces are gone"
@@ -183,8 +183,8 @@ print(len(run.series["loss"]))
 
 def test_a_killed_pull_leaves_what_it_had(service: Wandb) -> None:
     """Killed again and again, each time a little later: in the end all is there, and no page was fetched often."""
-    long_run(service, 100_000)
-    service.delay = 0.05
+    long_run(service, 60_000)
+    service.delay = 0.1
     kills = 0
     for attempt in range(40):
         reader = subprocess.Popen([sys.executable, "-c", READ], stdout=subprocess.PIPE, text=True)
@@ -196,7 +196,7 @@ def test_a_killed_pull_leaves_what_it_had(service: Wandb) -> None:
             kills += 1
         said = reader.communicate()[0]
         if reader.returncode == 0:
-            assert said.strip() == "100000"
+            assert said.strip() == "60000"
             break
     assert kills > 0
     assert reader.returncode == 0
@@ -209,9 +209,9 @@ def test_two_processes_fetch_the_same_run_at_once(service: Wandb) -> None:
     both = [
         subprocess.Popen([sys.executable, "-c", READ], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
-    assert [p.communicate()[0].strip() for p in both] == ["60000", "60000"]
+    assert [p.communicate()[0].strip() for p in both] == ["32000", "32000"]
     service.operations.clear()
-    assert len(read("me/pricer/long").series["loss"]) == 60_000
+    assert len(read("me/pricer/long").series["loss"]) == 32_000
     assert service.operations == ["Run"]
 
 

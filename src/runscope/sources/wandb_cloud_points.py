@@ -136,7 +136,7 @@ def of_rows(texts: Iterable[str | bytes | Mapping[str, Any]]) -> Points:
             column[1].append(value)
         histograms.count += 1
     places = np.asarray(steps, dtype=np.int64)
-    found = {n: (places[np.asarray(r, dtype=np.int64)], np.asarray(v)) for n, (r, v) in columns.items()}
+    found = {n: (places[np.asarray(r, dtype=np.int64)], _floats(v)) for n, (r, v) in columns.items()}
     return Points(_merged([found]), _histogram_columns(histograms, places))
 
 
@@ -154,7 +154,7 @@ def of_export(table: pa.Table) -> Points:
         kind = column.type
         if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
             there = np.asarray(column.is_valid().to_numpy()) & (steps >= 0)
-            values = np.asarray(column.filter(pa.array(there)).cast(pa.float64()).to_numpy())
+            values = column.filter(pa.array(there)).to_numpy().astype(np.float64)
             plain[name] = (steps[there], values)
         elif not pa.types.is_null(kind):
             nested.append(name)
@@ -230,6 +230,17 @@ def _flat(row: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
                 yield path + key, value
             else:
                 yield from _flat(value, f"{path}{key}{NESTED}")
+
+
+def _floats(values: list[float]) -> Floats:
+    """Numbers of JSON, where whole ones may be larger than any float."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except OverflowError:
+        large = [isinstance(v, int) and abs(v) >= 10**308 for v in values]
+        return np.asarray(
+            [(np.inf if v > 0 else -np.inf) if x else v for v, x in zip(values, large, strict=True)]
+        )
 
 
 def _histogram_columns(rows: Rows, places: Ints) -> dict[str, dict[str, Column]]:
