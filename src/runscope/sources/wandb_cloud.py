@@ -26,14 +26,15 @@ from runscope.errors import (
     Unreachable,
     UsageError,
 )
-from runscope.history import Run
+from runscope.history import Run, Series
 from runscope.sources.base import LoadContext, Progress, existing, finish
 from runscope.sources.wandb_cloud_account import NoKey, base_url, host_name
 from runscope.sources.wandb_cloud_facts import ENTITY, RUN, RUNS, SUMMARY, Change, Facts
 from runscope.sources.wandb_cloud_history import AnotherHistory, Fetch, Known, Range, known_from
 from runscope.sources.wandb_cloud_points import Points, histograms_of
 from runscope.sources.wandb_cloud_service import Service
-from runscope.sources.wandb_rows import Rows, checkpoint_lineage, system_series
+from runscope.sources.wandb_rows import Rows, checkpoint_lineage, machine_series
+from runscope.stats.arrays import Floats, Ints
 from runscope.store import Kept, RunKey, RunStore
 
 FORM = "W&B run (path or URL; its name or id with --project)"
@@ -336,18 +337,24 @@ def run_of(reference: str, facts: Facts, points: Points, notes: tuple[str, ...] 
     series, _, step_key, step, when = rows.finished()
     finite = when[np.isfinite(when)]
     config = facts.settings
-    machine = [
-        (t, name, v)
-        for name, (times, values) in points.system.items()
-        for t, v in zip(times.tolist(), values.tolist(), strict=True)
-    ]
     if facts.how_it_ended == "running":
         notes = ("the run still goes on: this is what it has logged so far", *notes)
     run = Run(
         reference=reference, id=facts.id, name=facts.name, source="wandb", series=series, step_key=step_key,
         config=config, started_at=facts.started_at or (float(finite.min()) if len(finite) else None),
         ended_at=float(finite.max()) if len(finite) else None, state=facts.how_it_ended,
-        lineage=facts.lineage or checkpoint_lineage(config), system=system_series(machine, when, step),
+        lineage=facts.lineage or checkpoint_lineage(config), system=_machine(points, when, step),
         histograms=histograms_of(points, step), project=facts.project, notes=notes,
     )  # fmt: skip
     return finish(run, where=reference)
+
+
+def _machine(points: Points, when: Floats, step: Ints) -> dict[str, Series]:
+    """Machine metrics on the run's axis: a row for every time that one of them was measured."""
+    if not points.system:
+        return {}
+    times = np.unique(np.concatenate([at for at, _ in points.system.values()]))
+    rows = Rows(count=len(times))
+    for name, (at, values) in points.system.items():
+        rows.add_block(name, np.searchsorted(times, at), values)
+    return machine_series(rows, times, when, step)
