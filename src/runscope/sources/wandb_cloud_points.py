@@ -7,7 +7,7 @@ costs what was logged of it. Columns are placed by ``_step``, the row counter th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -114,30 +114,73 @@ def joined(parts: Iterable[Points], system: Mapping[str, tuple[Floats, Floats]] 
 
 
 def of_rows(texts: Iterable[str | bytes | Mapping[str, Any]]) -> Points:
-    """Rows as the service sends them: JSON texts; strings may be non-finite numbers, None is not logged."""
+    """Rows as the service sends them: JSON texts; strings may be non-finite numbers, None is not logged.
+
+    A run logs few kinds of row, each ten thousand times: rows with the same names are turned into columns together.
+    """
     steps: list[int] = []
-    columns: dict[str, tuple[list[int], list[float]]] = {}
-    histograms = Rows()
+    kinds: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    places: dict[tuple[str, ...], list[int]] = {}
     for row in _rows(texts):
         step = row.get(STEP)
-        if not isinstance(step, int | float):
-            continue
-        number = len(steps)
-        steps.append(int(step))
-        for name, value in _flat(row):
-            if isinstance(value, Mapping):
-                for part, content in value.items():
-                    histograms.add_part(name, part, content)
-                continue
-            column = columns.get(name)
-            if column is None:
-                column = columns[name] = ([], [])
-            column[0].append(number)
-            column[1].append(value)
-        histograms.count += 1
-    places = np.asarray(steps, dtype=np.int64)
-    found = {n: (places[np.asarray(r, dtype=np.int64)], _floats(v)) for n, (r, v) in columns.items()}
-    return Points(_merged([found]), _histogram_columns(histograms, places))
+        if isinstance(step, int | float) and not isinstance(step, bool):
+            names = tuple(row)
+            if names not in kinds:
+                kinds[names], places[names] = [], []
+            kinds[names].append(row)
+            places[names].append(len(steps))
+            steps.append(int(step))
+    numbers: dict[str, list[Column]] = {}
+    histograms = Rows(count=len(steps))
+    for names, rows in kinds.items():
+        at = np.asarray(places[names], dtype=np.int64)
+        for name in names:
+            content = [row[name] for row in rows]
+            types = set(map(type, content))
+            if types <= _NUMBERS:
+                numbers.setdefault(name, []).append((at, _floats(content)))
+            elif types <= _PLAIN:
+                known = [NON_FINITE.get(v) if type(v) is str else v for v in content]
+                there = np.asarray([v is not None for v in known], dtype=np.bool_)
+                if there.any():
+                    column = (at[there], _floats([v for v in known if v is not None]))
+                    numbers.setdefault(name, []).append(column)
+            else:
+                _add_odd(name, at, content, numbers, histograms)
+    where = np.asarray(steps, dtype=np.int64)
+    found = {name: _by_row(columns, where) for name, columns in numbers.items()}
+    return Points(_merged([found]), _histogram_columns(histograms, where))
+
+
+_NUMBERS = {int, float, bool}
+_PLAIN = {*_NUMBERS, str, type(None)}
+
+
+def _add_odd(
+    name: str, at: Ints, content: Iterable[Any], numbers: dict[str, list[Column]], histograms: Rows
+) -> None:
+    """Values of one name of which some are nested or histograms."""
+    found: dict[str, tuple[list[int], list[float]]] = {}
+    for row, value in zip(at.tolist(), content, strict=True):
+        for full_name, inner in _flat({name: value}):
+            if isinstance(inner, Mapping):
+                for part, parsed in inner.items():
+                    histograms.add_part(full_name, part, parsed, row)
+            else:
+                rows, values = found.setdefault(full_name, ([], []))
+                rows.append(row)
+                values.append(inner)
+    for full_name, (rows, values) in found.items():
+        numbers.setdefault(full_name, []).append((np.asarray(rows, dtype=np.int64), _floats(values)))
+
+
+def _by_row(columns: list[Column], steps: Ints) -> Column:
+    """Values by row number, of several kinds of row, as values by step in the order of the rows."""
+    if len(columns) == 1:
+        return steps[columns[0][0]], columns[0][1]
+    rows = np.concatenate([c[0] for c in columns])
+    order = np.argsort(rows, kind="stable")
+    return steps[rows[order]], np.concatenate([c[1] for c in columns])[order]
 
 
 def of_export(table: pa.Table) -> Points:
@@ -204,15 +247,16 @@ def histograms_of(points: Points, rows: Ints) -> dict[str, Histograms]:
 def _rows(texts: Iterable[str | bytes | Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     import orjson
 
+    parse = orjson.loads
     for text in texts:
-        if isinstance(text, Mapping):
-            yield text
-            continue
-        try:
-            row = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            row = json.loads(text)  # takes bare NaN
-        if isinstance(row, dict):
+        if isinstance(text, str | bytes):
+            try:
+                row = parse(text)
+            except orjson.JSONDecodeError:
+                row = json.loads(text)  # takes bare NaN
+        else:
+            row = text
+        if type(row) is dict:
             yield row
 
 
@@ -232,7 +276,7 @@ def _flat(row: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
                 yield from _flat(value, f"{path}{key}{NESTED}")
 
 
-def _floats(values: list[float]) -> Floats:
+def _floats(values: Sequence[float]) -> Floats:
     """Numbers of JSON, where whole ones may be larger than any float."""
     try:
         return np.asarray(values, dtype=np.float64)
