@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runscope.evaluation.study import Study
     from runscope.history import Run, Series, Timeline
     from runscope.hub.checkpoint import Checkpoint
+    from runscope.live import watch
     from runscope.rules import Finding
     from runscope.verdict import Comparison, Diagnosis, Verdict
 
@@ -36,6 +37,7 @@ _HOMES = {
     "load": "runscope.api",
     "report": "runscope.api",
     "stitch": "runscope.api",
+    "watch": "runscope.live",
     "RunscopeError": "runscope.errors",
     "Study": "runscope.evaluation.study",
     "Run": "runscope.history",
@@ -66,6 +68,7 @@ __all__ = [
     "load",
     "report",
     "stitch",
+    "watch",
 ]
 
 

@@ -320,7 +320,6 @@ def _candidates(
 ) -> tuple[list[Run], list[Run]]:
     """Runs that were named, and runs that lie in the places that were named."""
     from runscope.errors import NotFound, RunscopeError, UnknownReference
-    from runscope.sources import list_references
 
     named: list[Run] = []
     held: list[Run] = []
@@ -329,7 +328,7 @@ def _candidates(
             named.append(_run(reference, project=project, progress=progress))
         except (UnknownReference, NotFound) as error:
             try:
-                inside = list_references(str(reference))
+                inside = _inside(str(reference), progress)
             except RunscopeError:
                 raise error from None
             for number, one in enumerate(inside):
@@ -340,6 +339,15 @@ def _candidates(
 
 
 _checkpoints = checkpoints  # ``diagnose`` has an argument of the same name
+
+
+def _inside(place: str, progress: Progress | None) -> Sequence[str]:
+    """References of the runs in a folder or in a W&B project."""
+    from runscope.sources import list_references
+
+    if Path(place).expanduser().exists() or "/" not in place:
+        return list_references(place)
+    return [run.reference for run in pull(place, progress=progress).runs if run.error is None]
 
 
 def evaluate(
@@ -458,7 +466,10 @@ def investigate(
         listed, data, line=line, train_data=train_data, base=base, keep_results=keep_results,
         progress=progress, **settings,
     )  # fmt: skip
-    return diagnose(line, checkpoints=listed, study=study)
+    from runscope.hub import weigh
+
+    weighed, _ = weigh(listed)  # what was fetched for the evaluation is on this disk now
+    return diagnose(line, checkpoints=weighed, study=study)
 
 
 def compare(

@@ -151,8 +151,9 @@ def _checkpoint(given: dict[str, Any], number: int) -> Checkpoint:
     adapter = None
     if facts is not None:
         adapter = AdapterFacts(
-            "base", facts.get("rank"), 16.0, ("q_proj",), facts.get("parameters"), facts.get("dtype")
-        )
+            "base", facts.get("rank"), 16.0, ("q_proj",), facts.get("parameters"), facts.get("dtype"),
+            facts.get("expected"),
+        )  # fmt: skip
     files = (File("adapter_model.safetensors", int(given["bytes"]), "id"),) if "bytes" in given else ()
     step = given.get("step")
     return Checkpoint(

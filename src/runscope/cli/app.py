@@ -20,6 +20,7 @@ from runscope.cli import (
     rule,
     show,
     stitch,
+    watch,
 )
 from runscope.cli import options as opt
 
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "checkpoints": checkpoints.checkpoints,
     "evaluate": evaluate.evaluate,
     "report": report.report,
+    "watch": watch.watch,
     "pull": pull.pull,
     "push": push.push,
     "cache": cache.cache,

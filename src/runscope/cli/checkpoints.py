@@ -93,8 +93,7 @@ def _inventory(
             out.print_json(row, line=True)
         return None
     if format is opt.Format.markdown:
-        print(page.markdown_inventory(stock))  # noqa: T201
-        return None
+        return out.print_text(page.markdown_inventory(stock) + "\n")
     return page.print_inventory(out.stdout(), stock, now=time.time())
 
 
@@ -122,6 +121,5 @@ def _repositories(
             out.print_json(row, line=True)
         return None
     if format is opt.Format.markdown:
-        print(page.markdown_repositories(pairs))  # noqa: T201
-        return None
+        return out.print_text(page.markdown_repositories(pairs) + "\n")
     return page.print_repositories(out.stdout(), pairs, now=time.time())

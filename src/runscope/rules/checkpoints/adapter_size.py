@@ -1,8 +1,9 @@
 """An adapter's size does not fit its own arithmetic.
 
 *What it sees.* For each LoRA adapter whose header was read: the file against elements × bytes of its dtype; the
-number of elements against the rank (every pair of matrices A and B adds rank × (inputs + outputs) elements, so that
-the whole divides by the rank); rank, elements and size against the checkpoints before.
+number of elements against the arithmetic from the base's shapes, where its configuration is known (every pair of
+matrices A and B adds rank × (inputs + outputs)), else against the rank, which it must divide by; rank, elements and
+size against the checkpoints before.
 
 *Why it matters.* A file that is too small was cut off in an upload. One that is too large carries full weights
 (embeddings, ``modules_to_save``). One that changes its shape midway belongs to another training.
@@ -70,7 +71,10 @@ def _arithmetic(checkpoint: Checkpoint) -> Iterable[Finding]:
                 {"bytes": file.size_bytes, "expected_bytes": expected},
                 "Look for tensors of a larger dtype in it.",
             )
-    if facts.rank and facts.parameters % facts.rank:
+    if facts.expected_parameters is not None:
+        if facts.expected_parameters != facts.parameters:
+            yield _by_shapes(checkpoint, facts.parameters, facts.expected_parameters)
+    elif facts.rank and facts.parameters % facts.rank:
         yield _finding(
             checkpoint,
             "info",
@@ -79,6 +83,22 @@ def _arithmetic(checkpoint: Checkpoint) -> Iterable[Finding]:
             {"parameters": facts.parameters, "rank": facts.rank},
             "If that was not meant: save_embedding_layers=False, and empty modules_to_save.",
         )
+
+
+def _by_shapes(checkpoint: Checkpoint, counted: int, expected: int) -> Finding:
+    """The base's shapes are known: every element can be accounted for."""
+    more = counted > expected
+    return _finding(
+        checkpoint,
+        "info" if more else "warning",
+        f"The adapter of {checkpoint.name} holds {counted:,} elements, where its configuration and the base's shapes "
+        f"make {expected:,}: "
+        + ("full weights are saved with it." if more else "matrices are missing from it."),
+        {"parameters": counted, "expected_parameters": expected},
+        "If that was not meant: save_embedding_layers=False, and empty modules_to_save."
+        if more
+        else "Take another checkpoint: this one is not whole, or belongs to another configuration.",
+    )
 
 
 def _changes(read: list[Checkpoint]) -> Iterable[Finding]:

@@ -1,0 +1,349 @@
+"""One look after another at a training that goes on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from runscope.errors import NotAllowed, NotSignedIn, RunscopeError, ServiceError, UnreadableRun
+from runscope.evaluation.study import Study
+from runscope.history import Run, Timeline
+from runscope.hub.checkpoint import Checkpoint
+from runscope.rules import SEVERITIES, Finding
+from runscope.rules.finding import Severity
+from runscope.verdict.types import Diagnosis
+from runscope.watching.events import Event
+from runscope.watching.marks import Mark, changed_at
+from runscope.watching.memory import Memory, MemoryFile
+
+SURE, NEW_ROWS, NO_ROWS = 6, 3, 1
+"""A finding is said when two looks with new rows agree, or one and three more that bring nothing new: what comes and
+goes with a single row is noise, and a run that logs seldom shall not keep a grave one back."""
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """How to watch.
+
+    Attributes:
+        every_seconds: pause between two looks.
+        idle_seconds: a run that records no end counts as ended after so long without a new row.
+        fail_on: from which severity on a finding says stop; None never does.
+    """
+
+    every_seconds: float = 30.0
+    idle_seconds: float = 600.0
+    fail_on: Severity | None = None
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a look uses; the verbs of ``runscope.api``, tied to one run.
+
+    Attributes:
+        mark: something that differs when the run has changed; None where only reading it tells.
+        load: read the run and join it to those before it.
+        checkpoints: list what was saved; None where no repository is watched.
+        evaluate: evaluate checkpoints; None where no data was given.
+        diagnose: judge.
+    """
+
+    mark: Callable[[], Mark | None]
+    load: Callable[[], Timeline]
+    diagnose: Callable[[Timeline, Sequence[Checkpoint], Study | None], Diagnosis]
+    checkpoints: Callable[[Timeline], Sequence[Checkpoint]] | None = None
+    evaluate: Callable[[Timeline, Sequence[Checkpoint]], Study] | None = None
+
+
+@dataclass
+class Watcher:
+    """Keeps what was seen from one look to the next.
+
+    Attributes:
+        means, settings: how to look.
+        memory: where what was said is kept; None keeps nothing.
+        diagnosis: of the last look, None before the first log.
+        ended: the run has ended.
+        stop: a finding is grave enough to stop.
+    """
+
+    means: Means
+    settings: WatchSettings = field(default_factory=WatchSettings)
+    memory: MemoryFile | None = None
+    diagnosis: Diagnosis | None = None
+    ended: bool = False
+    stop: bool = False
+    _said: Memory = field(default_factory=Memory)
+    _line: Timeline | None = None
+    _mark: Mark | None = None
+    _saved: tuple[Checkpoint, ...] = ()
+    _study: Study | None = None
+    _scores: dict[str, str] = field(default_factory=dict)
+    _coming: dict[str, int] = field(default_factory=dict)
+    _leaving: dict[str, int] = field(default_factory=dict)
+    _verdict: tuple[str, int] = ("", 0)
+    _troubles: dict[str, str] = field(default_factory=dict)
+    _changed_at: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory is not None:
+            self._said = self.memory.read()
+
+    @property
+    def troubled(self) -> bool:
+        """Whether something could not be read at the last look."""
+        return bool(self._troubles) and self._line is not None
+
+    def look(self, now: float) -> list[Event]:
+        """See what is new.
+
+        Args:
+            now: Unix seconds.
+
+        Raises:
+            RunscopeError: at the first look only, where the run or the repository is not there; later ones become
+                events, and the next look tries again.
+        """
+        events: list[Event] = []
+        fresh = self._read_run(now, events)
+        if self._line is None:
+            return events
+        new = self._read_checkpoints(now, events)
+        self.ended = self._has_ended(now)
+        if fresh or new or self.diagnosis is None or (self.ended and not self._said.ended):
+            line = self._line if self.ended else _going_on(self._line)
+            self.diagnosis = self.means.diagnose(line, self._saved, self._study)
+        self._judge(now, events, SURE if self.ended else NEW_ROWS if fresh or new else NO_ROWS)
+        self._finish(now, events)
+        if self.memory is not None:
+            self.memory.write(self._said)
+        return events
+
+    def _read_run(self, now: float, events: list[Event]) -> bool:
+        """Read the run where it may have changed; whether it had."""
+        mark = self.means.mark()
+        if mark is not None and mark == self._mark and self._line is not None:
+            return False
+        try:
+            line = self.means.load()
+        except UnreadableRun as error:
+            # No log yet, or a file that is just being written.
+            if self._line is None:
+                self._trouble("run", now, error, events, kind="waiting")
+                return False
+            self._trouble("run", now, error, events)
+            return False
+        except RunscopeError as error:
+            self._serious("run", now, error, events)
+            return False
+        self._well("run", now, events)
+        self._mark = mark
+        before = self._line
+        self._line = line
+        live = line.runs[-1]
+        if _identity(live) != self._said.run_id:
+            self._said = Memory(run_id=_identity(live))
+        if before is not None and before.runs[-1].points == live.points:
+            return before.runs[-1].state != live.state
+        self._changed_at = changed_at(mark) or live.ended_at or now
+        if line.line and line.line[-1].last_step != self._said.step:
+            self._said.step = line.line[-1].last_step
+            events.append(_rows(line, now))
+        return True
+
+    def _read_checkpoints(self, now: float, events: list[Event]) -> bool:
+        if self.means.checkpoints is None or self._line is None:
+            return False
+        try:
+            saved = tuple(self.means.checkpoints(self._line))
+        except RunscopeError as error:
+            self._serious("hub", now, error, events)
+            return False
+        self._well("hub", now, events)
+        new = [c for c in saved if _key(c) not in self._said.checkpoints]
+        for checkpoint in new:
+            self._said.checkpoints.append(_key(checkpoint))
+            events.append(_checkpoint(checkpoint, now))
+        changed = {_key(c) for c in saved} != {_key(c) for c in self._saved}
+        self._saved = saved
+        if self.means.evaluate is not None and saved and (changed or self._study is None):
+            self._evaluate(now, events)
+        return changed
+
+    def _evaluate(self, now: float, events: list[Event]) -> None:
+        if self.means.evaluate is None or self._line is None:
+            return
+        try:
+            study = self.means.evaluate(self._line, self._saved)
+        except RunscopeError as error:
+            # Unusable data or a missing package is the user's to mend; later a single checkpoint may be broken.
+            if self._study is None and not isinstance(error, ServiceError):
+                raise
+            self._trouble("evaluation", now, error, events)
+            return
+        self._well("evaluation", now, events)
+        self._study = study
+        for score in study.scores:
+            said = f"{score.standing} {score.mean}"
+            if not score.examples or self._scores.get(_key(score.checkpoint)) == said:
+                continue
+            self._scores[_key(score.checkpoint)] = said
+            facts = {"step": score.checkpoint.step, "mean": score.mean, "standing": score.standing}
+            text = _scored(score.checkpoint, score.mean, score.standing)
+            events.append(Event("evaluated", now, text, facts=facts))
+
+    def _judge(self, now: float, events: list[Event], weight: int) -> None:
+        """Say what has been there, or has been gone, for long enough."""
+        assert self.diagnosis is not None
+        here: dict[str, Finding] = {}
+        for finding in self.diagnosis.findings:  # worst first
+            here.setdefault(finding.code, finding)
+        for code, finding in here.items():
+            self._leaving.pop(code, None)
+            said = self._said.findings.get(code)
+            if said is not None and _rank(finding.severity) >= _rank(said):
+                continue
+            self._coming[code] = self._coming.get(code, 0) + weight
+            if self._coming[code] >= SURE:
+                del self._coming[code]
+                self._said.findings[code] = finding.severity
+                events.append(_appeared(finding, now, again=said is not None))
+        for code in [c for c in self._coming if c not in here]:
+            del self._coming[code]
+        for code in [c for c in self._said.findings if c not in here]:
+            self._leaving[code] = self._leaving.get(code, 0) + weight
+            if self._leaving[code] >= SURE:
+                del self._leaving[code], self._said.findings[code]
+                events.append(Event("gone", now, f"{code} is not seen any more", facts={"code": code}))
+        self._new_verdict(now, events, weight)
+
+    def _new_verdict(self, now: float, events: list[Event], weight: int) -> None:
+        assert self.diagnosis is not None
+        verdict = self.diagnosis.verdict
+        status = verdict.overfitting.status
+        self._verdict = (status, self._verdict[1] + weight if self._verdict[0] == status else weight)
+        if status == self._said.verdict or self._verdict[1] < SURE:
+            return
+        first = not self._said.verdict
+        self._said.verdict = status
+        if not first or status not in ("unknown", "none"):
+            facts = {"overfitting": status, "keep_step": verdict.keep_step}
+            events.append(Event("verdict", now, verdict.headline, facts=facts))
+
+    def _finish(self, now: float, events: list[Event]) -> None:
+        bar = self.settings.fail_on
+        grave = [c for c, s in self._said.findings.items() if bar is not None and _rank(s) <= _rank(bar)]
+        if grave and not self.stop:
+            self.stop = True
+            said = f"stop: {', '.join(sorted(grave))}"
+            events.append(Event("stop", now, said, facts={"codes": sorted(grave)}))
+        if self.ended and not self._said.ended and self.diagnosis is not None and self._line is not None:
+            self._said.ended = True
+            state = self._line.runs[-1].state
+            how = state if state in ("finished", "failed", "killed") else "silent for too long"
+            text = f"the run has ended ({how}): {self.diagnosis.verdict.recommendation}"
+            events.append(Event("ended", now, text, facts={"state": state}))
+
+    def _has_ended(self, now: float) -> bool:
+        """Whether nothing more will come.
+
+        A file tells of a kill only by silence, as does a Trainer's folder; a service knows better.
+        """
+        assert self._line is not None
+        run = self._line.runs[-1]
+        if run.source == "wandb":
+            return run.state != "running"
+        if run.state in ("finished", "failed"):
+            return True
+        return self._changed_at is not None and now - self._changed_at >= self.settings.idle_seconds
+
+    def _serious(self, what: str, now: float, error: RunscopeError, events: list[Event]) -> None:
+        """At the first look an error is the user's; so is one about the account, at any time."""
+        first = self._line is None or (what == "hub" and self.diagnosis is None)
+        if first or isinstance(error, NotSignedIn | NotAllowed):
+            raise error
+        self._trouble(what, now, error, events)
+
+    def _trouble(
+        self, what: str, now: float, error: RunscopeError, events: list[Event], *, kind: str = "trouble"
+    ) -> None:
+        """Say a trouble once, not at each look."""
+        if self._troubles.get(what) != error.message:
+            self._troubles[what] = error.message
+            waiting = kind == "waiting"
+            text = (
+                f"waiting for the first log ({error.message})"
+                if waiting
+                else f"{error.message} ({error.hint})"
+            )
+            events.append(Event("waiting" if waiting else "trouble", now, text))
+
+    def _well(self, what: str, now: float, events: list[Event]) -> None:
+        if self._troubles.pop(what, None) is not None and self._line is not None:
+            events.append(Event("well", now, f"the {what} can be read again"))
+
+
+def _identity(run: Run) -> str:
+    """What stays the same while a run goes on; a Trainer's run is called after its newest checkpoint."""
+    return run.project or run.name if run.source == "trainer-state" else run.id
+
+
+def _going_on(line: Timeline) -> Timeline:
+    """The line with its last run marked as running: a Trainer's folder does not say that it is not over."""
+    last = line.segments[-1]
+    if last.run.state not in ("unknown", "killed"):
+        return line
+    live: Run = replace(last.run, state="running")
+    return replace(line, segments=(*line.segments[:-1], replace(last, run=live)))
+
+
+def _rank(severity: str) -> int:
+    return [str(s) for s in SEVERITIES].index(severity)
+
+
+def _key(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.revision or ''}/{checkpoint.subfolder}"
+
+
+def _rows(line: Timeline, now: float) -> Event:
+    step = line.line[-1].last_step
+    epoch = float(line.epoch_at([step])[0])
+    facts: dict[str, float | int | None] = {
+        "step": step,
+        "epoch": None if math.isnan(epoch) else round(epoch, 4),
+    }
+    words = [f"step {step:,}" + ("" if math.isnan(epoch) else f" (epoch {epoch:.2f})")]
+    for role, label in (
+        ("train_loss", "loss"),
+        ("eval_loss", "held-out loss"),
+        ("grad_norm", "gradient norm"),
+    ):
+        series = line.role(role)
+        if series is not None and len(series):
+            value = float(series.sorted().value[-1])
+            facts[role] = value if math.isfinite(value) else None
+            words.append(f"{label} {value:.4g}")
+    return Event("rows", now, ", ".join(words), facts=facts)
+
+
+def _checkpoint(checkpoint: Checkpoint, now: float) -> Event:
+    where = "" if checkpoint.step is None else f", step {checkpoint.step:,}"
+    facts = {"step": checkpoint.step, "revision": checkpoint.revision, "subfolder": checkpoint.subfolder}
+    return Event("checkpoint", now, f"saved {checkpoint.name}{where}: {checkpoint.title}", facts=facts)
+
+
+def _scored(checkpoint: Checkpoint, mean: float | None, standing: str) -> str:
+    where = checkpoint.name if checkpoint.step is None else f"step {checkpoint.step:,}"
+    return (
+        f"{where} evaluated: {mean:.4g}, {standing.replace('_', ' ')}"
+        if mean is not None
+        else f"{where}: {standing}"
+    )
+
+
+def _appeared(finding: Finding, now: float, *, again: bool) -> Event:
+    worse = " (worse than before)" if again else ""
+    text = f"{finding.severity} {finding.code} {finding.message}{worse}"
+    facts = {"code": finding.code, "severity": finding.severity, "probability": finding.probability}
+    return Event("finding", now, text, finding, facts)
