@@ -179,3 +179,31 @@ def test_few_evaluations_make_it_hesitant() -> None:
     assert hesitant is not None
     assert certain is not None
     assert hesitant < 0.8 * certain
+
+
+def test_a_run_that_learned_nothing_says_so_first_and_keeps_nothing() -> None:
+    noise = np.random.default_rng(3).standard_normal(len(STEP))
+    verdict = diagnose(view_of(train_loss=2.3026 + 0.01 * noise, eval_loss=2.3026 + 0 * T)).verdict
+    assert "never fell" in verdict.headline
+    assert verdict.recommendation.startswith("Keep none of it")
+
+
+def test_a_last_checkpoint_that_is_as_good_is_kept() -> None:
+    noise = np.random.default_rng(4).standard_normal(len(STEP))
+    verdict = diagnose(view_of(train_loss=FALLING, eval_loss=1 + np.exp(-9 * T) + 0.0003 * noise)).verdict
+    assert verdict.overfitting.status == "none"
+    assert verdict.keep_step is not None
+    assert verdict.keep_step == verdict.overfitting.last_step
+
+
+def test_the_steps_that_are_as_good_are_named() -> None:
+    verdict = diagnose(view_of(train_loss=FALLING, eval_loss=TURNING)).verdict
+    assert verdict.overfitting.as_good is not None
+    low, high = verdict.overfitting.as_good
+    assert low < high
+    assert f"steps {low:,} to {high:,} are as good" in verdict.recommendation
+
+
+def test_reinforcement_learning_is_not_judged_by_its_loss() -> None:
+    verdict = diagnose(view_of(**{"train_loss": FALLING, "train/reward": T, "train/clip_ratio": T})).verdict
+    assert verdict.overfitting.status == "unknown"

@@ -113,7 +113,10 @@ def _findings(diagnosis: Diagnosis) -> Iterator[tuple[Text, Text]]:
             continue
         head = Text(f"{finding.severity:9s}", style=_COLOURS[finding.severity])
         message = _message(finding)
-        if finding.severity != "info" and finding.fix and finding.fix[0] not in told:
+        said = finding.code.startswith("OVF") or (
+            finding.fix and finding.fix[0] in told
+        )  # in the verdict, above
+        if finding.severity != "info" and finding.fix and not said:
             message.append(f" {finding.fix[0]}", style="italic")
         yield head.append(finding.code, style="default"), message
         for follows in diagnosis.findings:

@@ -7,11 +7,13 @@ import numpy as np
 from runscope.evaluation.study import Study
 from runscope.hub.checkpoint import Checkpoint
 from runscope.rules import Finding, Findings, View
+from runscope.rules.context import plural
 from runscope.rules.overfitting.eval_loss_rising import when
 from runscope.rules.overfitting.passes import epochs_at
 from runscope.verdict.types import Overfitting
 
 BROKEN = ("LOS001", "LOS002", "LOS006", "GRD001", "GRD003", "GRD004")
+NEVER_LEARNED = "LOS005"
 VERY, DOUBTFUL = 0.9, 0.2
 """From 0.9 on «very likely», from 0.2 on not «no sign», as the IPCC's guidance note (2010) puts odds into words."""
 PARTS = 20
@@ -31,6 +33,9 @@ def headline(view: View, overfitting: Overfitting, findings: Findings) -> str:
         return f"The model {how} overfits: {turned}."
     if overfitting.status == "suspected":
         return _suspicion(view, overfitting)
+    trouble = _trouble(findings)
+    if trouble:
+        return trouble[0].message
     if overfitting.status == "none":
         return _no_sign(overfitting)
     return "Whether the model overfits cannot be told from what was logged."
@@ -67,6 +72,15 @@ def _best(view: View, overfitting: Overfitting) -> str:
 def _broken(findings: Findings) -> Finding | None:
     bad = [f for f in findings.findings if f.code in BROKEN and f.severity == "critical"]
     return min(bad, key=lambda f: f.first_step or 0, default=None)
+
+
+def _trouble(findings: Findings) -> list[Finding]:
+    """What else went wrong with the training itself, worst first; consequences of other findings left out."""
+    return [
+        f
+        for f in findings.findings
+        if f.severity != "info" and f.caused_by is None and f.code[:3] in ("GRD", "LOS", "SCH")
+    ]
 
 
 def keep(
@@ -125,6 +139,9 @@ def recommend(
 ) -> str:
     """What to do now."""
     broken = _broken(findings)
+    idle = next((f for f in findings.findings if f.code == NEVER_LEARNED and f in _trouble(findings)), None)
+    if idle is not None and broken is None:
+        return f"Keep none of it: nothing was learned. {idle.fix[0]}"
     if step is not None:
         where = when(view, step)
         if checkpoint is not None and checkpoint.revision:
@@ -189,6 +206,8 @@ def next_time(view: View, overfitting: Overfitting, findings: Findings) -> tuple
     advice += _evaluate(view, overfitting)
     if overfitting.status in ("confirmed", "likely", "suspected"):
         advice += _gentler(view)
+    # What to do about a run that learned nothing is the recommendation already; its second hint is for next time.
+    advice += [f.fix[f.code == NEVER_LEARNED] for f in _trouble(findings) if f is not broken and f.fix]
     advice += [f.fix[0] for f in findings.findings if f.code == "SCH002" and f.fix]
     return tuple(dict.fromkeys(advice))
 
@@ -222,7 +241,7 @@ def _evaluate(view: View, overfitting: Overfitting) -> list[str]:
     advice = []
     if len(held_out) < 6:
         advice.append(
-            f"Evaluate more often: eval_steps={each}; {len(held_out)} evaluations hardly show a turn."
+            f"Evaluate more often: eval_steps={each}; {plural(len(held_out), 'evaluation')} hardly show a turn."
         )
     if overfitting.status in ("confirmed", "likely"):
         advice.append(

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from runscope.rules.finding import Finding, View
+from runscope.rules.context import plural
+from runscope.rules.finding import LABELS, Finding, View
 
 CODE = "LOG004"
 NAME = "too-sparse"
@@ -36,7 +37,7 @@ def look(view: View) -> Iterable[Finding]:
                 name=NAME,
                 severity="info",
                 probability=1.0,
-                message=f"Only {count} values of the {role.replace('_', ' ')} were logged: too few to judge a curve.",
+                message=f"The {LABELS[role]} was logged {plural(count, 'time')} only: too few to judge a curve.",
                 evidence={"points": count, "enough": enough},
                 fix=(f"Log oftener next time: a smaller {option}.",),
             )
