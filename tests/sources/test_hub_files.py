@@ -130,8 +130,14 @@ def test_a_repository_or_revision_that_is_not_there(hub: Hub, push: Push) -> Non
 
 def test_a_cut_state(push: Push, tmp_path: Path) -> None:
     file = _state(tmp_path / "a", 50)
-    file.write_bytes(file.read_bytes()[:-40])
+    whole = file.read_bytes()
+    file.write_bytes(whole[: whole.rindex(b'"loss"')])
     push("cut", {"trainer_state.json": file})
+    run = load(f"hf://{REPO}")
+    assert run.last_step == 40
+    assert any("is cut" in note for note in run.notes)
+    file.write_bytes(whole[:20])
+    push("cut shorter", {"trainer_state.json": file})
     with pytest.raises(UnreadableRun) as caught:
         load(f"hf://{REPO}")
     assert "trainer_state.json of me/pricer" in caught.value.message
