@@ -35,7 +35,7 @@ from runscope.evaluation.local import LocalModels
 from runscope.hub import fetch, list_checkpoints
 
 WORDS, WIDTH, LAYERS, INNER, HEADS = 8000, 512, 14, 1365, 8
-CHECKPOINTS, TRAINED_ON, STEPS_BETWEEN, RANK = 16, 160, 3, 16
+CHECKPOINTS, RANK = 16, 16
 BATCH, LONGEST = 16, 29
 
 
@@ -63,7 +63,7 @@ def write_examples(path: Path, count: int, seed: int) -> Path:
     return path
 
 
-def make(folder: Path, examples: int) -> None:
+def make(folder: Path, examples: int, trained_on: int, steps: int) -> None:
     """Base, sixteen adapters and held-out examples."""
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -79,7 +79,7 @@ def make(folder: Path, examples: int) -> None:
     base.save_pretrained(folder / "base")
     tokenizer().save_pretrained(folder / "base")
     write_examples(folder / "heldout.jsonl", examples, 1)
-    train = read_examples(write_examples(folder / "train.jsonl", TRAINED_ON, 2))
+    train = read_examples(write_examples(folder / "train.jsonl", trained_on, 2))
     features, targets = _features(base, train)
     lora = LoraConfig(
         r=RANK, lora_alpha=2 * RANK, target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "lm_head"],
@@ -89,7 +89,7 @@ def make(folder: Path, examples: int) -> None:
     head = adapted.base_model.model.lm_head
     optimiser = torch.optim.Adam([p for n, p in head.named_parameters() if "lora_" in n], lr=3e-3)
     for number in range(1, CHECKPOINTS + 1):
-        for _ in range(STEPS_BETWEEN):
+        for _ in range(steps):
             loss = torch.nn.functional.cross_entropy(head(features), targets)
             optimiser.zero_grad()
             loss.backward()
@@ -190,14 +190,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--examples", type=int, default=240)
+    parser.add_argument("--examples", type=int, default=280)
+    parser.add_argument("--trained-on", type=int, default=100, help="training examples; few overfit sooner")
+    parser.add_argument("--steps", type=int, default=6, help="of training between two checkpoints")
     parser.add_argument("--loop-checkpoints", type=int, default=1, help="of the 16, scaled up")
     parser.add_argument("--lm-eval", metavar="PYTHON", help="an interpreter that has lm-eval")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        make(folder, options.examples)
+        make(folder, options.examples, options.trained_on, options.steps)
         print("made", file=sys.stderr)
         results = Remembered()
         race_seconds, race = runscope(folder, results, full=False)

@@ -105,6 +105,17 @@ def die(_checkpoint: object) -> Path:
     os._exit(1)
 
 
+def test_a_cluster_that_is_not_there_is_said(place: Place) -> None:
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'runscope[ray]'")
+    words = ["evaluate", str(place.output), "--data", str(place.held_out), "--base", str(place.base)]
+    done = subprocess.run(
+        [sys.executable, "-m", "runscope", *words, "--launch", "ray"], capture_output=True, text=True, check=False,
+        env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "error: the Ray cluster at 127.0.0.1:1 cannot be joined" in done.stderr
+
+
 def test_without_ray_the_pip_line_is_named(place: Place) -> None:
     script = (
         "import sys\n"

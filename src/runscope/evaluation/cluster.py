@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from runscope.errors import MissingExtra, RunscopeError, ServiceError
+from runscope.errors import MissingExtra, RunscopeError, ServiceError, Unreachable
 from runscope.evaluation.launch import Done, Fetch, Shard, Worker
 from runscope.evaluation.settings import EvaluateSettings
 
+PATIENCE_SECONDS = 10.0
 LOST_AT_MOST = 2
 """Workers lost over one shard before it is to blame and not the machines."""
 
@@ -29,7 +32,7 @@ class RayLauncher:
         self.settings, self.base, self.fetch = settings, base, fetch
         self.started_here = not self.ray.is_initialized()
         if self.started_here:
-            self.ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
+            _connect(self.ray)
         resources = self.ray.cluster_resources()
         gpus = int(resources.get("GPU", 0)) if settings.device != "cpu" else 0
         self.options = {"num_gpus": 1, "num_cpus": 1} if gpus else {"num_cpus": 1}
@@ -96,6 +99,25 @@ class RayLauncher:
         self.actors = []
         if self.started_here:
             self.ray.shutdown()
+
+
+def _connect(ray: Any) -> None:
+    """Join the cluster that is named, or start one.
+
+    Raises:
+        Unreachable: nothing answers there, or it refuses.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        if host and port.isdecimal():  # where nothing answers Ray would end this process, after a minute
+            socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS).close()
+        ray.init(log_to_driver=False, include_dashboard=False, logging_level="error")
+    except (OSError, RuntimeError, ray.exceptions.RayError) as error:
+        raise Unreachable(
+            f"the Ray cluster at {address or 'this machine'} cannot be joined: {str(error).splitlines()[0]}",
+            hint="is it up, and does this machine have its token? without RAY_ADDRESS one is started here",
+        ) from error
 
 
 def _import_ray() -> Any:

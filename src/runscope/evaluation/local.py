@@ -206,14 +206,19 @@ class LocalModels:
         return made.logits[:, -keep:], ids
 
     def _losses(self, rows: Sequence[Encoded]) -> list[Floats]:
-        """Padded on the left, so that only the last logits are needed."""
-        keep = max(r.scored for r in rows) + 1
+        """Padded on the right: what comes later changes nothing before it, so no mask slows attention down."""
+        width, pad = max(len(r.ids) for r in rows), self.tokenizer.pad_token_id or 0
+        first = (
+            min(len(r.ids) - r.scored for r in rows) - 1
+        )  # the earliest position that predicts a scored token
+        ids = self.torch.tensor([[*r.ids, *([pad] * (width - len(r.ids)))] for r in rows], device=self.device)
         with self.torch.inference_mode():
-            logits, ids = self._forward([r.ids for r in rows], keep)
-            logits = logits[:, :-1].float()
-            told = self.torch.gather(logits, 2, ids[:, -(keep - 1) :, None])[:, :, 0]
+            made = self.model(input_ids=ids, logits_to_keep=width - first, use_cache=False)
+            logits = made.logits[:, first - width : -1].float()
+            told = self.torch.gather(logits, 2, ids[:, first + 1 :, None])[:, :, 0]
             losses = (logits.logsumexp(-1) - told).cpu().numpy().astype(np.float64)
-        return [row[keep - 1 - r.scored :] for row, r in zip(losses, rows, strict=True)]
+        ends = [len(r.ids) - 1 - first for r in rows]
+        return [row[end - r.scored : end] for row, end, r in zip(losses, ends, rows, strict=True)]
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         width = max(len(r) for r in rows)
