@@ -266,3 +266,17 @@ def test_commits_of_the_hub_say_which_states_there_are() -> None:
     assert (found.offset, found.method) == (750, "checkpoint")
     assert "the repository holds" in found.evidence[0]
     assert 1000 not in [a.offset for a in found.alternatives]
+
+
+def test_of_trainings_that_are_alike_the_one_that_stopped_last_and_gave_the_name_is_continued() -> None:
+    day = 86400.0
+    runs = [
+        session("sweep-1", begins=0, ends=1070, at=0),
+        session("sweep-1-resumed", begins=1000, ends=1600, at=5000, seed=2),
+        session("sweep-2", begins=0, ends=1070, at=day, seed=1),
+        session("sweep-2-resumed", begins=1000, ends=1600, at=day + 5000, seed=3),
+    ]
+    assert [[r.id for r in g] for g in find(runs)] == [
+        ["sweep-1", "sweep-1-resumed"],
+        ["sweep-2", "sweep-2-resumed"],
+    ]

@@ -57,6 +57,8 @@ def _names(before: Profile, after: Profile) -> tuple[float, str]:
     mine, theirs = stem(one.name), stem(other.name)
     if not mine or not theirs:
         return 0.0, ""
+    if other.name.startswith(one.name) and len(other.name) > len(one.name) > len(mine):
+        return 5.0, f"it is named after {one.name}"
     if mine == theirs:
         return 1.5, f"both are named «{mine}»"
     if mine in theirs or theirs in mine:

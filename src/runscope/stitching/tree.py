@@ -11,6 +11,7 @@ from runscope.history import Alternative, Method, Run
 from runscope.hub.checkpoint import Checkpoint
 from runscope.stitching import curves
 from runscope.stitching.evidence import Candidate, logit, normalise, sigmoid
+from runscope.stitching.kinship import kinship
 from runscope.stitching.pair import COUNTER_SURE, Pair, compare
 from runscope.stitching.profile import Profile, profile
 
@@ -19,6 +20,9 @@ EARLIER, FURTHER = 0.15, 0.6
 after it: about three in four start from the newest; who distrusts it goes back by one or two."""
 OFF_PATH = 0.02
 """How likely a state is that the newest run did not come by, relative to the newest: a fork from a dead tail."""
+PAUSE_SECONDS, LONGEST_AGO = 3600.0, log(200)
+"""Of several trainings the one that stopped last is likeliest to be resumed: each counts as 1 / (1 + hours since),
+at least a two-hundredth."""
 FROM_SCRATCH = 0.03
 """Prior probability that a run which a person names together with others is the same training from scratch."""
 RELATED = 0.5
@@ -109,8 +113,8 @@ class Choice:
 
     @property
     def total(self) -> float:
-        """Log-posterior up to a constant: prior, evidence, and kinship of the two runs."""
-        return self.prior + self.candidate.total + log(sigmoid(self.pair.odds))
+        """Log-posterior up to a constant: prior and evidence."""
+        return self.prior + self.candidate.total
 
 
 def grow(
@@ -154,13 +158,13 @@ def _attach(
     force: bool,
     worth: float,
 ) -> None:
-    pairs = [(n, compare(n.profile, node.profile, checkpoints)) for n in nodes]
-    kin = max(pairs, key=lambda pair: pair[1].odds)[1]
-    pairs = [(n, p) for n, p in pairs if force or p.odds >= worth]
-    choices = _choices(pairs)
+    near = [n for n in nodes if force or worth == -inf or kinship(n.profile, node.profile)[0] >= worth]
+    pairs = [(n, compare(n.profile, node.profile, checkpoints)) for n in near]
+    choices = _choices(pairs, node.profile)
     anew = inf if choices and choices[0].pair.counted else _weigh_curves(choices, node.profile, from_scratch)
     if not choices:
-        _begin(node, 1 - sigmoid(kin.odds), kin.kin)
+        odds, reasons = max((kinship(n.profile, node.profile) for n in nodes), key=lambda found: found[0])
+        _begin(node, 1 - sigmoid(odds), reasons)
         return
     shares = normalise([c.total for c in choices])
     best = max(zip(choices, shares, strict=True), key=lambda pair: pair[1])[0]
@@ -218,11 +222,16 @@ def _method(best: Choice) -> Method:
     return "checkpoint" if best.pair.known and best.candidate is newest else "curve"
 
 
-def _choices(pairs: list[tuple[Node, Pair]]) -> list[Choice]:
+def _choices(pairs: list[tuple[Node, Pair]], after: Profile) -> list[Choice]:
     """Candidates of all earlier runs with their priors. Where a counter goes on, only such count."""
     if any(p.counted for _, p in pairs):
         pairs = [(n, p) for n, p in pairs if p.counted]
     limits = _limits([n for n, _ in pairs])
+    ago = _ago([n for n, _ in pairs], after)
+    # Kin to one run of a training is kin to all of it.
+    kin: dict[Node, float] = {}
+    for node, pair in pairs:
+        kin[node.root] = max(kin.get(node.root, -inf), pair.odds)
     ahead: dict[Node, int] = {}
     choices = []
     # Newest run first: the states of the run before it come after its own.
@@ -238,11 +247,26 @@ def _choices(pairs: list[tuple[Node, Pair]]) -> list[Choice]:
             elif not on_path:
                 continue
             prior = 0.0 if pair.counted or not pair.known else _geometric(rank)
-            prior += 0.0 if on_path else log(OFF_PATH)
+            prior += ago[node.root] + kin[node.root] + (0.0 if on_path else log(OFF_PATH))
             choices.append(Choice(node, pair, candidate, prior, on_path))
         if limits[node] > -inf:
             ahead[node.root] = ahead.get(node.root, 0) + passed
     return choices
+
+
+def _ago(nodes: list[Node], after: Profile) -> dict[Node, float]:
+    """Log-prior of each training, by how long before the later run's start its last run ended."""
+    roots = {node.root for node in nodes}
+    started = after.run.started_at
+    if len(roots) < 2 or started is None:
+        return dict.fromkeys(roots, 0.0)
+    ago = dict.fromkeys(roots, -LONGEST_AGO)
+    for node in nodes:
+        ended = node.profile.run.ended_at
+        if ended is not None:
+            since = max(started - ended, 0.0)
+            ago[node.root] = max(ago[node.root], -log(1 + since / PAUSE_SECONDS))
+    return ago
 
 
 def _geometric(rank: int) -> float:
