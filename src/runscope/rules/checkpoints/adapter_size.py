@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 
 from runscope.hub.checkpoint import AdapterFacts, Checkpoint
 from runscope.rules.checkpoints.saved import BYTES, adapter_file, some
@@ -33,16 +34,31 @@ HEADER_BYTES = 2_000_000
 
 
 def look(view: View) -> Iterable[Finding]:
-    """Yield one finding an adapter that does not add up, and one where the shape changes midway."""
+    """Yield one finding a way in which adapters do not add up, and one where the shape changes midway."""
     adapters = [c for c in some(view) if c.adapter is not None]
     if not adapters:
         raise CouldNotLook("no adapter configuration was read")
     read = [c for c in adapters if c.adapter is not None and c.adapter.parameters]
     if not read:
         raise CouldNotLook("no adapter's file header was read")
-    for checkpoint in read:
-        yield from _arithmetic(checkpoint)
+    yield from _together([finding for checkpoint in read for finding in _arithmetic(checkpoint)])
     yield from _changes(read)
+
+
+def _together(findings: list[Finding]) -> Iterable[Finding]:
+    """Sister checkpoints share what is odd about them: it is said once."""
+    alike: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        numbers = tuple(v for k, v in finding.evidence.items() if k != "checkpoint")
+        alike.setdefault((finding.severity, finding.fix, numbers), []).append(finding)
+    for first, *others in alike.values():
+        if not others:
+            yield first
+            continue
+        message = (
+            f"{first.message} The same holds for {len(others)} other checkpoint{'s' * (len(others) > 1)}."
+        )
+        yield replace(first, message=message, last_step=others[-1].last_step)
 
 
 def _arithmetic(checkpoint: Checkpoint) -> Iterable[Finding]:
