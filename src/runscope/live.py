@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runscope import api
-from runscope.errors import InputError, UsageError
+from runscope.errors import InputError, UnknownReference, UnreadableRun, UsageError
 from runscope.watching import Means, MemoryFile, Watcher, WatchSettings
 from runscope.watching.marks import Mark, mark_of
 
@@ -114,11 +114,19 @@ class _Reader:
         live = reference == self._references[-1]
         if known is not None and (known[0] == mark if mark is not None else not live):
             return known[1]
-        run = api.load(
-            reference, project=self._project
-        )  # of a run in the cloud only its new rows are asked for
+        run = self._loaded(reference)  # of a run in the cloud only its new rows are asked for
         self._known[reference] = (mark, run)
         return run
+
+    def _loaded(self, reference: str) -> Run:
+        try:
+            return api.load(reference, project=self._project)
+        except UnknownReference:
+            if not Path(reference).expanduser().is_dir():
+                raise
+            raise UnreadableRun(
+                f"{reference} holds no run yet", hint="the training writes its first log there"
+            ) from None
 
 
 def _saved(hub: str, line: Timeline) -> tuple[Checkpoint, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runscope import live
+from runscope.errors import UnknownReference
 from runscope.watching import WatchSettings
 from tests.evaluation import tiny
 from tests.hub import repos
@@ -56,6 +57,19 @@ def test_each_new_checkpoint_is_evaluated(tmp_path: Path, monkeypatch: pytest.Mo
     assert means[100] is not None
     assert means[300] is not None
     assert means[100] < means[300]
+
+
+def test_a_folder_without_a_run_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNSCOPE_HOME", str(tmp_path / "home"))
+    output = tmp_path / "output"
+    with pytest.raises(UnknownReference):
+        live.watch([str(output)]).look(time.time())
+    output.mkdir()
+    watcher = live.watch([str(output)], watching=WatchSettings(idle_seconds=1e9))
+    assert [e.kind for e in watcher.look(time.time())] == ["waiting"]
+    (output / "checkpoint-100").mkdir()
+    (output / "checkpoint-100" / "trainer_state.json").write_bytes(repos.state(100, 0.5, every=10))
+    assert "rows" in [e.kind for e in watcher.look(time.time())]
 
 
 def test_commits_are_said_as_they_are_pushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

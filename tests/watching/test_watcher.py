@@ -229,6 +229,12 @@ def test_a_finding_that_was_said_before_still_says_stop(begin: Begin) -> None:
     assert again.watcher.stop
 
 
+def test_the_end_is_said_by_every_watch(begin: Begin) -> None:
+    for _ in range(2):
+        looks = begin(memory=True)
+        assert looks.at(1200, state="finished")[-1] == "ended"
+
+
 def test_a_damaged_memory_is_forgotten(begin: Begin, tmp_path: Path) -> None:
     MemoryFile(("live",), tmp_path).path.write_text("{not json")
     looks = begin(memory=True)

@@ -127,8 +127,8 @@ def mapped(what: str) -> Iterator[None]:
         yield
     except hf.HFValidationError:
         raise NotFound(
-            f"{what} is no repository id",
-            hint="a repository is user/name, hf://user/name, or a path",
+            f"{what} is neither a path on this disk nor the name of a repository",
+            hint="name user/repo, hf://user/repo, a clone, a git bundle, or a folder with checkpoint-*/",
             status=404,
         ) from None
     except hf.LocalEntryNotFoundError as error:

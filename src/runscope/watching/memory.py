@@ -22,7 +22,6 @@ class Memory:
         verdict: the last overfitting status that was said.
         checkpoints: names of those that were said.
         step: the last step that was said.
-        ended: whether the end was said.
     """
 
     run_id: str = ""
@@ -30,7 +29,6 @@ class Memory:
     verdict: str = ""
     checkpoints: list[str] = field(default_factory=list)
     step: int = -1
-    ended: bool = False
 
 
 class MemoryFile:

@@ -111,7 +111,7 @@ class Watcher:
             return events
         new = self._read_checkpoints(now, events)
         self.ended = self._has_ended(now)
-        if fresh or new or self.diagnosis is None or (self.ended and not self._said.ended):
+        if fresh or new or self.diagnosis is None or self.ended:
             line = self._line if self.ended else _going_on(self._line)
             self.diagnosis = self.means.diagnose(line, self._saved, self._study)
         self._judge(now, events, SURE if self.ended else NEW_ROWS if fresh or new else NO_ROWS)
@@ -238,8 +238,7 @@ class Watcher:
             self.stop = True
             said = f"stop: {', '.join(sorted(grave))}"
             events.append(Event("stop", now, said, facts={"codes": sorted(grave)}))
-        if self.ended and not self._said.ended and self.diagnosis is not None and self._line is not None:
-            self._said.ended = True
+        if self.ended and self.diagnosis is not None and self._line is not None:
             state = self._line.runs[-1].state
             how = state if state in ("finished", "failed", "killed") else "silent for too long"
             text = f"the run has ended ({how}): {self.diagnosis.verdict.recommendation}"
