@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +29,12 @@ _REMOTE = ("hub_files", "wandb_cloud")
 
 def modules() -> tuple[ModuleType, ...]:
     """Every source. What lies on this disk is asked before anything that needs a network."""
-    return tuple(import_module(f"runscope.sources.{name}") for name in _MODULES)
+    return tuple(_each())
+
+
+def _each() -> Iterator[ModuleType]:
+    """One source after the other: what comes behind the one that knows the reference is not even imported."""
+    return (import_module(f"runscope.sources.{name}") for name in _MODULES)
 
 
 def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:
@@ -42,7 +47,7 @@ def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:
     """
     context = context or LoadContext()
     name = _in_full(str(reference), context)
-    for source in modules():
+    for source in _each():
         if source.claims(name):
             read: Callable[[str, LoadContext], Run] = source.read
             return read(name, context)

@@ -129,7 +129,9 @@ def _side_by_side(history: History, data: Bytes, words: Words, begin: int, stop:
     mark = part[place]
     opens, closes = np.flatnonzero(mark == _OPEN), np.flatnonzero(mark == _CLOSE)
     count = len(opens)
-    if count != len(closes) or not ((opens < closes).all() and (closes[:-1] < opens[1:]).all()):
+    if not count or count != len(closes) or opens[0] or not (opens < closes).all():
+        return False
+    if not (opens[1:] - closes[:-1] == 2).all():  # one comma between two objects, and nothing else
         return False
     size = closes - opens + 1
     common = int(np.bincount(size).argmax())
