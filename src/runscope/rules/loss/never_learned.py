@@ -3,6 +3,8 @@
 *What it sees.* The level of the last fifth is not below that of the first tenth by more than its noise or
 1%, its ranks show no downward trend, no stretch in between was much lower, and no held-out loss fell either.
 
+A fall that is there but drowns in the noise is told as information: a fine-tune of a good base often looks like that.
+
 *Why it matters.* Nothing was learned: the model is as it was, or worse.
 
 *Example.* A loss that stays at 2.303 (= ln 10) on ten classes for the whole run.
@@ -57,15 +59,17 @@ def look(view: View) -> Iterable[Finding]:
         return
     if _held_out_fell(view) or bool(np.ptp(loss.value) == 0 and ended == 0):
         return
+    drowned = not guess and fell > LITTLE * abs(begun)
+    how = "fell by no more than its noise" if drowned else "never fell"
     yield Finding(
         code=CODE,
         name=NAME,
-        severity="warning",
+        severity="info" if drowned else "warning",
         probability=0.8,
         first_step=int(loss.step[0]),
         last_step=int(loss.step[-1]),
         message=(
-            f"The training loss never fell: {begun:.4g} at the start, {ended:.4g} at the end"
+            f"The training loss {how}: {begun:.4g} at the start, {ended:.4g} at the end"
             + (f". That is what guessing among {guess} classes costs (ln {guess})." if guess else ".")
         ),
         evidence={"first": begun, "last": ended, "lowest": lowest, "classes_of_a_guess": guess},
