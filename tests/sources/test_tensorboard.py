@@ -11,7 +11,7 @@ import pytest
 
 from runscope.errors import SeveralRuns, UnreadableRun
 from runscope.sources import list_references, load
-from runscope.sources.tensorboard import claims
+from runscope.sources.tensorboard import age, claims
 
 writers = pytest.importorskip("torch.utils.tensorboard", reason="torch or tensorboard is missing")
 
@@ -55,6 +55,13 @@ def test_several_files_of_one_folder_are_one_run_and_purge_step_overrules(tmp_pa
     run = load(tmp_path)
     assert run.series["train/loss"].value.tolist() == [*range(6), *(100 + s for s in range(6, 12))]
     assert any("began at step 6: 4 older points" in note for note in run.notes)
+
+
+def test_files_of_one_second_are_told_apart_by_their_counter() -> None:
+    names = [
+        f"events.out.tfevents.{second}.host.77.{counter}" for second in (9, 10) for counter in (2, 9, 10)
+    ]
+    assert sorted(set(names), key=age) == names
 
 
 def test_without_purge_step_both_sessions_stay(tmp_path: Path) -> None:

@@ -198,10 +198,9 @@ def is_hparams(folder: str) -> bool:
     return _HPARAMS.fullmatch(folder) is not None
 
 
-def age(name: str) -> tuple[float, str]:
-    """Sorts event files, oldest first: their name begins with the time they were made."""
-    made = re.search(rf"{_MARK}\.(\d+)", name)
-    return (float(made[1]) if made else 0.0, name)
+def age(name: str) -> tuple[list[int], str]:
+    """Sorts event files, oldest first: after the mark stand the second, the host, the process and a counter."""
+    return ([int(digits) for digits in re.findall(r"\d+", name.partition(_MARK)[2])], name)
 
 
 def _roots(path: Path) -> list[Path]:
