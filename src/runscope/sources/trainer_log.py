@@ -20,7 +20,7 @@ from runscope.sources.protobuf import Bytes, Words, words_of
 from runscope.sources.wandb_rows import NON_FINITE, Rows
 from runscope.stats.arrays import Bools, Floats, Ints
 
-_WINDOW_BYTES = 1 << 21
+_WINDOW_BYTES = 1 << 20
 _WORTH = 0.75
 """Share of entries that must be alike for reading them side by side to be quicker."""
 _SUMMARY = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss")
