@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup
 
 from runscope.history import Timeline
@@ -20,6 +19,10 @@ from runscope.reporting.curves import SMOOTHING
 from runscope.reporting.data import plain
 from runscope.reporting.marks import axes
 from runscope.reporting.packing import Packer
+
+if TYPE_CHECKING:
+    import jinja2
+
 
 PAGE_BYTES = 2_000_000
 """A page is never larger: it goes by mail and opens on a phone."""
@@ -145,6 +148,8 @@ def _evidence(value: object) -> str:
 
 @cache
 def _templates() -> jinja2.Environment:
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("runscope.reporting"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
