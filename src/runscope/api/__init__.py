@@ -1,0 +1,31 @@
+"""The verbs behind the public names: each takes references or what an earlier verb gave back."""
+
+from runscope.api.judging import compare, diagnose, evaluate, investigate, plan_evaluation
+from runscope.api.lines import ASK_BELOW, as_line, push, require_joined, stitch
+from runscope.api.reports import recipe_facts, report, write_report
+from runscope.api.runs import Progress, as_run, find_trainings, load, pull
+from runscope.api.saved import checkpoints, inventory, repositories
+
+__all__ = [
+    "ASK_BELOW",
+    "Progress",
+    "as_line",
+    "as_run",
+    "checkpoints",
+    "compare",
+    "diagnose",
+    "evaluate",
+    "find_trainings",
+    "inventory",
+    "investigate",
+    "load",
+    "plan_evaluation",
+    "pull",
+    "push",
+    "recipe_facts",
+    "report",
+    "repositories",
+    "require_joined",
+    "stitch",
+    "write_report",
+]

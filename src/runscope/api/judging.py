@@ -1,0 +1,205 @@
+"""Answers: diagnose, evaluate, both in a row, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runscope.api.lines import as_line, require_joined, stitch
+from runscope.api.runs import Progress
+from runscope.api.saved import checkpoints as list_checkpoints  # arguments here have the verb's own name
+from runscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from runscope.evaluation.plan import Plan
+    from runscope.evaluation.study import Study
+    from runscope.history import Run, Timeline
+    from runscope.hub.checkpoint import Checkpoint
+    from runscope.verdict import Comparison
+    from runscope.verdict.types import Diagnosis
+
+
+def diagnose(
+    what: str | Path | Run | Timeline | Sequence[str | Path | Run],
+    *,
+    hub: str | None = None,
+    checkpoints: Sequence[Checkpoint] | None = None,
+    study: Study | None = None,
+    ignore: Iterable[str] = (),
+    roles: Mapping[str, str | None] | None = None,
+    **load_options: Any,
+) -> Diagnosis:
+    """Read the curves of a line (several runs are stitched first) and say what happened.
+
+    Args:
+        what: a reference, a run, several of either, or a line.
+        hub: Hub repository (or clone, or folder) whose checkpoints belong to the line.
+        checkpoints: checkpoints that were listed before; read from ``hub`` otherwise.
+        study: evaluated checkpoints, from :func:`evaluate`.
+        ignore: roles to hide, e.g. ``eval_loss``.
+        roles: role → logged name.
+    """
+    from runscope.rules import View
+    from runscope.verdict import diagnose as judge
+
+    line = as_line(what, **load_options).with_roles({**(roles or {}), **dict.fromkeys(ignore)})
+    saved = tuple(checkpoints or ()) or (list_checkpoints(hub, line=line) if hub else ())
+    if study is not None:
+        from runscope.evaluation import as_series
+
+        line = line.with_extra(as_series(study))
+        saved = saved or tuple(s.checkpoint for s in study.scores)
+    return judge(View(line, saved), study)
+
+
+def evaluate(
+    what: str | Sequence[Checkpoint],
+    data: str | Path,
+    *,
+    line: Timeline | None = None,
+    train_data: str | Path | None = None,
+    base: str | Path | None = None,
+    keep_results: bool = True,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Study:
+    """Evaluate checkpoints on held-out examples and say whether later ones are really worse.
+
+    Args:
+        what: Hub repository, clone, folder, or checkpoints from :func:`checkpoints`.
+        data: held-out examples: JSON lines, CSV, Parquet or a Hub data set, with ``prompt`` and ``completion``.
+        line: the stitched line; its diagnosis says around which step to look first.
+        train_data: training examples, for the generalisation gap and memorising.
+        base: the base model of adapters, where their configuration does not name one that can be loaded.
+        keep_results: remember every example's result on disk, so that no call repeats it.
+        settings: fields of :class:`runscope.evaluation.EvaluateSettings`.
+
+    Raises:
+        InputError: no checkpoint, unusable examples, a base model that cannot be loaded.
+        MissingExtra: torch, transformers or peft is not installed.
+    """
+    from functools import partial
+
+    from runscope.evaluation import EvaluateSettings
+    from runscope.evaluation import evaluate as study_of
+    from runscope.hub import fetch
+    from runscope.store import ResultTable
+
+    chosen = EvaluateSettings(**settings)
+    saved = list_checkpoints(what, line=line, progress=progress) if isinstance(what, str) else tuple(what)
+    return study_of(
+        saved,
+        data,
+        fetch=partial(fetch, allow_pickle=chosen.allow_pickle),
+        train_data=train_data,
+        base=base,
+        settings=chosen,
+        focus=_focus(line),
+        results=ResultTable() if keep_results else None,
+        progress=progress,
+    )
+
+
+def plan_evaluation(
+    what: str | Sequence[Checkpoint],
+    data: str | Path,
+    *,
+    line: Timeline | None = None,
+    train_data: str | Path | None = None,
+    base: str | Path | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Plan:
+    """What :func:`evaluate` would run, download and need in memory, with the same arguments; nothing is loaded.
+
+    Raises:
+        InputError: no checkpoint, or unusable examples.
+    """
+    from runscope.evaluation import EvaluateSettings
+    from runscope.evaluation.plan import plan
+    from runscope.store import ResultTable
+
+    saved = list_checkpoints(what, line=line, progress=progress) if isinstance(what, str) else tuple(what)
+    return plan(
+        saved, data, train_data=train_data, base=base, settings=EvaluateSettings(**settings),
+        focus=_focus(line), results=ResultTable(),
+    )  # fmt: skip
+
+
+def investigate(
+    runs: Sequence[str | Path | Run],
+    *,
+    hub: str | None = None,
+    data: str | Path | None = None,
+    train_data: str | Path | None = None,
+    base: str | Path | None = None,
+    at: Sequence[int] | None = None,
+    force: bool = False,
+    scale: Sequence[float] | None = None,
+    ignore: Iterable[str] = (),
+    roles: Mapping[str, str | None] | None = None,
+    project: str | None = None,
+    keep_results: bool = True,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Diagnosis:
+    """All verbs in a row: stitch the runs, read the curves, evaluate the checkpoints, judge.
+
+    Without ``hub`` no checkpoints are listed; without ``data`` none is evaluated. The other arguments are
+    those of :func:`stitch`, :func:`diagnose` and :func:`evaluate`.
+    """
+    listed = list_checkpoints(hub, progress=progress) if hub else ()
+    joined = stitch(
+        runs, at=at, force=force, scale=scale, checkpoints=listed, project=project, progress=progress
+    )
+    line = joined if force or at else require_joined(joined)
+    line = line.with_roles({**(roles or {}), **dict.fromkeys(ignore)})
+    if listed:
+        from runscope.hub import place
+
+        listed = place(listed, line)
+    if data is None:
+        return diagnose(line, checkpoints=listed)
+    if not listed:
+        raise UsageError(
+            "there is no checkpoint to evaluate", hint="name the repository that holds them: --hub REPO"
+        )
+    study = evaluate(
+        listed, data, line=line, train_data=train_data, base=base, keep_results=keep_results,
+        progress=progress, **settings,
+    )  # fmt: skip
+    from runscope.hub import weigh
+
+    weighed, _ = weigh(listed)  # what was fetched for the evaluation is on this disk now
+    return diagnose(line, checkpoints=weighed, study=study)
+
+
+def compare(
+    trainings: Sequence[str | Path | Run | Timeline | Diagnosis | Sequence[str | Path | Run]], **options: Any
+) -> Comparison:
+    """Set trainings side by side: which is better, how sure that is, and what cannot be told.
+
+    Args:
+        trainings: two or more, each what :func:`diagnose` takes, or a diagnosis.
+        options: passed to :func:`diagnose`.
+
+    Raises:
+        UsageError: there are fewer than two.
+    """
+    from runscope.verdict import Diagnosis
+    from runscope.verdict import compare as side_by_side
+
+    if len(trainings) < 2:
+        raise UsageError(
+            "a comparison needs two trainings", hint="name another one; A+B is one training of two runs"
+        )
+    return side_by_side([t if isinstance(t, Diagnosis) else diagnose(t, **options) for t in trainings])
+
+
+def _focus(line: Timeline | None) -> tuple[int | None, int | None]:
+    """Best and onset step that the curves suggest: where evaluation looks first."""
+    if line is None:
+        return (None, None)
+    suspicion = diagnose(line).verdict.overfitting
+    return (suspicion.best_step, suspicion.onset_step)
