@@ -150,6 +150,8 @@ def test_code_loads_adapters_models_folders_and_clones() -> None:
     assert "revision=" not in clone
     assert "AutoModelForCausalLM.from_pretrained('base')" in loading_code(on_hub, "base")
     assert "PeftModel.from_pretrained(base, 'me/pricer'" in loading_code(on_hub, "base")
+    fetched = Checkpoint("me/pricer", "ab" * 20, "t", 1, files=adapter, local_path=Path("cache/abab"))
+    assert loading_code(fetched) == loading_code(on_hub), "a colleague has no copy in a cache of mine"
     folder = Checkpoint("out", None, "t", 1, files=full, local_path=Path("out/checkpoint-5"))
     assert "from_pretrained('out/checkpoint-5')" in loading_code(folder)
 

@@ -35,7 +35,7 @@ def loading_code(checkpoint: Checkpoint, base: str | None = None) -> str:
 
 
 def _place_in_code(checkpoint: Checkpoint) -> str:
-    if checkpoint.local_path is not None:
+    if _is_here(checkpoint):
         return repr(str(checkpoint.local_path))
     if _is_clone(checkpoint):
         words = [repr(_cloned(checkpoint))]
@@ -46,6 +46,11 @@ def _place_in_code(checkpoint: Checkpoint) -> str:
     if checkpoint.subfolder:
         words.append(f"subfolder={checkpoint.subfolder!r}")
     return ", ".join(words)
+
+
+def _is_here(checkpoint: Checkpoint) -> bool:
+    """Whether a folder on this disk is the place to name; of what lies on the Hub that would only be a copy."""
+    return checkpoint.local_path is not None and (checkpoint.revision is None or _is_clone(checkpoint))
 
 
 def _is_clone(checkpoint: Checkpoint) -> bool:
@@ -61,7 +66,7 @@ def _cloned(checkpoint: Checkpoint) -> str:
 
 
 def _fetching(checkpoint: Checkpoint) -> str:
-    if checkpoint.local_path is not None or not _is_clone(checkpoint):
+    if _is_here(checkpoint) or not _is_clone(checkpoint):
         return ""
     source, target = shlex.quote(checkpoint.repo), shlex.quote(_cloned(checkpoint))
     return f"# first: git clone {source} {target} && git -C {target} checkout {checkpoint.name}\n"
