@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check docs bench clean
+# The others need a folder of labelled logs, a GPU, or another environment; each says so with --help.
+BENCH  := racing report rules stitch wandb_read trainer_state pull hub evaluate
+
+.PHONY: demo test check docs site bench clean
 
 demo: $(VENV)/.eval  ## the whole of it on the bundled example: reports/demo/report.html
 	$(BIN)/runscope demo
@@ -23,8 +26,11 @@ docs: $(VENV)/.dev  ## the generated pages: command reference and rules
 	$(BIN)/cog -r docs/cli.md
 	$(BIN)/python tools/make_rule_docs.py
 
-bench: $(VENV)/.dev  ## every figure that README and docs name
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+site: $(VENV)/.dev  ## the documents as web pages, in site/
+	$(BIN)/python -m sphinx -q -W docs site
+
+bench: $(VENV)/.dev  ## the figures that the documents name; takes most of an hour
+	for name in $(BENCH); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
