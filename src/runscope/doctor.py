@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-CORE = ("wandb", "huggingface_hub", "numpy", "pandas", "scipy", "pyarrow", "matplotlib")
+CORE = ("wandb", "huggingface_hub", "numpy", "pandas", "pyarrow", "matplotlib")
 EXTRAS = {"torch": "eval", "transformers": "eval", "peft": "eval", "accelerate": "eval", "ray": "ray"}
 
 

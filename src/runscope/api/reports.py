@@ -84,7 +84,7 @@ def recipe_facts(recipe: Recipe, found: Diagnosis | Comparison) -> dict[str, Any
 
     diagnoses = [found] if isinstance(found, Diagnosis) else [c.diagnosis for c in found.contenders]
     studies = [d.study for d in diagnoses if d.study is not None]
-    packages = ("runscope", "numpy", "scipy", *(("torch", "transformers", "peft") if studies else ()))
+    packages = ("runscope", "numpy", *(("torch", "transformers", "peft") if studies else ()))
     return {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": recipe.command(),

@@ -8,6 +8,7 @@ import numpy as np
 
 from runscope.history import Series
 from runscope.stats.arrays import Floats, Ints
+from runscope.stats.filters import running_gaussian
 from runscope.stats.stretches import stretches
 
 SMOOTHING = (0.004, 0.012, 0.035, 0.1)
@@ -53,15 +54,13 @@ def smoothed(series: Series, width: float = SMOOTHING[1], points: int | None = N
         width: standard deviation of the window as a share of the curve.
         points: how many are kept; None for as many as a smooth line of that width needs.
     """
-    from scipy.ndimage import gaussian_filter1d
-
     points = points or round(POINTS_A_WINDOW / width)
     finite = series.finite
     if len(finite) < 8:
         return finite
     if len(finite) > 20 * points:
         finite = _means(finite, 10 * points)
-    level = np.asarray(gaussian_filter1d(finite.value, max(1.5, width * len(finite)), mode="reflect"))
+    level = running_gaussian(finite.value, max(1.5, width * len(finite)), ends="reflect")
     at = np.unique(np.linspace(0, len(finite) - 1, points).astype(np.int64))
     return Series.of(series.name, finite.step[at], level[at])
 

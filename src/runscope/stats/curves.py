@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter1d, median_filter
 
 from runscope.stats.arrays import Floats
+from runscope.stats.filters import running_gaussian, running_median
 
 STAY = 0.15
 """Share of the run that a rise must last to count in full: a shorter one is often transient (a restart)."""
@@ -52,10 +52,8 @@ def smooth(value: Floats, width: float) -> Floats:
     """
     if len(value) < 3:
         return value.copy()
-    calm = np.asarray(median_filter(value, 3, mode="nearest"), dtype=np.float64)
-    return (
-        np.asarray(gaussian_filter1d(calm, width, mode="nearest"), dtype=np.float64) if width >= 0.4 else calm
-    )
+    calm = running_median(value, 3)
+    return running_gaussian(calm, width) if width >= 0.4 else calm
 
 
 @dataclass(frozen=True)

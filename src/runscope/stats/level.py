@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from runscope.stats.arrays import Floats
+from runscope.stats.filters import running_median
 
 MOST_BLOCKS = 400
 """A curve is reduced to so many block means: the level of a million points is as well known from them."""
@@ -45,7 +45,7 @@ def calm(value: Floats) -> Floats:
     """Draw single outliers in to the running median of 9, by :data:`CLIP` robust standard deviations."""
     if len(value) < 9:
         return value
-    middle = np.asarray(median_filter(value, 9, mode="mirror"), dtype=np.float64)
+    middle = running_median(value, 9, ends="mirror")
     rest = value - middle
     spread = 1.4826 * float(np.median(np.abs(rest)))
     limit = CLIP * (spread if spread > 0 else float(np.std(rest)))

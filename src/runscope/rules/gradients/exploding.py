@@ -20,11 +20,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.ndimage import median_filter
 
 from runscope.history import Series
 from runscope.rules.context import coarse, harm
 from runscope.rules.finding import CouldNotLook, Finding, Severity, View
+from runscope.stats.filters import running_median
 
 CODE = "GRD003"
 NAME = "exploding-gradients"
@@ -38,7 +38,7 @@ HARM, BAD_HARM = 0.25, 0.5
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the level of the norm explodes and the loss suffers."""
     norm = coarse(view, "grad_norm", points=10)
-    level = np.asarray(median_filter(norm.value, min(9, len(norm) | 1), mode="nearest"), dtype=np.float64)
+    level = running_median(norm.value, min(9, len(norm) | 1))
     early = float(np.median(norm.value[: max(5, len(norm) // 5)]))
     begun = max(2, len(norm) // 20)  # the first steps of a training are large and of no consequence
     high = level > max(TIMES * early, CLIP)

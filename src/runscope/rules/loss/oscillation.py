@@ -20,11 +20,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from runscope.history import Series
 from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.stats.filters import running_mean
 from runscope.stats.periodic import swing
 
 CODE = "LOS007"
@@ -49,7 +49,7 @@ def look(view: View) -> Iterable[Finding]:
         raise CouldNotLook("a loss that is not positive has no level to compare swings with")
     # By factors: a loss that still falls by orders of magnitude swings by a share of its level.
     logs = np.log(value)
-    level = uniform_filter1d(logs, window, mode="nearest")
+    level = running_mean(logs, window)
     found = swing(logs - level)
     share = SHARE if len(value) >= 100 else SHORT_SHARE
     if found is None or found.share < share or len(value) / found.period < SWINGS:
@@ -84,7 +84,7 @@ def _cause(view: View, loss: Series, points: float, period: float) -> tuple[str,
     rate = view.get("learning_rate")
     if rate is not None and len(rate.finite) >= 30:
         value = np.interp(loss.step, rate.finite.step, rate.finite.value)
-        own = swing(value - uniform_filter1d(value, max(5, len(value) // 4) | 1, mode="nearest"))
+        own = swing(value - running_mean(value, max(5, len(value) // 4) | 1))
         if own is not None and own.share > SHARE and 0.8 < own.period / points < 1.25:
             return "so does the learning rate: it is the schedule", "Nothing, if the cycles are wanted."
     epochs = view.timeline.epochs

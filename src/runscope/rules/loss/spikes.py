@@ -25,11 +25,11 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import median_filter
 
 from runscope.history import Series
 from runscope.rules.context import COARSE, after_join, not_reinforcement, plural
 from runscope.rules.finding import Finding, Severity, View
+from runscope.stats.filters import running_median
 from runscope.stats.stretches import blocks
 
 CODE = "LOS003"
@@ -113,7 +113,7 @@ def _finding(
 def _find(loss: Series, no_spike: npt.NDArray[np.bool_]) -> _Spikes:
     step, coarse_value = blocks(loss.step, loss.value, 4 * COARSE)
     # A window of 15 sees a level through spikes of up to seven points.
-    middle = np.asarray(median_filter(coarse_value, min(15, len(step) | 1), mode="nearest"), dtype=np.float64)
+    middle = running_median(coarse_value, min(15, len(step) | 1))
     level = middle if len(step) == len(loss) else np.interp(loss.step, step, middle)
     above = loss.value - level
     scatter = 1.4826 * float(np.median(np.abs(above[:: max(1, len(above) // 20000)])))
