@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runscope.errors import UnreadableRun
@@ -54,6 +54,8 @@ def _expected(entries: list[Any]) -> dict[str, list[tuple[int, str]]]:
     plain=st.lists(st.tuples(st.floats(), st.floats()), max_size=30), odd=st.lists(_ENTRIES, max_size=4),
     place=st.integers(0, 30), indent=st.sampled_from([None, 0, 2]), escaped=st.booleans(),
 )  # fmt: skip
+@example(plain=[(0.0, 0.0)], odd=[{"loss": 0.0, "a name longer than what is left of the file": 0.0, "b": 0.0}], place=0,
+         indent=None, escaped=False)  # fmt: skip
 def test_entries_read_as_a_parser_reads_them(
     plain: list[tuple[float, float]], odd: list[Any], place: int, indent: int | None, escaped: bool
 ) -> None:

@@ -194,7 +194,12 @@ def _columns(data: Bytes, words: Words, marks: Ints, members: int) -> tuple[dict
         name = shape[1].decode("utf-8", "replace")
         if name in spans or name == "train_runtime":
             return None
-        kept &= (closing - quote == closing[0] - quote[0]) & _same(data, words, quote, shape.end())
+        kept &= (closing - quote == closing[0] - quote[0]) & (behind - quote > shape.end())
+        if (
+            not kept.all()
+        ):  # what cannot be alike is not looked at: its name may be nearer to the end of the file
+            quote = np.where(kept, quote, begin)
+        kept &= _same(data, words, quote, shape.end())
         start, stop = quote + shape.end(), behind - trailing
         kept &= look_like_numbers(data, start, stop)
         if trailing:
