@@ -1,11 +1,32 @@
-"""Checkpoints evaluated on held-out examples. Torch, transformers and peft are loaded only when one is."""
+"""Checkpoints evaluated on held-out examples. Torch, transformers and peft are loaded only when one is.
 
-from runscope.evaluation.run import evaluate
-from runscope.evaluation.scorers import Scorer, scorer
-from runscope.evaluation.series import as_series
-from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.study import CheckpointScore, Evaluation, Study
-from runscope.evaluation.tasks import Metric, Task
+The names below are fetched when they are first used: whoever needs one class of a module loads no other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runscope.evaluation.run import evaluate
+    from runscope.evaluation.scorers import Scorer, scorer
+    from runscope.evaluation.series import as_series
+    from runscope.evaluation.settings import EvaluateSettings
+    from runscope.evaluation.study import CheckpointScore, Evaluation, Study
+    from runscope.evaluation.tasks import Metric, Task
+
+_HOMES = {
+    "CheckpointScore": "study",
+    "EvaluateSettings": "settings",
+    "Evaluation": "study",
+    "Metric": "tasks",
+    "Scorer": "scorers",
+    "Study": "study",
+    "Task": "tasks",
+    "as_series": "series",
+    "evaluate": "run",
+    "scorer": "scorers",
+}
 
 __all__ = [
     "CheckpointScore",
@@ -19,3 +40,14 @@ __all__ = [
     "evaluate",
     "scorer",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value

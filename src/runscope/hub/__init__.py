@@ -1,14 +1,50 @@
-"""Commits, checkpoints, adapters: which commit is which step, what is in it, which run it belongs to."""
+"""Commits, checkpoints, adapters: which commit is which step, what is in it, which run it belongs to.
 
-from runscope.hub.adapters import read_adapter, read_adapters
-from runscope.hub.checkpoint import AdapterFacts, Checkpoint, File
-from runscope.hub.fetching import fetch
-from runscope.hub.inventory import Inventory, take_inventory
-from runscope.hub.listing import Listing, list_checkpoints, list_repository
-from runscope.hub.norms import AdapterNorms, weigh
-from runscope.hub.placing import place
+The names below are fetched when they are first used: whoever needs one class of a module loads no other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runscope.hub.adapters import read_adapter, read_adapters
+    from runscope.hub.checkpoint import AdapterFacts, Checkpoint, File
+    from runscope.hub.fetching import fetch
+    from runscope.hub.inventory import Inventory, take_inventory
+    from runscope.hub.listing import Listing, list_checkpoints, list_repository
+    from runscope.hub.norms import AdapterNorms, weigh
+    from runscope.hub.placing import place
+
+_HOMES = {
+    "AdapterFacts": "checkpoint",
+    "AdapterNorms": "norms",
+    "Checkpoint": "checkpoint",
+    "File": "checkpoint",
+    "Inventory": "inventory",
+    "Listing": "listing",
+    "fetch": "fetching",
+    "list_checkpoints": "listing",
+    "list_repository": "listing",
+    "place": "placing",
+    "read_adapter": "adapters",
+    "read_adapters": "adapters",
+    "take_inventory": "inventory",
+    "weigh": "norms",
+}
 
 __all__ = [
     "AdapterFacts", "AdapterNorms", "Checkpoint", "File", "Inventory", "Listing", "fetch", "list_checkpoints",
     "list_repository", "place", "read_adapter", "read_adapters", "take_inventory", "weigh",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value

@@ -21,6 +21,8 @@ from runscope.sources.wandb_rows import NON_FINITE, Rows
 from runscope.stats.arrays import Bools, Floats, Ints
 
 _WINDOW_BYTES = 1 << 20
+_KEPT_BYTES = 16 << 20
+"""More than all arrays of a window take."""
 _WORTH = 0.75
 """Share of entries that must be alike for reading them side by side to be quicker."""
 _SUMMARY = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss")
@@ -87,6 +89,9 @@ def read_entries(text: bytes, begin: int, end: int) -> History:
         ValueError: what stands there is no list of objects.
     """
     history = History()
+    # Whoever frees a block of this size has glibc keep what is freed later (mallopt(3), M_MMAP_THRESHOLD): else
+    # every window's arrays are new pages.
+    np.empty(_KEPT_BYTES, dtype=np.uint8)
     data = np.frombuffer(text, dtype=np.uint8)
     words = words_of(data)
     while True:
