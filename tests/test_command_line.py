@@ -170,3 +170,27 @@ def test_data_without_checkpoints_is_a_usage_error(
     error = capsys.readouterr().err.splitlines()
     assert error[0].startswith("error:")
     assert "--hub" in error[1]
+
+
+def test_each_as_json_is_one_document(runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diagnose", "--each", "--format", "json", str(runs[0]), "no-such-run"]) == 2
+    shown = capsys.readouterr()
+    answers = json.loads(shown.out, parse_constant=pytest.fail)
+    assert [("verdict" in a, "error" in a) for a in answers] == [(True, False), (False, True)]
+    assert [line.partition(":")[0] for line in shown.err.splitlines()] == ["error", "hint"]
+
+
+@pytest.mark.parametrize("words", [["--scale", "0"], ["--scale", "nan"], ["--scale", "-1"], ["--at", "-5"]])
+def test_places_that_cannot_be_are_refused(
+    runs: tuple[Path, Path], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stitch", *map(str, runs), *words]) == 2
+    assert capsys.readouterr().err.startswith("error:")
+
+
+def test_a_reader_that_leaves_early_is_no_finding(runs: tuple[Path, Path]) -> None:
+    words = [sys.executable, "-m", "runscope", "show", str(runs[0])]
+    shown = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert shown.stdout is not None
+    shown.stdout.close()
+    assert shown.wait(timeout=60) == 0

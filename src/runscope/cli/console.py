@@ -17,6 +17,10 @@ class SafeConsole(Console):
     alone; what it writes itself (colours, cursor) is added later, or marked as control, and passes.
     """
 
+    def on_broken_pipe(self) -> None:
+        """Leave it to whoever started the command: a reader that left early is no finding."""
+        raise BrokenPipeError
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render, and make the text of each piece harmless."""
         for segment in super().render(renderable, options):

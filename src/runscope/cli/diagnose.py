@@ -108,6 +108,7 @@ def _each(
     from runscope import api
 
     worst = 0
+    answers: list[dict[str, Any]] | None = [] if format is opt.DiagnoseFormat.json else None
     with progress(quiet) as update:
         for number, reference in enumerate(runs):
             update("runs", number, len(runs))
@@ -115,12 +116,24 @@ def _each(
                 diagnosis = api.diagnose(reference, **options)
             except RunscopeError as error:
                 worst = 2
-                _print_error(reference, error, format)
+                _print_error(reference, error, format, answers)
+                continue
+            if answers is not None:
+                answers.append(_answer(diagnosis, reference))
+                worst = max(worst, _status(diagnosis, fail_on))
                 continue
             _print_title(reference, format, first=number == 0)
             _print(diagnosis, reference, format)
             worst = max(worst, _status(diagnosis, fail_on))
+    if answers is not None:
+        out.print_json(answers)
     return worst
+
+
+def _answer(diagnosis: Diagnosis, reference: str) -> dict[str, Any]:
+    from runscope.reporting import diagnosis_json
+
+    return diagnosis_json(diagnosis, reference)
 
 
 def _print_title(reference: str, format: opt.DiagnoseFormat, *, first: bool) -> None:
@@ -135,14 +148,18 @@ def _print_title(reference: str, format: opt.DiagnoseFormat, *, first: bool) -> 
         out.print_text(f"{'' if first else chr(10)}## {escape(reference)}\n\n")
 
 
-def _print_error(reference: str, error: RunscopeError, format: opt.DiagnoseFormat) -> None:
-    if format in (opt.DiagnoseFormat.json, opt.DiagnoseFormat.jsonl):
-        from runscope.reporting import DIAGNOSIS_SCHEMA
+def _print_error(
+    reference: str, error: RunscopeError, format: opt.DiagnoseFormat, answers: list[dict[str, Any]] | None
+) -> None:
+    from runscope.reporting import DIAGNOSIS_SCHEMA
 
-        answer = {"schema": DIAGNOSIS_SCHEMA, "run": reference, "error": error.message, "hint": error.hint}
-        out.print_json(answer, line=format is opt.DiagnoseFormat.jsonl)
-    else:
-        out.note(f"error: {reference}: {error.message}\nhint: {error.hint}")
+    answer = {"schema": DIAGNOSIS_SCHEMA, "run": reference, "error": error.message, "hint": error.hint}
+    if answers is not None:
+        answers.append(answer)
+    elif format is opt.DiagnoseFormat.jsonl:
+        out.print_json(answer, line=True)
+    out.note(f"error: {reference}: {error.message}")
+    out.note(f"hint: {error.hint}")
 
 
 def _print(diagnosis: Diagnosis, reference: str, format: opt.DiagnoseFormat) -> None:

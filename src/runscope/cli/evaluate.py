@@ -84,7 +84,8 @@ def evaluate(
         ),
     ] = None,
     max_examples: Annotated[
-        int | None, typer.Option("--max-examples", metavar="N", help="Take a random part of the examples.")
+        int | None,
+        typer.Option("--max-examples", metavar="N", min=1, help="Take a random part of the examples."),
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
     dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or 4bit.")] = "auto",

@@ -91,7 +91,10 @@ IgnoreOption = Annotated[
 AtOption = Annotated[
     list[int] | None,
     typer.Option(
-        "--at", metavar="STEP", help="Step from which the next run continues; once a run after the first."
+        "--at",
+        metavar="STEP",
+        min=0,
+        help="Step from which the next run continues; once a run after the first.",
     ),
 ]
 ForceOption = Annotated[

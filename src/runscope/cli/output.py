@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,13 +64,13 @@ def print_bytes(form: str, write: Callable[[Path], object]) -> None:
         sys.stdout.buffer.flush()
 
 
-def print_json(data: Mapping[str, Any], *, line: bool = False) -> None:
+def print_json(data: Mapping[str, Any] | Sequence[Any], *, line: bool = False) -> None:
     """Print an object; on one line for JSON lines."""
     sys.stdout.write(as_json(data, line=line))
     sys.stdout.flush()
 
 
-def as_json(data: Mapping[str, Any], *, line: bool = False) -> str:
+def as_json(data: Mapping[str, Any] | Sequence[Any], *, line: bool = False) -> str:
     """An object as text that every JSON parser takes: no bare NaN."""
     text = json.dumps(data, ensure_ascii=False, indent=None if line else 2, allow_nan=False)
     return harmless_json(text) + "\n"

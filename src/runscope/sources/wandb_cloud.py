@@ -180,6 +180,17 @@ def default_entity(service: Service) -> str:
     return str(viewer["entity"])
 
 
+def require_account() -> None:
+    """Ask the service who we are: quick to be refused, where the SDK would try for minutes.
+
+    Raises:
+        ServiceError: it cannot be reached, or refuses.
+    """
+    with Service() as service:
+        if service.ask(ENTITY).get("viewer") is None:
+            raise _unknown_key(service)
+
+
 def checked(data: dict[str, Any], service: Service, project: str) -> dict[str, Any]:
     """The project in an answer.
 

@@ -16,6 +16,7 @@ import numpy as np
 from runscope.errors import RunscopeError, ServiceError, StoreError, UsageError
 from runscope.history import Run, Timeline
 from runscope.sources.base import LoadContext
+from runscope.sources.wandb_cloud import require_account
 from runscope.sources.wandb_file import read
 
 MARK = "runscope"
@@ -110,6 +111,8 @@ def rows(run: Run) -> Iterator[tuple[int, float, dict[str, float]]]:
 def _write(
     run: Run, line: Timeline, place: tuple[str | None, str], offline: Path | None, progress: Progress | None
 ) -> Pushed:
+    if offline is None:
+        require_account()
     import wandb
 
     entity, project = place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -60,6 +61,16 @@ def _check(runs: Sequence[Run], values: Sequence[float] | None, name: str) -> No
             f"--{name} has {len(values)} values for {len(runs) - 1} joins",
             hint=f"give --{name} once for each run after the first",
         )
+    for value in values or ():
+        if not math.isfinite(value) or value < 0 or (name == "scale" and value == 0):
+            raise UsageError(
+                f"--{name} {value:g} is no place on the line"
+                if name == "at"
+                else f"--scale {value:g} is no scale",
+                hint="a step is 0 or more"
+                if name == "at"
+                else "a scale is above 0: 0.5 where two steps count as one",
+            )
 
 
 def _by_hand(runs: Sequence[Run], at: Sequence[int], checkpoints: Sequence[Checkpoint]) -> list[Node]:

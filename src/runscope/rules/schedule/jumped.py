@@ -70,7 +70,7 @@ def _at(view: View, join: int, before: Series, after: Series, peak: float) -> It
             first_step=join,
             last_step=int(after.step[int(np.argmax(after.value))]),
             message=(
-                f"Where the run was resumed (step {join:,}) the learning rate was {old:.3g} and {again} "
+                f"Where the run was resumed (step {join:,}) the learning rate had been {old:.3g} and {again} "
                 f"{highest:.3g}: {up:.1f} times as high. The schedule was started anew, not restored."
                 + (
                     f" The training loss went up by {100 * loss:.0f}% after it."
