@@ -190,7 +190,7 @@ def test_places_that_cannot_be_are_refused(
 
 def test_a_reader_that_leaves_early_is_no_finding(runs: tuple[Path, Path]) -> None:
     words = [sys.executable, "-m", "runscope", "show", str(runs[0])]
-    shown = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert shown.stdout is not None
-    shown.stdout.close()
-    assert shown.wait(timeout=60) == 0
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as shown:
+        assert shown.stdout is not None
+        shown.stdout.close()
+        assert shown.wait(timeout=60) == 0
