@@ -112,7 +112,11 @@ def _write(
     run: Run, line: Timeline, place: tuple[str | None, str], offline: Path | None, progress: Progress | None
 ) -> Pushed:
     if offline is None:
-        require_account()
+        try:
+            require_account()
+        except ServiceError as error:
+            error.hint += "; or write it with --offline FOLDER first"
+            raise
     import wandb
 
     entity, project = place
