@@ -1,0 +1,11 @@
+"""What holds for all tests, and for every process that they start."""
+
+from __future__ import annotations
+
+import os
+
+# The Hub stand-in takes uploads as plain LFS; the client reads this when it is imported.
+os.environ["HF_HUB_DISABLE_XET"] = "1"
+# Two test processes on two cores: more threads would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
