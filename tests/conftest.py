@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 
 # The Hub stand-in takes uploads as plain LFS; the client reads this when it is imported.
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 # Two test processes on two cores: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# A suite that was started in the background ignores Ctrl-C, and so would every process that it starts.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
