@@ -207,3 +207,10 @@ def test_the_steps_that_are_as_good_are_named() -> None:
 def test_reinforcement_learning_is_not_judged_by_its_loss() -> None:
     verdict = diagnose(view_of(**{"train_loss": FALLING, "train/reward": T, "train/clip_ratio": T})).verdict
     assert verdict.overfitting.status == "unknown"
+
+
+@pytest.mark.parametrize(("last", "status"), [(51, "unknown"), (len(STEP), "exploding")])
+def test_without_a_gradient_norm_only_a_lasting_nan_speaks_of_gradients(last: int, status: str) -> None:
+    loss = FALLING.copy()
+    loss[50:last] = np.nan
+    assert diagnose(view_of(train_loss=loss)).verdict.gradients.status == status

@@ -52,7 +52,9 @@ def judge_gradients(view: View, findings: Findings) -> Gradients:
     norm = view.get("grad_norm")
     if norm is None or len(norm.finite) < 10:
         broken = found.get("LOS001")
-        if broken is not None:
+        if (
+            broken is not None and broken.severity == "critical"
+        ):  # one bad batch that was survived tells nothing
             return Gradients("exploding", broken.message)
         return Gradients("unknown", "No gradient norm was logged, or too few points of it.")
     return Gradients("healthy", "The gradient norm stayed within its usual range.")
