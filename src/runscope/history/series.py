@@ -68,13 +68,14 @@ class Series:
 
     def sorted(self) -> Series:
         """Strictly increasing in step: of points that share a step the one logged last stays."""
-        if len(self) < 2 or bool(np.all(np.diff(self.step) > 0)):
+        ahead, behind = self.step[1:], self.step[:-1]
+        if bool((ahead > behind).all()):
             return self
-        order = np.argsort(self.step, kind="stable")
-        step = self.step[order]
-        last = np.append(step[1:] != step[:-1], True)
-        keep = order[last]
-        return Series(self.name, self.step[keep], self.value[keep], self.time[keep])
+        ordered = self
+        if bool((ahead < behind).any()):
+            order = np.argsort(self.step, kind="stable")
+            ordered = Series(self.name, self.step[order], self.value[order], self.time[order])
+        return ordered.where(np.append(ordered.step[1:] != ordered.step[:-1], True))
 
     def between(self, first: int | None = None, last: int | None = None) -> Series:
         """The points with first ≤ step ≤ last; None leaves that side open."""

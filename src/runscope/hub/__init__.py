@@ -5,7 +5,9 @@ The names below are fetched when they are first used: whoever needs one class of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runscope.lazy import fetched
 
 if TYPE_CHECKING:
     from runscope.hub.adapters import read_adapter, read_adapters
@@ -38,13 +40,4 @@ __all__ = [
     "list_repository", "place", "read_adapter", "read_adapters", "take_inventory", "weigh",
 ]  # fmt: skip
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = fetched(__name__, _HOMES)

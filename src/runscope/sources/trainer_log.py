@@ -1,7 +1,7 @@
 """The ``log_history`` of a Trainer state: a list of flat objects, read many at once.
 
-Most entries hold the same names in the same order. They are found by their quotes, commas and braces, compared
-with the first of their kind, and their numbers are read where they stand; no object is made of them. Whatever
+Most entries hold the same names in the same order. They are found by their commas and braces, compared with
+the first of their kind, and their numbers are read where they stand; no object is made of them. Whatever
 differs is read one by one by a JSON parser, and so is a window in which much does.
 """
 
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,9 @@ _WORTH = 0.75
 """Share of entries that must be alike for reading them side by side to be quicker."""
 _SUMMARY = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss")
 """What the last entry of a finished training holds: no points of a curve."""
-_QUOTE, _COMMA, _OPEN, _CLOSE = b'",{}'
+_COMMA, _OPEN, _CLOSE = b",{}"
+_MEMBER = re.compile(rb'[{,]\s*"([^"]*)"\s*:\s*')
+"""From the mark before a name to its value."""
 _LARGEST_STEP = 2.0**62
 
 
@@ -130,7 +133,7 @@ def _parsed(text: bytes) -> Any:
 def _side_by_side(history: History, data: Bytes, words: Words, begin: int, stop: int) -> bool:
     """Read a window's entries as columns; False, and nothing read, where they are not alike."""
     part = data[begin:stop]
-    place = np.flatnonzero((part == _QUOTE) | (part == _COMMA) | (part == _OPEN) | (part == _CLOSE))
+    place = np.flatnonzero((part == _COMMA) | (part == _OPEN) | (part == _CLOSE))
     mark = part[place]
     opens, closes = np.flatnonzero(mark == _OPEN), np.flatnonzero(mark == _CLOSE)
     count = len(opens)
@@ -138,80 +141,68 @@ def _side_by_side(history: History, data: Bytes, words: Words, begin: int, stop:
         return False
     if not (opens[1:] - closes[:-1] == 2).all():  # one comma between two objects, and nothing else
         return False
-    size = closes - opens + 1
-    common = int(np.bincount(size).argmax())
-    members, rest = divmod(common - 1, 3)
-    if rest or not members:
-        return False
-    alike = np.flatnonzero(size == common)
-    table = opens[alike][:, None] + np.arange(common)
-    pattern = np.array([_OPEN, *[_QUOTE, _QUOTE, _COMMA] * members], dtype=np.uint8)
-    pattern[-1] = _CLOSE
-    fits = (mark[table] == pattern).all(axis=1)
-    if not fits.any():
-        return False
-    alike, marks = alike[fits], place[table[fits]] + begin
-    found = _columns(data, words, marks, members)
+    members = (
+        closes - opens
+    )  # of each entry: no brace stands between its own, so the marks between are commas
+    common = int(np.bincount(members).argmax())
+    alike = np.flatnonzero(members == common)
+    place += begin
+    found = _columns(data, words, [place[opens[alike] + k] for k in range(common + 1)])
     if found is None:
         return False
     columns, kept = found
     if np.count_nonzero(kept) < _WORTH * count:
         return False
     alike = alike[kept]
+    rows = alike + history.rows.count
     for name, values in columns.items():
-        history.rows.add_block(name, alike + history.rows.count, values)
-    _add_others(history, data, place, opens, closes, alike, begin)
+        history.rows.add_block(name, rows, values)
+    _add_others(history, data, place, opens, closes, alike)
     return True
 
 
-def _add_others(
-    history: History, data: Bytes, place: Ints, opens: Ints, closes: Ints, alike: Ints, begin: int
-) -> None:
+def _add_others(history: History, data: Bytes, place: Ints, opens: Ints, closes: Ints, alike: Ints) -> None:
     """Read the entries that are not like most, each at its own number."""
     first = history.rows.count
     others = np.ones(len(opens), dtype=np.bool_)
     others[alike] = False
     for index in np.flatnonzero(others).tolist():
         history.rows.count = first + index
-        text = data[begin + place[opens[index]] : begin + place[closes[index]] + 1].tobytes()
+        text = data[place[opens[index]] : place[closes[index]] + 1].tobytes()
         history.add(_parsed(text))
     history.rows.count = first + len(opens)
 
 
-def _columns(data: Bytes, words: Words, marks: Ints, members: int) -> tuple[dict[str, Floats], Bools] | None:
+def _columns(data: Bytes, words: Words, marks: list[Ints]) -> tuple[dict[str, Floats], Bools] | None:
     """Values by name, and which entries they are of: those that are written as the first one is.
 
     Args:
         data, words: the bytes, and eight of them from every place on.
-        marks: (entries, 3 * members + 1) places of brace, quotes and commas.
-        members: how many names an entry has.
+        marks: (members + 1) times (entries,): places of the opening brace, of each comma, of the closing brace.
     """
-    kept = np.ones(len(marks), dtype=np.bool_)
+    kept = np.ones(len(marks[0]), dtype=np.bool_)
     spans: dict[str, tuple[Ints, Ints]] = {}
-    for member in range(members):
-        quote, closing, behind = (marks[:, 1 + 3 * member + place] for place in range(3))
-        begin, end = int(quote[0]), int(behind[0])
-        written = data[begin:end].tobytes()
-        shape = re.match(rb'"([^"]*)"\s*:\s*', written)
+    for mark, behind in pairwise(marks):
+        written = data[mark[0] : behind[0]].tobytes()
+        shape = _MEMBER.match(written)
         if shape is None:
             return None
         trailing = len(written) - len(written.rstrip())
         name = shape[1].decode("utf-8", "replace")
         if name in spans or name == "train_runtime":
             return None
-        kept &= (closing - quote == closing[0] - quote[0]) & (behind - quote > shape.end())
-        if (
-            not kept.all()
-        ):  # what cannot be alike is not looked at: its name may be nearer to the end of the file
-            quote = np.where(kept, quote, begin)
-        kept &= _same(data, words, quote, shape.end())
-        start, stop = quote + shape.end(), behind - trailing
-        kept &= look_like_numbers(data, start, stop)
+        start, stop = mark + shape.end(), behind - trailing
+        kept &= start < stop
+        if not kept.all():  # what cannot be alike is not looked at: it may be nearer to the end of the file
+            mark, start, stop = (np.where(kept, at, at[0]) for at in (mark, start, stop))
+        kept &= _same(data, words, mark, shape.end()) & look_like_numbers(data, start, stop)
         if trailing:
             kept &= data[stop] <= 0x20
         spans[name] = (start, stop)
+    if not kept.all():
+        spans = {name: (start[kept], stop[kept]) for name, (start, stop) in spans.items()}
     try:
-        return {n: read_numbers(data, start[kept], stop[kept]) for n, (start, stop) in spans.items()}, kept
+        return {name: read_numbers(data, start, stop) for name, (start, stop) in spans.items()}, kept
     except ValueError:
         return None
 

@@ -14,6 +14,7 @@ from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
 from runscope.sources.base import LoadContext, existing, finish
 from runscope.sources.trainer_log import History, number_of, read_entries
+from runscope.stats.arrays import Ints
 
 FORM = "Trainer output (folder with checkpoint-*/, one checkpoint, trainer_state.json)"
 EXAMPLE = "output/checkpoint-5000"
@@ -143,12 +144,14 @@ def _run(reference: str, folder: PurePath, state: TrainerState) -> Run:
     history = state.history
     steps = history.steps()
     times = np.full(len(steps), np.nan)
-    series = {}
+    series: dict[str, Series] = {}
+    shared: dict[int, tuple[Ints, Ints]] = {}  # by identity: rows, and their steps
     for name in history.rows.names():
         if name != "step":
             rows, values = history.rows.column(name)
-            step = steps if len(rows) == len(steps) else steps[rows]
-            series[name] = Series(name, step, values, times[: len(rows)])
+            if id(rows) not in shared:
+                shared[id(rows)] = (rows, steps if len(rows) == len(steps) else steps[rows])
+            series[name] = Series(name, shared[id(rows)][1], values, times[: len(rows)])
     config = {k: v for k, v in state.settings.items() if k != "stateful_callbacks"}
     return Run(
         reference=reference,

@@ -44,6 +44,7 @@ class Rows:
     _media: set[str] = field(default_factory=set)
     _shifts: list[tuple[int, int]] = field(default_factory=list)
     _dropped: list[Ints] = field(default_factory=list)
+    _joined: dict[tuple[int, ...], tuple[list[Ints], Ints]] = field(default_factory=dict)
 
     def add(self, name: str, value: float, row: int | None = None) -> None:
         """Put a value into a row."""
@@ -54,7 +55,7 @@ class Rows:
         column[1].append(value)
 
     def add_block(self, name: str, rows: Ints, values: Floats) -> None:
-        """Put values of one metric into many rows, given in increasing order."""
+        """Put values of one metric into many rows, given in increasing order; one array may serve many metrics."""
         self._blocks.setdefault(name, []).append((rows, values))
 
     def add_row(self, row: Mapping[str, Any]) -> None:
@@ -118,7 +119,8 @@ class Rows:
             blocks.append((np.array(single[0], dtype=np.int64), np.array(single[1], dtype=np.float64)))
         if not blocks:
             return np.empty(0, dtype=np.int64), np.empty(0)
-        rows, values = blocks[0] if len(blocks) == 1 else map(np.concatenate, zip(*blocks, strict=True))
+        rows = self._join([rows for rows, _ in blocks])
+        values = blocks[0][1] if len(blocks) == 1 else np.concatenate([values for _, values in blocks])
         if len(rows) > 1 and bool((rows[1:] < rows[:-1]).any()):
             order = np.argsort(rows, kind="stable")
             rows, values = rows[order], values[order]
@@ -126,6 +128,15 @@ class Rows:
             for first_row, by in self._shifts:
                 values = np.where(rows >= first_row, values + by, values)
         return self._kept(rows, values)
+
+    def _join(self, blocks: list[Ints]) -> Ints:
+        """Blocks end to end; metrics that were logged together share the array."""
+        if len(blocks) == 1:
+            return blocks[0]
+        key = tuple(map(id, blocks))  # the blocks are held beside it: an id is not given out again
+        if key not in self._joined:
+            self._joined[key] = (blocks, np.concatenate(blocks))
+        return self._joined[key][1]
 
     def _kept(self, rows: Ints, values: Floats) -> Column:
         if not self._dropped:
