@@ -4,7 +4,8 @@ usage: python benchmarks/trainer_state.py [--peers FOLDER] [--rounds N]
 
 ``--peers`` is a virtual environment with losslint, finetune-doctor and runmedic in it; each tool reads the same
 file as a process of its own, in turn, ours among them. Seconds are those that a process computed (user and
-system), which other work on the machine disturbs least, and those on the clock; the figures are medians.
+system), which other work on the machine disturbs least, and those on the clock; the figures are medians. Every
+tool runs from compiled modules, as an installed one does: its first run makes them and does not count.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 POINTS = 1_000_000
 EVALUATIONS = 100
+CACHE = Path(tempfile.gettempdir(), "runscope-benchmark-modules")
 OURS = (sys.executable, "-m", "runscope")
 PEERS = {
     "losslint": ("losslint", "check"),
@@ -60,11 +62,11 @@ def write(file: Path) -> None:
     file.write_text(json.dumps(state, indent=1, sort_keys=True) + "\n")
 
 
-def measure(call: tuple[str, ...]) -> tuple[float, float, float]:
+def measure(call: tuple[str, ...], environment: dict[str, str]) -> tuple[float, float, float]:
     """Seconds on the clock, seconds computed, and peak memory in MB of one process."""
     started = time.perf_counter()
     quiet = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
-    pid = os.posix_spawn(call[0], call, os.environ, file_actions=quiet)
+    pid = os.posix_spawn(call[0], call, environment, file_actions=quiet)
     _, status, used = os.wait4(pid, 0)
     if os.waitstatus_to_exitcode(status) not in (0, 1):
         raise SystemExit(f"{' '.join(call)} failed")
@@ -73,10 +75,14 @@ def measure(call: tuple[str, ...]) -> tuple[float, float, float]:
 
 def compare(calls: dict[str, tuple[str, ...]], rounds: int) -> dict[str, tuple[float, float, float]]:
     """Medians of each call, all of them in turn in every round."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(CACHE)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    for number in range(rounds + 1):
         for name, call in calls.items():
-            found[name].append(measure(call))
+            measured = measure(call, environment)
+            if number:
+                found[name].append(measured)
     medians = {}
     for name, runs in found.items():
         wall, computed, peak = (statistics.median(column) for column in zip(*runs, strict=True))

@@ -67,6 +67,8 @@ class History:
         """Step of every entry: (n,); one without has that of the entry before, at the beginning 0."""
         rows, values = self.rows.column("step")
         usable = np.abs(values) < _LARGEST_STEP  # also False for NaN
+        if len(rows) == self.rows.count and usable.all():
+            return values.astype(np.int64)
         steps = np.append(values[usable].astype(np.int64), 0)  # the last one is that of entries before any
         return steps[np.searchsorted(rows[usable], np.arange(self.rows.count), side="right") - 1]
 

@@ -23,6 +23,7 @@ NON_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 """The service sends these as strings, the file holds them bare."""
 _PARTS = ("_type", "values", "bins", "packedBins")
 Column = tuple[Ints, Floats]
+Ordered = tuple[Ints, Ints | None]
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Rows:
     _media: set[str] = field(default_factory=set)
     _shifts: list[tuple[int, int]] = field(default_factory=list)
     _dropped: list[Ints] = field(default_factory=list)
-    _joined: dict[tuple[int, ...], tuple[list[Ints], Ints]] = field(default_factory=dict)
+    _joined: dict[tuple[int, ...], Ordered] = field(default_factory=dict)
 
     def add(self, name: str, value: float, row: int | None = None) -> None:
         """Put a value into a row."""
@@ -119,24 +120,22 @@ class Rows:
             blocks.append((np.array(single[0], dtype=np.int64), np.array(single[1], dtype=np.float64)))
         if not blocks:
             return np.empty(0, dtype=np.int64), np.empty(0)
-        rows = self._join([rows for rows, _ in blocks])
+        numbers = [rows for rows, _ in blocks]
+        rows, order = self._shared(numbers) if single is None else _in_order(numbers)
         values = blocks[0][1] if len(blocks) == 1 else np.concatenate([values for _, values in blocks])
-        if len(rows) > 1 and bool((rows[1:] < rows[:-1]).any()):
-            order = np.argsort(rows, kind="stable")
-            rows, values = rows[order], values[order]
+        if order is not None:
+            values = values[order]
         if name == "_step":
             for first_row, by in self._shifts:
                 values = np.where(rows >= first_row, values + by, values)
         return self._kept(rows, values)
 
-    def _join(self, blocks: list[Ints]) -> Ints:
-        """Blocks end to end; metrics that were logged together share the array."""
-        if len(blocks) == 1:
-            return blocks[0]
-        key = tuple(map(id, blocks))  # the blocks are held beside it: an id is not given out again
+    def _shared(self, blocks: list[Ints]) -> Ordered:
+        """What :func:`_in_order` gives: the same arrays for all metrics that were logged together."""
+        key = tuple(map(id, blocks))  # of arrays that live as long as this: no id is given out again
         if key not in self._joined:
-            self._joined[key] = (blocks, np.concatenate(blocks))
-        return self._joined[key][1]
+            self._joined[key] = _in_order(blocks)
+        return self._joined[key]
 
     def _kept(self, rows: Ints, values: Floats) -> Column:
         if not self._dropped:
@@ -187,6 +186,15 @@ class Rows:
             rows, values = columns["_timestamp"]
             when[rows] = values
         return step, when
+
+
+def _in_order(blocks: list[Ints]) -> Ordered:
+    """Blocks end to end in increasing order, and the order that does so; None where they already are."""
+    rows = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    if not bool((rows[1:] < rows[:-1]).any()):
+        return rows, None
+    order = np.argsort(rows, kind="stable")
+    return rows[order], order
 
 
 def _as_float(value: float) -> float:

@@ -35,6 +35,8 @@ def shuffled_passes_at(view: View, steps: npt.ArrayLike) -> Floats:
     at = np.asarray(steps, dtype=np.float64)
     epochs = np.array(epochs_at(view, at))
     segments = view.timeline.line
+    if len(segments) == 1:
+        return epochs
     number = np.searchsorted([float(s.first_step) for s in segments[1:]], at, side="right")
     shift = 0.0
     for position, segment in enumerate(segments[1:], 1):

@@ -100,8 +100,10 @@ def _rate_cuts(view: View, loss: Series, epochs: Floats) -> tuple[int, ...]:
         return ()
     at = rate.finite.at(loss.step)
     known = np.flatnonzero(np.isfinite(epochs) & np.isfinite(at))
-    known = known[np.argsort(epochs[known], kind="stable")]
     done, rates = epochs[known], at[known]
+    if (done[1:] < done[:-1]).any():
+        order = np.argsort(done, kind="stable")
+        done, rates = done[order], rates[order]
     # Only epochs that a logged loss lies in: a counter may be absurd.
     boundaries = np.unique(np.floor(done))
     boundaries = boundaries[boundaries >= 1]
