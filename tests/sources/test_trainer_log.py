@@ -6,6 +6,7 @@ import json
 import math
 import random
 from collections import defaultdict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_entries_read_as_a_parser_reads_them(
     entries[place:place] = odd
     state = {"epoch": 1.0, "log_history": entries, "max_steps": 5}
     text = json.dumps(state, indent=indent, ensure_ascii=escaped).encode()
-    read = parse_state(text, "here")
+    read = parse_state(BytesIO(text), "here")
     assert read.history.rows.count == len(entries)
     assert _points(read.history) == _expected(entries)
     assert read.settings == {"epoch": 1.0, "max_steps": 5}
@@ -80,7 +81,7 @@ def test_many_windows_with_evaluations_between(indent: int | None) -> None:
             entries.append({"epoch": step / 1000, "eval_loss": rng.random(), "step": step})
     entries.append({"train_runtime": 12.0, "train_loss": 0.5, "total_flos": 1e9, "step": 60_000})
     text = json.dumps({"log_history": entries}, indent=indent).encode()
-    history = parse_state(text, "here").history
+    history = parse_state(BytesIO(text), "here").history
     assert history.finished
     expected = _expected(entries[:-1])
     read = _points(history)
@@ -99,14 +100,14 @@ def test_a_file_cut_anywhere_gives_its_whole_entries(indent: int | None) -> None
     text = json.dumps({"best_metric": None, "log_history": entries, "max_steps": 39}, indent=indent).encode()
     first = text.index(b"}") + 1
     for size in range(first, len(text)):
-        read = parse_state(text[:size], "here")
+        read = parse_state(BytesIO(text[:size]), "here")
         count = text[:size].count(b"}") if b"]" not in text[:size] else len(entries)
         assert read.history.rows.count == count
         assert _points(read.history) == _expected(entries[:count])
         assert not read.whole
     for size in range(first):
         with pytest.raises(UnreadableRun):
-            parse_state(text[:size], "here")
+            parse_state(BytesIO(text[:size]), "here")
 
 
 def test_a_cut_file_says_so(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BytesIO
 from pathlib import PurePosixPath
 
 from runscope.errors import SeveralRuns, UnreadableRun
@@ -113,7 +114,7 @@ def _state_run(
         if progress is not None:
             progress("trainer states", number, len(states))
         where = f"{file.path} of {repo.name} at {commit.revision[:8]}"
-        state = trainer_state.parse_state(_content(repo, commit, file), where)
+        state = trainer_state.parse_state(BytesIO(_content(repo, commit, file)), where)
         folder = PurePosixPath(repo.name) / PurePosixPath(file.path).parent
         if folder.name == _LAST:
             folder = folder.parent

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +25,7 @@ from runscope.stats.arrays import Bools, Floats, Ints
 _WINDOW_BYTES = 1 << 20
 _KEPT_BYTES = 16 << 20
 """More than all arrays of a window take."""
+_LOG = re.compile(rb'"log_history"\s*:\s*\[')
 _WORTH = 0.75
 """Share of entries that must be alike for reading them side by side to be quicker."""
 _SUMMARY = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos", "train_loss")
@@ -83,47 +85,79 @@ def number_of(value: Any) -> float | None:
     return NON_FINITE.get(value) if isinstance(value, str) else None
 
 
-def read_entries(text: bytes, begin: int, end: int) -> History:
-    """Read the entries between the brackets of a list.
+@dataclass(frozen=True)
+class Log:
+    """A state, read but for its settings.
 
-    Args:
-        text: of the file.
-        begin, end: behind the opening bracket, and at the closing one.
+    Attributes:
+        head: of the file, up to the bracket that opens the log.
+        history: the entries.
+        tail: of the file, from the bracket that closes the log; None where the file ends before it.
+    """
+
+    head: bytes
+    history: History
+    tail: bytes | None
+
+
+def read_log(file: BufferedIOBase) -> Log | None:
+    """Read the entries through a window that moves over the file; None where it holds no log near its beginning.
 
     Raises:
-        ValueError: what stands there is no list of objects.
+        ValueError: what stands in the log is no list of flat objects.
+        OSError: the file cannot be read.
     """
-    history = History()
     # Whoever frees a block of this size has glibc keep what is freed later (mallopt(3), M_MMAP_THRESHOLD): else
     # every window's arrays are new pages.
     np.empty(_KEPT_BYTES, dtype=np.uint8)
+    text, history = bytearray(_WINDOW_BYTES), History()
     data = np.frombuffer(text, dtype=np.uint8)
     words = words_of(data)
+    filled = _fill(file, text, 0)
+    found = _LOG.search(text, 0, filled)
+    if found is None:
+        return None
+    head, begin = bytes(text[: found.end()]), found.end()
     while True:
-        begin = _behind_spaces(text, begin)
-        if begin >= end:
-            return history
-        stop = end if end - begin <= _WINDOW_BYTES else begin + _WINDOW_BYTES
-        stop = text.rfind(b"}", begin, stop) + 1
-        if not stop:
+        end = text.find(b"]", begin, filled)
+        stop = text.rfind(b"}", begin, filled if end < 0 else end) + 1
+        if stop:
+            begin = _behind_comma(text, begin, stop) if history.rows.count else begin
+            if text.find(b"\\", begin, stop) >= 0 or not _side_by_side(history, data, words, begin, stop):
+                for entry in _parsed(b"[" + text[begin:stop] + b"]"):
+                    history.add(entry)
+            begin = stop
+        if end >= 0:
+            if text[begin:end].strip():
+                raise ValueError("a bracket inside the log, or something that is no object")
+            return Log(head, history, bytes(text[end:filled]) + file.read())
+        rest = filled - begin
+        if rest == len(text):
             raise ValueError("no entry ends here")
-        if text.find(b"\\", begin, stop) >= 0 or not _side_by_side(history, data, words, begin, stop):
-            for entry in _parsed(b"[" + text[begin:stop] + b"]"):
-                history.add(entry)
-        begin = _behind_spaces(text, stop)
-        if begin < end:
-            if text[begin] != _COMMA:
-                raise ValueError("no comma between two entries")
-            begin += 1
+        text[:rest] = text[begin:filled]
+        begin, filled = 0, rest + _fill(file, text, rest)
+        if filled == rest:
+            return Log(head, history, None)
 
 
-def _behind_spaces(text: bytes, at: int) -> int:
-    while at < len(text) and text[at] <= 0x20:
-        at += 1
-    return at
+def _fill(file: BufferedIOBase, text: bytearray, at: int) -> int:
+    """Read as much as there is room for; the number of bytes, 0 at the end of the file."""
+    begin = at
+    with memoryview(text) as room:
+        while at < len(text) and (size := file.readinto(room[at:])):
+            at += size
+    return at - begin
 
 
-def _parsed(text: bytes) -> Any:
+def _behind_comma(text: bytearray, at: int, stop: int) -> int:
+    """Behind the comma between two entries."""
+    comma = text.find(b",", at, stop)
+    if comma < 0 or text[at:comma].strip():
+        raise ValueError("no comma between two entries")
+    return comma + 1
+
+
+def _parsed(text: bytes | bytearray) -> Any:
     import orjson
 
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -13,14 +15,12 @@ import numpy as np
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
 from runscope.sources.base import LoadContext, existing, finish
-from runscope.sources.trainer_log import History, number_of, read_entries
+from runscope.sources.trainer_log import History, Log, number_of, read_log
 from runscope.stats.arrays import Ints
 
 FORM = "Trainer output (folder with checkpoint-*/, one checkpoint, trainer_state.json)"
 EXAMPLE = "output/checkpoint-5000"
 NAME = "trainer_state.json"
-
-_LOG = re.compile(rb'"log_history"\s*:\s*\[')
 
 
 def claims(reference: str) -> bool:
@@ -47,12 +47,13 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         raise UnreadableRun(f"{path} holds no {NAME}", hint="name the output folder or a checkpoint in it")
     folder = file.parent if file.name == NAME else file
     try:
-        text = file.read_bytes()
+        with file.open("rb") as opened:
+            state = parse_state(opened, str(file))
     except OSError as error:
         raise UnreadableRun(
             f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
         ) from None
-    return state_run(reference, folder, parse_state(text, str(file)), where=str(file))
+    return state_run(reference, folder, state, where=str(file))
 
 
 @dataclass(frozen=True)
@@ -85,27 +86,31 @@ def state_run(reference: str, folder: PurePath, state: TrainerState, *, where: s
     return finish(_run(reference, folder, state), where=where)
 
 
-def parse_state(text: bytes, where: str) -> TrainerState:
+def parse_state(file: BufferedIOBase, where: str) -> TrainerState:
     """Read the JSON; Python's NaN and Infinity tokens are taken as the Trainer writes them.
+
+    Args:
+        file: its whole content is read at once only where the log is not one of flat objects.
+        where: the state in words, for messages.
 
     Raises:
         UnreadableRun: it is no Trainer state, or cut before its first entry.
+        OSError: it cannot be read.
     """
-    found = _LOG.search(text)
-    begin = found.end() if found is not None else -1
-    end = text.find(b"]", begin)
-    if found is not None and end >= 0:
-        try:
+    log = None
+    with suppress(ValueError):
+        log = read_log(file)
+        if log is not None and log.tail is not None:
             # A bracket inside the log would end it too early, and what is left would be no JSON.
-            state = _loads(text[:begin] + text[end:])
+            state = _loads(log.head + log.tail)
             if isinstance(state, dict) and state.pop("log_history", None) == []:
-                return TrainerState(state, read_entries(text, begin, end))
-        except ValueError:
-            pass
+                return TrainerState(state, log.history)
+    file.seek(0)
+    text = file.read()
     try:
         state = _loads(text)
     except ValueError as error:
-        return _cut(text, begin, f"{where} is not whole: {error}")
+        return _cut(log, f"{where} is not whole: {error}")
     if not isinstance(state, dict):
         raise UnreadableRun(f"{where} holds no Trainer state", hint=f"name a {NAME} that the Trainer wrote")
     entries = state.pop("log_history", None)
@@ -117,17 +122,14 @@ def parse_state(text: bytes, where: str) -> TrainerState:
     return TrainerState(state, history)
 
 
-def _cut(text: bytes, begin: int, message: str) -> TrainerState:
+def _cut(log: Log | None, message: str) -> TrainerState:
     """What a file that was not written to its end still holds: all entries that are whole."""
-    try:
-        if begin >= 0:
-            state = _loads(text[:begin] + b"]}")
-            history = read_entries(text, begin, text.rfind(b"}") + 1)
-            if isinstance(state, dict) and history.rows.count:
+    with suppress(ValueError):
+        if log is not None and log.history.rows.count:
+            state = _loads(log.head + b"]}")
+            if isinstance(state, dict):
                 del state["log_history"]
-                return TrainerState(state, history, whole=False)
-    except ValueError:
-        pass
+                return TrainerState(state, log.history, whole=False)
     raise UnreadableRun(message, hint="take the checkpoint before it")
 
 
