@@ -23,14 +23,14 @@ def _silent(_label: str, _done: int, _total: int | None) -> None:
 @contextmanager
 def progress(quiet: bool) -> Iterator[Progress]:
     """Give a callback that draws bars; nothing is drawn with ``quiet`` or where stderr is no terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from runscope.cli.console import SafeConsole
 
     console = SafeConsole(stderr=True)
     if quiet or not console.is_terminal:
         yield _silent
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     bars = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

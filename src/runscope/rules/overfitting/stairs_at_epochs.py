@@ -99,14 +99,14 @@ def _rate_cuts(view: View, loss: Series, epochs: Floats) -> tuple[int, ...]:
     if rate is None or len(rate.finite) < 2:
         return ()
     at = rate.finite.at(loss.step)
-    known = np.flatnonzero(np.isfinite(epochs) & np.isfinite(at))
-    done, rates = epochs[known], at[known]
+    known = np.isfinite(epochs) & np.isfinite(at)
+    done, rates = (epochs, at) if known.all() else (epochs[known], at[known])
     if (done[1:] < done[:-1]).any():
         order = np.argsort(done, kind="stable")
         done, rates = done[order], rates[order]
     # Only epochs that a logged loss lies in: a counter may be absurd.
-    boundaries = np.unique(np.floor(done))
-    boundaries = boundaries[boundaries >= 1]
+    whole = np.floor(done)
+    boundaries = whole[1:][(whole[1:] != whole[:-1]) & (whole[1:] >= 1)]
     first, middle, last = (np.searchsorted(done, boundaries + d, side="right") for d in (-0.15, 0.0, 0.15))
     there = (first < middle) & (middle < last)
     cut = rates[last[there] - 1] < CUT * rates[first[there]]
