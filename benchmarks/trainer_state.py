@@ -25,7 +25,7 @@ from pathlib import Path
 POINTS = 1_000_000
 EVALUATIONS = 100
 CACHE = Path(tempfile.gettempdir(), "runscope-benchmark-modules")
-OURS = (sys.executable, "-m", "runscope")
+OURS = (str(Path(sys.executable).with_name("runscope")),)
 PEERS = {
     "losslint": ("losslint", "check"),
     "finetune-doctor": ("finetune-doctor", "diagnose"),

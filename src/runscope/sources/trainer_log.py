@@ -231,7 +231,8 @@ def _columns(data: Bytes, words: Words, marks: list[Ints]) -> tuple[dict[str, Fl
         kept &= start < stop
         if not kept.all():  # what cannot be alike is not looked at: it may be nearer to the end of the file
             mark, start, stop = (np.where(kept, at, at[0]) for at in (mark, start, stop))
-        kept &= _same(data, words, mark, shape.end()) & look_like_numbers(data, start, stop)
+        quote = shape.start(1) - 1  # before it stands nothing but space
+        kept &= _same(data, words, mark + quote, shape.end() - quote) & look_like_numbers(data, start, stop)
         if trailing:
             kept &= data[stop] <= 0x20
         spans[name] = (start, stop)

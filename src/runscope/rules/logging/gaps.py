@@ -35,7 +35,8 @@ def look(view: View) -> Iterable[Finding]:
     if loss is not None and len(loss) >= 10:
         spaces = np.diff(loss.step)
         span = int(loss.step[-1] - loss.step[0])
-        wide = np.flatnonzero((spaces > TIMES * np.median(spaces)) & (spaces > SHARE * span))
+        wide = np.flatnonzero(spaces > SHARE * span)
+        wide = wide[spaces[wide] > TIMES * np.median(spaces)] if len(wide) else wide
         inside = [(int(loss.step[i]), int(loss.step[i + 1])) for i in wide]
         found += [gap for gap in inside if not any(a <= gap[1] and gap[0] <= b for a, b in found)]
     elif not found:
