@@ -114,13 +114,14 @@ class _Reader:
         live = reference == self._references[-1]
         if known is not None and (known[0] == mark if mark is not None else not live):
             return known[1]
-        run = self._loaded(reference)  # of a run in the cloud only its new rows are asked for
+        run = self._loaded(reference, live)  # of a run in the cloud only its new rows are asked for
         self._known[reference] = (mark, run)
         return run
 
-    def _loaded(self, reference: str) -> Run:
+    def _loaded(self, reference: str, live: bool) -> Run:
         try:
-            return api.load(reference, project=self._project)
+            # A run that goes on and is not heard of is a trouble to be said, not one that stands still.
+            return api.load(reference, project=self._project, stale=not live)
         except UnknownReference:
             if not Path(reference).expanduser().is_dir():
                 raise

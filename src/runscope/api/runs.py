@@ -21,6 +21,7 @@ def load(
     roles: Mapping[str, str | None] | None = None,
     refresh: bool = False,
     keep: bool = True,
+    stale: bool = True,
     progress: Progress | None = None,
 ) -> Run:
     """Read one run, in whatever form it is named.
@@ -32,6 +33,7 @@ def load(
         roles: role → logged name, or None to hide a role; overrides what was recognised.
         refresh: fetch again although the store has it.
         keep: keep a run that was fetched in the store, and look there first.
+        stale: where the service cannot be asked, take the run as it was kept (a note says so); False raises.
         progress: called while a long read goes on.
 
     Raises:
@@ -44,7 +46,7 @@ def load(
     from runscope.store import RunStore
 
     store = RunStore() if keep else None
-    context = LoadContext(project=project, refresh=refresh, progress=progress, store=store)
+    context = LoadContext(project=project, refresh=refresh, progress=progress, store=store, stale=stale)
     return _mapped(read(reference, context=context), roles)
 
 

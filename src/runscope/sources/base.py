@@ -29,6 +29,7 @@ class LoadContext:
         progress: called while a long read goes on.
         store: where runs that were fetched are kept; None keeps nothing.
         ask: ask the service whether a kept run has changed; False takes it as it is kept.
+        stale: where the service cannot be asked, take the run as it is kept; False raises.
     """
 
     project: str | None = None
@@ -37,6 +38,7 @@ class LoadContext:
     progress: Progress | None = None
     store: RunStore | None = None
     ask: bool = True
+    stale: bool = True
 
 
 MEMBER = "::"

@@ -104,7 +104,8 @@ def read(reference: str, context: LoadContext) -> Run:
             current = up_to_date(service, facts, context)
     except (NotSignedIn, TooManyRequests, Unreachable) as error:
         refused = isinstance(error, NotSignedIn) and not isinstance(error, NoKey)
-        kept = None if refused or context.refresh else _kept(found, host_name(base), context.store)
+        stale = context.stale and not refused and not context.refresh
+        kept = _kept(found, host_name(base), context.store) if stale else None
         if kept is None:
             raise
         return _of_kept(reference, kept, f"W&B could not be asked ({error.message}); this is the run as kept")
