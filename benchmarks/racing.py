@@ -1,7 +1,8 @@
 """What a race between checkpoints costs and how often it is wrong: simulated losses, no model.
 
 Sixteen checkpoints, 2,000 examples, losses that fall and rise again along the training (a U of the given depth in
-nats), correlated at 0.8 between checkpoints.
+nats). What an example has beyond that is correlated at 0.8 between any two checkpoints, or, as in real trainings,
+the more the nearer they are: 0.97 between neighbours, 0.63 between the first and the last.
 """
 
 from __future__ import annotations
@@ -12,24 +13,29 @@ from pathlib import Path
 
 import numpy as np
 
+from runscope.evaluation.decide import decide
+from runscope.evaluation.settings import EvaluateSettings
+from runscope.evaluation.tasks import find_task
 from runscope.stats.arrays import Floats
 from runscope.stats.racing import Race, starting_arms
 
-ARMS, EXAMPLES, CORRELATION, MIN_EFFECT = 16, 2000, 0.8, 0.02
+ARMS, EXAMPLES, MIN_EFFECT = 16, 2000, 0.02
+CORRELATION, NEIGHBOURS = 0.8, 0.97
 
 
-def losses(depth: float, seed: int, noise: float) -> tuple[Floats, int]:
+def losses(depth: float, seed: int, noise: float, *, near: bool = False) -> tuple[Floats, int]:
     """(examples, arms) losses and the truly best arm."""
     rng = np.random.default_rng(seed)
     best = int(rng.integers(3, ARMS - 3))
     mean = 1.5 + depth * ((np.arange(ARMS) - best) / max(best, ARMS - 1 - best)) ** 2
-    common = np.sqrt(CORRELATION) * rng.standard_normal((EXAMPLES, 1))
-    return mean + noise * (common + np.sqrt(1 - CORRELATION) * rng.standard_normal((EXAMPLES, ARMS))), best
+    apart = np.abs(np.subtract.outer(np.arange(ARMS), np.arange(ARMS)))
+    shared = NEIGHBOURS**apart if near else np.where(apart, CORRELATION, 1.0)
+    return mean + noise * rng.standard_normal((EXAMPLES, ARMS)) @ np.linalg.cholesky(shared).T, best
 
 
-def run(values: Floats) -> Race:
+def run(values: Floats, *, full: bool = False) -> Race:
     """One race to its end."""
-    race = Race(ARMS, np.arange(EXAMPLES), start=starting_arms(ARMS), min_effect=MIN_EFFECT)
+    race = Race(ARMS, np.arange(EXAMPLES), start=starting_arms(ARMS), min_effect=MIN_EFFECT, full=full)
     while not race.done:
         for arm, (begin, end) in race.wanted.items():
             race.tell(arm, values[begin:end, arm])
@@ -37,24 +43,19 @@ def run(values: Floats) -> Race:
     return race
 
 
-def picked(race: Race, truth: Floats) -> float:
-    """How much worse than the truly best one the arm is that the race ends with."""
-    furthest = race.reached[sorted(race.alive)].max()
-    arms = [a for a in sorted(race.alive) if race.reached[a] == furthest]
-    return float(truth[arms[int(race.values[:furthest, arms].mean(axis=0).argmin())]] - truth.min())
-
-
-def simulate(depth: float, noise: float, repeats: int) -> Floats:
+def simulate(depth: float, noise: float, repeats: int, *, near: bool) -> Floats:
     """Means over repetitions: the columns that :func:`main` prints."""
+    names, metric = [str(a) for a in range(ARMS)], find_task(EvaluateSettings()).metric
     rows = []
     for seed in range(repeats):
-        values, best = losses(depth, seed, noise)
+        values, best = losses(depth, seed, noise, near=near)
         truth = depth * ((np.arange(ARMS) - best) / max(best, ARMS - 1 - best)) ** 2
         race = run(values)
         lost = best in race.dropped or best not in race.started
-        off, off_full = picked(race, truth), float(truth[values.mean(axis=0).argmin()])
+        off, off_full = float(truth[race.leader]), float(truth[values.mean(axis=0).argmin()])
         share = race.reached.sum() / values.size
-        rows.append((share, 1 - share, lost, ARMS - 1 in race.dropped, off, off_full, off > MIN_EFFECT))
+        said = [decide(r, names, metric).outcome == "overfit" for r in (race, run(values, full=True))]
+        rows.append((share, 1 - share, lost, *said, off, off_full, off > MIN_EFFECT))
     return np.asarray(np.mean(np.array(rows, dtype=float), axis=0))
 
 
@@ -84,14 +85,18 @@ def main() -> None:
     parser.add_argument("--demo", type=Path, help="folder of the demo's data; the bundled one otherwise")
     options = parser.parse_args()
     print(
-        "noise  depth  of full grid  fewer  best dropped  last called worse  pick off by  full's  by > 0.02"
+        "correlated  noise  depth  of full grid  fewer  best dropped  last called worse  by full grid"
+        "  pick off by  full's  by > 0.02"
     )
-    for noise in (1.0, 0.5):
+    for near, noise in ((False, 1.0), (False, 0.5), (True, 1.0)):
         for depth in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8):
-            share, fewer, lost, called, off, off_full, much = simulate(depth, noise, options.repeats)
+            share, fewer, lost, called, called_full, off, off_full, much = simulate(
+                depth, noise, options.repeats, near=near
+            )
             print(
-                f"{noise:5.1f}  {depth:5.2f}  {share:12.2f}  {fewer:5.0%}  {lost:12.3f}  {called:17.3f}"
-                f"  {off:11.4f}  {off_full:6.4f}  {much:9.3f}",
+                f"{'neighbours' if near else 'all alike':10}  {noise:5.1f}  {depth:5.2f}  {share:12.2f}"
+                f"  {fewer:5.0%}  {lost:12.3f}  {called:17.3f}  {called_full:12.3f}  {off:11.4f}"
+                f"  {off_full:6.4f}  {much:9.3f}",
                 flush=True,
             )
     place = options.demo or Path(str(files("runscope"))) / "demo_data"

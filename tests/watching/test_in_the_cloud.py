@@ -51,9 +51,7 @@ def begun(service: Wandb, file: Path) -> tuple[StoredRun, str]:
 
 
 @pytest.mark.slow
-def test_a_loss_that_stops_being_a_number_stops_it(
-    service: Wandb, broken_file: Path, tmp_path: Path
-) -> None:
+def test_a_loss_that_stops_being_a_number_stops_it(service: Wandb, broken_file: Path, tmp_path: Path) -> None:
     run, path = begun(service, broken_file)
     watch = Watch(tmp_path, path, "--fail-on", "critical")
     assert watch.until(event="rows")["facts"]["step"] == 10 * FIRST_ROWS

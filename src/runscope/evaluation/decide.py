@@ -14,7 +14,7 @@ import numpy as np
 from runscope.evaluation.study import CheckpointScore, Outcome, Standing
 from runscope.evaluation.tasks import Metric
 from runscope.hub.checkpoint import Checkpoint
-from runscope.stats.paired import Comparison, detectable, examples_needed, influence, picked_optimism
+from runscope.stats.paired import detectable, examples_needed, influence, picked_optimism
 from runscope.stats.racing import Race
 
 WIDE = 1.959964
@@ -61,14 +61,14 @@ def decide(race: Race, names: Sequence[str], metric: Metric) -> Decision:
         names: how people call each checkpoint.
         metric: what the costs are made of.
     """
-    best, last = leader(race), race.values.shape[1] - 1
+    best, last = race.leader, race.last
     corrected = sign(metric) * _corrected(race, best)
     if best == last:
         reason = f"the last checkpoint, {names[last]}, is the best on held-out examples."
         return Decision("not_worse", reason, best, last, corrected)
-    arms, seen = _together(race, best, last)
+    arms, seen = race.together(best, last)
     i, j = arms.index(best), arms.index(last)
-    share = float(race.shares[_look_of(race, last)])
+    share = race.share(last)
     effect, error = float(seen.difference[i, j]), float(seen.difference_error[i, j])
     critical, examples, n = seen.critical(share), int(race.reached[last]), len(race.weights)
     low, high = effect - critical * error, effect + critical * error
@@ -103,14 +103,6 @@ def sign(metric: Metric) -> int:
     return 1 if metric.lower_is_better else -1
 
 
-def leader(race: Race) -> int:
-    """The one with the lowest mean of those that went furthest."""
-    furthest = max(race.reached[sorted(race.alive)])
-    arms = [a for a in sorted(race.alive) if race.reached[a] == furthest]
-    seen = race.compared(arms, int(furthest))
-    return arms[int(seen.mean.argmin())]
-
-
 def _more(effect: float, error: float, examples: int, critical: float, race: Race) -> int | None:
     """How many more examples would show the difference, or that it is too small to matter."""
     distances = (effect, race.min_effect - effect)
@@ -129,18 +121,6 @@ def _corrected(race: Race, best: int) -> float:
     own = float(race.compared([best], furthest).mean[0])
     # Picked with all of its examples, though some of the others saw fewer.
     return own + picked_optimism(moves * np.sqrt(n / furthest), mean)
-
-
-def _together(race: Race, best: int, other: int) -> tuple[list[int], Comparison]:
-    """Both arms compared on the examples of the other one, among all arms that saw as many."""
-    n = int(race.reached[[best, other]].min())
-    arms = [a for a in range(race.values.shape[1]) if race.reached[a] >= n]
-    return arms, race.compared(arms, n)
-
-
-def _look_of(race: Race, arm: int) -> int:
-    """The look at which an arm was seen for the last time."""
-    return race.looks.index(int(race.reached[arm]))
 
 
 def _onset(race: Race, best: int) -> int | None:
@@ -183,10 +163,10 @@ def _score(
     if arm == decision.best:
         bounds = _turned(mean, WIDE * error, metric)
         return CheckpointScore(checkpoint, "best", *bounds, examples, 0.0, 0.0, 0.0, scores=summary)
-    arms, seen = _together(race, decision.best, arm)
+    arms, seen = race.together(decision.best, arm)
     i, j = arms.index(decision.best), arms.index(arm)
     difference, paired = float(seen.difference[i, j]), float(seen.difference_error[i, j])
-    critical = seen.critical(float(race.shares[_look_of(race, arm)]))
+    critical = seen.critical(race.share(arm))
     part = examples / int(race.reached[decision.best])
     # Had it seen all examples its error would be ``own``; guessing the rest from the difference adds the other.
     own, guessed = seen.error[j] * np.sqrt(part), paired * np.sqrt(max(0.0, 1 - part))

@@ -111,6 +111,18 @@ class Race:
         return self.running | self.retired
 
     @property
+    def last(self) -> int:
+        """The arm that the training ended with."""
+        return self.values.shape[1] - 1
+
+    @property
+    def leader(self) -> int:
+        """The one with the lowest mean of those that went furthest."""
+        furthest = max(self.reached[sorted(self.alive)])
+        arms = [a for a in sorted(self.alive) if self.reached[a] == furthest]
+        return arms[int(self.compared(arms, int(furthest)).mean.argmin())]
+
+    @property
     def examples(self) -> int:
         """Examples at the present look."""
         return self.looks[self.number]
@@ -140,7 +152,7 @@ class Race:
         arms = sorted(self.running)
         seen = self.compared(arms, self.examples)
         self._drop(arms, seen)
-        if self._join():
+        if self._join() or self._recall():
             return
         at_end = self.number == len(self.looks) - 1
         if not at_end:
@@ -155,19 +167,28 @@ class Race:
         upto = slice(0, examples)
         return compare(self.values[upto][:, arms], self.weights[upto], self.clusters[upto])
 
+    def together(self, *those: int) -> tuple[list[int], Comparison]:
+        """Some arms compared on the examples that they share, among all arms that saw as many; and which those are."""
+        n = int(self.reached[list(those)].min())
+        arms = [a for a in range(self.values.shape[1]) if self.reached[a] >= n]
+        return arms, self.compared(arms, n)
+
+    def share(self, arm: int) -> float:
+        """Error rate of the look at which an arm was seen for the last time."""
+        return float(self.shares[self.looks.index(int(self.reached[arm]))])
+
     def _drop(self, arms: list[int], seen: Comparison) -> None:
         """Take out what another arm surely beats.
 
-        The last arm is what the user has in hand: it runs on until it is worse than *any* pair of equal arms
-        would look, which is what a claim of overfitting rests on.
+        The last arm is what the user has in hand: it runs on until it is further behind the leader than *any*
+        pair of equal arms would look, which is what a claim of overfitting rests on.
         """
         if len(arms) < 2:
             return
         share = float(self.shares[self.number])
+        leader = int(seen.mean.argmin())
         for column, arm in enumerate(arms):
-            last = arm == self.values.shape[1] - 1
-            leader = int(seen.statistic[:, column].argmax())
-            p = seen.p_value(leader, column) if last else seen.p_beaten(column)
+            p = seen.p_value(leader, column) if arm == self.last else seen.p_beaten(column)
             self.p_values[arm] = min(1.0, p * self.alpha / share)
             if p <= share:
                 self.running.discard(arm)
@@ -186,6 +207,21 @@ class Race:
         self.started |= joined
         return bool(joined)
 
+    def _recall(self) -> bool:
+        """Let the last arm run again where another leads now, of whom that was not shown; True where it does.
+
+        Late checkpoints resemble one another, and a difference to one of them shows sooner than one to an early one.
+        """
+        if self.last not in self.dropped or self.reached[self.last] >= self.examples:
+            return False
+        leader = self.leader
+        arms, seen = self.together(leader, self.last)
+        if seen.p_value(arms.index(leader), arms.index(self.last)) <= self.share(self.last):
+            return False
+        self.dropped.discard(self.last)
+        self.running.add(self.last)
+        return True
+
     def _retire(self, arms: list[int], seen: Comparison) -> None:
         """Take out what more examples would hardly tell from the leader."""
         columns = [i for i, a in enumerate(arms) if a in self.running]
@@ -197,7 +233,7 @@ class Race:
                 continue
             difference, error = seen.difference[leader, i], seen.difference_error[leader, i]
             statistic = float(seen.statistic[leader, i])
-            if arms[i] == self.values.shape[1] - 1:
+            if arms[i] == self.last:
                 settled = difference + any_pair * error < self.min_effect
                 out = settled or self._hope(statistic, any_pair) < HOPELESS_LAST
             else:
