@@ -20,7 +20,7 @@ import numpy as np
 
 from runscope.history import Histograms, Run, Segment, Series, Timeline
 from runscope.hub.checkpoint import AdapterFacts, Checkpoint, File
-from runscope.rules import View
+from runscope.rules import Evaluated, View
 
 CASES = Path(__file__).parent / "cases"
 ROLES = (
@@ -94,9 +94,11 @@ def make_view(case: dict[str, Any]) -> View:
         run = make_run(part, f"run {number + 1}")
         segments.append(Segment(run, offset=offset))
         offset += int(part.get("kept", run.last_step)) + int(part.get("gap", 0))
-    return View(
-        Timeline(tuple(segments)), tuple(_checkpoint(c, i) for i, c in enumerate(case.get("checkpoints", ())))
-    )
+    saved = tuple(_checkpoint(c, i) for i, c in enumerate(case.get("checkpoints", ())))
+    evaluated = case.get("evaluated")
+    if evaluated is not None:  # ``best`` is the number of a checkpoint
+        evaluated = Evaluated(**evaluated | {"best": saved[evaluated["best"]]})
+    return View(Timeline(tuple(segments)), saved, evaluated)
 
 
 def make_run(case: dict[str, Any], name: str = "run 1") -> Run:

@@ -1,6 +1,25 @@
 """One file a rule, in folders by family; ``codes.py`` is the table of them."""
 
 from runscope.rules.engine import look
-from runscope.rules.finding import SEVERITIES, CouldNotLook, Finding, Findings, Rule, Severity, View
+from runscope.rules.finding import (
+    SEVERITIES,
+    CouldNotLook,
+    Evaluated,
+    Finding,
+    Findings,
+    Rule,
+    Severity,
+    View,
+)
 
-__all__ = ["SEVERITIES", "CouldNotLook", "Finding", "Findings", "Rule", "Severity", "View", "look"]
+__all__ = [
+    "SEVERITIES",
+    "CouldNotLook",
+    "Evaluated",
+    "Finding",
+    "Findings",
+    "Rule",
+    "Severity",
+    "View",
+    "look",
+]

@@ -42,6 +42,7 @@ from runscope.rules.loss import (
 )
 from runscope.rules.overfitting import (
     best_long_past,
+    checkpoints_worse,
     eval_loss_rising,
     gap_widening,
     loss_too_low,
@@ -94,6 +95,7 @@ MODULES: tuple[ModuleType, ...] = (
     metric_disagrees,
     best_long_past,
     no_held_out,
+    checkpoints_worse,
     which,
     cut_off,
     near_zero,

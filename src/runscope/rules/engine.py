@@ -23,7 +23,7 @@ def look(view: View, rules: Iterable[Rule] | None = None) -> Findings:
             findings.extend(rule.look(view))
         except CouldNotLook as reason:
             notes.append(f"{rule.code} could not look: {reason}")
-    findings = [_with_cause(f, findings) for f in findings]
+    findings = [_with_cause(_answered(f, view), findings) for f in findings]
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.probability, f.first_step or 0))
     return Findings(tuple(findings), tuple(notes))
 
@@ -41,12 +41,24 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "LOS001": ("LOS002", "LOS003", "LOS004", "LOS005", "LOS007"),
     "LOS002": ("GRD007", "LOS003", "LOS004", "LOS005", "LOS007"),
     "LOS005": ("LOS004",),
+    "OVF008": ("OVF001", "OVF002", "OVF003", "OVF004", "OVF006"),
     "OVF001": ("OVF002", "OVF003", "OVF004", "OVF006"),
     "CKP005": ("CKP006",),
 }
 """Cause → what follows from it: one cause, not five alarms. The first cause in this order is named."""
 BEFORE = 0.05
 """A consequence may be seen a little before its cause, by this share of the run: rules smooth."""
+
+
+SUSPICIONS = CONSEQUENCES["OVF008"]
+
+
+def _answered(finding: Finding, view: View) -> Finding:
+    """A suspicion that the evaluated checkpoints did not bear out is no alarm any more."""
+    if view.evaluated is None or view.evaluated.outcome != "not_worse" or finding.code not in SUSPICIONS:
+        return finding
+    said = "Evaluated on held-out examples, the last checkpoint is not worse in a way that matters."
+    return replace(finding, severity="info", message=f"{finding.message} {said}")
 
 
 def _with_cause(finding: Finding, findings: list[Finding]) -> Finding:

@@ -52,19 +52,47 @@ class Finding:
     caused_by: str | None = None
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """What evaluating the checkpoints on held-out examples found out: the part of a study that rules speak of.
+
+    Attributes:
+        outcome: ``overfit``, ``not_worse`` or ``undecided``.
+        reason: it in a sentence, with the proof.
+        metric: what was compared.
+        best: the best checkpoint.
+        best_mean: its mean, corrected for having been picked.
+        effect: how much worse the last checkpoint is, in units of the metric.
+        min_effect: what matters.
+        p_value: of the effect, corrected.
+        onset_step: first step after the best that is surely worse.
+    """
+
+    outcome: str
+    reason: str
+    metric: str
+    best: Checkpoint
+    best_mean: float | None = None
+    effect: float | None = None
+    min_effect: float = 0.0
+    p_value: float | None = None
+    onset_step: int | None = None
+
+
 class CouldNotLook(Exception):
     """Raised by a rule that had nothing to look at; its text becomes a note: «CODE could not look: …»."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a rule sees: one line, its roles, and (with a repository) its checkpoints.
+    """What a rule sees: one line, its roles, (with a repository) its checkpoints, and what evaluating them said.
 
     Series come sorted by step, on the continuous axis, without the dead tail.
     """
 
     timeline: Timeline
     checkpoints: tuple[Checkpoint, ...] = ()
+    evaluated: Evaluated | None = None
 
     @cached_property
     def _roles(self) -> dict[str, Series | None]:

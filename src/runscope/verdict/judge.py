@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runscope.evaluation.study import Study
-from runscope.rules import Findings, View, look
+from runscope.rules import Evaluated, Findings, View, look
 from runscope.verdict.advice import headline, keep, next_time, recommend
 from runscope.verdict.overfitting import judge_overfitting
 from runscope.verdict.types import Diagnosis, Gradients, Verdict
@@ -11,6 +13,7 @@ from runscope.verdict.types import Diagnosis, Gradients, Verdict
 
 def diagnose(view: View, study: Study | None = None) -> Diagnosis:
     """Let every rule look, then judge."""
+    view = replace(view, evaluated=_evaluated(study))
     findings = look(view)
     return Diagnosis(
         timeline=view.timeline,
@@ -20,6 +23,15 @@ def diagnose(view: View, study: Study | None = None) -> Diagnosis:
         checkpoints=view.checkpoints,
         study=study,
     )
+
+
+def _evaluated(study: Study | None) -> Evaluated | None:
+    if study is None or study.best is None:
+        return None
+    return Evaluated(
+        study.outcome, study.reason, study.metric, study.best, best_mean=study.best_corrected, effect=study.effect,
+        min_effect=study.min_effect, p_value=study.p_value, onset_step=study.onset_step,
+    )  # fmt: skip
 
 
 def judge(view: View, findings: Findings, study: Study | None = None) -> Verdict:

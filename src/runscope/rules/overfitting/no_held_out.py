@@ -30,8 +30,8 @@ def look(view: View) -> Iterable[Finding]:
     metric = view.get("eval_metric")
     if (held_out is not None and len(held_out)) or (metric is not None and len(metric)):
         return
-    if any(name.startswith("eval/") and name.endswith("/loss") for name in view.timeline.extra):
-        return  # checkpoints were evaluated since
+    if view.evaluated is not None:
+        return  # the checkpoints were evaluated since
     repository = view.checkpoints[0].repo if view.checkpoints else "REPO"
     yield Finding(
         code=CODE,
