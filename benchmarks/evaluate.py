@@ -190,7 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--examples", type=int, default=280)
+    parser.add_argument("--examples", type=int, default=1000)
     parser.add_argument("--trained-on", type=int, default=100, help="training examples; few overfit sooner")
     parser.add_argument("--steps", type=int, default=6, help="of training between two checkpoints")
     parser.add_argument("--loop-checkpoints", type=int, default=1, help="of the 16, scaled up")
