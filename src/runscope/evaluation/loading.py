@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 import warnings
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ def import_all() -> tuple[Any, Any]:
     Raises:
         MissingExtra: one of them, or peft, is not installed.
     """
+    # Where there is no GPU it advises, as peft loads it, to fetch faster code from elsewhere.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     for package in ("torch", "transformers", "peft"):
         try:
             __import__(package)
@@ -113,7 +116,23 @@ def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -
         raise InputError(
             f"the model {name} cannot be loaded: {str(error).splitlines()[0]}", hint=_hint(error)
         ) from error
+    if settings.dtype == "4bit":
+        _try_out(model, name)
     return model.eval()
+
+
+def _try_out(model: Any, name: str) -> None:
+    """Multiply once: on a CPU bitsandbytes takes not every shape, and says so only then."""
+    import torch
+
+    try:
+        with torch.inference_mode():
+            model(input_ids=torch.zeros((1, 2), dtype=torch.long, device=model.device))
+    except (AssertionError, RuntimeError) as error:
+        raise InputError(
+            f"the weights of {name} cannot be used in 4 bits here: {str(error).splitlines()[0]}",
+            hint="leave out --dtype 4bit; or take a GPU, where their shape does not matter",
+        ) from error
 
 
 def _hint(error: Exception) -> str:

@@ -1,0 +1,107 @@
+"""Weights of 4 bits, and engines that are not installed everywhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runscope.errors import InputError
+from runscope.evaluation import EvaluateSettings
+from runscope.evaluation.examples import read_examples
+from runscope.evaluation.local import LocalModels
+from runscope.evaluation.vllm import VllmModels
+from tests.evaluation import tiny
+from tests.evaluation.conftest import Place
+
+BLOCK = 64
+"""bitsandbytes quantises so many weights together; a smaller matrix it cannot take."""
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A base wide enough for 4 bits, trained, with adapters that lead it astray more and more."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("wide")
+
+    def made() -> Any:
+        import torch
+
+        torch.manual_seed(0)
+        return LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=len(tiny.WORDS), hidden_size=2 * BLOCK, intermediate_size=2 * BLOCK, num_hidden_layers=2,
+                num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64, pad_token_id=0,
+                bos_token_id=1, eos_token_id=2,
+            )
+        )  # fmt: skip
+
+    lessons = tiny.write_examples(folder / "lessons.jsonl", 60, 3)
+    base = tiny.save_base(tiny.train(made(), lessons), folder / "base")
+    output = tiny.save_adapters(
+        tiny.train(made(), lessons), base, folder / "output", ["q_proj", "v_proj", "down_proj"], [0.01, 8.0]
+    )
+    held_out = tiny.write_examples(folder / "heldout.jsonl", 40, 1)
+    return Place(base, output, held_out, lessons)
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+def test_four_bits_lose_little(wide: Place) -> None:
+    whole = LocalModels(EvaluateSettings(dtype="float32", device="cpu"), wide.base)
+    packed = LocalModels(EvaluateSettings(dtype="4bit", device="cpu"), wide.base)
+    examples = read_examples(wide.held_out)
+    losses: dict[int, list[Any]] = {}
+    for step in (100, 200):
+        for models in (whole, packed):
+            models.use(wide.output / f"checkpoint-{step}")
+            losses.setdefault(step, []).append(np.array([t.mean() for t in models.token_losses(examples)]))
+        exact, near = losses[step]
+        assert 0 < abs(near.mean() / exact.mean() - 1) < 0.05
+        assert np.corrcoef(near, exact)[0, 1] > 0.95
+    assert "Linear4bit" in {type(m).__name__ for m in packed.model.modules()}
+    harm = [after.mean() - before.mean() for before, after in zip(losses[100], losses[200], strict=True)]
+    assert harm[1] == pytest.approx(harm[0], rel=0.1)
+    assert harm[0] > 1
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+def test_a_shape_that_four_bits_cannot_take_is_said(place: Place) -> None:
+    models = LocalModels(EvaluateSettings(dtype="4bit", device="cpu"), place.base)
+    with pytest.raises(InputError, match="cannot be used in 4 bits here") as told:
+        models.use(place.output / "checkpoint-100")
+    assert "--dtype 4bit" in told.value.hint
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="vllm is installed")
+def test_without_vllm_its_backend_says_how_to_get_it(place: Place, tmp_path: Path) -> None:
+    words = ["evaluate", str(place.output), "--data", str(place.held_out), "--base", str(place.base)]
+    told = subprocess.run(
+        [sys.executable, "-m", "runscope", *words, "--backend", "vllm"],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120,
+    )  # fmt: skip
+    assert told.returncode == 2
+    error, hint = told.stderr.strip().splitlines()[-2:]
+    assert "needs the package vllm" in error
+    assert "runscope[vllm]" in hint
+
+
+def test_vllm_says_what_transformers_say(place: Place) -> None:
+    pytest.importorskip("vllm", reason="vllm is not installed")
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU for vllm")
+    examples = read_examples(place.held_out)[:20]
+    settings = EvaluateSettings(dtype="float32")
+    plain, engine = LocalModels(settings, place.base), VllmModels(settings, place.base)
+    for step in (100, 600):
+        for models in (plain, engine):
+            models.use(place.output / f"checkpoint-{step}")
+        expected = [t.mean() for t in plain.token_losses(examples)]
+        np.testing.assert_allclose([t.mean() for t in engine.token_losses(examples)], expected, rtol=1e-3)
+        assert engine.answers(examples[:4], 3) == plain.answers(examples[:4], 3)
