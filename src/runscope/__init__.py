@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from runscope.api import checkpoints, compare, diagnose, evaluate, load, report, stitch
+    from runscope.api import checkpoints, compare, diagnose, evaluate, load, pull, push, report, stitch
     from runscope.errors import RunscopeError
     from runscope.evaluation.study import Study
     from runscope.history import Run, Series, Timeline
@@ -35,6 +35,8 @@ _HOMES = {
     "diagnose": "runscope.api",
     "evaluate": "runscope.api",
     "load": "runscope.api",
+    "pull": "runscope.api",
+    "push": "runscope.api",
     "report": "runscope.api",
     "stitch": "runscope.api",
     "watch": "runscope.live",
@@ -66,6 +68,8 @@ __all__ = [
     "diagnose",
     "evaluate",
     "load",
+    "pull",
+    "push",
     "report",
     "stitch",
     "watch",
