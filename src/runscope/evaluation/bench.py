@@ -10,9 +10,11 @@ from typing import Any, Protocol
 
 from runscope.evaluation.examples import Example
 from runscope.evaluation.launch import Fetch, Launcher, Shard, open_launcher
+from runscope.evaluation.loading import ADAPTER_CONFIG, base_of
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.tasks import Row, Task
+from runscope.evaluation.tasks import Row, Task, identity
 from runscope.hub.checkpoint import Checkpoint
+from runscope.hub.fetching import fetched
 
 Progress = Callable[[str, int, int | None], None]
 NO_MATTER = (
@@ -71,9 +73,7 @@ class Bench:
         self.computed = 0
         self.seconds: dict[int, float] = {}
         self._launcher: Launcher | None = None
-        self._model_key = json.dumps(
-            [_fingerprint(base), settings.dtype, settings.device, settings.backend, settings.chat]
-        )
+        self._model_keys: dict[int, str] = {}
 
     def close(self) -> None:
         """Let go of models and workers."""
@@ -82,7 +82,9 @@ class Bench:
             self._launcher = None
 
     def kept(self, task: Task, arm: int, examples: Sequence[Example]) -> dict[int, Row]:
-        """Rows that need not be run again, by the position of their example."""
+        """Rows that need not be run again, by the position of their example; of a checkpoint on this disk only."""
+        if fetched(self.checkpoints[arm]) is None:
+            return {}
         keys = self._keys(task, arm, examples)
         found = self.results.get(keys)
         return {i: found[k] for i, k in enumerate(keys) if k in found}
@@ -126,8 +128,17 @@ class Bench:
 
     def _keys(self, task: Task, arm: int, examples: Sequence[Example]) -> list[str]:
         """What a result depends on: weights, base, precision, task, example."""
-        shared = json.dumps([_contents(self.checkpoints[arm]), self._model_key, task.key])
+        if arm not in self._model_keys:
+            self._model_keys[arm] = self._model_key(self.checkpoints[arm])
+        shared = f"{self._model_keys[arm]}{identity(task)}"
         return [hashlib.sha256(f"{shared}{e.id}".encode()).hexdigest() for e in examples]
+
+    def _model_key(self, checkpoint: Checkpoint) -> str:
+        folder, base, s = self.fetch(checkpoint), self.base, self.settings
+        if base is None and (folder / ADAPTER_CONFIG).exists():
+            base = base_of(folder)  # what lies there may be replaced as well as what the user names
+        how = [s.dtype, s.device, s.backend, s.chat, s.trust_remote_code]
+        return json.dumps([_contents(checkpoint), _fingerprint(base), *how])
 
 
 def _contents(checkpoint: Checkpoint) -> list[str]:

@@ -15,6 +15,8 @@ from typing import Any
 from runscope.errors import InputError, MissingExtra, UnsafeFile
 from runscope.evaluation.settings import EvaluateSettings
 
+ADAPTER_CONFIG = "adapter_config.json"
+
 
 def import_all() -> tuple[Any, Any]:
     """Torch and transformers, without progress bars and warnings that would stand between ours.
@@ -52,7 +54,7 @@ def is_adapter(folder: Path) -> bool:
     Raises:
         InputError: it holds neither.
     """
-    if (folder / "adapter_config.json").exists():
+    if (folder / ADAPTER_CONFIG).exists():
         return True
     if (folder / "config.json").exists():
         return False
@@ -69,10 +71,10 @@ def base_of(folder: Path) -> str:
         InputError: its configuration cannot be read, or names none.
     """
     try:
-        return str(json.loads((folder / "adapter_config.json").read_bytes())["base_model_name_or_path"])
+        return str(json.loads((folder / ADAPTER_CONFIG).read_bytes())["base_model_name_or_path"])
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{folder / 'adapter_config.json'} names no base model", hint="name it with --base"
+            f"{folder / ADAPTER_CONFIG} names no base model", hint="name it with --base"
         ) from error
 
 

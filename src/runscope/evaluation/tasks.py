@@ -6,6 +6,8 @@ A task has two halves. :meth:`Task.measure` asks the model and is paid for; its 
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -279,6 +281,23 @@ def find_task(settings: EvaluateSettings) -> Task:
     if not (isinstance(found, type) and issubclass(found, Task)):
         raise UsageError(f"{name} is no task", hint="a task is a class derived from runscope.evaluation.Task")
     return found(settings)
+
+
+def identity(task: Task) -> str:
+    """What rows of a task depend on: its key and, of a user's own, what it is called, how it may ask, and its source.
+
+    A class derived from one of the tasks here shares its name, but not its rows.
+    """
+    kind = type(task)
+    if kind in TASKS.values():
+        return task.key
+    try:
+        source = inspect.getsource(inspect.getmodule(kind) or kind)
+    except (OSError, TypeError):  # typed in by hand, in a notebook perhaps
+        source = ""
+    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    asked = (task.settings.max_new_tokens, task.settings.top_tokens)
+    return f"{kind.__module__}:{kind.__qualname__}/{digest}/{asked}/{task.key}"
 
 
 def extracted(answer: str, settings: EvaluateSettings) -> str:
