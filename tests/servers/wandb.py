@@ -1,4 +1,4 @@
-"""A stand-in for the W&B service on loopback, filled with runs that the real SDK wrote offline.
+"""A stand-in for the W&B service on loopback, filled with runs that the real SDK wrote offline, or sends to it.
 
 It answers GraphQL by a schema that has what the real client asks for and nothing else: an unknown operation, field,
 argument or filter, a missing key, a key sent where none belongs is an error. Errors, delays, page limits, exports,
@@ -8,6 +8,7 @@ running and rewound runs on demand.
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -34,6 +35,7 @@ from graphql import (
     validate,
 )
 
+from tests.servers import wandb_taking
 from tests.servers.wandb_runs import StoredRun
 from tests.servers.wandb_schema import SCHEMA, fits
 
@@ -41,7 +43,8 @@ KEY = "k" * 40
 USER = "me"
 OPERATIONS = {
     "Viewer", "GetDefaultEntity", "GetViewer", "ServerFeaturesQuery", "Run", "Runs", "RunState", "RunHistoryKeys",
-    "RunParquetHistory", "HistoryPage", "SampledHistoryPage", "RunFullHistory", "RunSampledHistory",
+    "RunParquetHistory", "HistoryPage", "SampledHistoryPage", "RunFullHistory", "RunSampledHistory", "UpsertBucket",
+    "CreateRunFiles",
 }  # fmt: skip
 HISTORY_OPERATIONS = {
     "RunParquetHistory",
@@ -76,6 +79,7 @@ class Wandb:
         asked: words of each page of history that was asked for.
         busiest: most requests that were under way at once.
         keys_seen: keys that came, other than the right one.
+        uploads: files that were put, by ``run/name``.
     """
 
     runs: dict[str, dict[str, StoredRun]] = field(default_factory=dict)
@@ -97,6 +101,7 @@ class Wandb:
     asked: list[dict[str, Any]] = field(default_factory=list)
     busiest: int = 0
     keys_seen: list[str] = field(default_factory=list)
+    uploads: dict[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._schema = _schema(self)
@@ -283,8 +288,9 @@ class _Run:
 
 
 def _schema(service: Wandb) -> GraphQLSchema:
-    schema = build_schema(SCHEMA)
+    schema = build_schema(SCHEMA + wandb_taking.SCHEMA)
     assert schema.query_type is not None
+    assert schema.mutation_type is not None
     fields = schema.query_type.fields
     user = {
         "id": "1", "entity": USER, "username": USER, "email": "me@example.org", "flags": "{}", "admin": False,
@@ -298,6 +304,13 @@ def _schema(service: Wandb) -> GraphQLSchema:
         return _Project(service, path) if path in service.runs else None
 
     fields["project"].resolve = project
+    changes = schema.mutation_type.fields
+    changes["upsertBucket"].resolve = lambda _root, _info, **given: wandb_taking.upsert(
+        service.runs, USER, given["input"]
+    )
+    changes["createRunFiles"].resolve = lambda _root, _info, **given: wandb_taking.files(
+        service.url, given["input"]
+    )
     number = schema.type_map["Int64"]
     assert isinstance(number, GraphQLScalarType)
     number.parse_value = _int64
@@ -317,6 +330,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
+
+    def _body(self) -> bytes:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
     def _send(self, status: int, content: dict[str, Any]) -> None:
         after = self.service.retry_after
@@ -339,7 +356,7 @@ class _Questions(_Handler):
     """The service itself."""
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self._body()
         with self.service.at_work():
             page = self.service.page_instead
             if page is not None:
@@ -349,6 +366,10 @@ class _Questions(_Handler):
 
     def _answered(self, body: bytes) -> tuple[int, dict[str, Any]]:
         service = self.service
+        if self.path.startswith("/sdk/otel/"):  # how the SDK itself fares
+            return 200, {}
+        if self.path.endswith("/file_stream"):
+            return self._taken(body)
         if self.path != "/graphql":
             return 404, {}
         asked = json.loads(body)
@@ -360,14 +381,36 @@ class _Questions(_Handler):
         status = service.refusal(name)
         if status is not None:
             return status, {"errors": [{"message": "refused"}]}
-        given = self.headers.get("Authorization", "")
-        if given != "Basic " + base64.b64encode(f"api:{KEY}".encode()).decode():
-            service.keys_seen.append(given)
+        if not self._may():
             return 401, {"errors": [{"message": "user is not logged in"}]}
         try:
             return 200, {"data": service.answer(document, asked.get("variables") or {})}
         except (GraphQLError, ValueError, KeyError) as error:
             return 400, {"errors": [{"message": str(error)}]}
+
+    def _may(self) -> bool:
+        """Whether the right key came."""
+        given = self.headers.get("Authorization", "")
+        right = given == "Basic " + base64.b64encode(f"api:{KEY}".encode()).decode()
+        if not right:
+            self.service.keys_seen.append(given)
+        return right
+
+    def _taken(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        self.service.operations.append("(stream)")
+        status = self.service.refusal("(stream)")
+        if status is not None or not self._may():
+            return status or 401, {}
+        try:
+            wandb_taking.stream(self.service.runs, self.path, body)
+        except KeyError:
+            return 404, {}
+        return 200, {"exitcode": None, "limits": {}}
+
+    def do_PUT(self) -> None:
+        name = self.path.removeprefix("/uploads/")
+        self.service.uploads[name] = self._body()
+        self._send(200, {})
 
 
 class _Storage(_Handler):

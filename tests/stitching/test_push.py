@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from runscope.errors import UsageError
 from runscope.history import Run, Timeline
 from runscope.sources.wandb_push import push, push_id
 from runscope.stitching import stitch
+from tests.servers.wandb import KEY, Wandb, serve
 from tests.stitching.test_properties import broken
 from tests.stitching.trainings import session
 
@@ -105,6 +107,63 @@ def test_the_command_writes_prints_the_place_and_says_when_it_is_there(
     facts = json.loads(capsys.readouterr().out)
     assert facts["written"] is False
     assert api.load(facts["place"]).id == facts["id"]
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Wandb]:
+    with serve() as running:
+        settings = {"WANDB_BASE_URL": running.url, "WANDB_API_KEY": KEY, "NETRC": str(tmp_path / "netrc"),
+                    "RUNSCOPE_HOME": str(tmp_path / "store"), "RUNSCOPE_PATIENCE_SECONDS": "0"}  # fmt: skip
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        for name in ("WANDB_ENTITY", "WANDB_PROJECT", "WANDB_MODE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.chdir(tmp_path)
+        yield running
+
+
+def test_a_run_that_was_sent_reads_back_equal_nan_included(line: Timeline, service: Wandb) -> None:
+    pushed = push(line, project="me/pricer")
+    assert pushed.place == f"{service.url}/me/pricer/runs/{push_id(line)}"
+    found = load(pushed.place)
+    assert_same_points(found, line.to_run())
+    assert int(np.sum(~np.isfinite(found.series["train/loss"].value))) == 3
+    assert (found.id, found.state, found.step_key) == (push_id(line), "finished", "train/global_step")
+    assert [p["id"] for p in found.config["runscope"]["stitched_from"]] == ["p", "p-2"]
+    assert service.runs["me/pricer"][found.id].tags == ["stitched"]
+
+
+def test_sent_twice_it_is_there_once(line: Timeline, service: Wandb) -> None:
+    push(line, project="me/pricer")
+    again = push(line, project="me/pricer", name="whole")
+    assert list(service.runs["me/pricer"]) == [again.id]
+    found = load(again.place, refresh=True)
+    assert found.name == "whole"
+    assert_same_points(found, line.to_run())
+
+
+def test_a_project_that_may_not_be_written_is_an_error(
+    line: Timeline, service: Wandb, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    part = push(Timeline.of(line.runs[1]), offline=tmp_path).place
+    service.fail, service.fail_only = 403, {"UpsertBucket"}
+    assert main(["push", part, "--to", "me/pricer"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2].startswith("error: W&B did not take the run")
+    assert "--offline" in said[-1]
+    assert (
+        main(["push", part, "--to", "me/pricer"]) == 2
+    )  # the SDK holds on to the id: that too is said in words
+    assert capsys.readouterr().err.splitlines()[-2].startswith("error: W&B did not take the run")
+
+
+def test_the_command_sends_and_prints_the_address(
+    line: Timeline, service: Wandb, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    part = push(Timeline.of(line.runs[0]), offline=tmp_path).place
+    assert main(["push", part, "--to", "me/pricer", "--quiet"]) == 0
+    (run,) = service.runs["me/pricer"]
+    assert capsys.readouterr().out.strip() == f"{service.url}/me/pricer/runs/{run}"
 
 
 def test_without_a_key_and_offline_it_says_what_to_do(

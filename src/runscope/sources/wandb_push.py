@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from runscope.errors import RunscopeError, ServiceError, StoreError, UsageError
 from runscope.history import Run, Timeline
 from runscope.sources.base import LoadContext
 from runscope.sources.wandb_cloud import require_account
+from runscope.sources.wandb_cloud_account import base_url
 from runscope.sources.wandb_file import read
 
 MARK = "runscope"
@@ -122,8 +124,10 @@ def _write(
     entity, project = place
     if offline is not None:
         offline.mkdir(parents=True, exist_ok=True)
-    # The run is made of what others logged: nothing of this machine or this process belongs into it.
+    # The run is made of what others logged: nothing of this machine or this process belongs into it. Host and folder
+    # are named because the SDK goes by those of its first run in this process.
     settings = wandb.Settings(
+        base_url=base_url(),
         console="off",
         silent=True,
         x_disable_stats=True,
@@ -135,7 +139,7 @@ def _write(
     try:
         with wandb.init(
             mode="offline" if offline is not None else "online",
-            dir=str(offline) if offline is not None else None,
+            dir=str(offline or os.environ.get("WANDB_DIR") or Path.cwd()),
             entity=entity,
             project=project,
             # An id that is there already is written anew, not appended to: that is what no ``resume`` means.
@@ -153,7 +157,9 @@ def _write(
                     progress("rows", number, total)
             folder = Path(writer.dir).parent
             url = writer.url if offline is None else None
-    except wandb.Error as error:
+    except Exception as error:
+        if not type(error).__module__.startswith("wandb."):  # not all of the SDK's own are a wandb.Error
+            raise
         raise ServiceError(
             f"W&B did not take the run: {error}",
             hint="try wandb login, or write it with --offline FOLDER first",
