@@ -103,3 +103,25 @@ def test_neighbours_of_the_best_join() -> None:
     values, best = u_shape(0.8, 5)
     race = run(values)
     assert {best - 1, best, best + 1} <= race.started
+
+
+def test_what_only_withdrawn_arms_beat_runs_again() -> None:
+    """Two arms beat a third, and then neither can be evaluated any more."""
+    rng = np.random.default_rng(0)
+    n = 200
+    race = Race(3, np.arange(n), start=range(3))
+    values = np.array([1.0, 0.0, 0.0]) + 0.1 * rng.standard_normal((n, 3))
+    for arm, (begin, end) in race.wanted.items():
+        race.tell(arm, values[begin:end, arm])
+    race.look()
+    assert race.dropped == {0}
+    assert not race.done
+    race.withdraw(1)
+    race.withdraw(2)
+    assert race.alive == {0}
+    while not race.done:
+        for arm, (begin, end) in race.wanted.items():
+            race.tell(arm, values[begin:end, arm])
+        race.look()
+    assert (race.leader, race.last) == (0, 0)
+    assert list(race.reached > 0) == [True, False, False]

@@ -47,8 +47,8 @@ def saved(*steps: int) -> tuple[Checkpoint, ...]:
 
 
 def study_of(outcome: str, best: Checkpoint, others: tuple[Checkpoint, ...], **more: object) -> Study:
-    scores = [CheckpointScore(best, "best", mean=1.0)] + [
-        CheckpointScore(c, "worse", mean=1.3) for c in others
+    scores = [CheckpointScore(best, "best", mean=1.0, examples=200)] + [
+        CheckpointScore(c, "worse", mean=1.3, examples=200) for c in others
     ]
     return Study(
         task="loss", metric="loss", lower_is_better=True,
@@ -143,7 +143,7 @@ def test_not_worse_is_bad_luck() -> None:
 def test_undecided_study_says_how_many_more_examples() -> None:
     best = saved(400)[0]
     overfitting = diagnose(
-        view_of((best,), train_loss=FALLING), study_of("undecided", best, (), more_examples=1500)
+        view_of((best,), train_loss=FALLING), study_of("undecided", best, saved(800), more_examples=1500)
     ).verdict.overfitting
     assert overfitting.status == "suspected"
     assert "1,500 more" in overfitting.change_of_mind

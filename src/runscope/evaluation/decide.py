@@ -63,6 +63,9 @@ def decide(race: Race, names: Sequence[str], metric: Metric) -> Decision:
     """
     best, last = race.leader, race.last
     corrected = sign(metric) * _corrected(race, best)
+    if np.count_nonzero(race.reached) == 1:
+        reason = f"only {names[best]} was evaluated, and there is nothing to compare it with."
+        return Decision("undecided", reason, best, last, corrected)
     if best == last:
         reason = f"the last checkpoint, {names[last]}, is the best on held-out examples."
         return Decision("not_worse", reason, best, last, corrected)

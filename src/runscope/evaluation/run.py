@@ -70,6 +70,8 @@ def evaluate(
         race.run()
         arms = [_at_hand(c, fetch) if n else c for c, n in zip(arms, race.race.reached, strict=True)]
         decision = decide(race.race, [called(c) for c in arms], task.metric)
+        if not race.race.reached[-1]:
+            decision = replace(decision, reason=f"{decision.reason} {race.why[len(arms) - 1]}.")
         rows = scores(race.race, decision, arms, task.metric, race.summaries())
         if train:
             rows = remembered(bench, task, rows, held_out, shuffled(train, settings.seed))
@@ -179,23 +181,49 @@ class Trial:
         self.bench, self.task, self.examples = bench, task, examples
         self.race = new_race(task, examples, len(bench.checkpoints), focus, bench.settings)
         self.rows: dict[int, list[Row]] = {}
-        self.notes: list[str] = []
+        self.why: dict[int, str] = {}
 
     def run(self) -> None:
-        """Evaluate what the race asks for until it is decided."""
-        name, turn = self.task.metric.name, sign(self.task.metric)
+        """Evaluate what the race asks for until it is decided.
+
+        Raises:
+            InputError: no checkpoint can be evaluated, or none gives numbers.
+        """
         while not self.race.done:
-            for arm in self.race.wanted:
-                if (left := _left_out(self.bench.checkpoints[arm], self.bench.fetch)) is not None:
-                    self.notes.append(left)
-                    self.race.withdraw(arm)
-            wanted = {arm: self.examples[begin:end] for arm, (begin, end) in self.race.wanted.items()}
-            for arm, rows in self.bench.rows(self.task, wanted).items():
-                values = [self.task.scores(r, e)[name] for r, e in zip(rows, wanted[arm], strict=True)]
-                weights = np.array([self.task.weight(r) for r in rows])
-                self.rows.setdefault(arm, []).extend(rows)
-                self.race.tell(arm, turn * np.array(values, dtype=np.float64), weights)
+            while self.race.wanted:
+                self._ask()
+            if not self.race.alive:
+                raise InputError(self.notes[0], hint="runscope checkpoints shows what a repository holds")
             self.race.look()
+
+    def _ask(self) -> None:
+        """Evaluate what the race asks for now; a checkpoint that cannot be, or gives no numbers, leaves it."""
+        for arm in self.race.wanted:
+            if (left := _left_out(self.bench.checkpoints[arm], self.bench.fetch)) is not None:
+                self._withdraw(arm, left)
+        name, turn = self.task.metric.name, sign(self.task.metric)
+        wanted = {arm: self.examples[begin:end] for arm, (begin, end) in self.race.wanted.items()}
+        for arm, rows in self.bench.rows(self.task, wanted).items():
+            each = [self.task.scores(r, e)[name] for r, e in zip(rows, wanted[arm], strict=True)]
+            values = np.array(each, dtype=np.float64)
+            broken = int(np.sum(~np.isfinite(values)))
+            if broken:
+                checkpoint = called(self.bench.checkpoints[arm])
+                why = f"its {name} is no finite number on {broken:,} of {len(values):,} examples"
+                self._withdraw(arm, f"{checkpoint} was left out: {why}")
+                continue
+            self.rows.setdefault(arm, []).extend(rows)
+            self.race.tell(arm, turn * values, np.array([self.task.weight(r) for r in rows]))
+
+    def _withdraw(self, arm: int, why: str) -> None:
+        self.why[arm] = why
+        self.rows.pop(arm, None)
+        self.race.withdraw(arm)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which checkpoints had to be left out, and why."""
+        return tuple(self.why.values())
 
     def all_scores(self, arm: int) -> dict[str, Floats]:
         """Every metric of an arm over its examples."""

@@ -129,6 +129,11 @@ class Study(Shown):
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def compared(self) -> bool:
+        """Whether two checkpoints or more gave numbers: of a single one nothing can be called better or worse."""
+        return sum(score.examples > 0 for score in self.scores) > 1
+
     def to_pandas(self) -> pd.DataFrame:
         """One row a checkpoint: step, epoch, revision, subfolder, title, its score, and ``score_<name>``s."""
         import pandas as pd

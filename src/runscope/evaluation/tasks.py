@@ -250,6 +250,8 @@ class Choice(Task):
     def scores(self, row: Row, example: Example) -> dict[str, float]:
         """Right or wrong, by the sum and by the loss a byte (longer choices are never likelier)."""
         losses = np.array(row["losses"])
+        if not np.isfinite(losses).all():  # the first one would look like the likeliest
+            return dict.fromkeys(("accuracy", "accuracy_by_byte", "loss"), float("nan"))
         right = example.choices.index(example.completion)
         size = np.array([max(len(c.encode()), 1) for c in example.choices])
         return {

@@ -145,7 +145,7 @@ def _headings(study: Study) -> tuple[str, ...]:
 def print_study(console: Console, study: Study) -> None:
     """The answer, then one row a checkpoint."""
     console.print(Text(_headline(study), style="bold"))
-    if study.best is not None:
+    if study.best is not None and study.compared:
         step = "" if study.best.step is None else f"step {study.best.step:,}, "
         console.print(Text(f"Keep {step}{study.best.name}: {study.best.title}"))
     print_scores(console, study)

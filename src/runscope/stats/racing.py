@@ -81,6 +81,7 @@ class Race:
         running: arms that are still evaluated.
         retired: arms that may be the best, but more examples would hardly tell.
         dropped: arms that are surely not the best.
+        withdrawn: arms that cannot be evaluated; what they were told counts no more.
         p_values: arm → probability that it would look as much worse than some other arm by chance alone,
             corrected for all arms and looks; of the last look that it was in.
         number: the look that comes next, or came last.
@@ -101,6 +102,7 @@ class Race:
         self.started = set(self.running)
         self.retired: set[int] = set()
         self.dropped: set[int] = set()
+        self.withdrawn: set[int] = set()
         self.p_values: dict[int, float] = {}
         self.number = 0
         self.done = False
@@ -112,8 +114,8 @@ class Race:
 
     @property
     def last(self) -> int:
-        """The arm that the training ended with."""
-        return self.values.shape[1] - 1
+        """The arm that the training ended with, of those that can be evaluated."""
+        return max(set(range(self.values.shape[1])) - self.withdrawn, default=self.values.shape[1] - 1)
 
     @property
     def leader(self) -> int:
@@ -144,12 +146,25 @@ class Race:
         self.reached[arm] = begin + len(values)
 
     def withdraw(self, arm: int) -> None:
-        """Leave out an arm that cannot be evaluated."""
-        self.running.discard(arm)
+        """Leave out an arm that cannot be evaluated; where it was the last one, the one before takes its place."""
+        self.withdrawn.add(arm)
+        for arms in (self.running, self.retired, self.dropped):
+            arms.discard(arm)
+        self.values[:, arm] = np.nan
+        self.reached[arm] = 0
+        again = {self.last} - self.started - self.withdrawn
+        if not self.alive | again:
+            again = self.dropped  # who surely beat them counts no more
+        self.running |= again
+        self.started |= again
+        self.dropped -= again
 
     def look(self) -> None:
         """Compare what is running: drop what is surely worse, let neighbours in, retire what stays open."""
         arms = sorted(self.running)
+        if not arms:
+            self.done = True
+            return
         seen = self.compared(arms, self.examples)
         self._drop(arms, seen)
         if self._join() or self._recall():
@@ -197,10 +212,11 @@ class Race:
     def _join(self) -> bool:
         """Let arms next to a survivor start; True where there were any."""
         joined = set()
-        for arm in range(self.values.shape[1]):
-            if arm not in self.started:
-                before = max((a for a in self.started if a < arm), default=None)
-                after = min((a for a in self.started if a > arm), default=None)
+        seen = self.started - self.withdrawn
+        for arm in set(range(self.values.shape[1])) - self.started:
+            if arm not in self.withdrawn:
+                before = max((a for a in seen if a < arm), default=None)
+                after = min((a for a in seen if a > arm), default=None)
                 if before in self.alive or after in self.alive:
                     joined.add(arm)
         self.running |= joined

@@ -20,7 +20,7 @@ PARTS = 20
 """Evaluations a run is worth: fewer than six cannot place the turn, many more cost time and tell little."""
 
 
-def headline(view: View, overfitting: Overfitting, findings: Findings) -> str:
+def headline(view: View, overfitting: Overfitting, findings: Findings, study: Study | None = None) -> str:
     """One sentence on top that needs no statistics; the figures stand in the reason."""
     broken = _broken(findings)
     if broken is not None and overfitting.status not in ("confirmed", "likely"):
@@ -37,7 +37,7 @@ def headline(view: View, overfitting: Overfitting, findings: Findings) -> str:
     if trouble:
         return trouble[0].message
     if overfitting.status == "none":
-        return _no_sign(overfitting)
+        return _no_sign(overfitting, study)
     return "Whether the model overfits cannot be told from what was logged."
 
 
@@ -48,9 +48,11 @@ def _suspicion(view: View, overfitting: Overfitting) -> str:
     return f"The model may be learning its examples by heart{since}; only held-out examples can tell."
 
 
-def _no_sign(overfitting: Overfitting) -> str:
+def _no_sign(overfitting: Overfitting, study: Study | None) -> str:
     if overfitting.basis == "checkpoints":
-        return "No overfitting: the last checkpoint is as good as any on examples that it had not seen."
+        broken = study is not None and not study.scores[-1].examples
+        last = "last checkpoint that gives numbers" if broken else "last checkpoint"
+        return f"No overfitting: the {last} is as good as any on examples that it had not seen."
     doubt = (overfitting.probability or 0.0) >= DOUBTFUL
     if overfitting.basis == "eval_curve":
         return (
@@ -87,7 +89,7 @@ def keep(
     view: View, overfitting: Overfitting, findings: Findings, study: Study | None
 ) -> tuple[Checkpoint | None, int | None]:
     """The checkpoint and step to keep. Where checkpoints are known only one that exists is recommended."""
-    if study is not None and study.best is not None:
+    if study is not None and study.best is not None and study.compared:
         last = study.scores[-1]
         kept = last.checkpoint if _last_is_as_good(overfitting) and last.standing == "as_good" else study.best
         return kept, kept.step

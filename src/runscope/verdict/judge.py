@@ -26,7 +26,7 @@ def diagnose(view: View, study: Study | None = None) -> Diagnosis:
 
 
 def _evaluated(study: Study | None) -> Evaluated | None:
-    if study is None or study.best is None:
+    if study is None or study.best is None or not study.compared:
         return None
     return Evaluated(
         study.outcome, study.reason, study.metric, study.best, best_mean=study.best_corrected, effect=study.effect,
@@ -42,7 +42,7 @@ def judge(view: View, findings: Findings, study: Study | None = None) -> Verdict
     return Verdict(
         overfitting=overfitting,
         gradients=gradients,
-        headline=headline(view, overfitting, findings),
+        headline=headline(view, overfitting, findings, study),
         recommendation=recommend(view, overfitting, findings, checkpoint, step),
         keep_step=step,
         keep=checkpoint,

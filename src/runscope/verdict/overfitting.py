@@ -35,7 +35,7 @@ _CONFIRMED: dict[str, tuple[OverfittingStatus, str]] = {
 
 def judge_overfitting(view: View, findings: Findings, study: Study | None) -> Overfitting:
     """Evaluated checkpoints decide where there are some, else the held-out curve, else the training curve."""
-    if study is not None and study.best is not None:
+    if study is not None and study.compared:
         return _by_checkpoints(study, _curve_blames(view))
     try:
         return _by_held_out(view, findings)
