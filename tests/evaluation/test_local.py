@@ -60,6 +60,21 @@ def test_swapped_adapters_are_those_that_were_loaded_anew(place: Place) -> None:
         np.testing.assert_allclose(found, expected, rtol=2e-5)
 
 
+def test_adapters_are_in_the_dtype_of_their_base(place: Place) -> None:
+    examples = read_examples(place.held_out)[:20]
+    exact, rounded = (
+        LocalModels(EvaluateSettings(dtype=d, device="cpu"), place.base) for d in ("float32", "bfloat16")
+    )
+    for step in (100, 600):
+        losses = []
+        for models in (exact, rounded):
+            models.use(place.output / f"checkpoint-{step}")
+            losses.append(np.mean([t.mean() for t in models.token_losses(examples)]))
+        assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    adapters = [p for name, p in rounded.model.named_parameters() if "lora_" in name]
+    assert {p.dtype for p in adapters} == {torch.bfloat16}
+
+
 def test_an_answer_is_what_the_model_says_by_itself(place: Place) -> None:
     models = LocalModels(EvaluateSettings(), place.base)
     models.use(place.output / "checkpoint-400")

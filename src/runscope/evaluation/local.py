@@ -85,13 +85,17 @@ class LocalModels:
             self.model = None
             self._load(base)
             self.tokenizer = loading.load_tokenizer(self.settings, folder, Path(base))
+        # In the base's dtype: peft would have them in float32, for training, and every layer's input cast to it.
+        how: dict[str, Any] = {
+            "adapter_name": name,
+            "torch_device": self.device,
+            "autocast_adapter_dtype": False,
+        }
         try:
             if not self._adapters:
-                self.model = PeftModel.from_pretrained(
-                    self.model, str(folder), adapter_name=name, torch_device=self.device
-                )
+                self.model = PeftModel.from_pretrained(self.model, str(folder), **how)
             elif name not in self._adapters:
-                self.model.load_adapter(str(folder), adapter_name=name, torch_device=self.device)
+                self.model.load_adapter(str(folder), **how)
         except (RuntimeError, ValueError, OSError, UnpicklingError) as error:
             raise InputError(
                 f"the adapter in {folder} does not fit its base: {str(error).splitlines()[0]}",
