@@ -11,10 +11,11 @@ import pytest
 
 from runscope import live
 from runscope.errors import UnknownReference
-from runscope.watching import WatchSettings
+from runscope.watching import Watcher, WatchSettings
 from tests.evaluation import tiny
 from tests.hub import repos
 from tests.servers.hub import serve
+from tests.watching.test_live import Watch
 
 EVAL_STEPS = (100, 200, 300)
 
@@ -57,6 +58,98 @@ def test_each_new_checkpoint_is_evaluated(tmp_path: Path, monkeypatch: pytest.Mo
     assert means[100] is not None
     assert means[300] is not None
     assert means[100] < means[300]
+
+
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three adapters, the last of which are far off; examples; and an empty output folder."""
+    monkeypatch.setenv("RUNSCOPE_HOME", str(tmp_path / "home"))
+    held_out = tiny.write_examples(tmp_path / "heldout.jsonl", 80, 1)
+    model = tiny.train(tiny.llama(), held_out)
+    base = tiny.save_base(model, tmp_path / "base")
+    tiny.save_adapters(model, base, tmp_path / "made", ["q_proj", "v_proj", "down_proj"], [0.01, 0.8, 2.0])
+    (tmp_path / "output").mkdir()
+    return tmp_path
+
+
+def watcher_of(folder: Path, hub: str, **settings: object) -> Watcher:
+    return live.watch(
+        [str(folder / "output")], hub=hub, data=folder / "heldout.jsonl", device="cpu", sample=0,
+        watching=WatchSettings(idle_seconds=1e9, **settings),  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_proof_of_overfitting_stops_the_watch(trained: Path) -> None:
+    """The command beside a training whose log holds nothing but a training loss."""
+    output = trained / "output"
+    _save(output, trained / "made" / "checkpoint-100", 100)
+    words = ("--hub", str(output), "--data", str(trained / "heldout.jsonl"), "--fail-on", "critical")
+    watch = Watch(trained, str(output), *words, home=trained / "home")
+    watch.until(event="evaluated")
+    for step in (200, 300):
+        _save(output, trained / "made" / f"checkpoint-{step}", step)
+    found = watch.until(event="finding", code="OVF008")
+    assert found["severity"] == "critical"
+    assert "Use step 100" in found["fix"][0]
+    assert watch.end() == 1
+    assert watch.events[-1]["event"] == "stop"
+    assert watch.events[-1]["facts"]["codes"] == ["OVF008"]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_was_saved_anew_is_evaluated_anew(trained: Path) -> None:
+    output = trained / "output"
+    for step in (100, 200):
+        _save(output, trained / "made" / f"checkpoint-{step}", step)
+    watcher = watcher_of(trained, str(output))
+    events = watcher.look(time.time())
+    first = {e.facts["step"]: e.facts["mean"] for e in events if e.kind == "evaluated"}
+    shutil.rmtree(output / "checkpoint-200")
+    _save(output, trained / "made" / "checkpoint-300", 200)
+    events = watcher.look(time.time())
+    assert [e.facts["step"] for e in events if e.kind == "checkpoint"] == [200]
+    anew = {e.facts["step"]: e.facts["mean"] for e in events if e.kind == "evaluated"}
+    assert anew[200] > first[200]
+
+
+@pytest.mark.slow
+def test_what_could_not_be_evaluated_is_tried_again_and_what_is_gone_counts_no_more(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Hub lists a checkpoint, but breaks down before it is fetched; later the repository is emptied."""
+    (trained / "server").mkdir()
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    (trained / "output" / "trainer_state.json").write_bytes(repos.state(300, 3.0, every=10))
+    with serve(trained / "server") as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+
+        def push(step: int) -> None:
+            files = {f.name: f.read_bytes() for f in (trained / "made" / f"checkpoint-{step}").iterdir()}
+            repos.push(hub, "me/r", f"Training in progress, step {step}", files, trained / "files")
+
+        for step in (100, 200):
+            push(step)
+        watcher = watcher_of(trained, "me/r")
+        assert {e.facts["step"] for e in watcher.look(time.time()) if e.kind == "evaluated"} == {100, 200}
+        push(300)
+        hub.fail, hub.fail_path = 503, "adapter_model.safetensors"
+        monkeypatch.setenv("RUNSCOPE_PATIENCE_SECONDS", "0")
+        kinds = [e.kind for e in watcher.look(time.time())]
+        assert "checkpoint" in kinds
+        hub.fail = None
+        events = watcher.look(time.time())
+        assert 300 in {e.facts["step"] for e in events if e.kind == "evaluated"}
+        assert watcher.diagnosis is not None
+        assert watcher.diagnosis.verdict.overfitting.basis == "checkpoints"
+        assert "OVF008" in {f.code for f in watcher.diagnosis.findings}
+        store = hub.store("me/r")
+        assert store is not None
+        store.git("update-ref", "refs/heads/main", store.log("main")[-1][0])  # pushed by force, to begin anew
+        watcher.look(time.time())
+        assert watcher.diagnosis.study is None
+        assert watcher.diagnosis.verdict.keep is None
+        assert "OVF008" not in {f.code for f in watcher.diagnosis.findings}
 
 
 def test_a_folder_without_a_run_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,12 +39,12 @@ def training(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 class Watch:
     """The command, its events read as they come."""
 
-    def __init__(self, home: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, home: Path | None = None) -> None:
         self.events: list[dict[str, Any]] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "runscope", "watch", *words, "--every", "0.3", "--format", "jsonl"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=home,
-            env={**os.environ, "RUNSCOPE_HOME": str(home / "cache")},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
+            env={**os.environ, "RUNSCOPE_HOME": str(home or folder / "cache")},
         )  # fmt: skip
 
     def until(self, **wanted: object) -> dict[str, Any]:
@@ -68,8 +68,13 @@ class Watch:
 
     def end(self) -> int:
         """Its exit status, when it has ended."""
-        out, self.talk = self.process.communicate(timeout=PATIENCE_SECONDS)
-        self.events += [json.loads(line) for line in out.splitlines()]
+        assert self.process.stdout is not None
+        alarm = threading.Timer(PATIENCE_SECONDS, self.process.kill)
+        alarm.start()
+        # Not communicate: of what was read ahead for the last event it knows nothing.
+        self.events += [json.loads(line) for line in self.process.stdout]
+        _, self.talk = self.process.communicate()
+        alarm.cancel()
         return self.process.returncode
 
 

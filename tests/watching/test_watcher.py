@@ -229,6 +229,26 @@ def test_a_finding_that_was_said_before_still_says_stop(begin: Begin) -> None:
     assert again.watcher.stop
 
 
+def test_a_finding_of_an_earlier_watch_that_is_mended_says_no_stop(begin: Begin) -> None:
+    first = begin(memory=True)
+    first.at(1200, nan_from=1100)
+    first.at(1300)
+    again = begin("critical", memory=True)
+    assert "stop" not in again.at(1300, nan_from=None)
+    assert "LOS001" not in again.codes()
+    again.at(1400)
+    assert "LOS001" in again.codes("gone")
+    assert not again.watcher.stop
+
+
+def test_a_log_that_was_written_anew_with_as_many_rows_is_judged_anew(begin: Begin) -> None:
+    looks = begin()
+    looks.at(1200)
+    looks.at(1200, nan_from=1100)
+    looks.at(1300)
+    assert "LOS001" in looks.codes()
+
+
 def test_the_end_is_said_by_every_watch(begin: Begin) -> None:
     for _ in range(2):
         looks = begin(memory=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runscope.errors import InputError, RunscopeError
+from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError
 from runscope.evaluation.bench import Bench, Progress, Results
 from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples import Example, read_examples, shuffled
@@ -53,6 +53,7 @@ def evaluate(
     Raises:
         InputError: nothing to evaluate, unusable examples, a model that cannot be loaded.
         UsageError: no such task, metric or scorer.
+        ServiceError, StoreError: a checkpoint cannot be fetched for now; what was computed is kept.
         MissingExtra: torch, transformers or peft is not installed.
     """
     settings = settings or EvaluateSettings()
@@ -119,10 +120,16 @@ def usable(checkpoints: Sequence[Checkpoint], fetch: Fetch) -> tuple[list[Checkp
 
 
 def _left_out(checkpoint: Checkpoint, fetch: Fetch) -> str | None:
-    """Why a checkpoint cannot be fetched, None where it is there."""
+    """Why a checkpoint cannot be fetched, None where it is there.
+
+    Raises:
+        ServiceError, StoreError: for now: an answer without this checkpoint would be another one later.
+    """
     try:
         fetch(checkpoint)
     except RunscopeError as error:
+        if isinstance(error, ServiceError | StoreError) and not isinstance(error, NotFound):
+            raise
         return f"{called(checkpoint)} was left out: {error.message}"
     return None
 

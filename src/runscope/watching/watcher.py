@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from runscope.errors import NotAllowed, NotSignedIn, RunscopeError, ServiceError, UnreadableRun
 from runscope.evaluation.study import Study
-from runscope.history import Run, Timeline
+from runscope.history import Run, Series, Timeline
 from runscope.hub.checkpoint import Checkpoint
 from runscope.rules import SEVERITIES, Finding
 from runscope.rules.finding import Severity
@@ -79,6 +82,7 @@ class Watcher:
     _mark: Mark | None = None
     _saved: tuple[Checkpoint, ...] = ()
     _study: Study | None = None
+    _evaluated: frozenset[str] | None = None
     _scores: dict[str, str] = field(default_factory=dict)
     _coming: dict[str, int] = field(default_factory=dict)
     _leaving: dict[str, int] = field(default_factory=dict)
@@ -110,6 +114,7 @@ class Watcher:
         if self._line is None:
             return events
         new = self._read_checkpoints(now, events)
+        new = self._evaluate(now, events) or new
         self.ended = self._has_ended(now)
         if fresh or new or self.diagnosis is None or self.ended:
             line = self._line if self.ended else _going_on(self._line)
@@ -144,7 +149,7 @@ class Watcher:
         live = line.runs[-1]
         if _identity(live) != self._said.run_id:
             self._said = Memory(run_id=_identity(live))
-        if before is not None and before.runs[-1].points == live.points:
+        if before is not None and _same_rows(before, line):
             return before.runs[-1].state != live.state
         self._changed_at = changed_at(mark) or live.ended_at or now
         if line.line and line.line[-1].last_step != self._said.step:
@@ -165,25 +170,34 @@ class Watcher:
         for checkpoint in new:
             self._said.checkpoints.append(_key(checkpoint))
             events.append(_checkpoint(checkpoint, now))
-        changed = {_key(c) for c in saved} != {_key(c) for c in self._saved}
+        here = {_key(c) for c in saved}
+        changed = here != {_key(c) for c in self._saved}
         self._saved = saved
-        if self.means.evaluate is not None and saved and (changed or self._study is None):
-            self._evaluate(now, events)
+        if self._study is not None and not {_key(s.checkpoint) for s in self._study.scores} <= here:
+            self._study = None  # it speaks of what is not there any more
         return changed
 
-    def _evaluate(self, now: float, events: list[Event]) -> None:
-        if self.means.evaluate is None or self._line is None:
-            return
+    def _evaluate(self, now: float, events: list[Event]) -> bool:
+        """Evaluate where other checkpoints are there than were evaluated; whether there is a new answer."""
+        wanted = frozenset(_key(c) for c in self._saved)
+        if self.means.evaluate is None or self._line is None or not wanted:
+            return False
+        if self._study is not None and wanted == self._evaluated:
+            return False
         try:
             study = self.means.evaluate(self._line, self._saved)
         except RunscopeError as error:
             # Unusable data or a missing package is the user's to mend; later a single checkpoint may be broken.
-            if self._study is None and not isinstance(error, ServiceError):
+            if self._evaluated is None and not isinstance(error, ServiceError):
                 raise
             self._trouble("evaluation", now, error, events)
-            return
+            return False
         self._well("evaluation", now, events)
-        self._study = study
+        self._study, self._evaluated = study, wanted
+        self._tell_scores(study, now, events)
+        return True
+
+    def _tell_scores(self, study: Study, now: float, events: list[Event]) -> None:
         for score in study.scores:
             said = f"{score.standing} {score.mean}"
             if not score.examples or self._scores.get(_key(score.checkpoint)) == said:
@@ -232,8 +246,7 @@ class Watcher:
             events.append(Event("verdict", now, verdict.headline, facts=facts))
 
     def _finish(self, now: float, events: list[Event]) -> None:
-        bar = self.settings.fail_on
-        grave = [c for c, s in self._said.findings.items() if bar is not None and _rank(s) <= _rank(bar)]
+        grave = self._grave()
         if grave and not self.stop:
             self.stop = True
             said = f"stop: {', '.join(sorted(grave))}"
@@ -243,6 +256,16 @@ class Watcher:
             how = state if state in ("finished", "failed", "killed") else "silent for too long"
             text = f"the run has ended ({how}): {self.diagnosis.verdict.recommendation}"
             events.append(Event("ended", now, text, facts={"state": state}))
+
+    def _grave(self) -> list[str]:
+        """Findings at the bar that were said and are there: an earlier watch may have said what is mended by now."""
+        bar = self.settings.fail_on
+        if bar is None or self.diagnosis is None:
+            return []
+        here = {f.code for f in self.diagnosis.findings if _rank(f.severity) <= _rank(bar)}
+        return [
+            code for code, said in self._said.findings.items() if code in here and _rank(said) <= _rank(bar)
+        ]
 
     def _has_ended(self, now: float) -> bool:
         """Whether nothing more will come.
@@ -301,8 +324,26 @@ def _rank(severity: str) -> int:
     return [str(s) for s in SEVERITIES].index(severity)
 
 
+def _same_rows(before: Timeline, now: Timeline) -> bool:
+    """Whether two readings brought the same rows; as many rows may be others, where a training began anew."""
+    pairs = list(zip(before.runs, now.runs, strict=False))
+    if len(before.runs) != len(now.runs) or any(a.series.keys() != b.series.keys() for a, b in pairs):
+        return False
+    return all(_same(a.series[name], b.series[name]) for a, b in pairs for name in a.series)
+
+
+def _same(one: Series, other: Series) -> bool:
+    return one is other or (
+        np.array_equal(one.step, other.step) and np.array_equal(one.value, other.value, equal_nan=True)
+    )
+
+
 def _key(checkpoint: Checkpoint) -> str:
-    return f"{checkpoint.revision or ''}/{checkpoint.subfolder}"
+    """A commit stays what it is; a folder may be written anew under its name."""
+    if checkpoint.revision:
+        return f"{checkpoint.revision}/{checkpoint.subfolder}"
+    weights = ",".join(sorted(f.content_id for f in checkpoint.weights))
+    return f"{hashlib.sha256(weights.encode()).hexdigest()[:16]}/{checkpoint.subfolder}"
 
 
 def _rows(line: Timeline, now: float) -> Event:
