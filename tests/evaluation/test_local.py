@@ -118,3 +118,51 @@ def test_a_missing_package_names_the_extra(package: str, place: Place) -> None:
     assert f"error: evaluating checkpoints needs the package {package}" in done.stderr
     assert "hint: pip install 'runscope[eval]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_each_adapter_is_evaluated_on_the_base_that_it_names(place: Place, tmp_path: Path) -> None:
+    lessons = tiny.write_examples(tmp_path / "lessons.jsonl", 30, 3)
+    folders = []
+    for number in (1, 2):
+        base = tiny.save_base(tiny.train(tiny.llama(), lessons, 20 * number), tmp_path / f"base-{number}")
+        model = tiny.train(tiny.llama(), lessons, 20 * number)
+        output = tiny.save_adapters(model, base, tmp_path / f"output-{number}", ["q_proj"], [0.5])
+        folders.append(output / "checkpoint-100")
+    examples = read_examples(place.held_out)[:8]
+
+    def losses(models: LocalModels, folder: Path) -> list[float]:
+        models.use(folder)
+        return [float(t.mean()) for t in models.token_losses(examples)]
+
+    together = LocalModels(EvaluateSettings(device="cpu"))
+    alone = [losses(LocalModels(EvaluateSettings(device="cpu")), folder) for folder in folders]
+    assert alone[0] != pytest.approx(alone[1], rel=1e-3)
+    for turn in (0, 1, 0):
+        assert losses(together, folders[turn]) == pytest.approx(alone[turn])
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"), [(1, "12 matrices for 6 places"), (3, "12 matrices for 18 places")]
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_an_adapter_that_does_not_fit_its_base_is_refused(
+    first: bool, layers: int, said: str, place: Place, tmp_path: Path
+) -> None:
+    """Peft would drop what has no place, and leave empty what is not filled."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig.from_pretrained(place.base, num_hidden_layers=layers)
+    model = LlamaForCausalLM(config)
+    base = tiny.save_base(model, tmp_path / "base")
+    targets = ["q_proj", "v_proj", "down_proj"]
+    fitting = get_peft_model(model, LoraConfig(r=2, target_modules=targets, task_type="CAUSAL_LM"))
+    fitting.save_pretrained(tmp_path / "fitting")
+    models = LocalModels(EvaluateSettings(device="cpu"), base)
+    if not first:
+        models.use(tmp_path / "fitting")
+    with pytest.raises(InputError, match=said) as caught:
+        models.use(place.output / "checkpoint-100")
+    assert "--base" in caught.value.hint
+    models.use(tmp_path / "fitting")
+    assert np.isfinite(models.token_losses(read_examples(place.held_out)[:2])[0]).all()

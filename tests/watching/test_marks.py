@@ -28,8 +28,9 @@ def write_mlflow(folder: Path, steps: int) -> Path:
         "status": "1",
         "lifecycle_stage": "active",
     }
-    (run / "meta.yaml").write_text("".join(f"{k}: {v}\n" for k, v in meta.items()))
-    (run.parent / "meta.yaml").write_text("experiment_id: '1'\nname: pricer\nlifecycle_stage: active\n")
+    if not (run / "meta.yaml").exists():
+        (run / "meta.yaml").write_text("".join(f"{k}: {v}\n" for k, v in meta.items()))
+        (run.parent / "meta.yaml").write_text("experiment_id: '1'\nname: pricer\nlifecycle_stage: active\n")
     rows = [f"{START_MS + s} {2 / (1 + s / 50)} {s}\n" for s in range(0, steps, 10)]
     (run / "metrics" / "train" / "loss").write_text("".join(rows))
     return run

@@ -6,7 +6,7 @@ import json
 import logging
 import pickle
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -45,6 +45,7 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", "Model has `tie_word_embeddings", UserWarning)
+        warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)  # refuse_misfit says it
         yield
 
 
@@ -94,6 +95,40 @@ def refuse_pickle(folder: Path, settings: EvaluateSettings) -> None:
             f"{folder} has its weights only as {pickled.name}, a format that can run code when it is loaded",
             hint="convert it to safetensors; or, if you trust it, --allow-pickle",
         )
+
+
+def refuse_misfit(model: Any, name: str, folder: Path) -> None:
+    """Stop where an adapter's matrices have no place in the base, or the base has places that it does not fill.
+
+    Peft drops the ones and leaves the others as they began: the numbers would be those of another model. Only counted,
+    as a library that renames its layers renames the adapter's with them.
+
+    Args:
+        model: the base with the adapter on it.
+        name: of the adapter in the model.
+        folder: where it was loaded from; what is not in safetensors is not looked at.
+
+    Raises:
+        InputError: they are of different shapes of model.
+    """
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
+    file = folder / "adapter_model.safetensors"
+    if not file.exists():
+        return
+    with safe_open(file, framework="pt") as content:
+        saved = _matrices(content.keys())
+    places = _matrices(get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False))
+    if saved != places:
+        raise InputError(
+            f"the adapter in {folder} does not fit its base: it has {saved:,} matrices for {places:,} places",
+            hint="name the base that it was trained on with --base",
+        )
+
+
+def _matrices(keys: Iterable[str]) -> int:
+    return sum(".lora_A." in key or ".lora_B." in key for key in keys)
 
 
 def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -> Any:

@@ -44,6 +44,7 @@ class LocalModels:
         self.model: Any = None
         self.budget = Budget(settings.batch_tokens)
         self._adapters: list[str] = []
+        self._adapted = ""
         self._loaded = ""
         self._encoded: dict[str, Encoded] = {}
 
@@ -80,11 +81,12 @@ class LocalModels:
         from peft import PeftModel
 
         name = f"at-{folder}".replace(".", "_").replace("/", "_")
-        if self.model is None or not self._adapters:
-            base = self.base or loading.base_of(folder)
-            self.model = None
+        base = self.base or loading.base_of(folder)
+        if self.model is None or not self._adapters or base != self._adapted:
+            self.model, self._adapters, self._encoded = None, [], {}
             self._load(base)
             self.tokenizer = loading.load_tokenizer(self.settings, folder, Path(base))
+            self._adapted = base
         # In the base's dtype: peft would have them in float32, for training, and every layer's input cast to it.
         how: dict[str, Any] = {
             "adapter_name": name,
@@ -102,6 +104,7 @@ class LocalModels:
                 hint="name the base that it was trained on with --base",
             ) from error
         if name not in self._adapters:
+            loading.refuse_misfit(self.model, name, folder)
             self._adapters.append(name)
         self.model.set_adapter(name)
         self.model.eval()
