@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class RunscopeError(Exception):
@@ -145,3 +146,13 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word closest to ``word``, or None where none is close."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def nearest_beside(path: Path) -> Path | None:
+    """Return what lies in the same folder under a similar name, or None."""
+    try:
+        beside = {p.name: p for p in path.expanduser().parent.iterdir()}
+    except (OSError, ValueError, RuntimeError):  # no such folder, no path at all, no such user
+        return None
+    close = nearest(path.name, beside)
+    return beside[close] if close is not None else None

@@ -276,3 +276,29 @@ def test_a_comparison_is_made_again_from_its_recipe(
 def test_one_training_is_no_comparison(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(log), "--compare"]) == 2
     assert "A+B" in capsys.readouterr().err
+
+
+def test_a_file_is_not_called_what_it_is_not(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = log.parent
+    for words, said in (
+        (["-f", "png", "-o", str(folder / "a.html")], "--format png does not fit"),
+        (["-f", "json", "-o", str(folder / "a.csv")], "--format json does not fit"),
+        (["-o", str(folder / "out.")], "has no ending"),
+    ):
+        assert main(["report", str(log), *words]) == 2
+        assert said in capsys.readouterr().err
+    assert [p.name for p in folder.iterdir()] == ["pricer.csv"], "nothing was written"
+    assert main(["report", str(log), "-f", "markdown", "-o", str(folder / "a.md")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "known"), [("--device", "auto, cpu, cuda, mps"), ("--dtype", "float32"), ("--launch", "ray")]
+)
+def test_a_word_that_evaluate_does_not_know_is_refused_before_anything_is_read(
+    option: str, known: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert main(["evaluate", "me/gone", "--data", "gone.jsonl", "--run", "gone.csv", option, "bogus"]) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert "'bogus'" in error
+    assert known in hint

@@ -18,6 +18,7 @@ from runscope.errors import (
     ServiceError,
     StoreError,
     TooManyRequests,
+    UnknownReference,
     Unreachable,
 )
 from runscope.hub import fetch, list_checkpoints
@@ -98,12 +99,34 @@ def test_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     _says_it_well(error.value)
 
 
-@pytest.mark.parametrize("name", ["no such name", "a/b/c/d", "../etc", "hf://", "x" * 200])
+@pytest.mark.parametrize(
+    "name",
+    ["no such name", "a/b/c/d", "../etc", "hf://", "x" * 200, "", "  ", "./gone", "/tmp/gone", "~/gone", "gone",
+     "gone/", "./gone@main"],
+)  # fmt: skip
 def test_what_is_no_name_is_refused_without_a_call(hub: Hub, name: str) -> None:
     with pytest.raises(RunscopeError) as error:
         list_checkpoints(name)
     _says_it_well(error.value)
     assert not hub.requests
+
+
+def test_what_lies_beside_a_path_is_offered(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "output").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("outptu", "./outptu", str(tmp_path / "outptu"), "outptu@main"):
+        with pytest.raises(UnknownReference) as error:
+            list_checkpoints(name)
+        assert "output?" in error.value.hint
+    assert not hub.requests
+
+
+def test_a_name_without_an_owner_is_asked_for_where_the_scheme_says_so(hub: Hub) -> None:
+    with pytest.raises(ServiceError):
+        list_checkpoints("hf://gpt2")
+    assert hub.requests
 
 
 def test_a_gated_file_and_a_missing_object(hub: Hub, tmp_path: Path) -> None:

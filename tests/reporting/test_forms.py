@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import itertools
+import pkgutil
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +170,10 @@ def test_a_line_without_any_curve_is_still_drawn(tmp_path: Path) -> None:
     assert write_line(line, tmp_path / "x.png").stat().st_size > 1000
     assert write(diagnose(line), tmp_path / "y.svg").stat().st_size > 1000
     assert loss_chart(line, width=80) == []
+
+
+@pytest.mark.parametrize("package", ["evaluation", "hub", "reporting"])
+def test_no_name_of_a_package_is_one_of_its_modules(package: str) -> None:
+    """Else whoever imports the module puts it in the place of the name."""
+    room = importlib.import_module(f"runscope.{package}")
+    assert not set(room.__all__) & {module.name for module in pkgutil.iter_modules(room.__path__)}

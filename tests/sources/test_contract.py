@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from runscope.errors import RunscopeError, UnknownReference, UnreadableRun
+from runscope.errors import RunscopeError, UnknownReference, UnreadableRun, UsageError
 from runscope.sources import describe_forms, list_references, load
 from runscope.sources.table import modules
 from tests.servers.hub import serve
@@ -75,7 +75,6 @@ def test_every_logged_value_arrives(form: str, values: list[float], tmp_path: Pa
 def test_a_source_says_what_it_reads(source: ModuleType) -> None:
     assert source.__doc__
     assert source.FORM in describe_forms()
-    assert source.EXAMPLE in describe_forms()
     assert source.claims.__doc__
     assert "Raises:" in source.read.__doc__, "what can go wrong is written down"
 
@@ -171,6 +170,19 @@ def test_an_unknown_reference_names_every_form_and_the_nearest(tmp_path: Path) -
         load(tmp_path / "metric.csv")
     assert str(tmp_path / "metrics.csv") in caught.value.hint
     assert describe_forms() in caught.value.hint
+    assert len(caught.value.hint.replace(str(tmp_path), "")) < 300, "one line that a person reads"
+
+
+@pytest.mark.parametrize("name", ["", "   ", "::x", " ::x", "hf://", "hf://::x"])
+def test_a_blank_name_is_refused_without_reading_what_lies_here(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "metrics.csv").write_text("step,loss\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        load(name)
+    assert not caught.value.message.startswith(" ")
+    assert caught.value.hint
 
 
 def test_an_unknown_run_of_a_known_place_and_a_known_run_of_an_unknown_place(tmp_path: Path) -> None:

@@ -87,7 +87,9 @@ def evaluate(
         int | None,
         typer.Option("--max-examples", metavar="N", min=1, help="Take a random part of the examples."),
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu, cuda (cuda:1 for the second) or mps.")
+    ] = "auto",
     dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or 4bit.")] = "auto",
     batch_tokens: Annotated[
         int | None,
@@ -125,6 +127,7 @@ def evaluate(
     """
     from runscope import api
     from runscope import reporting as page
+    from runscope.evaluation import EvaluateSettings
 
     settings: dict[str, Any] = {
         "task": task, "scorer": scorer, "metric": metric, "tolerance": tolerance,
@@ -133,6 +136,7 @@ def evaluate(
         "batch_tokens": batch_tokens, "backend": backend, "launch": launch, "workers": workers,
         "allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code,
     }  # fmt: skip
+    EvaluateSettings(**settings)  # a wrong word is told before anything is read
     with progress(quiet) as update:
         line = _line(run, project) if run else None
         saved = api.checkpoints(repo, line=line, progress=update)

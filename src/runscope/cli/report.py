@@ -72,6 +72,7 @@ def report(
     """
     from runscope.recipe import Recipe
 
+    _check(output, format)
     if len(runs) == 1 and runs[0].endswith(".toml"):
         recipe = Recipe.read(Path(runs[0]))
     else:
@@ -95,6 +96,23 @@ def report(
     if output is None and format in (opt.ReportFormat.markdown, opt.ReportFormat.json):
         return _print(found, recipe, format)
     return _write(found, recipe, output, format, quiet)
+
+
+def _check(output: Path | None, format: opt.ReportFormat | None) -> None:
+    """Refuse a file that would be called what it is not, before anything is read."""
+    if output is None:
+        return
+    if output.name.endswith("."):
+        raise UsageError(
+            f"{output} has no ending that names a form", hint="for example report.html; a folder has no dot"
+        )
+    ending = output.suffix.lower().removeprefix(".")
+    named = "markdown" if ending == "md" else ending
+    if format is not None and named != format.value and named in (*opt.ReportFormat, "csv", "parquet"):
+        raise UsageError(
+            f"--format {format.value} does not fit {output}, which is called {named}",
+            hint="leave out --format: the ending picks the form",
+        )
 
 
 def _found(recipe: Recipe, update: Progress) -> Diagnosis | Comparison:

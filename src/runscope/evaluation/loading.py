@@ -12,8 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from runscope.errors import InputError, MissingExtra, UnsafeFile
+from runscope.errors import InputError, MissingExtra, ServiceError, UnsafeFile
 from runscope.evaluation.settings import EvaluateSettings
+from runscope.hub.hub_repo import HubRepo
 
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -35,6 +36,8 @@ def import_all() -> tuple[Any, Any]:
 
     transformers: Any = import_module("transformers")
     transformers.utils.logging.set_verbosity_error()
+    # The client would print every try of a request that failed on the way.
+    import_module("huggingface_hub.utils.logging").set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     return torch, transformers
 
@@ -129,6 +132,29 @@ def refuse_misfit(model: Any, name: str, folder: Path) -> None:
 
 def _matrices(keys: Iterable[str]) -> int:
     return sum(".lora_A." in key or ".lora_B." in key for key in keys)
+
+
+def at_hand(name: str) -> str:
+    """A model's name; the folder of an earlier download where the Hub does not give it now.
+
+    Asked before transformers asks, which would try for a minute and print each try.
+
+    Raises:
+        ServiceError: it is not on this disk, and the Hub refused it or could not be reached.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    if Path(name).is_dir():
+        return name
+    try:
+        HubRepo(name).content("main", "config.json")
+    except ServiceError as refusal:
+        try:
+            return str(snapshot_download(name, local_files_only=True))
+        except (HFValidationError, LocalEntryNotFoundError):
+            raise refusal from None
+    return name
 
 
 def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -> Any:

@@ -53,6 +53,7 @@ class LocalModels:
 
         Raises:
             InputError: neither an adapter nor a model, or the base cannot be loaded.
+            ServiceError: the base is not on this disk, and the Hub does not give it.
             UnsafeFile: its weights are pickles.
         """
         if str(folder) == self._loaded:
@@ -84,8 +85,9 @@ class LocalModels:
         base = self.base or loading.base_of(folder)
         if self.model is None or not self._adapters or base != self._adapted:
             self.model, self._adapters, self._encoded = None, [], {}
-            self._load(base)
-            self.tokenizer = loading.load_tokenizer(self.settings, folder, Path(base))
+            place = loading.at_hand(base)
+            self._load(place)
+            self.tokenizer = loading.load_tokenizer(self.settings, folder, Path(place))
             self._adapted = base
         # In the base's dtype: peft would have them in float32, for training, and every layer's input cast to it.
         how: dict[str, Any] = {

@@ -127,8 +127,10 @@ def _base(
     if name is None:
         notes.append("the adapters name no base: give one with --base")
         return "unknown", None
+    # An adapter may name a repository without an owner, as gpt2 is.
+    place = name if Path(name).expanduser().exists() else f"hf://{name}"
     try:
-        return name, sum(f.size_bytes for f in list_checkpoints(name)[-1].weights)
+        return name, sum(f.size_bytes for f in list_checkpoints(place)[-1].weights)
     except (RunscopeError, IndexError) as error:
         notes.append(f"the size of the base {name} is unknown: {error}")
         return name, None

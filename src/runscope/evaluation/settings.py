@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from runscope.errors import UsageError
 from runscope.stats.racing import ALPHA
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "4bit")
 BACKENDS = ("transformers", "vllm")
 LAUNCHERS = ("local", "ray")
@@ -33,7 +34,7 @@ class EvaluateSettings:
         train_examples: how many training examples are enough to see memorising.
         verbatim_examples: on how many of them the model is asked to go on by itself.
         seed: order of the examples.
-        device: ``auto`` takes a GPU where there is one.
+        device: ``auto`` takes a GPU where there is one; ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         dtype: ``auto`` is bfloat16 on a GPU and float32 on a CPU; ``4bit`` is NF4 by bitsandbytes.
         batch_tokens: padded tokens in a batch; None fits it to the memory. Halved when memory runs out.
         backend: ``transformers`` or ``vllm``.
@@ -72,6 +73,7 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         for what, value, known in (
+            ("device", self.device.partition(":")[0], DEVICES),
             ("dtype", self.dtype, DTYPES),
             ("backend", self.backend, BACKENDS),
             ("launcher", self.launch, LAUNCHERS),

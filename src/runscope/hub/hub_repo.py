@@ -151,6 +151,7 @@ class HubRepo:
         Raises:
             ServiceError: the Hub refused, or has no such file.
         """
+        self._check()
         answer: bytes = get(
             self._file_url(revision, path), f"{path} of {self.name}", token=self._token
         ).content

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from runscope.errors import InputError
+from runscope.errors import InputError, UnknownReference, nearest_beside
 from runscope.hub.checkpoint import Checkpoint, Commit, File, Ref
 from runscope.hub.git_repo import GitRepo, is_git
 from runscope.hub.hub_repo import HubRepo
+
+_SCHEMES = ("hf://", "http://", "https://")
+_OWNED = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+"""``user/repo``. What is written otherwise, and without a scheme, is a path."""
 
 
 class Repo(Protocol):
@@ -59,8 +64,15 @@ def open_repo(
         endpoint, token: another Hub host, another account than the one logged in.
 
     Raises:
+        UnknownReference: it is blank, or a path at which nothing is.
         InputError: it is a file that is no bundle.
     """
+    hub_name, _, hub_revision = _id(reference).partition("@")
+    if not hub_name.strip():
+        raise UnknownReference(
+            f"{reference!r} names no repository",
+            hint="name user/repo, hf://user/repo, a clone, a git bundle, or a folder with checkpoint-*/",
+        )
     for name, revision in _ways(reference):
         path = Path(name).expanduser()
         if not path.exists():
@@ -74,13 +86,20 @@ def open_repo(
             )
         if revision is None:
             return path, None
-    name, _, revision = _id(reference).partition("@")
-    return HubRepo(name, endpoint, token), revision or None
+    written = reference.partition("@")[0]
+    if not reference.startswith(_SCHEMES) and not _OWNED.fullmatch(written):
+        close = nearest_beside(Path(written))
+        raise UnknownReference(
+            f"{reference} is neither a path on this disk nor the name of a repository",
+            hint=(f"did you mean {close}? " if close is not None else "")
+            + "name user/repo (hf://NAME where it has no owner), a clone, a git bundle, or a folder with checkpoint-*/",
+        )
+    return HubRepo(hub_name, endpoint, token), hub_revision or None
 
 
 def _ways(reference: str) -> list[tuple[str, str | None]]:
     """A path as it stands, else what stands before its last ``@``."""
-    if reference.startswith(("hf://", "http://", "https://")):
+    if reference.startswith(_SCHEMES):
         return []
     before, at, after = reference.rpartition("@")
     return [(reference, None), *([(before, after)] if at and before and after else [])]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         timeline_json,
     )
     from runscope.reporting.diagnosis import print_diagnosis
-    from runscope.reporting.markdown import markdown, markdown_timeline
+    from runscope.reporting.markdown_text import markdown, markdown_timeline
     from runscope.reporting.run import markdown_run, print_run, run_json
     from runscope.reporting.study import (
         markdown_study,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         study_table,
     )
     from runscope.reporting.terminal import print_timeline
-    from runscope.reporting.write import write, write_line
+    from runscope.reporting.writing import write, write_line
 
 _HOMES = {
     "DIAGNOSIS_SCHEMA": "data",
@@ -47,13 +47,13 @@ _HOMES = {
     "diagnosis_json": "data",
     "finding_json": "data",
     "inventory_json": "checkpoints",
-    "markdown": "markdown",
+    "markdown": "markdown_text",
     "markdown_comparison": "comparing",
     "markdown_inventory": "checkpoints",
     "markdown_repositories": "checkpoints",
     "markdown_run": "run",
     "markdown_study": "study",
-    "markdown_timeline": "markdown",
+    "markdown_timeline": "markdown_text",
     "plan_json": "study",
     "print_diagnosis": "diagnosis",
     "print_inventory": "checkpoints",
@@ -67,9 +67,9 @@ _HOMES = {
     "study_json": "study",
     "study_table": "study",
     "timeline_json": "data",
-    "write": "write",
+    "write": "writing",
     "write_comparison": "comparing",
-    "write_line": "write",
+    "write_line": "writing",
 }
 
 __all__ = [

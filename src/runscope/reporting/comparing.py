@@ -13,7 +13,7 @@ from runscope.reporting.marks import marks
 from runscope.reporting.page import STATUS, chance, described_runs, sorted_notes
 from runscope.reporting.picture import draw_charts
 from runscope.reporting.rendering import render
-from runscope.reporting.write import as_text, write_as
+from runscope.reporting.writing import as_text, write_as
 from runscope.verdict import Comparison, Contender
 
 COMPARISON_SCHEMA = "runscope.comparison/1"

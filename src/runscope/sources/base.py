@@ -52,7 +52,7 @@ class Source(Protocol):
     """
 
     FORM: str
-    EXAMPLE: str
+    """In a few words: all forms stand in one hint."""
 
     def claims(self, reference: str) -> bool:
         """Whether the reference is of this kind; cheap, without network."""

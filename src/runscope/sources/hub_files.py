@@ -23,8 +23,7 @@ from runscope.sources.base import MEMBER, LoadContext, Progress
 from runscope.store import home
 from runscope.store.files import write_whole
 
-FORM = "Hub repository (its trainer_state.json or event files; @REVISION for an older one)"
-EXAMPLE = "hf://me/pricer-2024-09-13_13.04.39"
+FORM = "hf://user/repo"
 
 _SCHEME = "hf://"
 _LAST = "last-checkpoint"

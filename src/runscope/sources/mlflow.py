@@ -16,8 +16,7 @@ from runscope.sources.sqlite_file import has_columns, opened
 from runscope.sources.wandb_rows import checkpoint_lineage, system_series
 from runscope.stats.arrays import Floats, Ints
 
-FORM = "MLflow (mlflow.db or mlruns folder; PLACE::RUN for one of several)"
-EXAMPLE = "mlflow.db::brave-sun-0"
+FORM = "MLflow store"
 
 _COLUMNS = frozenset(("key", "value", "timestamp", "run_uuid", "step", "is_nan"))
 _META = "meta.yaml"

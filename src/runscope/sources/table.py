@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from runscope.errors import UnknownReference, UsageError, nearest
+from runscope.errors import UnknownReference, UsageError, nearest, nearest_beside
 from runscope.history import Run
 from runscope.sources.base import MEMBER, LoadContext, existing
 
@@ -41,10 +41,13 @@ def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:
     """Read a run, in whatever form it is named.
 
     Raises:
+        UsageError: the reference is blank, as a variable of the shell that was never set.
         UnknownReference: no source knows it; the hint names every form and the nearest match.
         UnreadableRun: a source knows it, but it cannot be read.
         ServiceError: a service refused or could not be reached.
     """
+    if not str(reference).partition(MEMBER)[0].strip():
+        raise UsageError("the name of a run is blank", hint=f"a run is one of: {describe_forms()}")
     context = context or LoadContext()
     name = _in_full(str(reference), context)
     for source in _each():
@@ -89,8 +92,8 @@ def _in_store(name: str, context: LoadContext) -> str | None:
 
 
 def describe_forms() -> str:
-    """All forms a run can be named in, with an example each."""
-    return "; ".join(f"{source.FORM}, e.g. {source.EXAMPLE}" for source in modules())
+    """All forms a run can be named in, in a few words each."""
+    return "; ".join(source.FORM for source in modules()) + " (runscope show --help)"
 
 
 def list_references(folder: str) -> list[str]:
@@ -133,14 +136,11 @@ def _unknown(reference: str) -> UnknownReference:
     return UnknownReference(f"{reference} {there}", hint=f"{meant}a run is one of: {describe_forms()}")
 
 
-def _nearest_place(place: str) -> str | None:
+def _nearest_place(place: str) -> Path | None:
     """What lies beside it under a similar name, or an offline run here with a similar id."""
-    path = Path(place)
-    try:
-        beside = {p.name: str(p) for p in path.parent.iterdir()} if path.parent.is_dir() else {}
-        offline = {p.name.rpartition("-")[2]: str(p) for p in Path("wandb").glob("*run-*-*")}
-    except OSError:
-        return None
-    known = beside | (offline if "/" not in place else {})
-    close = nearest(path.name, known)
-    return known[close] if close is not None else None
+    close = nearest_beside(Path(place))
+    if close is not None or "/" in place:
+        return close
+    offline = {p.name.rpartition("-")[2]: p for p in Path("wandb").glob("*run-*-*")}
+    like = nearest(place, offline)
+    return offline[like] if like is not None else None

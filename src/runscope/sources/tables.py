@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-FORM = "table (CSV, JSON lines, Parquet, W&B chart export; FILE::RUN for one of several)"
-EXAMPLE = "lightning_logs/version_0/metrics.csv"
+FORM = "CSV, JSON lines or Parquet"
 
 _STEPS = (
     "train/global_step", "trainer/global_step", "global_step", "step", "current_steps", "iteration", "iter",

@@ -13,8 +13,7 @@ from runscope.history import Run, Series
 from runscope.sources.base import LoadContext, existing, finish
 from runscope.sources.event_file import Item, Restart, Scalar, read_items
 
-FORM = "TensorBoard (log folder or events.out.tfevents.* file)"
-EXAMPLE = "runs/Sep13_13-04-39_host"
+FORM = "TensorBoard folder"
 
 _MARK = "tfevents"
 _PARTS = frozenset(

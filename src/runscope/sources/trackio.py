@@ -13,8 +13,7 @@ from runscope.sources.base import MEMBER, LoadContext, finish, pick, split_membe
 from runscope.sources.sqlite_file import columns_of, has_columns, opened
 from runscope.sources.wandb_rows import Rows, checkpoint_lineage, system_series
 
-FORM = "Trackio (project's .db file; FILE::RUN for one of several)"
-EXAMPLE = "~/.cache/huggingface/trackio/pricer.db::brave-sun-0"
+FORM = "Trackio database"
 
 _COLUMNS = frozenset(("run_name", "timestamp", "step", "metrics"))
 

@@ -18,8 +18,7 @@ from runscope.sources.base import LoadContext, existing, finish
 from runscope.sources.trainer_log import History, Log, number_of, read_log
 from runscope.stats.arrays import Ints
 
-FORM = "Trainer output (folder with checkpoint-*/, one checkpoint, trainer_state.json)"
-EXAMPLE = "output/checkpoint-5000"
+FORM = "Trainer output"
 NAME = "trainer_state.json"
 
 

@@ -37,8 +37,7 @@ from runscope.sources.wandb_rows import Rows, checkpoint_lineage, machine_series
 from runscope.stats.arrays import Floats, Ints
 from runscope.store import Kept, RunKey, RunStore
 
-FORM = "W&B run (path or URL; its name or id with --project)"
-EXAMPLE = "me/pricer/2x9f1k3a"
+FORM = "W&B path or URL, name or id with --project"
 
 _WORD = r"[\w.\-]+"
 _PATH = re.compile(rf"^({_WORD})/({_WORD})/([^/]+)$|^({_WORD})/({_WORD})$")

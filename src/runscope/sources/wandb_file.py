@@ -21,8 +21,7 @@ from runscope.sources.wandb_records import Content, RunRecord, is_summary, peek
 from runscope.sources.wandb_rows import checkpoint_lineage, machine_series
 from runscope.stats.arrays import Ints
 
-FORM = "offline W&B run (folder or .wandb file)"
-EXAMPLE = "wandb/offline-run-20240913_130439-2x9f1k3a"
+FORM = "offline W&B folder or .wandb file"
 
 _STILL_RUNNING_SECONDS = 600
 """A run without an exit record that logged this recently still goes on; the file's own date tells nothing, a

@@ -11,7 +11,7 @@ from runscope.errors import UsageError
 from runscope.history import Timeline
 from runscope.history.table import write_table
 from runscope.reporting.data import diagnosis_json, timeline_json
-from runscope.reporting.markdown import markdown, markdown_timeline
+from runscope.reporting.markdown_text import markdown, markdown_timeline
 from runscope.reporting.page import line_page, page
 from runscope.reporting.picture import draw, draw_line
 from runscope.reporting.study import score_json
