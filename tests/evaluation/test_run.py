@@ -15,6 +15,8 @@ import pytest
 
 from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings, Study, as_series, evaluate
+from runscope.evaluation.examples import Example
+from runscope.evaluation.local import LocalModels
 from runscope.hub import fetch, list_checkpoints
 from runscope.store import ResultTable
 from tests.evaluation.conftest import Place
@@ -152,3 +154,42 @@ def test_too_few_examples_are_refused(place: Place, tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_text(json.dumps({"prompt": "a = ", "completion": "b"}))
     with pytest.raises(InputError, match="holds 1 example"):
         evaluate(list_checkpoints(str(place.output)), tmp_path / "one.jsonl", fetch=fetch, base=place.base)
+
+
+def test_examples_that_the_model_cannot_take_whole_are_counted(place: Place, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in place.held_out.read_text().splitlines()]
+    for row in rows[:30]:
+        row["prompt"] = "x " * 70 + row["prompt"]  # the model takes 64
+    data = tmp_path / "long.jsonl"
+    data.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    saved, results = list_checkpoints(str(place.output))[:2], ResultTable(tmp_path / "results.sqlite")
+    for _ in range(2):  # what is kept says it too
+        found = evaluate(
+            saved, data, fetch=fetch, base=place.base, settings=replace(FULL, sample=0), results=results
+        )
+        assert any(
+            note.startswith("30 of 120 examples are longer than the model takes") for note in found.notes
+        )
+    assert not study(place, replace(FULL, sample=0)).notes
+
+
+@pytest.mark.parametrize("task", ["loss", "answer"])
+def test_an_empty_completion_has_no_loss_but_may_be_an_answer(
+    task: str, place: Place, tmp_path: Path
+) -> None:
+    """It would be the prompt's last token that is scored, or that is taken away from what is asked."""
+    rows = [json.loads(line) for line in place.held_out.read_text().splitlines()]
+    rows[5]["completion"] = ""
+    data = tmp_path / "empty.jsonl"
+    data.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    settings = replace(FULL, sample=0, task=task, max_new_tokens=2)
+    saved = list_checkpoints(str(place.output))[:2]
+    if task == "loss":
+        with pytest.raises(InputError, match="no token to score"):
+            evaluate(saved, data, fetch=fetch, base=place.base, settings=settings)
+    else:
+        assert evaluate(saved, data, fetch=fetch, base=place.base, settings=settings).full_grid == 240
+        models = LocalModels(EvaluateSettings(device="cpu"), place.base)
+        models.use(place.output / "checkpoint-100")
+        whole, empty = (Example(rows[5]["prompt"], said) for said in (" a", ""))
+        assert models.answers([empty], 3) == models.answers([whole], 3)

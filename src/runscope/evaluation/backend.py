@@ -17,6 +17,9 @@ class Models(Protocol):
     def use(self, folder: Path) -> None:
         """Make the checkpoint in a folder the one that answers."""
 
+    def cut(self, examples: Sequence[Example]) -> list[int]:
+        """Tokens that each example loses in front, as it is longer than the model takes."""
+
     def token_losses(self, examples: Sequence[Example]) -> list[Floats]:
         """Negative log-likelihood of each completion token given all before it, in nats."""
 

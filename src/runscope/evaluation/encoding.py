@@ -12,10 +12,11 @@ from runscope.evaluation.examples import Example
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of an example, and how many of the last ones are scored."""
+    """Token ids of an example, how many of the last ones are scored, and how many were cut off in front."""
 
     ids: tuple[int, ...]
     scored: int
+    cut: int = 0
 
     def prompt(self, limit: int) -> tuple[int, ...]:
         """The ids before the scored ones, the last ``limit`` of them."""
@@ -41,6 +42,9 @@ def encode(tokenizer: Any, example: Example, limit: int, *, chat: bool = False) 
     if chat and isinstance(turns, str):
         turns = ({"role": "user", "content": turns},)
     if isinstance(turns, str):
+        if turns and not example.completion:
+            ids = tuple(tokenizer(turns)["input_ids"])
+            return Encoded(ids[-limit:], 0, max(len(ids) - limit, 0))
         before = list(tokenizer(turns)["input_ids"]) if turns else []
         whole = list(tokenizer(turns + example.completion)["input_ids"])
     else:
@@ -50,12 +54,27 @@ def encode(tokenizer: Any, example: Example, limit: int, *, chat: bool = False) 
         shared += 1
     scored = len(whole) - max(shared, 1)  # nothing predicts the first token
     if scored < 1:
-        raise InputError(
-            f"an example has no token to score: {example.completion[:60]!r}",
-            hint="leave out empty completions",
-        )
+        raise _nothing_to_score(example)
     kept = whole[-limit:]
-    return Encoded(tuple(kept), min(scored, len(kept) - 1))
+    return Encoded(tuple(kept), min(scored, len(kept) - 1), len(whole) - len(kept))
+
+
+def require_scored(rows: Sequence[Encoded], examples: Sequence[Example]) -> None:
+    """Refuse what a loss cannot be taken of.
+
+    Raises:
+        InputError: a completion is empty.
+    """
+    for row, example in zip(rows, examples, strict=True):
+        if not row.scored:
+            raise _nothing_to_score(example)
+
+
+def _nothing_to_score(example: Example) -> InputError:
+    return InputError(
+        f"an example has no token to score: prompt {example.shown[-60:]!r}, completion {example.completion[:60]!r}",
+        hint="leave out empty completions",
+    )
 
 
 def _chat(tokenizer: Any, turns: list[dict[str, str]], completion: str) -> tuple[list[int], list[int]]:

@@ -15,6 +15,8 @@ from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks import Row, Task
 from runscope.hub.checkpoint import Checkpoint
 
+CUT = "cut"
+"""In a row: tokens that its example lost in front."""
 Fetch = Callable[[Checkpoint], Path]
 
 
@@ -54,6 +56,8 @@ class Worker:
         started = time.monotonic()
         self.models.use(folder)
         rows = shard.task.measure(self.models, shard.examples)
+        cut = self.models.cut(shard.examples)
+        rows = [{**row, CUT: n} if n else row for row, n in zip(rows, cut, strict=True)]
         return Done(rows, time.monotonic() - started)
 
 

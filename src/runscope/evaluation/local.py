@@ -11,7 +11,7 @@ import numpy as np
 
 from runscope.errors import InputError
 from runscope.evaluation import loading
-from runscope.evaluation.encoding import Encoded, encode, longest_first
+from runscope.evaluation.encoding import Encoded, encode, longest_first, require_scored
 from runscope.evaluation.examples import Example
 from runscope.evaluation.memory import Budget
 from runscope.evaluation.settings import EvaluateSettings
@@ -121,13 +121,18 @@ class LocalModels:
                 self._encoded[e.id] = encode(self.tokenizer, e, limit, chat=self.settings.chat)
         return [self._encoded[e.id] for e in examples]
 
+    def cut(self, examples: Sequence[Example]) -> list[int]:
+        """Tokens that each example loses in front, as it is longer than the model takes."""
+        return [row.cut for row in self.encode(examples)]
+
     def token_losses(self, examples: Sequence[Example]) -> list[Floats]:
         """Negative log-likelihood of each completion token given all before it, in nats.
 
         Raises:
-            InputError: a single example does not fit into memory.
+            InputError: a completion is empty, or a single example does not fit into memory.
         """
         rows = self.encode(examples)
+        require_scored(rows, examples)
         found: list[Floats] = [np.empty(0)] * len(rows)
 
         def work(batch: list[int]) -> None:

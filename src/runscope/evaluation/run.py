@@ -14,7 +14,7 @@ from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, S
 from runscope.evaluation.bench import Bench, Progress, Results
 from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples import Example, read_examples, shuffled
-from runscope.evaluation.launch import Fetch
+from runscope.evaluation.launch import CUT, Fetch
 from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Study
@@ -200,7 +200,9 @@ class Trial:
             while self.race.wanted:
                 self._ask()
             if not self.race.alive:
-                raise InputError(self.notes[0], hint="runscope checkpoints shows what a repository holds")
+                raise InputError(
+                    next(iter(self.why.values())), hint="runscope checkpoints shows what a repository holds"
+                )
             self.race.look()
 
     def _ask(self) -> None:
@@ -229,8 +231,16 @@ class Trial:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Which checkpoints had to be left out, and why."""
-        return tuple(self.why.values())
+        """Which checkpoints had to be left out, and why; how many examples are longer than the model takes."""
+        most = max(self.rows.values(), key=len)
+        cut = [row[CUT] for row in most if CUT in row]
+        said = (
+            f"{len(cut):,} of {len(most):,} examples are longer than the model takes, and were cut in front (by "
+            f"{max(cut):,} tokens at most)"
+            if cut
+            else ""
+        )
+        return (*self.why.values(), *([said] if said else ()))
 
     def all_scores(self, arm: int) -> dict[str, Floats]:
         """Every metric of an arm over its examples."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from runscope.errors import MissingExtra, UsageError
 from runscope.evaluation import loading
-from runscope.evaluation.encoding import Encoded, encode
+from runscope.evaluation.encoding import Encoded, encode, require_scored
 from runscope.evaluation.examples import Example
 from runscope.evaluation.local import LONGEST
 from runscope.evaluation.settings import EvaluateSettings
@@ -82,9 +82,14 @@ class VllmModels:
         asked = [{"prompt_token_ids": list(p)} for p in prompts]
         return list(self.engine.generate(asked, told, lora_request=self._adapter, use_tqdm=False))
 
+    def cut(self, examples: Sequence[Example]) -> list[int]:
+        """Tokens that each example loses in front."""
+        return [row.cut for row in self._encode(examples)]
+
     def token_losses(self, examples: Sequence[Example]) -> list[Floats]:
         """Negative log-likelihood of each completion token, from the engine's prompt likelihoods."""
         rows = self._encode(examples)
+        require_scored(rows, examples)
         said = self._ask([r.ids for r in rows], max_tokens=1, prompt_logprobs=0)
         return [
             np.array(
