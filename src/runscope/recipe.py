@@ -139,14 +139,27 @@ class Recipe:
 
         Files may have moved: what counts is the last part of the name.
         """
+        before, now = _by_name(self.made_from), _by_name(inputs)
+        return [_named(now[k]) for k in now if k in before and now[k]["sha256"] != before[k]["sha256"]]
 
-        def hashes(found: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], Mapping[str, str]]:
-            return {(PurePath(i["name"]).name, i.get("revision", "")): i for i in found if i.get("sha256")}
+    def added(self, inputs: Sequence[Mapping[str, str]]) -> list[str]:
+        """Names of inputs that have come since the recipe was written: checkpoints, most often."""
+        before, now = _by_name(self.made_from), _by_name(inputs)
+        return [_named(now[k]) for k in now if k not in before]
 
-        before, now = hashes(self.made_from), hashes(inputs)
-        return [
-            now[key]["name"] for key in now if key in before and now[key]["sha256"] != before[key]["sha256"]
-        ]
+    def missing(self, inputs: Sequence[Mapping[str, str]]) -> list[str]:
+        """Names of inputs that the recipe was made from and that are not there any more."""
+        before, now = _by_name(self.made_from), _by_name(inputs)
+        return [_named(before[k]) for k in before if k not in now]
+
+
+def _by_name(inputs: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], Mapping[str, str]]:
+    """Inputs that have a hash, by the last part of their name and their revision."""
+    return {(PurePath(i["name"]).name, i.get("revision", "")): i for i in inputs if i.get("sha256")}
+
+
+def _named(one: Mapping[str, str]) -> str:
+    return one["name"] + (f"@{one['revision'][:8]}" if "revision" in one else "")
 
 
 def sha256(path: Path) -> str:
@@ -178,7 +191,12 @@ def inputs(recipe: Recipe, diagnosis: Diagnosis) -> list[dict[str, str]]:
         found.append({"what": "base model", "name": recipe.base})
     for checkpoint in diagnosis.checkpoints:
         name = f"{checkpoint.repo}/{checkpoint.subfolder}".rstrip("/")
-        weights = "\n".join(sorted(f"{f.path} {f.content_id}" for f in checkpoint.files))
+        # A content id that is no hash is a date on this disk: it is another one where the folder was copied to.
+        weights = "\n".join(
+            sorted(
+                f"{f.path} {f.size_bytes if '-' in f.content_id else f.content_id}" for f in checkpoint.files
+            )
+        )
         digest = hashlib.sha256(weights.encode()).hexdigest() if checkpoint.files else ""
         found.append(
             {"what": "checkpoint", "name": name, "revision": checkpoint.revision or "", "sha256": digest}

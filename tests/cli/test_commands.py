@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from runscope.cli import main
 from runscope.cli.app import COMMANDS, app
 from runscope.cli.settings import defaults
 from runscope.errors import InputError
+from tests.hub import repos
 
 GROUP: Any = typer.main.get_command(app)
 ROWS = "step,train/loss,eval/loss\n" + "".join(f"{k},{2 / k + 0.1},{2 / k + 0.2}\n" for k in range(1, 40))
@@ -271,6 +273,47 @@ def test_a_comparison_is_made_again_from_its_recipe(
     other.write_text(ROWS, encoding="utf-8")
     assert main(["report", str(tmp_path / "a" / "recipe.toml"), "--output", str(tmp_path / "c")]) == 0
     assert "better.csv is not what it was" in capsys.readouterr().err
+
+
+def test_a_recipe_says_which_checkpoints_came_and_went(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "saved"
+
+    def save(step: int, seed: int) -> None:
+        (saved / f"checkpoint-{step}").mkdir(parents=True, exist_ok=True)
+        for name, content in repos.adapter(seed).items():
+            (saved / f"checkpoint-{step}" / name).write_bytes(content)
+
+    def again() -> list[str]:
+        capsys.readouterr()
+        assert main(["report", str(tmp_path / "a" / "recipe.toml"), "--output", str(tmp_path / "b")]) == 0
+        return [line for line in capsys.readouterr().err.splitlines() if line.startswith("note:")]
+
+    for step in (1, 2):
+        save(step, step)
+    assert main(["report", str(log), "--hub", str(saved), "--output", str(tmp_path / "a")]) == 0
+    save(1, 1)  # the same content at another time, as in a copied folder
+    assert again() == []
+    save(2, 5)
+    save(3, 3)
+    shutil.rmtree(saved / "checkpoint-1")
+    changed, came, went = again()
+    assert "checkpoint-2 is not what it was" in changed
+    assert "checkpoint-3 was not there" in came
+    assert "checkpoint-1 was there" in went
+
+
+def test_what_a_recipe_decides_is_refused_beside_it(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be passed over, and the report be one of other examples than the user named."""
+    assert main(["report", str(log), "--output", str(tmp_path / "a")]) == 0
+    recipe = str(tmp_path / "a" / "recipe.toml")
+    assert main(["report", recipe, "--train-data", "other.jsonl"]) == 2
+    assert "decides --train-data itself" in capsys.readouterr().err
+    monkeypatch.setenv("RUNSCOPE_TRAIN_DATA", str(log))  # a default is no wish
+    assert main(["report", recipe, "--output", str(tmp_path / "b")]) == 0
 
 
 def test_one_training_is_no_comparison(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

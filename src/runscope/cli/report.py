@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from runscope.verdict import Comparison, Diagnosis
 
 
+DECIDED = (
+    "compare", "hub", "data", "train_data", "base", "at", "force", "scale", "ignore", "map", "project",
+)  # fmt: skip
+"""Options that a recipe has decided."""
+
+
 def report(
+    context: typer.Context,
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN|RECIPE", help=opt.RUN_HELP + " Or a recipe.toml.")
     ],
@@ -74,6 +81,7 @@ def report(
 
     _check(output, format)
     if len(runs) == 1 and runs[0].endswith(".toml"):
+        _refuse_beside_recipe(context, runs[0])
         recipe = Recipe.read(Path(runs[0]))
     else:
         if data is not None and hub is None:
@@ -115,6 +123,22 @@ def _check(output: Path | None, format: opt.ReportFormat | None) -> None:
         )
 
 
+def _refuse_beside_recipe(context: typer.Context, recipe: str) -> None:
+    """Refuse options on the command line that a recipe decides; settings files and the environment are passed over."""
+    given = [name for name in DECIDED if _typed(context, name)]
+    if given:
+        option = f"--{given[0].replace('_', '-')}"
+        raise UsageError(
+            f"{recipe} decides {option} itself",
+            hint="change it there, or name the runs in place of the recipe",
+        )
+
+
+def _typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def _found(recipe: Recipe, update: Progress) -> Diagnosis | Comparison:
     from runscope import api
 
@@ -129,8 +153,13 @@ def _tell_of_changes(recipe: Recipe, found: Diagnosis | Comparison, quiet: bool)
     if recipe.made_from:
         from runscope.api import recipe_facts
 
-        for name in recipe.changed(recipe_facts(recipe, found)["inputs"]):
+        now = recipe_facts(recipe, found)["inputs"]
+        for name in recipe.changed(now):
             out.note(f"note: {name} is not what it was when the recipe was written", quiet=quiet)
+        for name in recipe.added(now):
+            out.note(f"note: {name} was not there when the recipe was written", quiet=quiet)
+        for name in recipe.missing(now):
+            out.note(f"note: {name} was there when the recipe was written, and is no more", quiet=quiet)
 
 
 def _print(found: Diagnosis | Comparison, recipe: Recipe, format: opt.ReportFormat) -> None:
