@@ -87,7 +87,9 @@ def test_the_training_loss_alone_raises_a_suspicion(capsys: pytest.CaptureFixtur
     diagnosis = asked(["diagnose", *runs, "--hub", str(DATA / "pricer.bundle")], capsys)
     overfitting = diagnosis["verdict"]["overfitting"]
     assert (overfitting["status"], overfitting["basis"]) == ("suspected", "train_curve")
-    assert "OVF003" in {f["code"] for f in diagnosis["findings"]}
+    stairs = next(f for f in diagnosis["findings"] if f["code"] == "OVF003")
+    assert "step 250 (epoch 5)" in diagnosis["verdict"]["headline"]
+    assert "from epoch 5 on" in stairs["message"], "both count the epochs that are done"
 
 
 def test_the_healthy_sister_is_told_healthy(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,7 +151,16 @@ def test_a_run_cut_to_nothing(tmp_path: Path) -> None:
 
 
 def test_an_unknown_run_names_every_form() -> None:
-    assert "trainer_state.json" in refused(complaint(["show", "no such run"]))
+    text = refused(complaint(["show", "no such run"]))
+    for form in (
+        "W&B path or URL",
+        ".wandb file",
+        "Trainer output",
+        "hf://",
+        "TensorBoard",
+        "CSV, JSON lines",
+    ):
+        assert form in text
 
 
 def test_a_missing_extra_says_what_to_install(tmp_path: Path) -> None:

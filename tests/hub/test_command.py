@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from runscope.demo import folder
 from tests.hub import repos
 from tests.hub.conftest import REPO
 from tests.servers.hub import Hub
 
 
-def checkpoints(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def checkpoints(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "runscope", "checkpoints", *words], capture_output=True, text=True, cwd=folder,
+        [sys.executable, "-m", "runscope", "checkpoints", *words], capture_output=True, text=True, cwd=place,
         env=dict(os.environ), check=False,
     )  # fmt: skip
 
@@ -49,6 +50,7 @@ def test_a_newcomer_sees_what_there_is(hub: Hub, training: Path) -> None:
     assert "base me/base, rank 4, alpha 8 (scale 2), on q_proj v_proj" in text
     assert "896 parameters in the file, the same by arithmetic, F32" in text
     assert "norms by layer" in text
+    assert "steps go back" not in text
     store = hub.store(REPO)
     assert store is not None
     assert str(store.git("rev-list", "main").decode().split()[1]) in text  # a hash that can be loaded by
@@ -99,3 +101,13 @@ def test_one_or_the_other(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = checkpoints(tmp_path, *words)
     assert done.returncode == 2
     assert done.stderr.splitlines()[0].startswith("error: name either a repository or --user")
+
+
+def test_steps_of_two_runs_are_said_to_be_their_own(tmp_path: Path) -> None:
+    """The demo's repository, which a killed run and its resumption wrote; with the runs they are on one line."""
+    bundle, *runs = (str(folder() / name) for name in ("pricer.bundle", "killed.wandb", "resumed.wandb"))
+    said = checkpoints(tmp_path, bundle).stdout
+    assert "note: steps go back: they are each run's own; name the runs with --run" in said
+    both = checkpoints(tmp_path, bundle, "--run", runs[0], "--run", runs[1])
+    assert both.returncode == 0, both.stderr
+    assert "steps go back" not in both.stdout

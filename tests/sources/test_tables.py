@@ -243,6 +243,12 @@ def test_a_table_without_numbers_is_refused(content: str, tmp_path: Path) -> Non
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["metrics.csv", "metrics.tsv", "metrics.jsonl"])
+def test_a_file_that_a_crash_left_full_of_zero_bytes_is_called_damaged(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableRun, match="is damaged: it holds nothing but zero bytes"):
+        _one(tmp_path, "\0" * 700, name)
+
+
 def test_a_settings_file_is_no_run(tmp_path: Path) -> None:
     _written(tmp_path / "config.json", '{"lr": 1e-4, "layers": [1, 2]}')
     with pytest.raises(UnknownReference):

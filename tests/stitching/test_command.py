@@ -89,3 +89,38 @@ def test_runs_of_the_same_model_that_continue_nothing_are_refused(
     assert json.loads(capsys.readouterr().out)["segments"][1]["continues"] is False
     assert main(["stitch", killed, str(folder() / "resumed.wandb"), "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["segments"][1]["offset"] == 750
+
+
+def notes(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """Notes of the demo's two runs, stitched with these words."""
+    names = [str(folder() / f"{n}.wandb") for n in ("killed", "resumed")]
+    assert main(["stitch", *names, *words, "--format", "json"]) == 0
+    found: list[str] = json.loads(capsys.readouterr().out)["notes"]
+    return found
+
+
+def test_a_run_that_is_named_twice_is_said_to_be_taken_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert notes(capsys) == []
+    (said,) = notes(capsys, str(folder() / "killed.wandb"))
+    assert said == "pricer-2024-09-13_13.04.39 was named more than once, and is taken once"
+
+
+@pytest.mark.parametrize(("step", "said"), [("0", "nothing of it is kept"), ("99999", "beyond step 760")])
+def test_a_join_by_hand_outside_what_was_logged_is_said(
+    step: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert notes(capsys, "--at", "750") == notes(capsys, "--at", "764") == []
+    (note,) = notes(capsys, "--at", step)
+    assert said in note
+
+
+def test_an_axis_is_that_of_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = str(folder() / "killed.wandb")
+    for more in ([], ["--output", str(tmp_path / "line.html")]):
+        assert main(["stitch", killed, "--axis", "epoch", *more]) == 2
+        assert "--output line.csv" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("RUNSCOPE_STITCH_AXIS", "epoch")
+    assert main(["stitch", killed]) == 0, "a setting is for when a table is written"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from runscope.hub.checkpoint import Checkpoint
     from runscope.hub.pairing import Match, RepoFacts
 
+SEVERAL_RUNS = "steps go back: they are each run's own; name the runs with --run to place them on one line"
+
 
 def checkpoints(
     reference: str,
@@ -62,7 +64,7 @@ def inventory(
 
     from runscope.hub import take_inventory
     from runscope.hub.pairing import PAIRED
-    from runscope.hub.placing import place
+    from runscope.hub.placing import place, starts_again
 
     named, found = _candidates(runs, project=project, progress=progress)
     stock = take_inventory(
@@ -75,6 +77,9 @@ def inventory(
         progress=progress,
     )
     own = named or [m.run for m in stock.matches if m.score >= PAIRED]
+    if line is None and not own and starts_again(stock.listing.checkpoints):
+        notes = (*stock.listing.notes, SEVERAL_RUNS)
+        return replace(stock, listing=replace(stock.listing, notes=notes))
     if line is not None or not own:
         return stock
     try:

@@ -9,6 +9,7 @@ import typer
 
 from runscope.cli import options as opt
 from runscope.cli import output as out
+from runscope.cli.joining import join
 from runscope.cli.progress import progress
 from runscope.errors import RunscopeError, UsageError
 
@@ -96,8 +97,7 @@ def _line(
     loading = {k: v for k, v in options.items() if k != "ignore"} | {"progress": progress}
     if len(runs) == 1:
         return api.load(runs[0], **loading)
-    saved = api.checkpoints(hub, progress=progress) if hub else ()
-    line = api.stitch(runs, at=at or None, force=force, scale=scale or None, checkpoints=saved, **loading)
+    line = join(runs, at=at, force=force, scale=scale, hub=hub, **loading)
     return line if force or at else require_joined(line)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from runscope.cli import options as opt
 from runscope.cli import output as out
+from runscope.cli.joining import join
 from runscope.cli.progress import progress
 
 
@@ -54,17 +55,10 @@ def push(
     from runscope import api
 
     with progress(quiet) as update:
-        line = api.stitch(
-            runs,
-            at=at or None,
-            force=force,
-            scale=scale or None,
-            checkpoints=api.checkpoints(hub, progress=update) if hub else (),
-            project=project,
-            roles=opt.role_map(map),
-            refresh=refresh,
-            progress=update,
-        )
+        line = join(
+            runs, at=at, force=force, scale=scale, hub=hub, project=project, roles=opt.role_map(map),
+            refresh=refresh, progress=update,
+        )  # fmt: skip
         if not force and not at:
             line = api.require_joined(line)
         pushed = api.push(line, to=to, name=name, offline=offline, progress=update)

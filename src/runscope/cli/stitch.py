@@ -10,6 +10,7 @@ import typer
 
 from runscope.cli import options as opt
 from runscope.cli import output as out
+from runscope.cli.joining import join
 from runscope.cli.progress import progress
 from runscope.errors import NotJoinable, UsageError
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def stitch(
+    context: typer.Context,
     runs: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help=opt.RUN_HELP)] = None,
     format: opt.FormatOption = opt.Format.text,
     output: opt.OutputOption = None,
@@ -30,7 +32,10 @@ def stitch(
         typer.Option("--find", metavar="PROJECT|FOLDER", help="Propose which of many runs belong together."),
     ] = None,
     axis: Annotated[
-        str, typer.Option("--axis", help="Axis of the table: step, epoch, tokens, samples, hours, time.")
+        str,
+        typer.Option(
+            "--axis", help="Axis of a table that --output writes: step, epoch, tokens, samples, hours, time."
+        ),
     ] = "step",
     project: opt.ProjectOption = None,
     map: opt.MapOption = None,
@@ -56,20 +61,17 @@ def stitch(
             "no run was named",
             hint="runscope stitch RUN RUN, or --find FOLDER to be shown which belong together",
         )
-    from runscope import api
-
-    with progress(quiet) as update:
-        line = api.stitch(
-            runs,
-            at=at or None,
-            force=force,
-            scale=scale or None,
-            checkpoints=api.checkpoints(hub, progress=update) if hub else (),
-            project=project,
-            roles=opt.role_map(map),
-            refresh=refresh,
-            progress=update,
+    asked = context.get_parameter_source("axis")  # a setting holds for the tables alone
+    if asked is not None and asked.name == "COMMANDLINE" and not _is_table(output):
+        raise UsageError(
+            "--axis is that of the table, which is written to a file",
+            hint=f"runscope stitch … --axis {axis} --output line.csv (or .parquet)",
         )
+    with progress(quiet) as update:
+        line = join(
+            runs, at=at, force=force, scale=scale, hub=hub, project=project, roles=opt.role_map(map),
+            refresh=refresh, progress=update,
+        )  # fmt: skip
     if len(runs) > 1 and not force and not at:
         line = _ask(line, quiet)
     _show(line, format, output, axis, quiet)
@@ -78,6 +80,10 @@ def stitch(
 
         require_joined(line)
     return 0
+
+
+def _is_table(output: Path | None) -> bool:
+    return output is not None and output.suffix.lower() in (".csv", ".parquet")
 
 
 def _show(line: Timeline, format: opt.Format, output: Path | None, axis: str, quiet: bool) -> None:

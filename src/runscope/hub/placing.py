@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +16,9 @@ CLOCK_SLACK_SECONDS = 1200.0
 """A push ends after the step it holds: a commit may be so much later than the run's last log."""
 LARGEST_DELAY_SECONDS = 3600.0
 """A push that took longer tells nothing of how long others took."""
+
+OWN_SOURCES: tuple[StepSource, ...] = ("title", "folder", "trainer_state")
+"""How a step is known that the run itself counted; not by what stands elsewhere with the same weights."""
 
 
 def place(checkpoints: Sequence[Checkpoint], timeline: Timeline) -> tuple[Checkpoint, ...]:
@@ -44,6 +48,15 @@ def place(checkpoints: Sequence[Checkpoint], timeline: Timeline) -> tuple[Checkp
     for checkpoint, segment in zip(checkpoints, segments, strict=True):
         placed.append(_placed(checkpoint, segment, timeline, delay))
     return tuple(placed)
+
+
+def starts_again(checkpoints: Sequence[Checkpoint]) -> bool:
+    """Whether own steps go back from one commit to a later one: more than one run saved here."""
+    saved = [
+        c for c in checkpoints
+        if c.own_step is not None and c.saved_at is not None and c.changed and c.step_source in OWN_SOURCES
+    ]  # fmt: skip
+    return any((b.own_step or 0) < (a.own_step or 0) and b.revision != a.revision for a, b in pairwise(saved))
 
 
 def _by_time(checkpoint: Checkpoint, line: tuple[Segment, ...]) -> Segment | None:

@@ -32,6 +32,11 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         if file.suffix.lower() == ".parquet":
             return _parquet(file), ()
         text = file.read_text(encoding="utf-8-sig", errors="replace")
+        if text and not text.strip("\0"):
+            raise UnreadableRun(
+                f"{file} is damaged: it holds nothing but zero bytes",
+                hint="a crash or a full disk leaves such files; take a copy that is whole",
+            )
         if file.suffix.lower() in (".jsonl", ".ndjson"):
             return _json_lines(text)
         return (_json(text), ()) if file.suffix.lower() == ".json" else _csv(text)

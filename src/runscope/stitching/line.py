@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from runscope.errors import UsageError
 from runscope.history import Gap, Run, Segment, Timeline
 from runscope.hub.checkpoint import Checkpoint
-from runscope.stitching.order import in_order, taken_apart
+from runscope.stitching.order import in_order, same, taken_apart
 from runscope.stitching.pair import compare
 from runscope.stitching.profile import profile
 from runscope.stitching.tree import Node, grow
@@ -47,10 +48,32 @@ def stitch(
     _check(ordered, at, "at")
     _check(ordered, scale, "scale")
     nodes = grow(ordered, checkpoints, force=force) if at is None else _by_hand(ordered, at, checkpoints)
+    notes = _repeated(runs) if at is None else _out_of_reach(nodes)
     if scale is not None:
         for node, given in zip(nodes[1:], scale, strict=True):
             node.scale = given
-    return _timeline(nodes)
+    line = _timeline(nodes)
+    return replace(line, notes=(*notes, *line.notes))
+
+
+def _repeated(runs: Sequence[Run]) -> list[str]:
+    """Runs that were given more than once."""
+    twice = [r.name for n, r in enumerate(runs) if any(same(r, other) for other in runs[:n])]
+    return [f"{name} was named more than once, and is taken once" for name in dict.fromkeys(twice)]
+
+
+def _out_of_reach(nodes: Sequence[Node]) -> list[str]:
+    """Joins by hand at steps that the run before has not logged."""
+    notes = []
+    for before, node in pairwise(nodes):
+        run = before.profile.run
+        if node.start < round(before.scale * run.first_step) + before.offset:
+            notes.append(f"step {node.start:,} lies before all that {run.name} logged: nothing of it is kept")
+        elif node.start - before.end > GAP_INTERVALS * before.profile.interval * before.scale:
+            notes.append(
+                f"step {node.start:,} lies beyond step {before.end:,}, the last that {run.name} logged"
+            )
+    return notes
 
 
 def _check(runs: Sequence[Run], values: Sequence[float] | None, name: str) -> None:

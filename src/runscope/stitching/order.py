@@ -24,7 +24,7 @@ def in_order(runs: Sequence[Run]) -> list[Run]:
         for p, start in zip(parts, starts, strict=True)
     ]
     ordered = [parts[n] for n in sorted(range(len(parts)), key=lambda n: keys[n])]
-    return [p for n, p in enumerate(ordered) if n == 0 or not _same(p, ordered[n - 1])]
+    return [p for n, p in enumerate(ordered) if n == 0 or not same(p, ordered[n - 1])]
 
 
 def begun_at(run: Run) -> float | None:
@@ -61,7 +61,7 @@ def _fingerprint(run: Run) -> tuple[int, float, str]:
     return run.points, total, run.reference
 
 
-def _same(one: Run, other: Run) -> bool:
+def same(one: Run, other: Run) -> bool:
     """Whether both are the same run, read twice."""
     if (one.id, one.source, one.points) != (other.id, other.source, other.points):
         return False

@@ -63,7 +63,7 @@ def look(view: View) -> Iterable[Finding]:
         last_step=int(loss.step[-1]),
         message=(
             f"The training loss drops by {100 * found.depth:.0f}% each time the data is seen again, "
-            f"from epoch {found.from_epoch + 1} on: the model remembers its examples."
+            f"from epoch {found.from_epoch} on: the model remembers its examples."
         ),
         evidence={
             "drop_pct": round(100 * found.depth, 2),
