@@ -131,13 +131,18 @@ class _Reader:
 
 
 def _saved(hub: str, line: Timeline) -> tuple[Checkpoint, ...]:
-    """The checkpoints so far; a folder that has none yet is no error."""
+    """The checkpoints so far; a folder that has none yet is no error.
+
+    Of a run that records its end the last one is whole then, and no later look would take it.
+    """
     try:
         found = api.checkpoints(hub, line=line)
     except InputError:
         if Path(hub).is_dir():
             return ()
         raise
+    if line.runs[-1].state in ("finished", "failed"):
+        return found
     now = time.time()
     return tuple(
         c for c in found if c.local_path is None or c.saved_at is None or now - c.saved_at >= SETTLED_SECONDS

@@ -16,6 +16,7 @@ from tests.evaluation import tiny
 from tests.hub import repos
 from tests.servers.hub import serve
 from tests.watching.test_live import Watch
+from tests.watching.test_marks import write_mlflow
 
 EVAL_STEPS = (100, 200, 300)
 
@@ -163,6 +164,26 @@ def test_a_folder_without_a_run_is_waited_for(tmp_path: Path, monkeypatch: pytes
     (output / "checkpoint-100").mkdir()
     (output / "checkpoint-100" / "trainer_state.json").write_bytes(repos.state(100, 0.5, every=10))
     assert "rows" in [e.kind for e in watcher.look(time.time())]
+
+
+@pytest.mark.parametrize(("status", "said"), [(1, [100]), (3, [100, 200])])
+def test_what_was_saved_just_before_the_end_is_not_missed(
+    status: int, said: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a run goes on a checkpoint of this very second may be half written; when it is over nobody writes."""
+    monkeypatch.setenv("RUNSCOPE_HOME", str(tmp_path / "home"))
+    output = tmp_path / "output"
+    for step in (100, 200):
+        (output / f"checkpoint-{step}").mkdir(parents=True)
+        for name, content in repos.adapter(step).items():
+            file = output / f"checkpoint-{step}" / name
+            file.write_bytes(content)
+            os.utime(file, (time.time() + 3600,) * 2 if step == 200 else (1e9, 1e9))
+    run = write_mlflow(tmp_path, 210, status=status)
+    watcher = live.watch([str(run)], hub=str(output), watching=WatchSettings(idle_seconds=1e12))
+    events = watcher.look(time.time())
+    assert [e.facts["step"] for e in events if e.kind == "checkpoint"] == said
+    assert watcher.ended == (status == 3)
 
 
 def test_commits_are_said_as_they_are_pushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

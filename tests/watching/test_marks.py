@@ -16,8 +16,8 @@ from runscope.watching.marks import mark_of
 START_MS = 1_700_000_000_000
 
 
-def write_mlflow(folder: Path, steps: int) -> Path:
-    """A run of MLflow's folder store: a file a metric, called after it."""
+def write_mlflow(folder: Path, steps: int, *, status: int = 1) -> Path:
+    """A run of MLflow's folder store: a file a metric, called after it. Status 1 is running, 3 finished."""
     run = folder / "mlruns" / "1" / "0123456789abcdef"
     (run / "metrics" / "train").mkdir(parents=True, exist_ok=True)
     (run / "params").mkdir(exist_ok=True)
@@ -25,7 +25,7 @@ def write_mlflow(folder: Path, steps: int) -> Path:
         "run_id": run.name,
         "run_name": "first",
         "experiment_id": "1",
-        "status": "1",
+        "status": str(status),
         "lifecycle_stage": "active",
     }
     if not (run / "meta.yaml").exists():
