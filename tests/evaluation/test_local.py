@@ -13,6 +13,7 @@ import torch
 from runscope.errors import InputError, UsageError
 from runscope.evaluation import EvaluateSettings
 from runscope.evaluation.examples import read_examples
+from runscope.evaluation.loading import longest_input
 from runscope.evaluation.local import LocalModels
 from tests.evaluation import tiny
 from tests.evaluation.conftest import Place
@@ -82,6 +83,21 @@ def test_an_answer_is_what_the_model_says_by_itself(place: Place) -> None:
     together = models.answers(examples, 3)
     assert together == [models.answers([e], 3)[0] for e in examples]
     assert all(1 <= len(said.split()) <= 3 for said in together)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "positions", "limit"),
+    [(None, 32_768, 32_768), (8192, 32_768, 8192), (8192, 1024, 1024), (None, None, 4096), (512, None, 512)],
+)
+def test_a_limit_is_what_tokenizer_and_model_say(
+    tokenizer: int | None, positions: int | None, limit: int
+) -> None:
+    from transformers import BloomConfig, LlamaConfig
+
+    words = tiny.tokenizer()
+    words.model_max_length = tokenizer or words.model_max_length
+    config = LlamaConfig(max_position_embeddings=positions) if positions else BloomConfig()
+    assert longest_input(words, config, 4096) == limit
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -244,6 +244,6 @@ def load_tokenizer(settings: EvaluateSettings, *places: Path) -> Any:
 
 def longest_input(tokenizer: Any, config: Any, otherwise: int) -> int:
     """Most tokens that a model takes; ``otherwise`` where neither tokenizer nor configuration says."""
-    named = tokenizer.model_max_length
-    positions = getattr(config, "max_position_embeddings", None)
-    return int(min(named if named < 10**9 else otherwise, positions or otherwise))
+    limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
+    # A tokenizer that was told no limit says 1e30.
+    return int(min((n for n in limits if n and n < 10**9), default=otherwise))
