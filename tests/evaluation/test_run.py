@@ -13,12 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runscope import api
 from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings, Study, as_series, evaluate
 from runscope.evaluation.examples import Example
 from runscope.evaluation.local import LocalModels
+from runscope.history import Run, Series
 from runscope.hub import fetch, list_checkpoints
+from runscope.hub.checkpoint import DEAD_TAIL
 from runscope.store import ResultTable
+from runscope.verdict.types import Overfitting
 from tests.evaluation.conftest import Place
 
 FULL = EvaluateSettings(full=True, sample=3)
@@ -84,8 +88,11 @@ def test_what_a_killed_process_had_finished_is_kept(place: Place, tmp_path: Path
 import os, signal
 from pathlib import Path
 from runscope.evaluation import EvaluateSettings, evaluate
+from runscope.history import Run, Series
 from runscope.hub import fetch, list_checkpoints
+from runscope.hub.checkpoint import DEAD_TAIL
 from runscope.store import ResultTable
+from runscope.verdict.types import Overfitting
 calls = []
 def progress(label, done, total):
     calls.append(label)
@@ -193,3 +200,25 @@ def test_an_empty_completion_has_no_loss_but_may_be_an_answer(
         models.use(place.output / "checkpoint-100")
         whole, empty = (Example(rows[5]["prompt"], said) for said in (" a", ""))
         assert models.answers([empty], 3) == models.answers([whole], 3)
+
+
+def test_a_training_does_not_end_with_what_was_abandoned(place: Place) -> None:
+    """Killed at step 600, resumed from step 100 and stopped at 200: the question is about step 200."""
+    first, second, *_, tail = list_checkpoints(str(place.output))
+    tail = replace(tail, notes=(DEAD_TAIL,))
+    settings = EvaluateSettings(sample=0)
+    found = evaluate([first, tail, second], place.held_out, fetch=fetch, base=place.base, settings=settings)
+    assert found.outcome == "not_worse"
+    assert found.scores[-1].checkpoint.step == 200
+    assert {s.checkpoint.step: s.standing for s in found.scores}[600] == "worse"
+    verdict = diagnose(found)
+    assert verdict.last_step == 200
+    assert verdict.status == "none"
+
+
+def diagnose(study: Study) -> Overfitting:
+    step = np.arange(10, 601, 10)
+    run = Run(
+        "r", "r", "r", "table", {"loss": Series.of("loss", step, 2 - step / 1000)}, {"train_loss": "loss"}
+    )
+    return api.diagnose(run, study=study).verdict.overfitting

@@ -140,8 +140,9 @@ def _at_hand(checkpoint: Checkpoint, fetch: Fetch) -> Checkpoint:
 
 
 def in_order(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
-    """In order of training."""
-    return sorted(checkpoints, key=lambda c: (c.step or 0, c.saved_at or 0))
+    """In order of training, which ends with a checkpoint of the line, however far an abandoned run had come."""
+    end = max((c.step or 0 for c in checkpoints if not c.abandoned), default=0)
+    return sorted(checkpoints, key=lambda c: (min(c.step or 0, end), not c.abandoned, c.saved_at or 0))
 
 
 def held_out_examples(

@@ -15,6 +15,10 @@ StepSource = Literal[
 epoch that the title names, or from the commit's time against the run's clock."""
 
 
+DEAD_TAIL = "saved in a dead tail: nothing was trained on from here"
+"""Note of a checkpoint that a run saved after the step from which the training was resumed."""
+
+
 @dataclass(frozen=True)
 class Commit:
     """One commit: hash, Unix seconds, title."""
@@ -121,6 +125,11 @@ class Checkpoint:
     def name(self) -> str:
         """Short name for people: the first 8 digits of the commit, or the folder."""
         return self.revision[:8] if self.revision else (self.subfolder or Path(self.repo).name)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether it lies in a dead tail: it may be a good one, but the training did not end with it."""
+        return DEAD_TAIL in self.notes
 
     @property
     def size_bytes(self) -> int:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from runscope.history import Segment, Timeline
-from runscope.hub.checkpoint import Checkpoint, StepSource
+from runscope.hub.checkpoint import DEAD_TAIL, Checkpoint, StepSource
 from runscope.hub.titles import read_title
 
 CLOCK_SLACK_SECONDS = 1200.0
@@ -91,7 +91,7 @@ def _placed(checkpoint: Checkpoint, segment: Segment, timeline: Timeline, delay:
         return checkpoint
     notes = checkpoint.notes
     if segment.cut is not None and step > segment.cut:
-        notes = (*notes, "saved in a dead tail: nothing was trained on from here")
+        notes = (*notes, DEAD_TAIL)
     epoch = float(timeline.epoch_at([step])[0])
     return replace(
         checkpoint,

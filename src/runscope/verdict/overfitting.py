@@ -62,7 +62,11 @@ def _curve_blames(view: View) -> bool:
 def _by_checkpoints(study: Study, blamed: bool) -> Overfitting:
     """What the evaluated checkpoints say; a curve that blamed the model is answered, not averaged in."""
     good = [s.checkpoint.step for s in study.scores if s.standing in ("best", "as_good")]
-    steps = [s.checkpoint.step for s in study.scores if s.checkpoint.step is not None]
+    steps = [
+        s.checkpoint.step
+        for s in study.scores
+        if s.checkpoint.step is not None and not s.checkpoint.abandoned
+    ]
     known = [s for s in good if s is not None]
     status, change = _CONFIRMED[study.outcome]
     # The p-value speaks of chance alone; that the examples stand for what the model will meet is doubtful too.

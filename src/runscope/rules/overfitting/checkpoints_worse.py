@@ -37,7 +37,7 @@ def look(view: View) -> Iterable[Finding]:
         return
     level = abs(study.best_mean or 0.0)
     percent = 100 * abs(study.effect) / level if level else float("inf")
-    last = max((c.step for c in view.checkpoints if c.step is not None), default=None)
+    last = max((c.step for c in view.checkpoints if c.step is not None and not c.abandoned), default=None)
     best = study.best.step
     kept = when(view, best) if best is not None else study.best.title
     commit = f", commit {study.best.revision[:8]}" if study.best.revision else ""
