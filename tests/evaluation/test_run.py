@@ -216,6 +216,24 @@ def test_a_training_does_not_end_with_what_was_abandoned(place: Place) -> None:
     assert verdict.status == "none"
 
 
+def test_commits_whose_steps_go_back_end_with_the_last_commit(place: Place) -> None:
+    """Resumed at an earlier step, and no run is named: the last push is what the training ended with."""
+    first, second, *_, tail = list_checkpoints(str(place.output))
+    pushed = [
+        replace(c, revision=f"{number:040x}", subfolder="", saved_at=1e9 + number, step=step)
+        for number, (c, step) in enumerate(((first, 100), (tail, 600), (second, 200)))
+    ]
+    settings = EvaluateSettings(sample=0)
+    found = evaluate(pushed, place.held_out, fetch=fetch, base=place.base, settings=settings)
+    assert found.outcome == "not_worse"
+    assert found.scores[-1].checkpoint.step == 200
+    assert "the steps go back to 200" in found.notes[0]
+    placed = [replace(c, run_id="r") for c in pushed]
+    found = evaluate(placed, place.held_out, fetch=fetch, base=place.base, settings=settings)
+    assert found.outcome == "overfit"
+    assert not found.notes
+
+
 def diagnose(study: Study) -> Overfitting:
     step = np.arange(10, 601, 10)
     run = Run(

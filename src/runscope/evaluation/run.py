@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def usable(checkpoints: Sequence[Checkpoint], fetch: Fetch) -> tuple[list[Checkp
             notes[0] if notes else "there is no checkpoint to evaluate",
             hint="runscope checkpoints shows what a repository holds",
         )
-    return arms, notes
+    return arms, [*notes, *_went_back(arms)]
 
 
 def _left_out(checkpoint: Checkpoint, fetch: Fetch) -> str | None:
@@ -140,9 +141,29 @@ def _at_hand(checkpoint: Checkpoint, fetch: Fetch) -> Checkpoint:
 
 
 def in_order(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
-    """In order of training, which ends with a checkpoint of the line, however far an abandoned run had come."""
+    """In order of training, which ends with a checkpoint of the line, however far an abandoned run had come.
+
+    Where no run says which step is where, a trainer's commits do by their order: steps that go back were resumed.
+    """
+    if _pushed(checkpoints):
+        return sorted(checkpoints, key=lambda c: (c.saved_at or 0, c.step or 0))
     end = max((c.step or 0 for c in checkpoints if not c.abandoned), default=0)
     return sorted(checkpoints, key=lambda c: (min(c.step or 0, end), not c.abandoned, c.saved_at or 0))
+
+
+def _pushed(checkpoints: Sequence[Checkpoint]) -> bool:
+    """Whether all are commits that each saved the root anew, and none was placed by a run."""
+    return all(c.revision and not c.subfolder and c.saved_at and c.run_id is None for c in checkpoints)
+
+
+def _went_back(arms: Sequence[Checkpoint]) -> list[str]:
+    """A note where the order of commits is not that of their steps."""
+    steps = [c.step for c in arms if c.step is not None and not c.abandoned]
+    back = [after for before, after in pairwise(steps) if after < before]
+    return [
+        f"the steps go back to {step:,}: commits were taken in their order (the runs would place them on one line)"
+        for step in back[:1]
+    ]
 
 
 def held_out_examples(
