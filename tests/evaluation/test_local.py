@@ -111,7 +111,9 @@ def test_a_base_that_cannot_be_loaded_names_the_option(place: Place, tmp_path: P
     assert "--base" in caught.value.hint
 
 
-@pytest.mark.parametrize("wrong", [{"dtype": "int3"}, {"alpha": 2.0}, {"min_effect": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"device": "gpu"}, {"dtype": "int3"}, {"alpha": 2.0}, {"min_effect": -1.0}]
+)
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         EvaluateSettings(**wrong)  # type: ignore[arg-type]

@@ -12,11 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from runscope.errors import InputError, MissingExtra, ServiceError, UnsafeFile
+from runscope.errors import InputError, MissingExtra, NotFound, ServiceError, UnsafeFile
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.hub.hub_repo import HubRepo
 
 ADAPTER_CONFIG = "adapter_config.json"
+NAME_IT = "name the folder or Hub repository of the base model with --base"
 
 
 def import_all() -> tuple[Any, Any]:
@@ -140,6 +141,7 @@ def at_hand(name: str) -> str:
     Asked before transformers asks, which would try for a minute and print each try.
 
     Raises:
+        InputError: there is none of that name.
         ServiceError: it is not on this disk, and the Hub refused it or could not be reached.
     """
     from huggingface_hub import snapshot_download
@@ -153,7 +155,9 @@ def at_hand(name: str) -> str:
         try:
             return str(snapshot_download(name, local_files_only=True))
         except (HFValidationError, LocalEntryNotFoundError):
-            raise refusal from None
+            if not isinstance(refusal, NotFound):
+                raise refusal from None
+        raise InputError(f"the model {name} cannot be loaded: {refusal.message}", hint=NAME_IT) from None
     return name
 
 
@@ -201,7 +205,7 @@ def _try_out(model: Any, name: str) -> None:
 def _hint(error: Exception) -> str:
     if "trust_remote_code" in str(error):
         return "it comes with code of its own: read that, and if you trust it, --trust-remote-code"
-    return "name the folder or Hub repository of the base model with --base"
+    return NAME_IT
 
 
 def _four_bits(dtype: Any) -> Any:
