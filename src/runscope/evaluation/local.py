@@ -227,8 +227,9 @@ class LocalModels:
         )  # the earliest position that predicts a scored token
         ids = self.torch.tensor([[*r.ids, *([pad] * (width - len(r.ids)))] for r in rows], device=self.device)
         with self.torch.inference_mode():
-            made = self.model(input_ids=ids, logits_to_keep=width - first, use_cache=False)
-            logits = made.logits[:, first - width : -1].float()
+            # Named one by one they are gathered side by side; a slice of them would be multiplied row by row.
+            wanted = self.torch.arange(first, width - 1, device=self.device)
+            logits = self.model(input_ids=ids, logits_to_keep=wanted, use_cache=False).logits.float()
             told = self.torch.gather(logits, 2, ids[:, first + 1 :, None])[:, :, 0]
             losses = (logits.logsumexp(-1) - told).cpu().numpy().astype(np.float64)
         ends = [len(r.ids) - 1 - first for r in rows]
