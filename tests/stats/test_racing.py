@@ -57,6 +57,24 @@ def test_a_u_is_decided_with_fewer_evaluations_and_keeps_its_best(depth: float, 
     assert kept >= 28
 
 
+def test_the_last_is_dropped_only_where_it_is_surely_worse_than_who_leads_in_the_end() -> None:
+    """Checkpoints that lie close resemble one another: a late one shows a difference sooner than the best does."""
+    apart = np.abs(np.subtract.outer(np.arange(16), np.arange(16)))
+    mixed = np.linalg.cholesky(0.97**apart).T
+    dropped = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        best = int(rng.integers(3, 13))
+        mean = 1.5 + 0.4 * ((np.arange(16) - best) / max(best, 15 - best)) ** 2
+        race = run(mean + rng.standard_normal((1000, 16)) @ mixed)
+        if race.last in race.dropped:
+            arms, seen = race.together(race.leader, race.last)
+            shown = seen.p_value(arms.index(race.leader), arms.index(race.last))
+            assert shown <= race.share(race.last), f"seed {seed}"
+            dropped += 1
+    assert dropped > 30
+
+
 def test_chance_alone_seldom_condemns_the_last() -> None:
     condemned = sum(15 in run(u_shape(0.0, seed, n=300)[0]).dropped for seed in range(150))
     assert condemned <= 14, "5% of 150, and three standard errors"

@@ -177,9 +177,7 @@ def _side_by_side(history: History, data: Bytes, words: Words, begin: int, stop:
         return False
     if not (opens[1:] - closes[:-1] == 2).all():  # one comma between two objects, and nothing else
         return False
-    members = (
-        closes - opens
-    )  # of each entry: no brace stands between its own, so the marks between are commas
+    members = closes - opens  # no brace stands between those of an entry, so the marks between are commas
     common = int(np.bincount(members).argmax())
     alike = np.flatnonzero(members == common)
     place += begin

@@ -21,7 +21,7 @@ from math import sqrt
 import numpy as np
 
 from runscope.stats.arrays import Floats, Ints
-from runscope.stats.paired import Comparison, compare, normal_below
+from runscope.stats.paired import Comparison, compare, normal_below, weighted_means
 
 ALPHA = 0.05
 FIRST_LOOK = 64
@@ -122,7 +122,7 @@ class Race:
         """The one with the lowest mean of those that went furthest."""
         furthest = max(self.reached[sorted(self.alive)])
         arms = [a for a in sorted(self.alive) if self.reached[a] == furthest]
-        return arms[int(self.compared(arms, int(furthest)).mean.argmin())]
+        return arms[int(weighted_means(self.values[:furthest][:, arms], self.weights[:furthest]).argmin())]
 
     @property
     def examples(self) -> int:
