@@ -27,8 +27,8 @@ class Swing:
 def swing(around: Floats) -> Swing | None:
     """Find the strongest period of a curve from which its level was taken.
 
-    A periodogram with a Hann window. White noise puts about 5/n of its variance into any three neighbouring
-    frequencies, so that a share of a third or more is no accident for 30 points and up.
+    A periodogram with a Hann window. In white noise the largest share of three neighbouring frequencies stays
+    below 0.75 for 30 points, 0.55 for 60 and 0.35 for 100 in 998 curves of 1,000 (simulated; the test repeats it).
 
     Args:
         around: (n,) finite values around 0.
