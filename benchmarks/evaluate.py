@@ -29,9 +29,9 @@ import numpy as np
 import torch
 
 from runscope.evaluation import EvaluateSettings, Study, evaluate
-from runscope.evaluation.bench import Remembered
-from runscope.evaluation.examples import read_examples
-from runscope.evaluation.local import LocalModels
+from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.models.local import LocalModels
+from runscope.evaluation.work.bench import Remembered
 from runscope.hub import fetch, list_checkpoints
 
 WORDS, WIDTH, LAYERS, INNER, HEADS = 8000, 512, 14, 1365, 8

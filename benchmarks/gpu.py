@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from runscope.evaluation import EvaluateSettings
-from runscope.evaluation.examples import Example
-from runscope.evaluation.local import LocalModels
+from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.models.local import LocalModels
 
 RANK, ADAPTERS = 32, 16
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]

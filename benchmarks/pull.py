@@ -117,7 +117,7 @@ def main() -> int:
         }  # fmt: skip
         import wandb
 
-        import runscope.sources.wandb_cloud  # noqa: F401 - neither side pays for its imports
+        import runscope.sources.wandb_cloud.source  # noqa: F401 - neither side pays for its imports
 
         wandb.setup()
         sdk_seconds, rows = _sdk(1000)

@@ -15,7 +15,7 @@ import numpy as np
 
 from runscope.evaluation.decide import decide
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.tasks import find_task
+from runscope.evaluation.tasks.kinds import find_task
 from runscope.stats.arrays import Floats
 from runscope.stats.racing import Race, starting_arms
 

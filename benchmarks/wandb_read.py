@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import runscope
-from runscope.sources.wandb_log import read_records
+from runscope.sources.wandb_file.log import read_records
 
 _PEAK = (
     "import re, sys, runscope; {}; print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])"

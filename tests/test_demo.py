@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from runscope.api.example import folder
 from runscope.cli import main
-from runscope.demo import folder
 
 DATA = folder()
 pytestmark = pytest.mark.slow

@@ -21,11 +21,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from runscope.api import checkpoints, compare, diagnose, evaluate, load, pull, push, report, stitch
+    from runscope.api.live import watch
     from runscope.errors import RunscopeError
     from runscope.evaluation.study import Study
     from runscope.history import Run, Series, Timeline
-    from runscope.hub.checkpoint import Checkpoint
-    from runscope.live import watch
+    from runscope.history.checkpoint import Checkpoint
     from runscope.rules import Finding
     from runscope.verdict import Comparison, Diagnosis, Verdict
 
@@ -39,13 +39,13 @@ _HOMES = {
     "push": "runscope.api",
     "report": "runscope.api",
     "stitch": "runscope.api",
-    "watch": "runscope.live",
+    "watch": "runscope.api.live",
     "RunscopeError": "runscope.errors",
     "Study": "runscope.evaluation.study",
     "Run": "runscope.history",
     "Series": "runscope.history",
     "Timeline": "runscope.history",
-    "Checkpoint": "runscope.hub.checkpoint",
+    "Checkpoint": "runscope.history.checkpoint",
     "Finding": "runscope.rules",
     "Comparison": "runscope.verdict",
     "Diagnosis": "runscope.verdict",

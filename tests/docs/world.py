@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runscope import demo, load
+from runscope.api import example as demo
+from runscope.api import load
 from tests.servers import hub, wandb
 
 RUNS = {"killed1": ("killed.wandb", "20240913_130439"), "resumed1": ("resumed.wandb", "20240914_091500")}

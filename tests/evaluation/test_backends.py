@@ -13,9 +13,9 @@ import pytest
 
 from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings
-from runscope.evaluation.examples import read_examples
-from runscope.evaluation.local import LocalModels
-from runscope.evaluation.vllm import VllmModels
+from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.models.local import LocalModels
+from runscope.evaluation.models.vllm import VllmModels
 from tests.evaluation import tiny
 from tests.evaluation.conftest import Place
 

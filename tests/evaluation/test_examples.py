@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from runscope.errors import InputError
-from runscope.evaluation.encoding import encode
-from runscope.evaluation.examples import Example, read_examples
+from runscope.evaluation.examples.encoding import encode
+from runscope.evaluation.examples.reading import Example, read_examples
 from tests.evaluation import tiny
 
 ROWS = [{"prompt": "a = ", "completion": "b"}, {"prompt": "c = ", "completion": "NA"}]

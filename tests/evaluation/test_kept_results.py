@@ -18,7 +18,7 @@ from tests.evaluation import tiny
 from tests.evaluation.conftest import Place
 
 TASK = """
-from runscope.evaluation.tasks import CompletionLoss
+from runscope.evaluation.tasks.kinds import CompletionLoss
 
 class MyLoss(CompletionLoss):
     def measure(self, models, examples):

@@ -15,9 +15,9 @@ import pytest
 
 from runscope.errors import InputError, ServiceError
 from runscope.evaluation import EvaluateSettings, Study, evaluate
-from runscope.evaluation.examples import read_examples
-from runscope.evaluation.launch import LocalLauncher, Shard
-from runscope.evaluation.tasks import CompletionLoss
+from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.tasks.kinds import CompletionLoss
+from runscope.evaluation.work.launch import LocalLauncher, Shard
 from runscope.hub import fetch, list_checkpoints
 from tests.evaluation.conftest import Place
 
@@ -63,7 +63,7 @@ def test_ray_finds_what_a_local_run_finds(place: Place) -> None:
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_work_of_a_killed_worker_is_done_again(place: Place) -> None:
-    from runscope.evaluation.cluster import RayLauncher
+    from runscope.evaluation.work.ray import RayLauncher
 
     work = shards(place)
     launcher = RayLauncher(SETTINGS, place.base, fetch)
@@ -93,7 +93,7 @@ def test_an_error_in_a_worker_is_the_error_of_the_call(place: Place, tmp_path: P
 @pytest.mark.usefixtures("cluster")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_workers_that_die_again_and_again_are_said(place: Place) -> None:
-    from runscope.evaluation.cluster import RayLauncher
+    from runscope.evaluation.work.ray import RayLauncher
 
     launcher = RayLauncher(replace(SETTINGS, workers=1), place.base, die)
     with pytest.raises(ServiceError, match="were lost"):

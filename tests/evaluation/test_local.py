@@ -12,9 +12,9 @@ import torch
 
 from runscope.errors import InputError, UsageError
 from runscope.evaluation import EvaluateSettings
-from runscope.evaluation.examples import read_examples
-from runscope.evaluation.loading import longest_input
-from runscope.evaluation.local import LocalModels
+from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.models.loading import longest_input
+from runscope.evaluation.models.local import LocalModels
 from tests.evaluation import tiny
 from tests.evaluation.conftest import Place
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from runscope.evaluation import EvaluateSettings
-from runscope.evaluation.examples import read_examples
-from runscope.evaluation.local import LocalModels
-from runscope.evaluation.memory import Budget, bytes_a_token
+from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.models.local import LocalModels
+from runscope.evaluation.models.memory import Budget, bytes_a_token
 from tests.evaluation import tiny
 from tests.evaluation.conftest import Place
 
@@ -22,8 +22,8 @@ import json, resource, sys
 import numpy as np
 from pathlib import Path
 from runscope.evaluation import EvaluateSettings
-from runscope.evaluation.examples import read_examples
-from runscope.evaluation.local import LocalModels
+from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.models.local import LocalModels
 base, data, how = sys.argv[1:]
 models = LocalModels(EvaluateSettings(batch_tokens=8192))
 models.use(Path(base))

@@ -13,9 +13,9 @@ import pytest
 
 from runscope.evaluation import EvaluateSettings
 from runscope.evaluation.decide import Decision, decide
-from runscope.evaluation.examples import read_examples
-from runscope.evaluation.local import LocalModels
-from runscope.evaluation.tasks import CompletionLoss
+from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.models.local import LocalModels
+from runscope.evaluation.tasks.kinds import CompletionLoss
 from runscope.stats.paired import compare, detectable, examples_needed
 from runscope.stats.racing import Race, planned_looks, shares
 from tests.evaluation import tiny

@@ -16,11 +16,11 @@ import pytest
 from runscope import api
 from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings, Study, as_series, evaluate
-from runscope.evaluation.examples import Example
-from runscope.evaluation.local import LocalModels
+from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.models.local import LocalModels
 from runscope.history import Run, Series
+from runscope.history.checkpoint import DEAD_TAIL
 from runscope.hub import fetch, list_checkpoints
-from runscope.hub.checkpoint import DEAD_TAIL
 from runscope.store import ResultTable
 from runscope.verdict.types import Overfitting
 from tests.evaluation.conftest import Place
@@ -90,7 +90,7 @@ from pathlib import Path
 from runscope.evaluation import EvaluateSettings, evaluate
 from runscope.history import Run, Series
 from runscope.hub import fetch, list_checkpoints
-from runscope.hub.checkpoint import DEAD_TAIL
+from runscope.history.checkpoint import DEAD_TAIL
 from runscope.store import ResultTable
 from runscope.verdict.types import Overfitting
 calls = []

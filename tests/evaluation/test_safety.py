@@ -13,7 +13,7 @@ import pytest
 from runscope.cli import main
 from runscope.errors import InputError, UnsafeFile
 from runscope.evaluation import EvaluateSettings, evaluate
-from runscope.evaluation.local import LocalModels
+from runscope.evaluation.models.local import LocalModels
 from runscope.hub import fetch, list_checkpoints
 from tests.evaluation.conftest import Place
 

@@ -8,8 +8,8 @@ import pytest
 
 from runscope.errors import InputError, UsageError
 from runscope.evaluation import EvaluateSettings
-from runscope.evaluation.scorers import find_scorer, read_number
-from runscope.evaluation.tasks import extracted, weighted_number
+from runscope.evaluation.tasks.kinds import extracted, weighted_number
+from runscope.evaluation.tasks.scorers import find_scorer, read_number
 
 
 @pytest.mark.parametrize(

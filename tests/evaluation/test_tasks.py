@@ -10,9 +10,9 @@ import torch
 
 from runscope.errors import UsageError
 from runscope.evaluation import EvaluateSettings, Study, evaluate
-from runscope.evaluation.examples import read_examples
-from runscope.evaluation.local import LocalModels
-from runscope.evaluation.tasks import TASKS, find_task
+from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.models.local import LocalModels
+from runscope.evaluation.tasks.kinds import TASKS, find_task
 from runscope.hub import fetch, list_checkpoints
 from tests.evaluation import tiny
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runscope.errors import MissingMetric, UsageError
 from runscope.history import Run, Segment, Series, Timeline
-from runscope.history.table import AXES
+from runscope.history.axes import AXES
 
 
 def _run(name: str, step: list[int], *, start: float, epochs: float | None = None, loss: str = "loss") -> Run:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from runscope.hub import list_checkpoints, read_adapter, read_adapters, weigh
-from runscope.hub.base_shapes import expected_parameters
-from runscope.hub.norms import read_norms
+from runscope.hub.adapters.base_shapes import expected_parameters
+from runscope.hub.adapters.norms import read_norms
 from tests.hub import repos
 from tests.hub.conftest import KINDS, REPO, Reach
 from tests.servers.hub import Hub

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runscope.demo import folder
+from runscope.api.example import folder
 from tests.hub import repos
 from tests.hub.conftest import REPO
 from tests.servers.hub import Hub

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from runscope.errors import InputError, StoreError, UnsafeFile
-from runscope.hub import File, fetch, list_checkpoints
+from runscope.history.checkpoint import File
+from runscope.hub import fetch, list_checkpoints
 from tests.hub import repos
 from tests.hub.conftest import KINDS, REPO, Reach
 from tests.servers.hub import Hub

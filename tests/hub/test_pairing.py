@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runscope.history import Run, Series, Timeline
-from runscope.hub.checkpoint import Checkpoint, Commit
+from runscope.history.checkpoint import Checkpoint, Commit
 from runscope.hub.listing import of_commit
 from runscope.hub.pairing import PAIRED, best, list_repositories, pair, project_of
 from runscope.hub.placing import place

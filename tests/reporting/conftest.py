@@ -12,7 +12,7 @@ import pytest
 from runscope.api import diagnose, stitch
 from runscope.evaluation import CheckpointScore, Study
 from runscope.history import Run, Series
-from runscope.hub.checkpoint import Checkpoint, File
+from runscope.history.checkpoint import Checkpoint, File
 from runscope.verdict.types import Diagnosis
 
 EVIL = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">&amp;'

@@ -16,14 +16,14 @@ from rich.console import Console
 from runscope.api import diagnose, stitch
 from runscope.errors import UsageError
 from runscope.history import Series, Timeline
-from runscope.hub.checkpoint import Checkpoint, File
+from runscope.history.checkpoint import Checkpoint, File
 from runscope.reporting import markdown, print_diagnosis, print_timeline, write, write_line
-from runscope.reporting.braille import loss_chart
-from runscope.reporting.charts import charts
-from runscope.reporting.curves import not_finite, smoothed, thinned
-from runscope.reporting.loading import loading_code
-from runscope.reporting.marks import axes
-from runscope.reporting.page import chance
+from runscope.reporting.page.loading import loading_code
+from runscope.reporting.page.report import chance
+from runscope.reporting.text.braille import loss_chart
+from runscope.reporting.view.charts import charts
+from runscope.reporting.view.curves import not_finite, smoothed, thinned
+from runscope.reporting.view.marks import axes
 from tests.reporting.conftest import EVIL, run, whole
 
 

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 import runscope as rs
 from runscope.history import Series
-from runscope.reporting.curves import shares
-from runscope.reporting.packing import Packer
+from runscope.reporting.view.curves import shares
+from runscope.reporting.view.packing import Packer
 from tests.reporting.conftest import whole
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from runscope.cli import main
 from runscope.history import Run, Series
 from runscope.reporting import markdown_run, print_run, run_json
-from runscope.reporting.run import sparkline
+from runscope.reporting.text.run import sparkline
 
 
 def _run(**changes: object) -> Run:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from runscope.history import Histograms, Run, Segment, Series, Timeline
-from runscope.hub.checkpoint import AdapterFacts, Checkpoint, File
+from runscope.history.checkpoint import AdapterFacts, Checkpoint, File
 from runscope.rules import Evaluated, View
 
 CASES = Path(__file__).parent / "cases"

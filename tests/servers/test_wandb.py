@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from runscope.sources import wandb_cloud_facts as ours
+from runscope.sources.wandb_cloud import facts as ours
 from tests.servers.wandb import KEY, Wandb, serve
 from tests.servers.wandb_runs import StoredRun
 

@@ -13,7 +13,7 @@ import pytest
 
 from runscope.errors import RunscopeError, UnknownReference, UnreadableRun, UsageError
 from runscope.sources import describe_forms, list_references, load
-from runscope.sources.table import modules
+from runscope.sources.registry import modules
 from tests.servers.hub import serve
 
 NAMES = (

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from runscope.history import Run, Series, Timeline
-from runscope.history.table import write_table
+from runscope.history.axes import write_table
 from runscope.reporting import run_json
 from runscope.sources import load
 from runscope.store import RunKey, RunStore

@@ -11,7 +11,7 @@ import pytest
 
 from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun
 from runscope.history import Run, Timeline
-from runscope.history.table import write_table
+from runscope.history.axes import write_table
 from runscope.sources import list_references, load
 
 LIGHTNING = """epoch,lr-AdamW,step,train_loss_epoch,train_loss_step,val_loss

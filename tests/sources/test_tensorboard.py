@@ -11,7 +11,7 @@ import pytest
 
 from runscope.errors import SeveralRuns, UnreadableRun
 from runscope.sources import list_references, load
-from runscope.sources.tensorboard import age, claims
+from runscope.sources.tensorboard.source import age, claims
 
 writers = pytest.importorskip("torch.utils.tensorboard", reason="torch or tensorboard is missing")
 

@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runscope.errors import UnreadableRun
-from runscope.sources.trainer_log import History
-from runscope.sources.trainer_state import parse_state
+from runscope.sources.trainer.log import History
+from runscope.sources.trainer.source import parse_state
 
 _VALUES = st.one_of(
     st.floats(), st.integers(), st.booleans(), st.none(), st.sampled_from(["NaN", "text", "a, b", '"', "}{", "]", ""]),

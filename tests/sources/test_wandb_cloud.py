@@ -24,9 +24,9 @@ from runscope.errors import (
     UsageError,
 )
 from runscope.sources import LoadContext, load
-from runscope.sources.wandb_cloud import Address, address, claims
-from runscope.sources.wandb_cloud_account import base_url, host_name
-from runscope.sources.wandb_cloud_service import SIDE_BY_SIDE
+from runscope.sources.wandb_cloud.account import base_url, host_name
+from runscope.sources.wandb_cloud.service import SIDE_BY_SIDE
+from runscope.sources.wandb_cloud.source import Address, address, claims
 from tests.servers.wandb import KEY, Wandb
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from runscope.sources.wandb_cloud_points import Points, joined, of_export, of_rows
+from runscope.sources.wandb_cloud.points import Points, joined, of_export, of_rows
 
 VALUES = some.one_of(
     some.floats(), some.integers(-(2**60), 2**60), some.booleans(), some.sampled_from(["NaN", "Infinity", "-Infinity"]),

@@ -15,7 +15,7 @@ import pytest
 
 from runscope.cli import main
 from runscope.errors import UsageError
-from runscope.sources.wandb_cloud_pull import Filters, project_of, since
+from runscope.sources.wandb_cloud.pull import Filters, project_of, since
 from runscope.store import RunStore
 from tests.servers.wandb import Wandb
 from tests.servers.wandb_runs import StoredRun

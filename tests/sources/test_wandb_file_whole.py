@@ -15,7 +15,7 @@ import pytest
 from runscope.errors import UnreadableRun
 from runscope.history import Run
 from runscope.sources import load
-from runscope.sources.wandb_log import BLOCK_BYTES, Log
+from runscope.sources.wandb_file.log import BLOCK_BYTES, Log
 from tests.sources.wandb_writer import exit_record, messages, record, row, run_file, run_record, write_run
 
 

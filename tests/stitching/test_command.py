@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from runscope.api.example import folder
 from runscope.cli import main
-from runscope.demo import folder
 from runscope.history import Timeline
 from runscope.sources.wandb_push import push
 from tests.stitching.trainings import CONFIG, session

@@ -10,7 +10,7 @@ import pytest
 
 from runscope.errors import UsageError
 from runscope.history import Lineage, Run, Series, Timeline
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.stitching import find, stitch
 from tests.stitching.trainings import CONFIG, session
 

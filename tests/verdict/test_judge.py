@@ -9,7 +9,7 @@ import pytest
 
 from runscope.evaluation.study import CheckpointScore, Study
 from runscope.history import Run, Series, Timeline
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.rules import View
 from runscope.verdict import diagnose
 

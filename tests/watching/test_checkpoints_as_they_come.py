@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runscope import live
+from runscope.api import live
 from runscope.errors import UnknownReference
 from runscope.watching import Watcher, WatchSettings
 from tests.evaluation import tiny

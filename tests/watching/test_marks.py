@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runscope import live
+from runscope.api import live
 from runscope.watching import WatchSettings
 from runscope.watching.marks import mark_of
 

@@ -12,7 +12,7 @@ import pytest
 from runscope import api
 from runscope.errors import NotSignedIn, RunscopeError, TooManyRequests, UnreadableRun
 from runscope.history import Run, Series, State, Timeline
-from runscope.hub.checkpoint import Checkpoint, File
+from runscope.history.checkpoint import Checkpoint, File
 from runscope.rules.finding import Severity
 from runscope.watching import Event, Means, MemoryFile, Watcher, WatchSettings, follow
 

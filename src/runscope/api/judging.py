@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runscope.evaluation.plan import Plan
     from runscope.evaluation.study import Study
     from runscope.history import Run, Timeline
-    from runscope.hub.checkpoint import Checkpoint
+    from runscope.history.checkpoint import Checkpoint
     from runscope.verdict import Comparison
     from runscope.verdict.types import Diagnosis
 

@@ -11,7 +11,7 @@ from runscope.errors import NotJoinable
 
 if TYPE_CHECKING:
     from runscope.history import Run, Timeline
-    from runscope.hub.checkpoint import Checkpoint
+    from runscope.history.checkpoint import Checkpoint
     from runscope.sources.wandb_push import Pushed
 
 ASK_BELOW = 0.5

@@ -13,8 +13,8 @@ from runscope.errors import StoreError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from runscope.api.recipe import Recipe
     from runscope.history import Run, Timeline
-    from runscope.recipe import Recipe
     from runscope.verdict import Comparison
     from runscope.verdict.types import Diagnosis
 
@@ -79,7 +79,7 @@ def recipe_facts(recipe: Recipe, found: Diagnosis | Comparison) -> dict[str, Any
     from datetime import UTC, datetime
     from importlib.metadata import version
 
-    from runscope.recipe import inputs
+    from runscope.api.recipe import inputs
     from runscope.verdict import Diagnosis
 
     diagnoses = [found] if isinstance(found, Diagnosis) else [c.diagnosis for c in found.contenders]
@@ -98,12 +98,12 @@ class _Artist:
     """Draws for notebooks; what it needs is loaded when something is drawn."""
 
     def html(self, what: Any) -> str:
-        from runscope.reporting.notebook import html
+        from runscope.reporting.page.notebook import html
 
         return html(what)
 
     def plot(self, what: Any, axes: Axes | None) -> Axes:
-        from runscope.reporting.notebook import plot
+        from runscope.reporting.page.notebook import plot
 
         return plot(what, axes)
 

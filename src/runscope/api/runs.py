@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runscope.history import Run
-    from runscope.sources.wandb_cloud_pull import Pulled
+    from runscope.sources.wandb_cloud.pull import Pulled
 
 Progress = Callable[[str, int, int | None], None]
 """Called with a label, how much is done, and how much there is (None where unknown)."""
@@ -77,7 +77,8 @@ def pull(
         ServiceError: the service refused; what was finished is kept, and the next call goes on from there.
         StoreError: the store cannot be written.
     """
-    from runscope.sources import LoadContext, wandb_cloud_pull
+    from runscope.sources import LoadContext
+    from runscope.sources.wandb_cloud import pull as wandb_cloud_pull
     from runscope.store import RunStore
 
     filters = wandb_cloud_pull.Filters(
@@ -101,7 +102,7 @@ def find_trainings(
     from runscope.errors import InputError, NotSignedIn, TooManyRequests, Unreachable
     from runscope.sources import LoadContext, list_references
     from runscope.sources import load as read
-    from runscope.sources.wandb_cloud_pull import kept_runs
+    from runscope.sources.wandb_cloud.pull import kept_runs
     from runscope.stitching import find
     from runscope.store import RunStore
 

@@ -12,8 +12,8 @@ from runscope.errors import NotJoinable
 
 if TYPE_CHECKING:
     from runscope.history import Run, Timeline
+    from runscope.history.checkpoint import Checkpoint
     from runscope.hub import Inventory
-    from runscope.hub.checkpoint import Checkpoint
     from runscope.hub.pairing import Match, RepoFacts
 
 SEVERAL_RUNS = "steps go back: they are each run's own; name the runs with --run to place them on one line"

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from runscope.cli import (
+from runscope.cli import options as opt
+from runscope.cli.commands import (
     cache,
     checkpoints,
     demo,
@@ -22,7 +23,6 @@ from runscope.cli import (
     stitch,
     watch,
 )
-from runscope.cli import options as opt
 
 app = typer.Typer(
     no_args_is_help=True,

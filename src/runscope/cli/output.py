@@ -78,7 +78,7 @@ def as_json(data: Mapping[str, Any] | Sequence[Any], *, line: bool = False) -> s
 
 def table_forms(table: Callable[[], pd.DataFrame]) -> dict[str, Callable[[Path], object]]:
     """Writers for a table, by ending; the table is built only when one of them is asked for."""
-    from runscope.history.table import write_table
+    from runscope.history.axes import write_table
 
     return dict.fromkeys((".csv", ".parquet"), lambda path: write_table(table(), path))
 

@@ -11,23 +11,23 @@ from runscope.lazy import fetched
 
 if TYPE_CHECKING:
     from runscope.evaluation.run import evaluate
-    from runscope.evaluation.scorers import Scorer, scorer
     from runscope.evaluation.series import as_series
     from runscope.evaluation.settings import EvaluateSettings
     from runscope.evaluation.study import CheckpointScore, Evaluation, Study
-    from runscope.evaluation.tasks import Metric, Task
+    from runscope.evaluation.tasks.kinds import Metric, Task
+    from runscope.evaluation.tasks.scorers import Scorer, scorer
 
 _HOMES = {
     "CheckpointScore": "study",
     "EvaluateSettings": "settings",
     "Evaluation": "study",
-    "Metric": "tasks",
-    "Scorer": "scorers",
+    "Metric": "tasks.kinds",
+    "Scorer": "tasks.scorers",
     "Study": "study",
-    "Task": "tasks",
+    "Task": "tasks.kinds",
     "as_series": "series",
     "evaluate": "run",
-    "scorer": "scorers",
+    "scorer": "tasks.scorers",
 }
 
 __all__ = [

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from runscope.evaluation.study import CheckpointScore, Outcome, Standing
-from runscope.evaluation.tasks import Metric
-from runscope.hub.checkpoint import Checkpoint
+from runscope.evaluation.tasks.kinds import Metric
+from runscope.history.checkpoint import Checkpoint
 from runscope.stats.paired import detectable, examples_needed, influence, picked_optimism
 from runscope.stats.racing import Race
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from runscope.errors import RunscopeError
-from runscope.evaluation.bench import Bench, Results
-from runscope.evaluation.examples import Example, read_examples
+from runscope.evaluation.examples.reading import Example, read_examples
 from runscope.evaluation.run import held_out_examples, in_order, nearest_arms, new_race
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.tasks import Task, find_task
+from runscope.evaluation.tasks.kinds import Task, find_task
+from runscope.evaluation.work.bench import Bench, Results
+from runscope.history.checkpoint import Checkpoint
 from runscope.hub import fetch, list_checkpoints, read_adapter
-from runscope.hub.checkpoint import Checkpoint
 from runscope.hub.fetching import fetched
 from runscope.stats.paired import compare, detectable
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from runscope.evaluation.bench import Bench
-from runscope.evaluation.examples import Example
-from runscope.evaluation.memorising import VERBATIM_TOKENS, is_verbatim, membership_auc, prefix_of
+from runscope.evaluation.examples.reading import Example
 from runscope.evaluation.study import CheckpointScore
-from runscope.evaluation.tasks import Answer, CompletionLoss, Row, Task
+from runscope.evaluation.tasks.kinds import Answer, CompletionLoss, Row, Task
+from runscope.evaluation.tasks.memorising import VERBATIM_TOKENS, is_verbatim, membership_auc, prefix_of
+from runscope.evaluation.work.bench import Bench
 from runscope.stats.arrays import Floats
 from runscope.stats.paired import compare
 

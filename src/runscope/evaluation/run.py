@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError
-from runscope.evaluation.bench import Bench, Progress, Results
 from runscope.evaluation.decide import Decision, decide, scores, sign
-from runscope.evaluation.examples import Example, read_examples, shuffled
-from runscope.evaluation.launch import CUT, Fetch
+from runscope.evaluation.examples.reading import Example, read_examples, shuffled
 from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Study
-from runscope.evaluation.tasks import Answer, Row, Task, find_task
-from runscope.hub.checkpoint import Checkpoint
+from runscope.evaluation.tasks.kinds import Answer, Row, Task, find_task
+from runscope.evaluation.work.bench import Bench, Progress, Results
+from runscope.evaluation.work.launch import CUT, Fetch
+from runscope.history.checkpoint import Checkpoint
 from runscope.stats.arrays import Floats
 from runscope.stats.paired import cluster_codes
 from runscope.stats.racing import Race, starting_arms

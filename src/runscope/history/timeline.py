@@ -310,7 +310,7 @@ class Timeline(Shown):
         Args:
             axis: ``step``, ``epoch``, ``tokens``, ``samples``, ``hours`` (compute) or ``time`` (wall clock).
         """
-        from runscope.history.table import timeline_table
+        from runscope.history.axes import timeline_table
 
         return timeline_table(self, axis)
 

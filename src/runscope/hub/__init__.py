@@ -10,33 +10,29 @@ from typing import TYPE_CHECKING
 from runscope.lazy import fetched
 
 if TYPE_CHECKING:
-    from runscope.hub.adapters import read_adapter, read_adapters
-    from runscope.hub.checkpoint import AdapterFacts, Checkpoint, File
+    from runscope.hub.adapters.facts import read_adapter, read_adapters
+    from runscope.hub.adapters.norms import AdapterNorms, weigh
     from runscope.hub.fetching import fetch
     from runscope.hub.inventory import Inventory, take_inventory
     from runscope.hub.listing import Listing, list_checkpoints, list_repository
-    from runscope.hub.norms import AdapterNorms, weigh
     from runscope.hub.placing import place
 
 _HOMES = {
-    "AdapterFacts": "checkpoint",
-    "AdapterNorms": "norms",
-    "Checkpoint": "checkpoint",
-    "File": "checkpoint",
+    "AdapterNorms": "adapters.norms",
     "Inventory": "inventory",
     "Listing": "listing",
     "fetch": "fetching",
     "list_checkpoints": "listing",
     "list_repository": "listing",
     "place": "placing",
-    "read_adapter": "adapters",
-    "read_adapters": "adapters",
+    "read_adapter": "adapters.facts",
+    "read_adapters": "adapters.facts",
     "take_inventory": "inventory",
-    "weigh": "norms",
+    "weigh": "adapters.norms",
 }
 
 __all__ = [
-    "AdapterFacts", "AdapterNorms", "Checkpoint", "File", "Inventory", "Listing", "fetch", "list_checkpoints",
+    "AdapterNorms", "Inventory", "Listing", "fetch", "list_checkpoints",
     "list_repository", "place", "read_adapter", "read_adapters", "take_inventory", "weigh",
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from runscope.errors import InputError, StoreError, UnsafeFile
-from runscope.hub.checkpoint import Checkpoint, File
+from runscope.history.checkpoint import Checkpoint, File
 from runscope.hub.listing import is_safe
 from runscope.hub.opening import Repo, repo_of
 from runscope.store.home import cache_folder

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runscope.errors import InputError
-from runscope.hub.checkpoint import Checkpoint, File, is_weight
+from runscope.history.checkpoint import Checkpoint, File, is_weight
 from runscope.hub.titles import read_title
 from runscope.store import ResultTable
 from runscope.store.home import cache_folder

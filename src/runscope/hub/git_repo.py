@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from runscope.errors import InputError, MissingExtra, NotFound
-from runscope.hub.checkpoint import Commit, File, Ref
+from runscope.history.checkpoint import Commit, File, Ref
 from runscope.hub.safetensors import read_header
 from runscope.store.home import cache_folder
 

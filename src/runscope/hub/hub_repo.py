@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from runscope.errors import ServiceError
-from runscope.hub.checkpoint import Commit, File, Ref
+from runscope.history.checkpoint import Commit, File, Ref
 from runscope.hub.client import client_utils, get, host, mapped, pages
 from runscope.hub.safetensors import header_length, parse_header
 from runscope.store import ResultTable

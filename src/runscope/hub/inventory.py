@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runscope.history import Run, Timeline
-from runscope.hub.adapters import read_adapters
+from runscope.hub.adapters.facts import read_adapters
+from runscope.hub.adapters.norms import AdapterNorms, weigh
 from runscope.hub.listing import Listing, list_repository
-from runscope.hub.norms import AdapterNorms, weigh
 from runscope.hub.pairing import Match, pair, span_of
 from runscope.hub.placing import place
 

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from runscope.errors import InputError, NotFound
-from runscope.hub.checkpoint import Checkpoint, Commit, File, Ref, StepSource, is_weight
+from runscope.history.checkpoint import Checkpoint, Commit, File, Ref, StepSource, is_weight
 from runscope.hub.folders import STATE, list_folders
 from runscope.hub.opening import Repo, open_repo
 from runscope.hub.titles import read_title

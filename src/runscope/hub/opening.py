@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from runscope.errors import InputError, UnknownReference, nearest_beside
-from runscope.hub.checkpoint import Checkpoint, Commit, File, Ref
+from runscope.history.checkpoint import Checkpoint, Commit, File, Ref
 from runscope.hub.git_repo import GitRepo, is_git
 from runscope.hub.hub_repo import HubRepo
 

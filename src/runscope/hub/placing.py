@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from runscope.history import Segment, Timeline
-from runscope.hub.checkpoint import DEAD_TAIL, Checkpoint, StepSource
+from runscope.history.checkpoint import DEAD_TAIL, Checkpoint, StepSource
 from runscope.hub.titles import read_title
 
 CLOCK_SLACK_SECONDS = 1200.0

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from runscope.lazy import fetched
 
 if TYPE_CHECKING:
-    from runscope.reporting.checkpoints import (
+    from runscope.reporting.data import (
+        DIAGNOSIS_SCHEMA,
+        diagnosis_json,
+        finding_json,
+        timeline_json,
+    )
+    from runscope.reporting.page.comparing import comparison_json, markdown_comparison, write_comparison
+    from runscope.reporting.text.checkpoints import (
         checkpoints_table,
         inventory_json,
         markdown_inventory,
@@ -19,17 +26,10 @@ if TYPE_CHECKING:
         print_repositories,
         repositories_json,
     )
-    from runscope.reporting.comparing import comparison_json, markdown_comparison, write_comparison
-    from runscope.reporting.data import (
-        DIAGNOSIS_SCHEMA,
-        diagnosis_json,
-        finding_json,
-        timeline_json,
-    )
-    from runscope.reporting.diagnosis import print_diagnosis
-    from runscope.reporting.markdown_text import markdown, markdown_timeline
-    from runscope.reporting.run import markdown_run, print_run, run_json
-    from runscope.reporting.study import (
+    from runscope.reporting.text.diagnosis import print_diagnosis
+    from runscope.reporting.text.markdown import markdown, markdown_timeline
+    from runscope.reporting.text.run import markdown_run, print_run, run_json
+    from runscope.reporting.text.study import (
         markdown_study,
         plan_json,
         print_plan,
@@ -37,38 +37,38 @@ if TYPE_CHECKING:
         study_json,
         study_table,
     )
-    from runscope.reporting.terminal import print_timeline
+    from runscope.reporting.text.terminal import print_timeline
     from runscope.reporting.writing import write, write_line
 
 _HOMES = {
     "DIAGNOSIS_SCHEMA": "data",
-    "checkpoints_table": "checkpoints",
-    "comparison_json": "comparing",
+    "checkpoints_table": "text.checkpoints",
+    "comparison_json": "page.comparing",
     "diagnosis_json": "data",
     "finding_json": "data",
-    "inventory_json": "checkpoints",
-    "markdown": "markdown_text",
-    "markdown_comparison": "comparing",
-    "markdown_inventory": "checkpoints",
-    "markdown_repositories": "checkpoints",
-    "markdown_run": "run",
-    "markdown_study": "study",
-    "markdown_timeline": "markdown_text",
-    "plan_json": "study",
-    "print_diagnosis": "diagnosis",
-    "print_inventory": "checkpoints",
-    "print_plan": "study",
-    "print_repositories": "checkpoints",
-    "print_run": "run",
-    "print_study": "study",
-    "print_timeline": "terminal",
-    "repositories_json": "checkpoints",
-    "run_json": "run",
-    "study_json": "study",
-    "study_table": "study",
+    "inventory_json": "text.checkpoints",
+    "markdown": "text.markdown",
+    "markdown_comparison": "page.comparing",
+    "markdown_inventory": "text.checkpoints",
+    "markdown_repositories": "text.checkpoints",
+    "markdown_run": "text.run",
+    "markdown_study": "text.study",
+    "markdown_timeline": "text.markdown",
+    "plan_json": "text.study",
+    "print_diagnosis": "text.diagnosis",
+    "print_inventory": "text.checkpoints",
+    "print_plan": "text.study",
+    "print_repositories": "text.checkpoints",
+    "print_run": "text.run",
+    "print_study": "text.study",
+    "print_timeline": "text.terminal",
+    "repositories_json": "text.checkpoints",
+    "run_json": "text.run",
+    "study_json": "text.study",
+    "study_table": "text.study",
     "timeline_json": "data",
     "write": "writing",
-    "write_comparison": "comparing",
+    "write_comparison": "page.comparing",
     "write_line": "writing",
 }
 

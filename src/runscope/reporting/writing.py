@@ -9,12 +9,12 @@ from typing import Any
 
 from runscope.errors import UsageError
 from runscope.history import Timeline
-from runscope.history.table import write_table
+from runscope.history.axes import write_table
 from runscope.reporting.data import diagnosis_json, timeline_json
-from runscope.reporting.markdown_text import markdown, markdown_timeline
-from runscope.reporting.page import line_page, page
-from runscope.reporting.picture import draw, draw_line
-from runscope.reporting.study import score_json
+from runscope.reporting.page.picture import draw, draw_line
+from runscope.reporting.page.report import line_page, page
+from runscope.reporting.text.markdown import markdown, markdown_timeline
+from runscope.reporting.text.study import score_json
 from runscope.verdict.types import Diagnosis
 
 FORM_OF_ENDING = {

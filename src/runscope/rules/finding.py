@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from runscope.history import Run, Series, Timeline
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 
 LABELS = {
     "train_loss": "training loss",

@@ -16,10 +16,11 @@ from pathlib import PurePosixPath
 
 from runscope.errors import SeveralRuns, UnreadableRun
 from runscope.history import Run
-from runscope.hub.checkpoint import Commit, File
+from runscope.history.checkpoint import Commit, File
 from runscope.hub.opening import Repo, open_repo
-from runscope.sources import tensorboard, trainer_state
 from runscope.sources.base import MEMBER, LoadContext, Progress
+from runscope.sources.tensorboard import source as tensorboard
+from runscope.sources.trainer import source as trainer_state
 from runscope.store import home
 from runscope.store.files import write_whole
 

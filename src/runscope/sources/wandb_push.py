@@ -17,9 +17,9 @@ import numpy as np
 from runscope.errors import RunscopeError, ServiceError, StoreError, UsageError
 from runscope.history import Run, Timeline
 from runscope.sources.base import LoadContext
-from runscope.sources.wandb_cloud import require_account
-from runscope.sources.wandb_cloud_account import base_url
-from runscope.sources.wandb_file import read
+from runscope.sources.wandb_cloud.account import base_url
+from runscope.sources.wandb_cloud.source import require_account
+from runscope.sources.wandb_file.source import read
 
 MARK = "runscope"
 """The configuration key that holds the parts; a run that has it was pushed by runscope."""

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from runscope.errors import UsageError
 from runscope.history import Gap, Run, Segment, Timeline
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.stitching.order import in_order, same, taken_apart
 from runscope.stitching.pair import compare
 from runscope.stitching.profile import profile

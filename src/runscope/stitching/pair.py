@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.stitching import counters, schedule
 from runscope.stitching.evidence import Candidate
 from runscope.stitching.kinship import kinship

@@ -7,7 +7,7 @@ from math import log
 
 import numpy as np
 
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.stitching.evidence import Candidate
 from runscope.stitching.profile import Profile, save_interval
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from math import exp, inf, log
 
 from runscope.history import Alternative, Method, Run
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.stitching import curves
 from runscope.stitching.evidence import Candidate, logit, normalise, sigmoid
 from runscope.stitching.kinship import kinship

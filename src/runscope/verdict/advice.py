@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from runscope.evaluation.study import Study
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.rules import Finding, Findings, View
 from runscope.rules.context import plural
 from runscope.rules.overfitting.eval_loss_rising import when

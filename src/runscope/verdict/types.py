@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from runscope.display import Shown
 from runscope.evaluation.study import Study
 from runscope.history import Timeline
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.rules import Finding
 
 if TYPE_CHECKING:

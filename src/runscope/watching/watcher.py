@@ -12,7 +12,7 @@ import numpy as np
 from runscope.errors import NotAllowed, NotSignedIn, RunscopeError, ServiceError, UnreadableRun
 from runscope.evaluation.study import Study
 from runscope.history import Run, Series, Timeline
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.rules import SEVERITIES, Finding
 from runscope.rules.finding import Severity
 from runscope.verdict.types import Diagnosis

@@ -22,7 +22,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 
-from runscope.hub.checkpoint import AdapterFacts, Checkpoint
+from runscope.history.checkpoint import AdapterFacts, Checkpoint
 from runscope.rules.checkpoints.saved import BYTES, adapter_file, some
 from runscope.rules.finding import CouldNotLook, Finding, View
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runscope.hub.checkpoint import Checkpoint, File
+from runscope.history.checkpoint import Checkpoint, File
 from runscope.rules.finding import CouldNotLook, View
 
 BYTES = {

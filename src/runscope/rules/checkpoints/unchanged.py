@@ -19,7 +19,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.rules.checkpoints.saved import some
 from runscope.rules.finding import CouldNotLook, Finding, View
 

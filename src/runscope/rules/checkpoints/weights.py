@@ -6,7 +6,7 @@ the Euclidean norm of all elements (of the adapter, where it is one).
 
 from __future__ import annotations
 
-from runscope.hub.checkpoint import Checkpoint
+from runscope.history.checkpoint import Checkpoint
 from runscope.rules.checkpoints.saved import some
 from runscope.rules.finding import CouldNotLook, View
 

@@ -1,0 +1,254 @@
+"""A report's recipe: everything needed to make it again, as TOML.
+
+Paths in the file are relative to it, so that a folder with data, recipe and report can be moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from runscope.errors import InputError
+
+if TYPE_CHECKING:
+    from runscope.history import Run
+    from runscope.verdict.types import Diagnosis
+
+SCHEMA = "runscope.api.recipe/1"
+_PATHS = ("data", "train_data")
+_REFERENCES = ("hub", "base")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The arguments of one investigation, as the user gave them.
+
+    Attributes:
+        runs: references of the runs; where trainings are compared, those of one training joined with ``+``.
+        compare: the runs are trainings to be set side by side.
+        hub: repository, clone or folder with the checkpoints.
+        data, train_data: held-out and training examples.
+        base: base model of the adapters.
+        at, force, scale: joins decided by hand.
+        ignore, roles: roles hidden and named by hand.
+        project: where bare W&B names are looked up.
+        settings: of the evaluation.
+        made_from: what each input was when the recipe was written, see :func:`inputs`; empty for a new one.
+    """
+
+    runs: tuple[str, ...]
+    hub: str | None = None
+    data: Path | None = None
+    train_data: Path | None = None
+    base: str | None = None
+    at: tuple[int, ...] = ()
+    force: bool = False
+    scale: tuple[float, ...] = ()
+    ignore: tuple[str, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
+    project: str | None = None
+    compare: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    made_from: tuple[Mapping[str, str], ...] = ()
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments for :func:`runscope.api.investigate`."""
+        left_out = ("settings", "compare", "made_from")
+        arguments = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        arguments |= {"at": self.at or None, "scale": self.scale or None}
+        return arguments | dict(self.settings)
+
+    def command(self) -> str:
+        """The command line that these arguments came from."""
+        words = ["runscope", "report", *self.runs]
+        for option in ("hub", "data", "train_data", "base", "project"):
+            if (value := getattr(self, option)) is not None:
+                words += [f"--{option.replace('_', '-')}", str(value)]
+        for option in ("at", "scale", "ignore"):
+            for value in getattr(self, option):
+                words += [f"--{option}", str(value)]
+        for role, name in self.roles.items():
+            words += ["--map", f"{role}={name}"]
+        words += ["--compare"] if self.compare else []
+        return shlex.join(words + (["--force"] if self.force else []))
+
+    def shown_settings(self) -> dict[str, Any]:
+        """What was decided by hand, for readers."""
+        names = ("at", "force", "scale", "ignore", "roles", "project", "compare")
+        given = {name: getattr(self, name) for name in names}
+        return {
+            name: ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping)
+            else ", ".join(map(str, value)) if isinstance(value, tuple) else value
+            for name, value in given.items() if value
+        }  # fmt: skip
+
+    def trainings(self) -> list[list[str]]:
+        """The runs of each training that is compared."""
+        return [_parts(reference) for reference in self.runs]
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Read a recipe file.
+
+        Raises:
+            InputError: it is missing, no TOML, or no recipe.
+        """
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be read: {error.strerror}", hint="name an existing recipe.toml"
+            ) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} is not TOML: {error}", hint="runscope report writes recipes") from None
+        if content.get("schema") != SCHEMA or not isinstance(content.get("investigation"), dict):
+            raise InputError(
+                f"{path} is not a recipe of schema {SCHEMA}", hint="runscope report writes recipes"
+            )
+        given = content["investigation"]
+        unknown = set(given) - {f.name for f in fields(cls)} | set(given) & {"made_from"}
+        if unknown or not given.get("runs"):
+            raise InputError(
+                f"{path}: "
+                + (f"unknown keys {', '.join(sorted(unknown))}" if unknown else "no runs are named"),
+                hint="it was made by another version, or edited",
+            )
+        made_from = tuple(i for i in content.get("made_from", {}).get("inputs", ()) if isinstance(i, dict))
+        return cls(**{k: _read_value(k, v, path.parent) for k, v in given.items()}, made_from=made_from)
+
+    def write(self, path: Path, *, facts: Mapping[str, Any]) -> None:
+        """Write the recipe, with facts (versions, hashes) that tell what it was made from."""
+        import tomli_w
+
+        given = {
+            k: _write_value(k, v, path.parent)
+            for k, v in asdict(self).items()
+            if k != "made_from" and v not in (None, (), {}, False)
+        }
+        content = {"schema": SCHEMA, "investigation": given, "made_from": _toml(facts)}
+        path.write_text(tomli_w.dumps(content), encoding="utf-8")
+
+    def changed(self, inputs: Sequence[Mapping[str, str]]) -> list[str]:
+        """Names of inputs that are not what they were when the recipe was written, told by their hashes.
+
+        Files may have moved: what counts is the last part of the name.
+        """
+        before, now = _by_name(self.made_from), _by_name(inputs)
+        return [_named(now[k]) for k in now if k in before and now[k]["sha256"] != before[k]["sha256"]]
+
+    def added(self, inputs: Sequence[Mapping[str, str]]) -> list[str]:
+        """Names of inputs that have come since the recipe was written: checkpoints, most often."""
+        before, now = _by_name(self.made_from), _by_name(inputs)
+        return [_named(now[k]) for k in now if k not in before]
+
+    def missing(self, inputs: Sequence[Mapping[str, str]]) -> list[str]:
+        """Names of inputs that the recipe was made from and that are not there any more."""
+        before, now = _by_name(self.made_from), _by_name(inputs)
+        return [_named(before[k]) for k in before if k not in now]
+
+
+def _by_name(inputs: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], Mapping[str, str]]:
+    """Inputs that have a hash, by the last part of their name and their revision."""
+    return {(PurePath(i["name"]).name, i.get("revision", "")): i for i in inputs if i.get("sha256")}
+
+
+def _named(one: Mapping[str, str]) -> str:
+    return one["name"] + (f"@{one['revision'][:8]}" if "revision" in one else "")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_points(run: Run) -> str:
+    """SHA-256 of all that a run logged, whatever it was read from: metric by metric, steps and values."""
+    found = hashlib.sha256()
+    for name, series in sorted(run.series.items()):
+        found.update(name.encode())
+        found.update(series.step.tobytes())
+        found.update(series.value.tobytes())
+    return found.hexdigest()
+
+
+def inputs(recipe: Recipe, diagnosis: Diagnosis) -> list[dict[str, str]]:
+    """What one investigation was made from: runs, examples, checkpoints and base, with hash or revision."""
+    found = [
+        {"what": "run", "name": run.reference, "sha256": sha256_of_points(run)}
+        for run in diagnosis.timeline.runs
+    ]
+    for what, path in (("held-out examples", recipe.data), ("training examples", recipe.train_data)):
+        if path is not None and Path(path).is_file():
+            found.append({"what": what, "name": str(path), "sha256": sha256(Path(path))})
+    if recipe.base is not None:
+        found.append({"what": "base model", "name": recipe.base})
+    for checkpoint in diagnosis.checkpoints:
+        name = f"{checkpoint.repo}/{checkpoint.subfolder}".rstrip("/")
+        # A content id that is no hash is a date on this disk: it is another one where the folder was copied to.
+        weights = "\n".join(
+            sorted(
+                f"{f.path} {f.size_bytes if '-' in f.content_id else f.content_id}" for f in checkpoint.files
+            )
+        )
+        digest = hashlib.sha256(weights.encode()).hexdigest() if checkpoint.files else ""
+        found.append(
+            {"what": "checkpoint", "name": name, "revision": checkpoint.revision or "", "sha256": digest}
+        )
+    return [{k: v for k, v in one.items() if v} for one in found]
+
+
+def _parts(reference: str) -> list[str]:
+    """``A+B`` is one training of two runs, unless a file or folder has that very name."""
+    return [reference] if Path(reference).exists() else [part for part in reference.split("+") if part]
+
+
+def _write_value(key: str, value: Any, folder: Path) -> Any:
+    if key == "runs":
+        return ["+".join(_relative(part, folder) for part in _parts(v)) for v in value]
+    if key in _PATHS:
+        return os.path.relpath(value, folder)
+    if key in _REFERENCES:
+        return _relative(value, folder)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _read_value(key: str, value: Any, folder: Path) -> Any:
+    if key == "runs":
+        return tuple(_resolved_all(v, folder) for v in value)
+    if key in _PATHS:
+        return folder / value
+    if key in _REFERENCES:
+        return _resolved(value, folder)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _relative(reference: str, folder: Path) -> str:
+    """A path on this machine as seen from the recipe; any other reference unchanged."""
+    return os.path.relpath(reference, folder) if Path(reference).exists() else reference
+
+
+def _resolved(reference: str, folder: Path) -> str:
+    path = folder / reference
+    return str(path) if path.exists() else reference
+
+
+def _resolved_all(reference: str, folder: Path) -> str:
+    if (folder / reference).exists():
+        return str(folder / reference)
+    return "+".join(_resolved(part, folder) for part in reference.split("+"))
+
+
+def _toml(value: Any) -> Any:
+    """A value as TOML has them: no null, no tuple."""
+    if isinstance(value, Mapping):
+        return {str(k): _toml(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list | tuple):
+        return [_toml(v) for v in value if v is not None]
+    return value if isinstance(value, str | int | float | bool) else str(value)

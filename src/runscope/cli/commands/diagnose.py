@@ -1,0 +1,193 @@
+"""``runscope diagnose``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runscope.cli import options as opt
+from runscope.cli import output as out
+from runscope.cli.joining import join
+from runscope.cli.progress import progress
+from runscope.errors import RunscopeError, UsageError
+
+if TYPE_CHECKING:
+    from runscope.verdict.types import Diagnosis
+
+PICTURES = (opt.DiagnoseFormat.png, opt.DiagnoseFormat.svg)
+
+
+def diagnose(
+    runs: opt.RunsArgument,
+    each: Annotated[
+        bool, typer.Option("--each", help="Take every RUN on its own instead of stitching them.")
+    ] = False,
+    format: Annotated[
+        opt.DiagnoseFormat, typer.Option("--format", "-f", help="What to print; a picture goes into a pipe.")
+    ] = opt.DiagnoseFormat.text,
+    output: opt.OutputOption = None,
+    fail_on: opt.FailOnOption = opt.FailOn.never,
+    hub: opt.HubOption = None,
+    at: opt.AtOption = None,
+    force: opt.ForceOption = False,
+    scale: opt.ScaleOption = None,
+    ignore: opt.IgnoreOption = None,
+    map: opt.MapOption = None,
+    project: opt.ProjectOption = None,
+    refresh: opt.RefreshOption = False,
+    quiet: opt.QuietOption = False,
+    debug: opt.DebugOption = False,
+) -> int:
+    """Read the curves and say what happened: overfitting, gradients, spikes, schedule.
+
+    Several runs are stitched first; --each takes them one by one.
+
+    Examples:
+
+      runscope diagnose me/pricer/2x9f1k3a me/pricer/7c0d1e2f --hub me/pricer-2024-09-13
+
+      runscope diagnose output/checkpoint-500 --fail-on critical --format markdown
+    """
+    options = {
+        "ignore": opt.ignored_roles(ignore),
+        "roles": opt.role_map(map),
+        "project": project,
+        "refresh": refresh,
+    }
+    if each:
+        if format in PICTURES:
+            raise UsageError("--each prints no pictures", hint="draw one run at a time: --output curve.png")
+        if output:
+            raise UsageError(
+                "--each prints, it writes no file", hint="redirect it: --each --format jsonl > runs.jsonl"
+            )
+        return _each(runs, format, fail_on, options, quiet)
+    from runscope import api
+
+    with progress(quiet) as update:
+        line = _line(runs, options, at=at, force=force, scale=scale, hub=hub, progress=update)
+        diagnosis = api.diagnose(line, hub=hub, **_judging(options))
+    reference = " ".join(runs)
+    if output:
+        _save(diagnosis, reference, output, quiet)
+    else:
+        _print(diagnosis, reference, format)
+    return _status(diagnosis, fail_on)
+
+
+def _judging(options: dict[str, Any]) -> dict[str, Any]:
+    return {"ignore": options["ignore"]}
+
+
+def _line(
+    runs: list[str],
+    options: dict[str, Any],
+    *,
+    at: Any,
+    force: bool,
+    scale: Any,
+    hub: str | None,
+    progress: Any,
+) -> Any:
+    from runscope import api
+    from runscope.api import require_joined
+
+    loading = {k: v for k, v in options.items() if k != "ignore"} | {"progress": progress}
+    if len(runs) == 1:
+        return api.load(runs[0], **loading)
+    line = join(runs, at=at, force=force, scale=scale, hub=hub, **loading)
+    return line if force or at else require_joined(line)
+
+
+def _each(
+    runs: list[str], format: opt.DiagnoseFormat, fail_on: opt.FailOn, options: dict[str, Any], quiet: bool
+) -> int:
+    """One answer a run, in order; a run that cannot be read gets its error and the others go on."""
+    from runscope import api
+
+    worst = 0
+    answers: list[dict[str, Any]] | None = [] if format is opt.DiagnoseFormat.json else None
+    with progress(quiet) as update:
+        for number, reference in enumerate(runs):
+            update("runs", number, len(runs))
+            try:
+                diagnosis = api.diagnose(reference, **options)
+            except RunscopeError as error:
+                worst = 2
+                _print_error(reference, error, format, answers)
+                continue
+            if answers is not None:
+                answers.append(_answer(diagnosis, reference))
+                worst = max(worst, _status(diagnosis, fail_on))
+                continue
+            _print_title(reference, format, first=number == 0)
+            _print(diagnosis, reference, format)
+            worst = max(worst, _status(diagnosis, fail_on))
+    if answers is not None:
+        out.print_json(answers)
+    return worst
+
+
+def _answer(diagnosis: Diagnosis, reference: str) -> dict[str, Any]:
+    from runscope.reporting import diagnosis_json
+
+    return diagnosis_json(diagnosis, reference)
+
+
+def _print_title(reference: str, format: opt.DiagnoseFormat, *, first: bool) -> None:
+    """Which run the next lines are about, where the form does not hold it."""
+    if format is opt.DiagnoseFormat.text:
+        from rich.text import Text
+
+        out.stdout().print(Text(f"{'' if first else chr(10)}{reference}", style="underline"))
+    elif format is opt.DiagnoseFormat.markdown:
+        from runscope.reporting.text.escaping import escape
+
+        out.print_text(f"{'' if first else chr(10)}## {escape(reference)}\n\n")
+
+
+def _print_error(
+    reference: str, error: RunscopeError, format: opt.DiagnoseFormat, answers: list[dict[str, Any]] | None
+) -> None:
+    from runscope.reporting import DIAGNOSIS_SCHEMA
+
+    answer = {"schema": DIAGNOSIS_SCHEMA, "run": reference, "error": error.message, "hint": error.hint}
+    if answers is not None:
+        answers.append(answer)
+    elif format is opt.DiagnoseFormat.jsonl:
+        out.print_json(answer, line=True)
+    out.note(f"error: {reference}: {error.message}")
+    out.note(f"hint: {error.hint}")
+
+
+def _print(diagnosis: Diagnosis, reference: str, format: opt.DiagnoseFormat) -> None:
+    from runscope import reporting as page
+
+    if format in (opt.DiagnoseFormat.json, opt.DiagnoseFormat.jsonl):
+        out.print_json(page.diagnosis_json(diagnosis, reference), line=format is opt.DiagnoseFormat.jsonl)
+    elif format is opt.DiagnoseFormat.markdown:
+        out.print_text(page.markdown(diagnosis) + "\n")
+    elif format in PICTURES:
+        out.print_bytes(format, lambda path: page.write(diagnosis, path, form=format))
+    else:
+        page.print_diagnosis(out.stdout(), diagnosis)
+
+
+def _save(diagnosis: Diagnosis, reference: str, path: Path, quiet: bool) -> None:
+    from runscope import reporting as page
+
+    pages = dict.fromkeys((".html", ".png", ".svg", ".md"), lambda file: page.write(diagnosis, file))
+    forms = out.table_forms(lambda: diagnosis.timeline.to_pandas())
+    data = out.json_form(lambda: page.diagnosis_json(diagnosis, reference))
+    out.save(path, pages | forms | data, quiet=quiet)
+
+
+def _status(diagnosis: Diagnosis, fail_on: opt.FailOn) -> int:
+    from runscope.rules import SEVERITIES
+
+    if fail_on is opt.FailOn.never:
+        return 0
+    bar = SEVERITIES.index(fail_on.value)
+    return int(any(SEVERITIES.index(f.severity) <= bar for f in diagnosis.findings))

@@ -1,0 +1,1 @@
+"""What checkpoints are evaluated on: rows read, and turned into tokens."""

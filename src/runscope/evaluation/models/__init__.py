@@ -1,0 +1,1 @@
+"""The models that are asked: loaded, and run."""

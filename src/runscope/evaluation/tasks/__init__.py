@@ -1,0 +1,1 @@
+"""What a checkpoint is asked, and how its answers are scored."""

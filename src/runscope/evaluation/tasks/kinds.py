@@ -1,0 +1,330 @@
+"""Tasks: what a checkpoint is asked, and what is made of its answers.
+
+A task has two halves. :meth:`Task.measure` asks the model and is paid for; its rows are kept for good.
+:meth:`Task.scores` turns a row into metrics and is free, so another scorer or tolerance needs no model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from runscope.errors import InputError, UsageError, nearest
+from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.models.backend import Models
+from runscope.evaluation.settings import EvaluateSettings
+from runscope.evaluation.tasks.memorising import min_k
+from runscope.evaluation.tasks.scorers import find_scorer, import_named, is_hit, read_number, target_number
+from runscope.stats.arrays import Floats
+
+TOLERANCE = 0.2
+"""A number within 20% of the truth is a hit where no tolerance is given."""
+Row = Mapping[str, Any]
+"""What a model said to one example: JSON."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number an example.
+
+    Attributes:
+        unit: follows a difference in a sentence: "worse by 0.04 nats a token".
+        min_effect: smallest difference that matters.
+    """
+
+    name: str
+    lower_is_better: bool
+    unit: str
+    min_effect: float = 0.02
+
+
+class Task:
+    """Base of all tasks.
+
+    Attributes:
+        name: as ``--task`` has it.
+        metrics: what it can be judged by; the first one unless another is asked for.
+    """
+
+    name: ClassVar[str]
+    metrics: tuple[Metric, ...]
+
+    def __init__(self, settings: EvaluateSettings) -> None:
+        self.settings = settings
+
+    @property
+    def key(self) -> str:
+        """What its rows depend on besides the model and the example; another number where that changes."""
+        return f"{self.name}/1"
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that decides.
+
+        Raises:
+            UsageError: the task has no such metric.
+        """
+        wanted = self.settings.metric
+        for metric in self.metrics:
+            if wanted in (None, metric.name):
+                return metric
+        close = nearest(str(wanted), [m.name for m in self.metrics])
+        raise UsageError(
+            f"the task {self.name} has no metric {wanted!r}",
+            hint=(f"did you mean {close!r}? " if close else "")
+            + f"it has {', '.join(m.name for m in self.metrics)}",
+        )
+
+    def effect_that_matters(self, examples: Sequence[Example]) -> float:  # noqa: ARG002
+        """Smallest difference of the deciding metric that matters: the user's, else the metric's own."""
+        given = self.settings.min_effect
+        return self.metric.min_effect if given is None else given
+
+    def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
+        """Ask the model that is in use; one row an example."""
+        raise NotImplementedError
+
+    def scores(self, row: Row, example: Example) -> dict[str, float]:
+        """All metrics of one answer, and whatever :meth:`summary` needs."""
+        raise NotImplementedError
+
+    def weight(self, row: Row) -> float:  # noqa: ARG002
+        """How much an example counts in the means."""
+        return 1.0
+
+    def summary(self, scores: Mapping[str, Floats], weights: Floats) -> dict[str, float]:
+        """A checkpoint's scores over its examples, each (n,)."""
+        return {name: float(np.average(values, weights=weights)) for name, values in scores.items()}
+
+
+class CompletionLoss(Task):
+    """How surprised the model is by the completion; the prompt is masked."""
+
+    name = "loss"
+    metrics = (Metric("loss", True, "nats a token"),)
+
+    def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
+        """Mean loss a token, tokens, and the mean loss of the fifth of them that is least expected."""
+        return [
+            {"loss": float(t.mean()), "tokens": float(len(t)), "min_k": min_k(t)}
+            for t in models.token_losses(examples)
+        ]
+
+    def scores(self, row: Row, example: Example) -> dict[str, float]:  # noqa: ARG002
+        """The loss."""
+        return {"loss": row["loss"]}
+
+    def weight(self, row: Row) -> float:
+        """Its tokens: the mean is over all tokens, as trainers log it."""
+        return float(row["tokens"])
+
+    def summary(self, scores: Mapping[str, Floats], weights: Floats) -> dict[str, float]:
+        """With the perplexity."""
+        found = super().summary(scores, weights)
+        return found | {"perplexity": float(np.exp(found["loss"]))}
+
+
+class Answer(Task):
+    """What the model says by itself (greedy), by a scorer."""
+
+    name = "answer"
+
+    def __init__(self, settings: EvaluateSettings) -> None:
+        super().__init__(settings)
+        self.scorer = find_scorer(settings)
+        s = self.scorer
+        self.metrics = (Metric(s.name, s.lower_is_better, s.unit or f"in {_words(s.name)}", s.min_effect),)
+
+    @property
+    def key(self) -> str:
+        """Whatever scores them, answers are the same."""
+        return f"answer/1/{self.settings.max_new_tokens}"
+
+    def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
+        """The answers."""
+        return [{"answer": a} for a in models.answers(examples, self.settings.max_new_tokens)]
+
+    def scores(self, row: Row, example: Example) -> dict[str, float]:
+        """The scorer's."""
+        return {self.scorer.name: self.scorer(extracted(row["answer"], self.settings), example.completion)}
+
+
+class Number(Task):
+    """A number that the model is to say, by how far off it is.
+
+    The guess is read from the greedy answer, or is the mean of the likeliest next tokens that are numbers,
+    weighted by their probability (``weighted_…``). An answer without a number counts as a guess of 0.
+    """
+
+    name = "number"
+
+    def __init__(self, settings: EvaluateSettings) -> None:
+        super().__init__(settings)
+        if settings.tolerance is None and settings.relative_tolerance is None:
+            self.settings = replace(settings, relative_tolerance=TOLERANCE)
+        self.metrics = tuple(
+            Metric(prefix + name, lower, f"in {words}", effect)
+            for prefix in ("", "weighted_")
+            for name, lower, words, effect in (
+                ("absolute_error", True, "absolute error", 0.01),
+                ("squared_log_error", True, "squared log error", 0.01),
+                ("hit_rate", False, "hit rate", 0.02),
+            )
+        )
+
+    @property
+    def key(self) -> str:
+        """The number of likeliest tokens counts too."""
+        return f"number/1/{self.settings.max_new_tokens}/{self.settings.top_tokens}"
+
+    def effect_that_matters(self, examples: Sequence[Example]) -> float:
+        """Of the absolute error: 1% of the mean size of the targets."""
+        if self.settings.min_effect is None and self.metric.name.endswith("absolute_error"):
+            return self.metric.min_effect * float(
+                np.mean([abs(target_number(e.completion)) for e in examples])
+            )
+        return super().effect_that_matters(examples)
+
+    def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
+        """The answer, and the likeliest next tokens with their probabilities."""
+        said = models.answers(examples, self.settings.max_new_tokens)
+        likely = models.next_tokens(examples, self.settings.top_tokens)
+        return [{"answer": a, "top": [list(t) for t in top]} for a, top in zip(said, likely, strict=True)]
+
+    def scores(self, row: Row, example: Example) -> dict[str, float]:
+        """Errors of the greedy guess and of the weighted one."""
+        truth = target_number(example.completion)
+        greedy = read_number(extracted(row["answer"], self.settings))
+        found = {"target": truth, "no_number": float(greedy is None)}
+        for prefix, guess in (("", greedy), ("weighted_", weighted_number(row["top"]))):
+            said = guess if guess is not None and np.isfinite(guess) else 0.0
+            found |= {
+                f"{prefix}absolute_error": abs(said - truth),
+                f"{prefix}squared_log_error": (np.log1p(max(said, 0.0)) - np.log1p(max(truth, 0.0))) ** 2,
+                f"{prefix}hit_rate": float(guess is not None and self._hit(guess, truth)),
+            }
+        return found
+
+    def _hit(self, guess: float, truth: float) -> bool:
+        return is_hit(guess, truth, self.settings.tolerance, self.settings.relative_tolerance)
+
+    def summary(self, scores: Mapping[str, Floats], weights: Floats) -> dict[str, float]:
+        """With RMSLE and R²."""
+        found = super().summary(scores, weights)
+        target = scores["target"]
+        spread = float(np.sum((target - target.mean()) ** 2))
+        for prefix in ("", "weighted_"):
+            found[f"{prefix}rmsle"] = float(np.sqrt(found[f"{prefix}squared_log_error"]))
+            if spread > 0:
+                found[f"{prefix}r2"] = 1 - float(np.sum(scores[f"{prefix}absolute_error"] ** 2)) / spread
+        del found["target"]
+        return found
+
+
+class Choice(Task):
+    """The likeliest of several continuations."""
+
+    name = "choice"
+    metrics = (
+        Metric("accuracy", False, "in accuracy"),
+        Metric("accuracy_by_byte", False, "in accuracy"),
+        Metric("loss", True, "nats"),
+    )
+
+    def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
+        """Loss of each choice, summed over its tokens."""
+        if not all(e.choices for e in examples):
+            raise InputError(
+                "an example has no choices", hint="the task choice needs the columns choices and answer"
+            )
+        every = [one for e in examples for one in e.with_each_choice()]
+        sums = iter([float(t.sum()) for t in models.token_losses(every)])
+        return [{"losses": [next(sums) for _ in e.choices]} for e in examples]
+
+    def scores(self, row: Row, example: Example) -> dict[str, float]:
+        """Right or wrong, by the sum and by the loss a byte (longer choices are never likelier)."""
+        losses = np.array(row["losses"])
+        if not np.isfinite(losses).all():  # the first one would look like the likeliest
+            return dict.fromkeys(("accuracy", "accuracy_by_byte", "loss"), float("nan"))
+        right = example.choices.index(example.completion)
+        size = np.array([max(len(c.encode()), 1) for c in example.choices])
+        return {
+            "accuracy": float(losses.argmin() == right),
+            "accuracy_by_byte": float((losses / size).argmin() == right),
+            "loss": float(losses[right]),
+        }
+
+
+TASKS: Mapping[str, type[Task]] = {t.name: t for t in (CompletionLoss, Answer, Number, Choice)}
+
+
+def find_task(settings: EvaluateSettings) -> Task:
+    """The task that the settings name.
+
+    Raises:
+        UsageError: nothing has that name.
+    """
+    name = settings.task
+    if name in TASKS:
+        return TASKS[name](settings)
+    if ":" not in name:
+        close = nearest(name, TASKS)
+        raise UsageError(
+            f"there is no task {name!r}",
+            hint=f"did you mean {close!r}?" if close else f"{', '.join(TASKS)}, or module:Name",
+        )
+    found = import_named(name)
+    if not (isinstance(found, type) and issubclass(found, Task)):
+        raise UsageError(f"{name} is no task", hint="a task is a class derived from runscope.evaluation.Task")
+    return found(settings)
+
+
+def identity(task: Task) -> str:
+    """What rows of a task depend on: its key and, of a user's own, what it is called, how it may ask, and its source.
+
+    A class derived from one of the tasks here shares its name, but not its rows.
+    """
+    kind = type(task)
+    if kind in TASKS.values():
+        return task.key
+    try:
+        source = inspect.getsource(inspect.getmodule(kind) or kind)
+    except (OSError, TypeError):  # typed in by hand, in a notebook perhaps
+        source = ""
+    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    asked = (task.settings.max_new_tokens, task.settings.top_tokens)
+    return f"{kind.__module__}:{kind.__qualname__}/{digest}/{asked}/{task.key}"
+
+
+def extracted(answer: str, settings: EvaluateSettings) -> str:
+    """What ``--extract`` takes out of an answer: its first group, or all of what it matches; "" where nothing.
+
+    Raises:
+        UsageError: it is no regular expression.
+    """
+    if settings.extract is None:
+        return answer
+    try:
+        found = re.search(settings.extract, answer, re.DOTALL)
+    except re.error as error:
+        raise UsageError(
+            f"--extract is no regular expression: {error}", hint=r"for example '#### (.*)'"
+        ) from None
+    return (found[1] if found.re.groups else found[0]) or "" if found else ""
+
+
+def weighted_number(top: Sequence[Sequence[Any]]) -> float | None:
+    """Mean of the tokens that are numbers, weighted by their probability; None where none is."""
+    numbers = [(n, float(p)) for text, p in top if (n := read_number(str(text))) is not None]
+    total = sum(p for _, p in numbers)
+    return sum(n * p for n, p in numbers) / total if total > 0 else None
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,1 @@
+"""Who computes what: each result once, here or on many machines."""

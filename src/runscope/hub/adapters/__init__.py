@@ -1,0 +1,1 @@
+"""Adapters: what they are, and the norms of their matrices."""

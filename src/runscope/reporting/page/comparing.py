@@ -1,0 +1,166 @@
+"""Several trainings side by side: page, picture, Markdown and data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from runscope.reporting.data import diagnosis_json, plain
+from runscope.reporting.page.picture import draw_charts
+from runscope.reporting.page.rendering import render
+from runscope.reporting.page.report import STATUS, chance, described_runs, sorted_notes
+from runscope.reporting.text.escaping import escape, markdown_table
+from runscope.reporting.view.charts import Chart, compared_charts
+from runscope.reporting.view.marks import marks
+from runscope.reporting.writing import as_text, write_as
+from runscope.verdict import Comparison, Contender
+
+COMPARISON_SCHEMA = "runscope.comparison/1"
+BASIS = {"eval_curve": "the logged held-out losses", "train_curve": "the training losses alone", None: ""}
+_MARKS = ("joins", "gaps", "epochs", "keep", "findings")
+
+
+def write_comparison(
+    comparison: Comparison, path: Path, *, facts: Mapping[str, Any] | None = None, form: str | None = None
+) -> Path:
+    """Write ``html``, ``png``, ``svg``, ``json`` or ``markdown``.
+
+    Args:
+        comparison: what was found.
+        path: where to; its ending picks the form where none is given.
+        facts: how it was made.
+        form: the form.
+
+    Raises:
+        UsageError: another ending.
+        OSError: the place cannot be written.
+    """
+    return write_as(
+        path, form,
+        {
+            "html": lambda to: to.write_text(comparison_page(comparison, facts or {}), encoding="utf-8"),
+            "png": lambda to: _draw(comparison, to, "png"),
+            "svg": lambda to: _draw(comparison, to, "svg"),
+            "json": lambda to: to.write_text(as_text(comparison_json(comparison)), encoding="utf-8"),
+            "markdown": lambda to: to.write_text(markdown_comparison(comparison) + "\n", encoding="utf-8"),
+        },
+    )  # fmt: skip
+
+
+def comparison_page(comparison: Comparison, facts: Mapping[str, Any]) -> str:
+    """The page of several trainings on the same axes."""
+    contenders = comparison.contenders
+    lines = [c.timeline for c in contenders]
+
+    def draw(room: int) -> list[Chart]:
+        return compared_charts([(c.name, c.timeline) for c in contenders], room=room)
+
+    told = comparison.better is not None
+    kind, icon = ("good", "✓") if told and comparison.basis == "eval_curve" else ("unknown", "≈")
+    notes = [f"{c.name}: {note}" for c in contenders for note in sorted_notes(c.diagnosis.notes)[0]]
+    return render(
+        "compare.html.j2", draw, lambda _: _across(contenders), lines, facts,
+        title=" and ".join(c.name for c in contenders), status="Compared", kind=kind, icon=icon,
+        chance=chance(comparison.probability), comparison=comparison, basis=BASIS[comparison.basis],
+        rows=[_row(c) for c in contenders], notes=(notes, []),
+        trainings=[(c.name, described_runs(c.timeline)) for c in contenders],
+    )  # fmt: skip
+
+
+def _across(contenders: Sequence[Contender]) -> dict[str, Any]:
+    """Joins and checkpoints to keep of each; findings stand in each training's own report."""
+    each = [marks(c.timeline, c.diagnosis, number=k) for k, c in enumerate(contenders)]
+    found = {name: [mark for one in each for mark in one[name]] for name in _MARKS}
+    return found | {"findings": []}
+
+
+def _row(contender: Contender) -> dict[str, Any]:
+    verdict, line, level = contender.diagnosis.verdict, contender.timeline, contender.level
+    return {
+        "name": contender.name,
+        "runs": len(line.runs),
+        "steps": f"{line.first_step:,} to {line.last_step:,}",
+        "loss": "" if level is None else f"{level.value:.4g}",
+        "error": None if level is None else 1.96 * level.error,
+        "where": _where(contender),
+        "overfitting": STATUS[verdict.overfitting.status][2],
+        "kind": STATUS[verdict.overfitting.status][0],
+        "keep": "" if verdict.keep_step is None else f"step {verdict.keep_step:,}",
+        "worst": next(
+            (f"{f.code} {f.message}" for f in contender.diagnosis.findings if f.severity != "info"), ""
+        ),
+    }
+
+
+def _where(contender: Contender) -> str:
+    first, last = contender.first_step, contender.last_step
+    if first is None or last is None:
+        return ""
+    return f"step {first:,}" if first == last else f"steps {first:,} to {last:,}"
+
+
+def _draw(comparison: Comparison, path: Path, form: str) -> Path:
+    drawn = compared_charts([(c.name, c.timeline) for c in comparison.contenders])
+    return draw_charts(drawn, _across(comparison.contenders), comparison.headline, path, form)
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """A comparison, schema ``runscope.comparison/1``."""
+    found = {
+        "schema": COMPARISON_SCHEMA,
+        "headline": comparison.headline,
+        "reason": comparison.reason,
+        "basis": comparison.basis,
+        "better": None if comparison.better is None else comparison.contenders[comparison.better].name,
+        "probability": comparison.probability,
+        "cannot_tell": list(comparison.cannot_tell),
+        "differing_settings": {name: list(values) for name, values in comparison.differing},
+        "trainings": [_training_json(c) for c in comparison.contenders],
+    }
+    shown: dict[str, Any] = plain(found)
+    return shown
+
+
+def _training_json(contender: Contender) -> dict[str, Any]:
+    level = contender.level
+    references = " ".join(run.reference for run in contender.timeline.runs)
+    return {
+        "name": contender.name,
+        "loss": None if level is None else level.value,
+        "error": None if level is None else level.error,
+        "first_step": contender.first_step,
+        "last_step": contender.last_step,
+        "catches_up": contender.catches_up,
+        "diagnosis": diagnosis_json(contender.diagnosis, references),
+    }
+
+
+def markdown_comparison(comparison: Comparison) -> str:
+    """A comparison for a pull request; foreign text is escaped."""
+    rows = [
+        (
+            r["name"],
+            r["steps"],
+            f"{r['loss']} ± {r['error']:.2g}" if r["loss"] else "",
+            r["where"],
+            r["overfitting"],
+        )
+        for r in (_row(c) for c in comparison.contenders)
+    ]
+    parts = [
+        f"**{escape(comparison.headline)}**",
+        escape(comparison.reason),
+        markdown_table(("training", "steps", "loss", "where", "overfitting"), rows),
+    ]
+    if comparison.differing:
+        names = ("setting", *(escape(c.name) for c in comparison.contenders))
+        parts.append(
+            markdown_table(names, [(n, *(_value(v) for v in values)) for n, values in comparison.differing])
+        )
+    parts.append("What cannot be told:\n\n" + "\n".join(f"- {escape(s)}" for s in comparison.cannot_tell))
+    return "\n\n".join(p for p in parts if p)
+
+
+def _value(value: Any) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,68 @@
+"""Lines, diagnoses and studies in a notebook: the charts of the page, and matplotlib axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from runscope.evaluation.study import Study
+from runscope.history import Timeline
+from runscope.reporting.page.picture import draw_chart
+from runscope.reporting.page.report import line_page, page, study_page
+from runscope.reporting.view.charts import Chart, charts, evaluated
+from runscope.reporting.view.marks import NOTHING_ACROSS, marks
+from runscope.verdict.types import Diagnosis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FRAME_HEIGHT_PIXELS = 720
+
+
+def html(what: Any) -> str:
+    """The page of a line, a diagnosis or a study, in a frame of its own.
+
+    The frame keeps the page's style and the notebook's apart, and its sandbox lets it reach nothing of either.
+    """
+    if isinstance(what, Diagnosis):
+        text = page(what, {})
+    elif isinstance(what, Study):
+        text = study_page(what)
+    else:
+        text = line_page(what, {})
+    title = f"runscope: {type(what).__name__}"
+    return (
+        f'<iframe title="{title}" sandbox="allow-scripts allow-popups" srcdoc="{escape(text)}" loading="lazy" '
+        f'style="width:100%;height:{FRAME_HEIGHT_PIXELS}px;border:1px solid #8886;border-radius:8px"></iframe>'
+    )
+
+
+def plot(what: Any, axes: Axes | None = None) -> Axes:
+    """The first chart of a line or a diagnosis, or the scores of a study, on matplotlib axes.
+
+    Args:
+        what: a line, a diagnosis or a study.
+        axes: where to; a new figure by default.
+    """
+    if axes is None:
+        import matplotlib.pyplot as plt
+
+        axes = plt.subplots(figsize=(9, 3.5), layout="constrained")[1]
+    chart, across = _main_chart(what)
+    if chart is None:
+        axes.set_title("No curve was logged that could be drawn.", fontsize=9, loc="left")
+    else:
+        draw_chart(axes, chart, across)
+        axes.set_xlabel("step", fontsize=9)
+    return axes
+
+
+def _main_chart(what: Any) -> tuple[Chart | None, Mapping[str, Any]]:
+    if isinstance(what, Study):
+        chart = evaluated(what)
+        return (chart if chart.curves else None), NOTHING_ACROSS
+    line: Timeline = what.timeline if isinstance(what, Diagnosis) else what
+    found = charts(line)
+    across = marks(line, what if isinstance(what, Diagnosis) else None)
+    return (found[0] if found else None), across

@@ -1,0 +1,161 @@
+"""A template filled: one HTML file with its style, its script and its curves inside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from runscope.history import Timeline
+from runscope.reporting.data import plain
+from runscope.reporting.view.charts import Chart, Curve
+from runscope.reporting.view.curves import SMOOTHING
+from runscope.reporting.view.marks import axes
+from runscope.reporting.view.packing import Packer
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+PAGE_BYTES = 2_000_000
+"""A page is never larger: it goes by mail and opens on a phone."""
+PAGE_POINTS = 400_000
+"""Points of all curves together to begin with; fewer where the page would grow too large."""
+SCRIPTS = ("data", "charts", "tools", "main")
+NO_FACTS: Mapping[str, Any] = {"command": "", "made_at": "", "inputs": (), "settings": {}, "versions": {}}
+
+
+def render(
+    template: str,
+    draw: Callable[[int], list[Chart]],
+    across: Callable[[Sequence[str]], Mapping[str, Any]],
+    lines: Sequence[Timeline],
+    facts: Mapping[str, Any],
+    **words: Any,
+) -> str:
+    """Fill a template; with fewer points where the page would be larger than :data:`PAGE_BYTES`.
+
+    Args:
+        template: name of the template.
+        draw: gives the charts for a number of points.
+        across: gives the marks for the keys of the charts.
+        lines: one, or those that are compared.
+        facts: how it was made.
+        words: what the template speaks of.
+    """
+    room = PAGE_POINTS
+    while True:
+        found = draw(room)
+        packer = Packer()
+        data = {
+            "charts": [_chart(chart, packer) for chart in found], "axes": axes(lines), "smoothing": SMOOTHING,
+            "compared": len(lines) > 1, **across([chart.key for chart in found]),
+        }  # fmt: skip
+        text = _filled(
+            template,
+            data=_embedded(data),
+            points=packer.text(),
+            charts=found,
+            compared=len(lines) > 1,
+            facts=facts,
+            **words,
+        )
+        if len(text.encode()) <= PAGE_BYTES or room < 10_000:
+            return text
+        room = room * 3 // 4
+
+
+def _filled(template: str, *, facts: Mapping[str, Any], **words: Any) -> str:
+    script = _script()
+    return _templates().get_template(template).render(
+        facts={**NO_FACTS, **facts}, version=version("runscope"), script=Markup(script),
+        script_hash=Markup(_fingerprint(script)),
+        styles=[Markup(_asset(name)) for name in ("vendor/uPlot.min.css", "templates/report.css")], **words,
+    )  # fmt: skip
+
+
+@cache
+def _script() -> str:
+    """The page's one script: the chart library, then our own parts in a scope of their own."""
+    own = "\n".join(_asset(f"templates/{name}.js") for name in SCRIPTS)
+    return f'{_asset("vendor/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{own}\n}})();\n'
+
+
+def _fingerprint(script: str) -> str:
+    """A script as a content security policy names it: a browser then runs no other, whoever wrote it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _chart(chart: Chart, packer: Packer) -> dict[str, Any]:
+    return {
+        "key": chart.key, "title": chart.title, "log": chart.log, "series": [_curve(c, packer) for c in chart.curves],
+    }  # fmt: skip
+
+
+def _curve(curve: Curve, packer: Packer) -> dict[str, Any]:
+    about = {
+        "label": curve.label, "owner": curve.owner, "number": curve.number, "style": curve.style,
+        "dash": curve.dash, "bad": curve.bad, "points": packer.add(curve.series),
+        "levels": [packer.add(level) for level in curve.levels],
+    }  # fmt: skip
+    if curve.low is not None and curve.high is not None:
+        about |= {"low": curve.low, "high": curve.high}
+    return about
+
+
+def _embedded(data: Any) -> Markup:
+    """JSON that cannot end the script it stands in."""
+    text = json.dumps(plain(data), allow_nan=False, separators=(",", ":"))
+    for sign in "&<>":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("runscope.reporting.page").joinpath(name).read_text(encoding="utf-8")
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _around(low: float | None, high: float | None) -> str:
+    """Half the width of an interval, as it stands behind a number."""
+    return "" if low is None or high is None else f"± {(high - low) / 2:.3f}"
+
+
+def _grouped(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _evidence(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_evidence(v) for v in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("runscope.reporting.page"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "number": _number, "signed": _signed, "grouped": _grouped, "evidence": _evidence, "around": _around,
+        "percent": lambda share: f"{share:.0%}",
+    }  # fmt: skip
+    return environment

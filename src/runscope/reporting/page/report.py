@@ -1,0 +1,157 @@
+"""The report: one HTML file that opens from disk, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from runscope.evaluation.study import Study
+from runscope.history import Timeline
+from runscope.history.checkpoint import Checkpoint
+from runscope.reporting.page.loading import loading_code
+from runscope.reporting.page.rendering import render
+from runscope.reporting.text.study import OUTCOMES, STANDINGS, standing_words
+from runscope.reporting.view.charts import charts, evaluated, metric_label
+from runscope.reporting.view.marks import NOTHING_ACROSS, marks
+from runscope.verdict.types import Diagnosis
+
+STATUS = {
+    "confirmed": ("bad", "✕", "Overfitting confirmed"),
+    "likely": ("bad", "▲", "Overfitting likely"),
+    "suspected": ("doubt", "?", "Overfitting suspected"),
+    "none": ("good", "✓", "No overfitting"),
+    "unknown": ("unknown", "–", "Cannot be told"),
+}
+BASIS = {
+    "checkpoints": "checkpoints evaluated on held-out examples",
+    "eval_curve": "the logged held-out loss",
+    "train_curve": "the training loss alone",
+}
+JOINED_BY = {
+    "start": "being the first",
+    "global_step": "the global step that it logged",
+    "resume_metadata": "what the run recorded of where it came from",
+    "epoch": "its epochs",
+    "tokens": "its token count",
+    "checkpoint": "the last checkpoint saved",
+    "schedule": "its learning-rate schedule",
+    "curve": "the shape of its loss",
+    "given": "hand",
+}
+WORDS = (
+    (0.99, "practically certain"), (0.9, "very likely"), (0.7, "likely"), (0.5, "more likely than not"),
+    (0.3, "less likely than not"), (0.1, "unlikely"), (0.0, "very unlikely"),
+)  # fmt: skip
+
+
+def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
+    """The whole page.
+
+    Args:
+        diagnosis: what was found.
+        facts: how it was made: ``command``, ``made_at``, ``inputs``, ``settings``, ``versions``.
+    """
+    verdict, line = diagnosis.verdict, diagnosis.timeline
+    kind, icon, status = STATUS[verdict.overfitting.status]
+    if verdict.overfitting.status == "none" and verdict.overfitting.basis == "train_curve":
+        status = "No sign of overfitting"  # the training loss alone rules nothing out
+
+    def across(keys: Sequence[str]) -> dict[str, Any]:
+        return marks(line, diagnosis, keys)
+
+    return render(
+        "report.html.j2", lambda room: charts(line, diagnosis.study, room=room), across, [line], facts,
+        title=title_of(line), runs=described_runs(line), verdict=verdict, kind=kind, icon=icon, status=status,
+        chance=chance(verdict.overfitting.probability), basis=BASIS.get(verdict.overfitting.basis or ""),
+        keep=_keep(diagnosis), findings=diagnosis.findings, notes=sorted_notes(diagnosis.notes),
+        rows=checkpoint_rows(diagnosis.study, diagnosis.checkpoints, verdict.keep),
+        study=diagnosis.study, metric=metric_label(diagnosis.study) if diagnosis.study is not None else "",
+    )  # fmt: skip
+
+
+def line_page(line: Timeline, facts: Mapping[str, Any]) -> str:
+    """The page of a stitched line that nobody has judged: its curves and how the runs were joined."""
+    return render(
+        "line.html.j2", lambda room: charts(line, room=room), lambda keys: marks(line, None, keys), [line], facts,
+        title=title_of(line), runs=described_runs(line), status="Stitched", line=line, notes=sorted_notes(line.notes),
+    )  # fmt: skip
+
+
+def study_page(study: Study) -> str:
+    """The page of evaluated checkpoints alone: their scores, their table, and what they answered."""
+    scores = evaluated(study)
+    kind = {"overfit": "bad", "not_worse": "good", "undecided": "doubt"}[study.outcome]
+    return render(
+        "study.html.j2", lambda _: [scores] if scores.curves else [], lambda _: NOTHING_ACROSS, [Timeline(())], {},
+        title="checkpoints", status=OUTCOMES[study.outcome], kind=kind, study=study, metric=metric_label(study),
+        rows=checkpoint_rows(study, (), study.best), notes=([], []),
+    )  # fmt: skip
+
+
+def chance(probability: float | None) -> str:
+    """A probability in words and as a number."""
+    if probability is None:
+        return ""
+    words = next(w for bound, w in WORDS if probability >= bound)
+    shown = "over 99%" if probability > 0.99 else "under 1%" if probability < 0.01 else f"{probability:.0%}"
+    return f"{shown}, {words}"
+
+
+def title_of(line: Timeline) -> str:
+    """What people call the training: the name of its first run."""
+    return line.runs[0].name if line.runs else "training"
+
+
+def _keep(diagnosis: Diagnosis) -> dict[str, Any] | None:
+    checkpoint = diagnosis.verdict.keep
+    if checkpoint is None:
+        return None
+    base = diagnosis.study.settings.get("base") if diagnosis.study is not None else None
+    return {"checkpoint": checkpoint, "code": loading_code(checkpoint, base)}
+
+
+def described_runs(line: Timeline) -> list[dict[str, Any]]:
+    """How each run came to its place."""
+    return [
+        {
+            "name": s.run.name, "id": s.run.id, "state": s.run.state, "continues": s.continues, "first": s.first_step,
+            "last": s.last_step, "offset": s.joined_at, "confidence": s.confidence, "evidence": s.evidence,
+            "dropped": s.dropped_points, "method": JOINED_BY[s.method],
+        }
+        for s in line.segments
+    ]  # fmt: skip
+
+
+def sorted_notes(notes: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What there is to say, and the rules that could not look."""
+    idle = [n for n in notes if "could not look" in n]
+    return [n for n in notes if n not in idle], idle
+
+
+def checkpoint_rows(
+    study: Study | None, checkpoints: Sequence[Checkpoint], kept: Checkpoint | None
+) -> list[dict[str, Any]]:
+    """One row a checkpoint, scored or not."""
+    by_place = {_place(s.checkpoint): s for s in study.scores} if study is not None else {}
+    rows = []
+    for checkpoint in checkpoints or tuple(s.checkpoint for s in by_place.values()):
+        score = by_place.get(_place(checkpoint))
+        rows.append(
+            {
+                "checkpoint": checkpoint, "score": score,
+                "kept": kept is not None and _place(kept) == _place(checkpoint),
+                "standing": standing_words(score, study) if score and study else "",
+                "order": list(STANDINGS).index(score.standing) if score else len(STANDINGS),
+                "when": _when(checkpoint.saved_at),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _place(checkpoint: Checkpoint) -> tuple[str, str | None, str]:
+    return checkpoint.repo, checkpoint.revision, checkpoint.subfolder
+
+
+def _when(seconds: float | None) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M") if seconds else ""

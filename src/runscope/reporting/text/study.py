@@ -1,0 +1,220 @@
+"""Evaluated checkpoints as JSON, a table, Markdown and text."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from runscope.evaluation.study import CheckpointScore, Study
+from runscope.reporting.data import plain
+from runscope.reporting.text.escaping import escape, markdown_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runscope.evaluation.plan import Plan
+
+EVALUATION_SCHEMA = "runscope.evaluation/1"
+PLAN_SCHEMA = "runscope.evaluation-plan/1"
+STANDINGS = {
+    "best": "the best",
+    "as_good": "as good as the best",
+    "worse": "worse",
+    "undecided": "undecided",
+    "skipped": "not evaluated",
+}
+OUTCOMES = {
+    "overfit": "Overfitting",
+    "not_worse": "No overfitting",
+    "undecided": "Undecided",
+}
+_COLUMNS = (
+    "standing", "mean", "low", "high", "examples", "difference", "difference_low", "difference_high", "p_value",
+    "train_mean", "train_low", "train_high", "gap", "membership_auc", "membership_auc_min_k", "verbatim_rate",
+    "verbatim_held_out", "scores",
+)  # fmt: skip
+
+
+def score_json(score: CheckpointScore) -> dict[str, Any]:
+    """One checkpoint's score."""
+    checkpoint = score.checkpoint
+    where = {
+        "step": checkpoint.step, "epoch": checkpoint.epoch, "revision": checkpoint.revision,
+        "subfolder": checkpoint.subfolder, "title": checkpoint.title,
+    }  # fmt: skip
+    return where | {name: plain(getattr(score, name)) for name in _COLUMNS}
+
+
+def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
+    """A study, schema ``runscope.evaluation/1``."""
+    answer = {
+        "schema": EVALUATION_SCHEMA,
+        "repo": repo,
+        "task": study.task,
+        "metric": study.metric,
+        "outcome": study.outcome,
+        "reason": study.reason,
+        "best_step": study.best.step if study.best else None,
+        "best_revision": study.best.revision if study.best else None,
+        "best_corrected": study.best_corrected,
+        "onset_step": study.onset_step,
+        "effect": study.effect,
+        "min_effect": study.min_effect,
+        "p_value": study.p_value,
+        "more_examples": study.more_examples,
+        "detectable": study.detectable,
+        "example_evaluations": study.example_evaluations,
+        "full_grid": study.full_grid,
+        "checkpoints": [score_json(s) for s in study.scores],
+        "examples": [dict(e) for e in study.sample],
+        "settings": dict(study.settings),
+        "notes": list(study.notes),
+    }
+    shown: dict[str, Any] = plain(answer)
+    return shown
+
+
+def study_table(study: Study) -> pd.DataFrame:
+    """One row a checkpoint."""
+    return study.to_pandas()
+
+
+def _headline(study: Study) -> str:
+    return f"{OUTCOMES[study.outcome]}: {study.reason}"
+
+
+def _saved(study: Study) -> str:
+    share = 1 - study.example_evaluations / max(study.full_grid, 1)
+    return (
+        f"{study.example_evaluations:,} of {study.full_grid:,} possible example evaluations were enough "
+        f"({share:.0%} fewer)"
+        if share > 0.005
+        else f"all {study.full_grid:,} example evaluations were run"
+    )
+
+
+def _cells(score: CheckpointScore, study: Study) -> tuple[str, ...]:
+    c = score.checkpoint
+    held_out = (
+        "" if score.mean is None else f"{_figure(score.mean)} ± {_figure((score.high or 0) - score.mean)}"
+    )
+    behind = "" if score.difference is None or score.standing == "best" else _figure(score.difference, "+")
+    trained = (
+        _figure(score.train_mean),
+        _figure(score.membership_auc),
+        "" if score.verbatim_rate is None else f"{score.verbatim_rate:.0%}",
+    )
+    return (
+        "" if c.step is None else f"{c.step:,}",
+        "" if c.epoch is None else f"{c.epoch:.2f}",
+        c.name,
+        held_out,
+        *(trained if _has_training(study) else ()),
+        behind,
+        f"{score.examples:,}" if score.examples else "",
+        standing_words(score, study),
+    )
+
+
+def standing_words(score: CheckpointScore, study: Study) -> str:
+    """How it stands; "as good" only where a difference that matters is ruled out."""
+    open_still = score.standing == "as_good" and (score.difference_high or 0.0) > study.min_effect
+    return "may be as good" if open_still else STANDINGS[score.standing]
+
+
+def _figure(value: float | None, sign: str = "") -> str:
+    if value is None:
+        return ""
+    return f"{value:{sign}.3f}" if abs(value) < 100 else f"{value:{sign},.1f}"
+
+
+def _has_training(study: Study) -> bool:
+    return any(s.train_mean is not None for s in study.scores)
+
+
+def _headings(study: Study) -> tuple[str, ...]:
+    metric = study.metric.replace("_", " ")
+    trained = (f"training {metric}", "membership", "verbatim") if _has_training(study) else ()
+    return ("step", "epoch", "commit", f"held-out {metric}", *trained, "behind", "examples", "standing")
+
+
+def print_study(console: Console, study: Study) -> None:
+    """The answer, then one row a checkpoint."""
+    console.print(Text(_headline(study), style="bold"))
+    if study.best is not None and study.compared:
+        step = "" if study.best.step is None else f"step {study.best.step:,}, "
+        console.print(Text(f"Keep {step}{study.best.name}: {study.best.title}"))
+    print_scores(console, study)
+
+
+def print_scores(console: Console, study: Study) -> None:
+    """One row a checkpoint, and what it cost."""
+    table = Table(box=None, pad_edge=False)
+    for heading in _headings(study):
+        table.add_column(heading, justify="left" if heading in ("commit", "standing") else "right")
+    for score in study.scores:
+        style = "bold green" if score.standing == "best" else "dim" if score.standing == "skipped" else ""
+        table.add_row(*(Text(c, style=style) for c in _cells(score, study)))
+    console.print(table)
+    if study.more_examples is not None:
+        console.print(Text(f"Not enough data: {study.more_examples:,} more held-out examples would decide."))
+    for note in (_saved(study), *study.notes):
+        console.print(Text(f"note: {note}"))
+
+
+def markdown_study(study: Study) -> str:
+    """The answer and the table."""
+    return f"**{escape(_headline(study))}**\n\n{markdown_scores(study)}"
+
+
+def markdown_scores(study: Study) -> str:
+    """One row a checkpoint."""
+    return markdown_table(_headings(study), [_cells(s, study) for s in study.scores])
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A plan, schema ``runscope.evaluation-plan/1``."""
+    shown: dict[str, Any] = plain({"schema": PLAN_SCHEMA, **asdict(plan)})
+    return shown
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """What would be run, downloaded and needed in memory."""
+    runs = f"{plan.at_least:,} to {plan.at_most:,} example evaluations"
+    kept = f", of which {plan.kept:,} are there already" if plan.kept else ""
+    base = f"{plan.base}, {_size(plan.base_bytes)}" if plan.base else "none: the checkpoints are whole models"
+    rows = [
+        ("checkpoints", f"{plan.checkpoints:,}, the race begins with {plan.starting:,}"),
+        ("held-out examples", f"{plan.examples:,}, the first look is after {plan.first_look:,}"),
+        ("would run", f"{runs}{kept}"),
+        ("would download", f"{_size(plan.download_bytes)}, at most {_size(plan.download_at_most_bytes)}"),
+        ("base model", base),
+        ("memory", f"{_size(plan.memory_bytes)} for weights as they are stored, and what a batch takes"),
+    ]
+    if plan.train_examples:
+        rows.insert(
+            2, ("training examples", f"{plan.train_examples:,} for each checkpoint that is evaluated")
+        )
+    found = "known after the first examples" if plan.detectable is None else (
+        f"{plan.detectable:.3g} {plan.unit} or more would be found in 4 of 5 cases"
+    )  # fmt: skip
+    rows.append(("a difference of", found))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in rows:
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)
+    for note in plan.notes:
+        console.print(Text(f"note: {note}"))
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return "an unknown size"
+    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= one:
+            return f"{count / one:.1f} {unit}"
+    return f"{count} bytes"

@@ -1,0 +1,43 @@
+"""What runscope says, on a terminal. Names and texts of runs are shown as text, never as markup."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from runscope.history import Timeline
+from runscope.reporting.text.braille import loss_chart
+from runscope.reporting.text.run import sparkline
+
+
+def print_timeline(console: Console, line: Timeline) -> None:
+    """The segments, the evidence in words, and the loss as one curve."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "steps", "from", "sure", "method", "dead tail"):
+        table.add_column(heading)
+    for s in line.segments:
+        if s.continues:
+            steps = "a branch, not kept" if s.is_branch else f"{s.first_step:,} to {s.last_step:,}"
+            begun = f"{s.joined_at if s.parent else s.offset:,}"
+            row = (steps, begun, f"{s.confidence:.0%}", s.method)
+            table.add_row(Text(s.run.name), *row, f"{s.dropped_points:,} points" if s.dropped_points else "")
+        else:
+            table.add_row(Text(s.run.name), "another training", "", f"{s.confidence:.0%}", "", "")
+    console.print(table)
+    for s in line.segments[1:]:
+        for reason in s.evidence[:3]:
+            console.print(Text(f"  {s.run.name}: {reason}"))
+    loss = line.role("train_loss")
+    if console.is_terminal:
+        _print_loss(console, line)
+    elif loss is not None and len(loss):
+        console.print(Text(f"loss  {sparkline(loss, 60)}  {loss.value[0]:.3g} to {loss.value[-1]:.3g}"))
+    for note in line.notes:
+        console.print(Text(f"note: {note}"))
+
+
+def _print_loss(console: Console, line: Timeline) -> None:
+    """The loss as a chart, for people: a pipe or a file gets none."""
+    for row in loss_chart(line, width=min(console.width, 110)):
+        console.print(row, no_wrap=True)

@@ -1,0 +1,1 @@
+"""What there is to draw, as plain data: charts, curves, marks."""

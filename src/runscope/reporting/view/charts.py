@@ -1,0 +1,216 @@
+"""What is drawn of a line: its charts, from top to bottom, for the page and for pictures alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from runscope.evaluation.study import Study
+from runscope.history import Segment, Series, Timeline
+from runscope.reporting.view.curves import POINTS_A_WINDOW, SMOOTHING, not_finite, shares, smoothed, thinned
+from runscope.stats.arrays import Floats
+
+Style = Literal["raw", "line", "tail", "points", "scores", "scores2"]
+
+COLOURS = ("#0072b2", "#c4530a", "#00805c", "#a8467f", "#8a6500", "#4f5bb5")
+"""After Okabe & Ito 2008, told apart by people who do not see all colours; darker, so that a thin line on white
+has a contrast of 3 at least. The page has a lighter set for the dark."""
+DASHES = ((), (8, 4), (2, 3), (10, 3, 2, 3))
+SCREEN_POINTS = 40_000
+"""Points of all curves together that a picture needs."""
+FEWEST_POINTS = 200
+"""Points that a curve keeps however many runs share the line."""
+CALM_POINTS = 4000
+"""What a long learning rate may take: it is smooth, and noisy curves need the room."""
+SMOOTH_FROM = 30
+"""Points from which on a smooth line says more than the points; of fewer it would hide the first and the last."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One curve of a chart.
+
+    Attributes:
+        label: what it shows.
+        owner: the run, or (where trainings are compared) the training; empty for what belongs to no run.
+        number: of the owner, which gives colour and dash; -1 for none.
+        style: how it is drawn; ``scores`` and ``scores2`` have intervals.
+        series: finite points on the continuous axis, strictly rising in step.
+        bad: stretches that are no number, see :func:`runscope.reporting.view.curves.not_finite`.
+        levels: the same curve smoothed, by :data:`SMOOTHING`; empty where it is drawn as it is.
+        low, high: ends of the intervals.
+    """
+
+    label: str
+    owner: str
+    number: int
+    style: Style
+    series: Series
+    bad: Sequence[Sequence[int]] = ()
+    levels: tuple[Series, ...] = ()
+    low: Floats | None = None
+    high: Floats | None = None
+
+    @property
+    def colour(self) -> str:
+        """Of the owner, on white; empty where it has none."""
+        return COLOURS[self.number % len(COLOURS)] if self.number >= 0 else ""
+
+    @property
+    def dash(self) -> tuple[int, ...]:
+        """Of the owner."""
+        return DASHES[self.number % len(DASHES)] if self.number >= 0 else ()
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """One chart; ``log`` is how it is first shown, ``can_log`` whether it may be switched."""
+
+    key: str
+    title: str
+    curves: tuple[Curve, ...]
+    log: bool = False
+    hint: str = ""
+
+    @property
+    def can_log(self) -> bool:
+        """A few zeros (a skipped step) do not forbid a log scale: they are drawn at its lower edge."""
+        lowest = [float(c.series.value.min()) for c in self.curves if len(c.series)]
+        return bool(lowest) and min(lowest) >= 0 and any((c.series.value > 0).any() for c in self.curves)
+
+
+@dataclass(frozen=True, eq=False)
+class Strand:
+    """A segment with the owner of its curves."""
+
+    number: int
+    owner: str
+    segment: Segment
+
+
+def strands(line: Timeline) -> list[Strand]:
+    """Each run of a line owns its curves."""
+    return [Strand(k, s.run.name, s) for k, s in enumerate(line.line)]
+
+
+def charts(line: Timeline, study: Study | None = None, *, room: int = SCREEN_POINTS) -> list[Chart]:
+    """The charts of one line; those that would be empty are left out.
+
+    Args:
+        line: the stitched line.
+        study: its evaluated checkpoints.
+        room: points that all curves together may have; where there are more, the lowest and highest value of
+            each of many short stretches stay.
+    """
+    held_out = _held_out(line, "held-out loss", "", -1)
+    found = [*_logged(strands(line), held_out), evaluated(study)]
+    order = ("loss", "checkpoints", "rate", "norm")
+    found.sort(key=lambda chart: order.index(chart.key))
+    return _fitted([c for c in found if c.curves], room)
+
+
+def compared_charts(lines: Sequence[tuple[str, Timeline]], *, room: int = SCREEN_POINTS) -> list[Chart]:
+    """The charts of several trainings on one axis: each owns its curves, whatever number of runs it took."""
+    owned = [Strand(k, name, s) for k, (name, line) in enumerate(lines) for s in line.line]
+    held_out = Chart(
+        "heldout", "Held-out loss",
+        tuple(c for k, (name, line) in enumerate(lines) for c in _held_out(line, "held-out loss", name, k)),
+    )  # fmt: skip
+    found = [held_out, *_logged(owned, ())]
+    return _fitted(
+        [replace(c, title="Training loss") if c.key == "loss" else c for c in found if c.curves], room
+    )
+
+
+def _logged(owned: Sequence[Strand], held_out: Sequence[Curve]) -> list[Chart]:
+    loss = (*_role(owned, "train_loss", "training loss"), *held_out)
+    norm = Chart("norm", "Gradient norm", tuple(_role(owned, "grad_norm", "gradient norm")))
+    return [
+        Chart("loss", "Loss", loss),
+        Chart("rate", "Learning rate", tuple(_role(owned, "learning_rate", "learning rate", smooth=False))),
+        replace(norm, log=norm.can_log),
+    ]
+
+
+def _role(owned: Sequence[Strand], role: str, label: str, *, smooth: bool = True) -> list[Curve]:
+    """Each segment's share of a metric, its smooth lines, and its dead tail; all points of it as yet."""
+    found = []
+    for strand in owned:
+        series = strand.segment.run.role(role)
+        if series is None or not len(series):
+            continue
+        kept, dropped = strand.segment.kept(series).sorted(), strand.segment.dropped(series).sorted()
+        noisy = smooth and len(kept.finite) >= SMOOTH_FROM
+        if len(kept):
+            levels = _levels(kept, len(owned)) if noisy else ()
+            found.append(_curve(strand, label, kept, "raw" if noisy else "line", levels))
+        if len(dropped):
+            found.append(_curve(strand, f"{label}, dead tail", dropped, "tail"))
+    return found
+
+
+def _levels(series: Series, runs: int) -> tuple[Series, ...]:
+    """The more runs share the line, the fewer points each smooth line needs."""
+    return tuple(smoothed(series, w, max(60, round(POINTS_A_WINDOW / w / runs))) for w in SMOOTHING)
+
+
+def _curve(
+    strand: Strand, label: str, series: Series, style: Style, levels: tuple[Series, ...] = ()
+) -> Curve:
+    return Curve(label, strand.owner, strand.number, style, series.finite, not_finite(series), levels)
+
+
+def _held_out(line: Timeline, label: str, owner: str, number: int) -> tuple[Curve, ...]:
+    series = line.role("eval_loss")
+    if series is None or not len(series):
+        return ()
+    return (Curve(label, owner, number, "points", series.finite, not_finite(series)),)
+
+
+def _fitted(found: Sequence[Chart], room: int) -> list[Chart]:
+    """The same charts with as many points as there is room for."""
+    curves = [(chart.key, curve) for chart in found for curve in chart.curves]
+    lengths = [min(len(c.series), CALM_POINTS) if key == "rate" else len(c.series) for key, c in curves]
+    kept = iter(zip(curves, shares(lengths, room, FEWEST_POINTS), strict=True))
+    fitted = []
+    for chart in found:
+        small = []
+        for _ in chart.curves:
+            (_, curve), points = next(kept)
+            small.append(
+                curve if curve.low is not None else replace(curve, series=thinned(curve.series, points))
+            )
+        fitted.append(replace(chart, curves=tuple(small)))
+    return fitted
+
+
+def evaluated(study: Study | None) -> Chart:
+    """Scores of the evaluated checkpoints with their intervals."""
+    chart = Chart("checkpoints", "Evaluated checkpoints", ())
+    if study is None:
+        return chart
+    better = "lower" if study.lower_is_better else "higher"
+    curves = []
+    named: tuple[tuple[str, Style, tuple[str, str, str]], ...] = (
+        ("held-out examples", "scores", ("mean", "low", "high")),
+        ("training examples", "scores2", ("train_mean", "train_low", "train_high")),
+    )
+    for label, style, names in named:
+        rows = [
+            (s.checkpoint.step, *(getattr(s, n) for n in names))
+            for s in study.scores
+            if s.checkpoint.step is not None and all(getattr(s, n) is not None for n in names)
+        ]
+        if rows:
+            step, mean, low, high = (np.array(column) for column in zip(*sorted(rows), strict=True))
+            curves.append(Curve(label, "", -1, style, Series.of(label, step, mean), low=low, high=high))
+    hint = f"{metric_label(study)} with its 95% interval; {better} is better"
+    return replace(chart, curves=tuple(curves), hint=hint)
+
+
+def metric_label(study: Study) -> str:
+    """The metric of a study as people say it; a loss is in nats a completion token."""
+    return "loss a token" if study.metric == "loss" else study.metric.replace("_", " ")

@@ -1,0 +1,1 @@
+"""Tables of every kind: CSV, JSON lines, JSON, Parquet."""

@@ -1,0 +1,1 @@
+"""What the Hugging Face Trainer keeps: ``trainer_state.json``."""

@@ -1,0 +1,196 @@
+"""``trainer_state.json`` of the Hugging Face Trainer: a folder with checkpoints, one of them, or the file."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BufferedIOBase
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from runscope.errors import UnreadableRun
+from runscope.history import Run, Series
+from runscope.sources.base import LoadContext, existing, finish
+from runscope.sources.trainer.log import History, Log, number_of, read_log
+from runscope.stats.arrays import Ints
+
+FORM = "Trainer output"
+NAME = "trainer_state.json"
+
+
+def claims(reference: str) -> bool:
+    """A JSON file with a ``log_history``, or a folder that has one in it or in its checkpoints."""
+    path = existing(reference)
+    if path is None:
+        return False
+    if path.is_dir():
+        return _newest(path) is not None
+    if path.name == NAME:
+        return True
+    return path.suffix == ".json" and b'"log_history"' in _head_and_tail(path)
+
+
+def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one signature for all sources
+    """Read the history that the newest checkpoint holds: it covers all sessions up to it.
+
+    Raises:
+        UnreadableRun: the file is cut, no JSON, or holds no metric.
+    """
+    path = Path(reference).expanduser()
+    file = path if path.is_file() else _newest(path)
+    if file is None:
+        raise UnreadableRun(f"{path} holds no {NAME}", hint="name the output folder or a checkpoint in it")
+    folder = file.parent if file.name == NAME else file
+    try:
+        with file.open("rb") as opened:
+            state = parse_state(opened, str(file))
+    except OSError as error:
+        raise UnreadableRun(
+            f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
+        ) from None
+    return state_run(reference, folder, state, where=str(file))
+
+
+@dataclass(frozen=True)
+class TrainerState:
+    """A parsed state.
+
+    Attributes:
+        settings: everything but the log.
+        history: the log.
+        whole: False where the file is cut.
+    """
+
+    settings: dict[str, Any]
+    history: History
+    whole: bool = True
+
+
+def state_run(reference: str, folder: PurePath, state: TrainerState, *, where: str) -> Run:
+    """The run that a parsed state tells of.
+
+    Args:
+        reference: what the user wrote.
+        folder: where the state lies; it gives the run its name.
+        state: what :func:`parse_state` gave.
+        where: the state in words, for messages.
+
+    Raises:
+        UnreadableRun: it holds no metric.
+    """
+    return finish(_run(reference, folder, state), where=where)
+
+
+def parse_state(file: BufferedIOBase, where: str) -> TrainerState:
+    """Read the JSON; Python's NaN and Infinity tokens are taken as the Trainer writes them.
+
+    Args:
+        file: its whole content is read at once only where the log is not one of flat objects.
+        where: the state in words, for messages.
+
+    Raises:
+        UnreadableRun: it is no Trainer state, or cut before its first entry.
+        OSError: it cannot be read.
+    """
+    log = None
+    with suppress(ValueError):
+        log = read_log(file)
+        if log is not None and log.tail is not None:
+            # A bracket inside the log would end it too early, and what is left would be no JSON.
+            state = _loads(log.head + log.tail)
+            if isinstance(state, dict) and state.pop("log_history", None) == []:
+                return TrainerState(state, log.history)
+    file.seek(0)
+    text = file.read()
+    try:
+        state = _loads(text)
+    except ValueError as error:
+        return _cut(log, f"{where} is not whole: {error}")
+    if not isinstance(state, dict):
+        raise UnreadableRun(f"{where} holds no Trainer state", hint=f"name a {NAME} that the Trainer wrote")
+    entries = state.pop("log_history", None)
+    if not isinstance(entries, list):
+        raise UnreadableRun(f"{where} has no log_history", hint=f"name a {NAME} that the Trainer wrote")
+    history = History()
+    for entry in entries:
+        history.add(entry)
+    return TrainerState(state, history)
+
+
+def _cut(log: Log | None, message: str) -> TrainerState:
+    """What a file that was not written to its end still holds: all entries that are whole."""
+    with suppress(ValueError):
+        if log is not None and log.history.rows.count:
+            state = _loads(log.head + b"]}")
+            if isinstance(state, dict):
+                del state["log_history"]
+                return TrainerState(state, log.history, whole=False)
+    raise UnreadableRun(message, hint="take the checkpoint before it")
+
+
+def _loads(text: bytes) -> Any:
+    import orjson
+
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return json.loads(text)
+
+
+def _run(reference: str, folder: PurePath, state: TrainerState) -> Run:
+    history = state.history
+    steps = history.steps()
+    times = np.full(len(steps), np.nan)
+    series: dict[str, Series] = {}
+    shared: dict[int, tuple[Ints, Ints]] = {}  # by identity: rows, and their steps
+    for name in history.rows.names():
+        if name != "step":
+            rows, values = history.rows.column(name)
+            if id(rows) not in shared:
+                shared[id(rows)] = (rows, steps if len(rows) == len(steps) else steps[rows])
+            series[name] = Series(name, shared[id(rows)][1], values, times[: len(rows)])
+    config = {k: v for k, v in state.settings.items() if k != "stateful_callbacks"}
+    return Run(
+        reference=reference,
+        id=folder.name,
+        name=folder.parent.name if folder.name.startswith("checkpoint-") else folder.name,
+        source="trainer-state",
+        series=series,
+        step_key="step",
+        config=config,
+        state="finished" if history.finished or _reached_its_end(state.settings) else "unknown",
+        project=str(folder.parent),
+        notes=()
+        if state.whole
+        else (f"the file is cut: read up to step {steps[-1]:,}, its last whole entry",),
+    )
+
+
+def _reached_its_end(state: dict[str, Any]) -> bool:
+    planned, done = number_of(state.get("max_steps")), number_of(state.get("global_step"))
+    return planned is not None and done is not None and 0 < planned <= done
+
+
+def _newest(folder: Path) -> Path | None:
+    """The state that covers most steps: of the folder itself, or of its last checkpoint."""
+    states = [f for f in (folder / NAME, *folder.glob(f"checkpoint-*/{NAME}")) if f.is_file()]
+    return max(states, key=_step_of, default=None)
+
+
+def _step_of(state: Path) -> tuple[int, float]:
+    number = re.fullmatch(r"checkpoint-(\d+)", state.parent.name)
+    return (int(number[1]) if number else -1, state.stat().st_mtime)
+
+
+def _head_and_tail(path: Path, size: int = 65536) -> bytes:
+    try:
+        with path.open("rb") as file:
+            head = file.read(size)
+            file.seek(max(size, path.stat().st_size - size))
+            return head + file.read()
+    except OSError:
+        return b""

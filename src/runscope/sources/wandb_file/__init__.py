@@ -1,0 +1,1 @@
+"""Offline W&B runs: the ``.wandb`` files that the SDK writes."""
