@@ -1,12 +1,20 @@
 # `make test` sets everything up on a fresh machine.
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Names what is being fetched, on one line that grows, while pip is at work; its warnings are about itself.
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --no-color --progress-bar off
+NAMED := 2> >(grep -v '^WARNING' >&2) | awk '/^Collecting/ {printf " %s", $$2; fflush()} \
+  /^Installing collected/ {printf "\n  … and now unpacking them\n"; fflush()}'
+
 # The others need a folder of labelled logs, a GPU, or another environment; each says so with --help.
 BENCH  := racing report rules stitch wandb_read trainer_state pull hub evaluate
 
-.PHONY: demo test check docs site bench clean
+.PHONY: demo test check docs site bench pins dist clean
 
 demo: $(VENV)/.eval  ## the whole of it on the bundled example: reports/demo/report.html
 	$(BIN)/runscope demo
@@ -32,17 +40,28 @@ site: $(VENV)/.dev  ## the documents as web pages, in site/
 bench: $(VENV)/.dev  ## the figures that the documents name; takes most of an hour
 	for name in $(BENCH); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
+pins: $(VENV)/bin/python  ## constraints.txt anew: the newest versions that fit together on every Python and system
+	$(PIP) -qq uv
+	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --upgrade --no-annotate \
+	  --extra eval --extra dev --custom-compile-command 'make pins' --output-file constraints.txt pyproject.toml
+
+dist: $(VENV)/.dev  ## wheel and source archive, in dist/
+	$(BIN)/python -m build --no-isolation
+
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "Making an environment in $(VENV)/"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) -qq --upgrade pip
 
 $(VENV)/.eval: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[eval]'
-	touch $@
+	@echo "Installing runscope with what it evaluates with; the first time this takes two or three minutes. Fetching"
+	@$(PIP) -c constraints.txt -e '.[eval]' $(NAMED)
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.eval
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[eval,dev]'
-	touch $@
+	@echo "Installing what checks and tests need. Fetching"
+	@$(PIP) -c constraints.txt -e '.[eval,dev]' $(NAMED)
+	@touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) dist
