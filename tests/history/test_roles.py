@@ -136,7 +136,7 @@ def test_two_losses_that_pull_against_each_other_are_not_guessed() -> None:
 def test_several_held_out_sets_are_named() -> None:
     assigned = _assign("loss", "eval_math_loss", "eval_code_loss", points={"eval_code_loss": 4})
     assert assigned.roles["eval_loss"] == "eval_math_loss"
-    assert "eval_code_loss could be it too: decide with --map eval_loss=NAME" in assigned.notes[0]
+    assert "eval_code_loss could be it too: --map eval_loss=eval_code_loss takes that" in assigned.notes[0]
 
 
 def test_two_usual_names_for_one_role_are_said() -> None:

@@ -3,14 +3,14 @@
 The names are those that the training libraries write, each taken from its own code: the Hugging Face Trainer (bare in
 ``trainer_state.json``, with ``train/`` and ``eval/`` in W&B and TensorBoard), TRL, axolotl, LLaMA-Factory, diffusers,
 Lightning, Keras, torchtune, torchtitan, nanoGPT, NeMo, Megatron, Composer, YOLO, Stable-Baselines3, verl, and plain
-scripts. Names are compared without case, with every separator as ``_``. A name that could play two roles is said in a
-note and left alone; so are several names that could play one.
+scripts. Names are compared without case, with every separator as ``_``. What else could play a role is said in a note,
+with the reason for the choice.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runscope.history.series import Series
@@ -98,34 +98,163 @@ class RoleAssignment:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Logged:
+    """A logged metric, as far as the choice of a role needs it.
+
+    Attributes:
+        name, plain: as logged, and without case and separators.
+        points: how many values.
+        first, last: first and last step.
+    """
+
+    name: str
+    plain: str
+    points: int
+    first: int
+    last: int
+
+    @property
+    def span(self) -> int:
+        """Steps from its first to its last point."""
+        return self.last - self.first
+
+
+ENOUGH = 0.5
+"""Share of the points, and of the steps, of the fullest candidate that another needs to be a curve as good as it:
+two views of one metric are logged side by side; a mean of an epoch, or a closing summary, has far fewer points."""
+_LOSSES = ("train_loss", "eval_loss")
+
+
 def assign_roles(series: Mapping[str, Series], *, step_key: str = "step") -> RoleAssignment:
     """Find which logged name plays which role.
 
-    A role goes to the first name of a fixed list, else to a name that matches a pattern. Where several
-    match one pattern equally well the one with most points is taken and the others are named in a note.
-    Training and held-out loss are paired: ``train/box_loss`` goes with ``val/box_loss``.
+    Names propose, the data decides: candidates are the names of a fixed list, then names that match a pattern, best
+    first; of the candidates of one kind the first is taken that has at least half as many points, over half as many
+    steps, as the fullest one. A name that was logged once, at the end, sums a curve up and is none where there is
+    another. Training and held-out loss are paired: ``train/box_loss`` goes with ``val/box_loss``.
     """
-    plain = {name: _plain(name) for name, values in series.items() if len(values)}
+    logged = {
+        name: _Logged(name, _plain(name), len(s), int(s.step.min()), int(s.step.max()))
+        for name, s in series.items()
+        if len(s)
+    }
     roles: dict[str, str] = {}
     notes: list[str] = []
     for role in dict.fromkeys((*_EXACT, *_PATTERNS)):
         taken = set(roles.values())
-        free = {n: p for n, p in plain.items() if n not in taken and n != "_step"}
-        name = _exact(role, free, series, notes) or _matching(role, free, series, notes)
-        if name is not None:
-            roles[role] = name
-    _pair_losses(roles, plain)
+        free = [one for name, one in logged.items() if name not in taken and name != "_step"]
+        kinds = [kind for kind in _candidates(role, free) if kind]
+        chosen = _chosen(kinds)
+        if chosen is not None:
+            roles[role] = chosen.name
+            if role in _LOSSES:
+                notes += _why(role, chosen, kinds)
+    _pair_losses(roles, logged, notes)
     if step_key in roles.values():
         roles = {r: n for r, n in roles.items() if n != step_key or r == "epoch"}
-    _add_undecided(roles, plain, series, notes)
+    _add_undecided(roles, logged, notes)
     return RoleAssignment(roles, tuple(notes))
 
 
-def _add_undecided(
-    roles: dict[str, str], plain: Mapping[str, str], series: Mapping[str, Series], notes: list[str]
-) -> None:
+def _candidates(role: str, free: list[_Logged]) -> list[list[_Logged]]:
+    """Names that could play a role, one list a kind of name, best first: the usual names, then each pattern."""
+    wanted = _EXACT.get(role, ())
+    exact = [one for one in free if one.plain in wanted or _is_whole(role, one.plain)]
+    place = {plain: n for n, plain in enumerate(wanted)}
+    kinds = [sorted(exact, key=lambda one: place.get(one.plain, len(place)))]
+    for pattern in _PATTERNS.get(role, ()):
+        found = [one for one in free if re.fullmatch(pattern, one.plain) and one not in exact]
+        if role == "train_loss":
+            found = [one for one in found if not re.match(_HELD_OUT, one.plain)]
+        if role == "eval_loss":
+            found = [one for one in found if not _of_training_data(one.plain)]
+        kinds.append(sorted(found, key=lambda one: (-one.points, one.name)))
+    return kinds
+
+
+_SET_WORDS = {
+    "train_loss": frozenset(("train", "training", "tr")),
+    "eval_loss": frozenset(("eval", "evaluation", "val", "valid", "validation", "dev", "heldout")),
+}
+_WHOLE_WORDS = frozenset(
+    ("step", "epoch", "iter", "iteration", "batch", "running", "avg", "average", "mean", "total", "loss", "losses",
+     "trainer", "global", "log", "scalars")
+)  # fmt: skip
+
+
+def _is_whole(role: str, plain: str) -> bool:
+    """Whether a name says a loss, perhaps of which data and over what it was averaged, but of no part of it."""
+    own = _SET_WORDS.get(role)
+    words = plain.split("_")
+    if own is None or not {"loss", "losses"} & set(words) or not own | _WHOLE_WORDS >= set(words):
+        return False
+    return bool(own & set(words)) or (role == "train_loss" and len(words) > 1)
+
+
+def _of_training_data(plain: str) -> bool:
+    """A loss that an evaluation took on the training examples: ``eval/train_loss``."""
+    return bool(_SET_WORDS["train_loss"] & set(plain.split("_")))
+
+
+def _chosen(kinds: list[list[_Logged]]) -> _Logged | None:
+    """The best name that is a curve; where no name is one, the best name."""
+    everything = [one for kind in kinds for one in kind]
+    if not everything:
+        return None
+    for kind in kinds:
+        best = next(one for one in kind if _as_full(one, kind))
+        if not _sums_up(best, everything):
+            return best
+    return everything[0]
+
+
+def _as_full(one: _Logged, others: list[_Logged]) -> bool:
+    """Whether a curve has about as many points as the fullest of those that cover the run, and covers it too."""
+    span = ENOUGH * max(other.span for other in (one, *others))
+    most = max((other.points for other in others if other.span >= span), default=0)
+    return one.points >= ENOUGH * most and one.span >= span
+
+
+def _sums_up(one: _Logged, others: list[_Logged]) -> bool:
+    """Whether a name has one point, at the end of the curve that another name is."""
+    return one.points == 1 and any(other.points > 2 and one.first >= other.last for other in others)
+
+
+def _why(role: str, chosen: _Logged, kinds: list[list[_Logged]]) -> list[str]:
+    """What else could play a role, and why it was not taken; nothing where one name is another view of the same."""
+    kind = next(kind for kind in kinds if chosen in kind)
+    stem = _stem(chosen.plain)
+    others = [one for kind in kinds[: kinds.index(kind) + 1] for one in kind if one is not chosen]
+    others = [one for one in others if _stem(one.plain) != stem]
+    before = [one for one in others if not _as_full(one, [chosen])]
+    alike = [one for one in others if one not in before]
+    notes = []
+    if alike:
+        notes.append(
+            f"{chosen.name} is taken as {role}; {_few([one.name for one in alike], 3)} could be it too: "
+            f"--map {role}={alike[0].name} takes that"
+        )
+    elif before:
+        fewer = before[0]
+        notes.append(
+            f"{chosen.name} is taken as {role}: it has {_points(chosen.points)}, {fewer.name} has "
+            f"{fewer.points:,} (--map {role}={fewer.name} takes that)"
+        )
+    return notes
+
+
+def _stem(plain: str) -> str:
+    return re.sub(_SAME_CURVE, "", plain)
+
+
+def _points(count: int) -> str:
+    return f"{count:,} point{'' if count == 1 else 's'}"
+
+
+def _add_undecided(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:
     """What a name alone does not tell: a score of no named data, losses of no named part, stand-ins for a loss."""
-    scores = [n for n, p in plain.items() if re.fullmatch(_SCORE_OF_WHAT, p) and n not in roles.values()]
+    scores = [n for n, one in logged.items() if re.fullmatch(_SCORE_OF_WHAT, one.plain) and n not in roles.values()]
     if scores and "eval_metric" in roles:
         roles.setdefault("train_metric", scores[0])
     elif scores:
@@ -134,18 +263,25 @@ def _add_undecided(
             f"or --map eval_metric={scores[0]}"
         )
     if "train_loss" not in roles:
-        losses = [n for n, p in plain.items() if "loss" in p.split("_") and not re.match(_HELD_OUT, p)]
-        losses = [n for n in losses if n not in roles.values() and len(series[n]) > 1]
+        losses = [n for n, one in logged.items() if _may_be_trained_on(one) and n not in roles.values()]
         if losses:
             notes.append(
-                f"no name says which loss is trained on: {_few(losses)} could be it: decide with --map train_loss=NAME"
+                f"no name says which loss is trained on: {_few(losses)} could be it: decide with "
+                f"--map train_loss={losses[0]}"
             )
     if "eval_loss" not in roles:
-        instead = [n for n, p in plain.items() if re.fullmatch(_MONOTONE, p) and len(series[n]) > 1]
+        instead = [n for n, one in logged.items() if re.fullmatch(_MONOTONE, one.plain) and one.points > 1]
         if instead:
             notes.append(
                 f"no held-out loss was logged; {_few(instead)} could stand in for it: --map eval_loss={instead[0]}"
             )
+
+
+def _may_be_trained_on(one: _Logged) -> bool:
+    words = one.plain.split("_")
+    if not {"loss", "losses"} & set(words) or {"scale", "scaler", "weight"} & set(words):
+        return False
+    return one.points > 1 and not re.match(_HELD_OUT, one.plain)
 
 
 def _few(names: list[str], most: int = 4) -> str:
@@ -156,54 +292,21 @@ def _plain(name: str) -> str:
     return re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_")
 
 
-def _exact(role: str, names: Mapping[str, str], series: Mapping[str, Series], notes: list[str]) -> str | None:
-    """The first name of the role's list that there is."""
-    wanted = _EXACT.get(role, ())
-    found = sorted((n for n, p in names.items() if p in wanted), key=lambda n: wanted.index(names[n]))
-    if not found:
-        return None
-    if role in ("train_loss", "eval_loss"):
-        stem = re.sub(_SAME_CURVE, "", names[found[0]])
-        others = [n for n in found[1:] if re.sub(_SAME_CURVE, "", names[n]) != stem]
-        _say_others(role, found[0], [n for n in others if 2 * len(series[n]) > len(series[found[0]])], notes)
-    return found[0]
-
-
-def _say_others(role: str, name: str, others: list[str], notes: list[str]) -> None:
-    if others:
-        notes.append(
-            f"{name} is taken as {role}; {_few(others, 3)} could be it too: decide with --map {role}=NAME"
-        )
-
-
-def _matching(
-    role: str, names: Mapping[str, str], series: Mapping[str, Series], notes: list[str]
-) -> str | None:
-    for pattern in _PATTERNS.get(role, ()):
-        found = sorted(
-            (n for n, p in names.items() if re.fullmatch(pattern, p)), key=lambda n: (-len(series[n]), n)
-        )
-        if role == "train_loss":
-            found = [n for n in found if not re.match(_HELD_OUT, names[n])]
-        if not found:
-            continue
-        if role in ("train_loss", "eval_loss"):
-            _say_others(role, found[0], found[1:], notes)
-        return found[0]
-    return None
-
-
-def _pair_losses(roles: dict[str, str], plain: Mapping[str, str]) -> None:
-    """Take the held-out loss that has the training loss's own suffix, where there is one."""
-    train = roles.get("train_loss")
-    if train is None or "eval_loss" not in roles:
+def _pair_losses(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:
+    """Take the held-out loss that has the training loss's own suffix, where there is one that is a curve as good."""
+    train, taken = roles.get("train_loss"), roles.get("eval_loss")
+    if train is None or taken is None:
         return
-    suffix = re.sub(rf"^{_TRAIN}_", "", plain[train])
-    for name in _named(plain, (f"{head}_{suffix}" for head in ("eval", "val", "valid", "validation"))):
-        roles["eval_loss"] = name
-        return
-
-
-def _named(plain: Mapping[str, str], wanted: Iterable[str]) -> list[str]:
-    by_plain = {p: n for n, p in plain.items()}
-    return [by_plain[w] for w in wanted if w in by_plain]
+    suffix = re.sub(rf"^{_TRAIN}_", "", logged[train].plain)
+    by_plain = {one.plain: one for one in logged.values()}
+    for head in ("eval", "val", "valid", "validation"):
+        other = by_plain.get(f"{head}_{suffix}")
+        if other is not None and _as_full(other, [logged[taken]]):
+            roles["eval_loss"] = other.name
+            if other.name != taken:
+                notes[:] = [note for note in notes if " is taken as eval_loss" not in note]
+                notes.append(
+                    f"{other.name} is taken as eval_loss, as {train} is taken as train_loss; {taken} could be it "
+                    f"too: --map eval_loss={taken} takes that"
+                )
+            return

@@ -76,7 +76,7 @@ class Run:
 
     Attributes:
         reference: what the user wrote.
-        id: the source's own id (W&B run id, file stem …).
+        id: an identity: the source's own (W&B run id), else made of the place where the run lies; no two runs share one.
         name: display name.
         source: which reader made it: ``wandb-file``, ``trainer-state``, ``tensorboard``, ``table`` …
         series: by logged name.
@@ -92,6 +92,9 @@ class Run:
         project: W&B ``entity/project`` or the folder it lies in.
         environment: where it ran, as far as recorded: host, program, arguments, commit, GPU.
         notes: what the reader wants to say: lost records, ambiguous names.
+        part: which session of one log this is, from 1; 0 for the whole.
+        parts: the sessions of a log whose step goes back, where the reader saw the order of its rows.
+        missing_rows: rows that were logged last may lack in the file: so many at most.
     """
 
     reference: str
@@ -112,6 +115,9 @@ class Run:
     project: str | None = None
     environment: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    part: int = 0
+    parts: tuple[Run, ...] = ()
+    missing_rows: int = 0
 
     def __repr__(self) -> str:
         span = f"steps {self.first_step}..{self.last_step}"
@@ -140,7 +146,12 @@ class Run:
     def with_roles(self, roles: Mapping[str, str | None]) -> Run:
         """The same run with roles set (name) or hidden (None)."""
         merged = {k: v for k, v in {**self.roles, **roles}.items() if v is not None}
-        return replace(self, roles=merged)
+        return replace(self, roles=merged, parts=tuple(part.with_roles(roles) for part in self.parts))
+
+    @property
+    def key(self) -> str:
+        """The id, with the number of the part behind it where the run is one session of a log."""
+        return f"{self.id}#{self.part}" if self.part else self.id
 
     def to_pandas(self) -> pd.DataFrame:
         """Long table with one row a logged point: ``metric, step, value, time``."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from runscope.display import Shown
 from runscope.history.batch import batch_size
+from runscope.history.counters import COUNTERS, counted_on, passes_at
 from runscope.history.run import Run
 from runscope.history.series import Series, concat
 from runscope.stats.arrays import Bools, Floats
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
 Method = Literal[
     "start", "global_step", "resume_metadata", "epoch", "tokens", "checkpoint", "schedule", "curve", "given"
 ]
-
-
-COUNTERS = ("epoch", "tokens", "samples")
-"""Roles that only ever grow in a training, and begin at 0 again in a run that does not know of the one before."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +208,14 @@ class Timeline(Shown):
         epochs = self.epochs
         return epochs.at(step) if epochs is not None else np.full(np.shape(np.asarray(step)), np.nan)
 
+    def passes_at(self, step: npt.ArrayLike) -> Floats:
+        """Passes over the data that are done at the given continuous steps; NaN where no epoch was logged.
+
+        An epoch that is logged as 0 while it goes on is one pass once it is over.
+        """
+        epochs = self.epochs
+        return passes_at(epochs, step) if epochs is not None else np.full(np.shape(np.asarray(step)), np.nan)
+
     @cached_property
     def epochs(self) -> Series | None:
         """The epoch counter on the continuous axis, counting on across restarts; None where not logged."""
@@ -228,7 +233,7 @@ class Timeline(Shown):
             if series is None or not len(kept := segment.kept(series).finite.sorted()):
                 continue
             if parts:
-                kept = _counted_on(parts[-1], kept, segment)
+                kept = counted_on(concat(role, parts).sorted(), kept, segment.joined_at)
             parts.append(kept)
         if parts:
             return concat(self.roles.get(role, role), parts).sorted()
@@ -323,14 +328,6 @@ def _every_step(name: str, parts: Iterable[Series]) -> Series:
     time = np.full(len(step), np.nan)
     time[np.searchsorted(step, known.step)] = known.time
     return Series(name, step, step.astype(np.float64), time)
-
-
-def _counted_on(before: Series, after: Series, segment: Segment) -> Series:
-    """Shift a counter that restarted at 0 so that it goes on from its value at the join."""
-    at_join = float(np.interp(segment.joined_at, before.step, before.value))
-    if after.value[0] >= at_join - 1e-9 or after.value[0] >= 0.5 * at_join:
-        return after
-    return replace(after, value=after.value + at_join)
 
 
 def kept_mask(segment: Segment, series: Series) -> Bools:

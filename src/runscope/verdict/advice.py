@@ -219,7 +219,9 @@ def _shorter(view: View, overfitting: Overfitting) -> list[str]:
     stop = overfitting.best_step if overfitting.best_step is not None else overfitting.onset_step
     if stop is None:
         return []
-    done, planned = epochs_at(view, [stop, view.timeline.last_step])
+    done, planned = view.timeline.passes_at([stop, view.timeline.last_step])
+    if not np.isfinite(planned):
+        done, planned = epochs_at(view, [stop, view.timeline.last_step])
     if not (np.isfinite(done) and np.isfinite(planned)) or done <= 0 or planned <= done:
         return [
             f"Stop near step {stop:,} of {view.timeline.last_step:,}, or stop early on the held-out loss."
