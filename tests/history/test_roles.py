@@ -177,3 +177,59 @@ def test_roles_can_be_set_and_hidden_by_hand() -> None:
         "x", "x", "x", "table", {"a": Series.of("a", [1], [2.0])}, roles={"train_loss": "b", "eval_loss": "c"}
     )
     assert dict(run.with_roles({"train_loss": "a", "eval_loss": None}).roles) == {"train_loss": "a"}
+
+
+@pytest.mark.parametrize(
+    ("role", "summary", "curve"),
+    [
+        ("train_loss", "train_loss", "loss"),
+        ("train_loss", "train/train_loss", "running_loss"),
+        ("eval_loss", "eval_loss", "val_loss"),
+        ("eval_loss", "eval_loss", "eval_math_loss"),
+        ("learning_rate", "learning_rate", "lr"),
+        ("learning_rate", "lr", "lr-AdamW/group0"),
+        ("grad_norm", "grad_norm", "gnorm"),
+    ],
+)
+@pytest.mark.parametrize("points", [1, 10])
+def test_a_closing_summary_or_a_mean_of_an_epoch_is_not_taken_for_the_curve(
+    role: str, summary: str, curve: str, points: int
+) -> None:
+    """Names propose, the data decides."""
+    steps = [1000] if points == 1 else range(100, 1001, 100)
+    if points > 1 and curve in ("eval_math_loss", "lr-AdamW/group0"):
+        return  # another kind of name: a mean an epoch is a curve too
+    series = {
+        summary: Series.of(summary, steps, np.ones(len(steps))),
+        curve: Series.of(curve, range(1000), np.ones(1000)),
+    }
+    for names in ((summary, curve), (curve, summary)):
+        assigned = assign_roles({name: series[name] for name in names})
+        assert assigned.roles[role] == curve
+
+
+def test_what_the_data_decided_is_said_with_the_way_out() -> None:
+    assigned = _assign("loss", "train_loss", points={"loss": 1000, "train_loss": 10})
+    assert assigned.notes == (
+        "loss is taken as train_loss: it has 1,000 points, train_loss has 10 (--map train_loss=train_loss takes that)",
+    )
+
+
+def test_a_curve_of_the_first_steps_only_is_not_the_loss() -> None:
+    series = {
+        "loss": Series.of("loss", range(300), np.ones(300)),
+        "train_loss": Series.of("train_loss", range(0, 9000, 90), np.ones(100)),
+    }
+    assert assign_roles(series).roles["train_loss"] == "train_loss"
+
+
+@pytest.mark.parametrize(
+    "name", ["losses/train.total_loss", "train/epoch_loss", "total_loss", "train_step_loss"]
+)
+def test_names_of_the_whole_loss_come_before_names_of_its_parts(name: str) -> None:
+    assigned = _assign(name, "train/box_loss", "train_loss_ce", "loss_mask")
+    assert assigned.roles["train_loss"] == name
+
+
+def test_a_loss_that_an_evaluation_took_on_training_examples_is_not_held_out() -> None:
+    assert "eval_loss" not in _assign("loss", "eval/train_loss").roles

@@ -115,7 +115,7 @@ def _segment_table(segment: Segment) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "step": np.concatenate([segment.place(s).step for s in parts]),
-            "run": run.id,
+            "run": run.key,
             "run_step": np.concatenate([s.step for s in parts]),
             "metric": np.repeat(np.array([s.name for s in parts], dtype=object), lengths),
             "value": np.concatenate([s.value for s in parts]),

@@ -27,7 +27,9 @@ def counted_on(before: Series, after: Series, joined_at: int) -> Series:
     begun = _extended(after, joined_at, _rate(after) or _rate(before))
     if abs(begun - at_join) <= abs(begun):
         return after
-    if _counts_whole(before) and _counts_whole(after):  # epochs: the passes that are done, not the last one's label
+    if _counts_whole(before) and _counts_whole(
+        after
+    ):  # epochs: the passes that are done, not the last one's label
         at_join = float(np.floor(passes_at(before, [joined_at])[0] + ROUNDED))
     return replace(after, value=after.value + at_join)
 
@@ -46,13 +48,13 @@ def passes_at(epochs: Series, step: npt.ArrayLike) -> Floats:
     if not len(epochs):
         return np.full(wanted.shape, np.nan)
     if not _counts_whole(epochs):
-        return np.interp(wanted, epochs.step, epochs.value, left=np.nan, right=np.nan)
+        return np.asarray(np.interp(wanted, epochs.step, epochs.value, left=np.nan, right=np.nan))
     ends = np.append(np.diff(epochs.value) != 0, True)
     done = epochs.value[ends] + (1.0 if epochs.value[0] == 0 else 0.0)
     at = epochs.step[ends].astype(np.float64)
     begun = float(epochs.step[0]) - (float(np.median(np.diff(epochs.step))) if len(epochs) > 1 else 1.0)
     at, done = np.append(begun, at), np.append(done[0] - 1.0, done)
-    found = np.interp(wanted, at, done, left=np.nan, right=np.nan)
+    found: Floats = np.asarray(np.interp(wanted, at, done, left=np.nan, right=np.nan))
     found[wanted < epochs.step[0]] = np.nan
     return found
 

@@ -18,7 +18,14 @@ from runscope.history.run import Run
 
 ALL = 0.98
 """A run that did so much of its plan did it: the last steps are logged seldom, and epochs are rounded."""
-PLANNED_STEPS = ("max_steps", "total_steps", "num_training_steps", "max_iters", "max_train_steps", "train_iters")
+PLANNED_STEPS = (
+    "max_steps",
+    "total_steps",
+    "num_training_steps",
+    "max_iters",
+    "max_train_steps",
+    "train_iters",
+)
 PLANNED_EPOCHS = ("num_train_epochs", "max_epochs", "num_epochs", "epochs", "n_epochs", "train_epochs")
 CLOSING = ("train_runtime", "train/train_runtime")
 """What the Trainer logs once, when it has come to its end."""

@@ -6,7 +6,7 @@ told apart by where the step falls back; processes by their rows lying between e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -125,7 +125,8 @@ def taken_apart(run: Run) -> list[Run]:
     if bool(np.isfinite(main.time).all()):
         cuts = [-np.inf, *main.time[back], np.inf]
         sessions = [
-            {name: _between(s, cuts[n], cuts[n + 1]) for name, s in run.series.items()} for n in range(order.count)
+            {name: _between(s, cuts[n], cuts[n + 1]) for name, s in run.series.items()}
+            for n in range(order.count)
         ]
         return numbered(run, sessions, [float(main.time[place]) for place in back])
     last = order.count - 1
@@ -133,7 +134,9 @@ def taken_apart(run: Run) -> list[Run]:
     return numbered(run, sessions)
 
 
-def numbered(run: Run, sessions: list[Mapping[str, Series]], begun: list[float] | None = None) -> list[Run]:
+def numbered(
+    run: Run, sessions: Sequence[Mapping[str, Series]], begun: Sequence[float] | None = None
+) -> list[Run]:
     """One run a session.
 
     Args:
@@ -141,7 +144,7 @@ def numbered(run: Run, sessions: list[Mapping[str, Series]], begun: list[float] 
         sessions: series of each, by name; empty ones are left out.
         begun: Unix seconds at which each but the first began, where known.
     """
-    made = []
+    made: list[Run] = []
     for number, series in enumerate(sessions):
         filled = {name: s for name, s in series.items() if len(s)}
         if not filled:

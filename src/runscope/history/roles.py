@@ -223,23 +223,21 @@ def _sums_up(one: _Logged, others: list[_Logged]) -> bool:
 
 def _why(role: str, chosen: _Logged, kinds: list[list[_Logged]]) -> list[str]:
     """What else could play a role, and why it was not taken; nothing where one name is another view of the same."""
+    order = [one for kind in kinds for one in kind]
     kind = next(kind for kind in kinds if chosen in kind)
-    stem = _stem(chosen.plain)
-    others = [one for kind in kinds[: kinds.index(kind) + 1] for one in kind if one is not chosen]
-    others = [one for one in others if _stem(one.plain) != stem]
-    before = [one for one in others if not _as_full(one, [chosen])]
-    alike = [one for one in others if one not in before]
+    fewer = [one for one in order[: order.index(chosen)] if not _as_full(one, [chosen])]
+    alike = [one for one in kind if _as_full(one, [chosen]) and _stem(one.plain) != _stem(chosen.plain)]
     notes = []
     if alike:
         notes.append(
             f"{chosen.name} is taken as {role}; {_few([one.name for one in alike], 3)} could be it too: "
             f"--map {role}={alike[0].name} takes that"
         )
-    elif before:
-        fewer = before[0]
+    elif fewer:
+        other = fewer[0]
         notes.append(
-            f"{chosen.name} is taken as {role}: it has {_points(chosen.points)}, {fewer.name} has "
-            f"{fewer.points:,} (--map {role}={fewer.name} takes that)"
+            f"{chosen.name} is taken as {role}: it has {_points(chosen.points)}, {other.name} has "
+            f"{other.points:,} (--map {role}={other.name} takes that)"
         )
     return notes
 
@@ -254,7 +252,9 @@ def _points(count: int) -> str:
 
 def _add_undecided(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:
     """What a name alone does not tell: a score of no named data, losses of no named part, stand-ins for a loss."""
-    scores = [n for n, one in logged.items() if re.fullmatch(_SCORE_OF_WHAT, one.plain) and n not in roles.values()]
+    scores = [
+        n for n, one in logged.items() if re.fullmatch(_SCORE_OF_WHAT, one.plain) and n not in roles.values()
+    ]
     if scores and "eval_metric" in roles:
         roles.setdefault("train_metric", scores[0])
     elif scores:

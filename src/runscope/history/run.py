@@ -76,7 +76,7 @@ class Run:
 
     Attributes:
         reference: what the user wrote.
-        id: an identity: the source's own (W&B run id), else made of the place where the run lies; no two runs share one.
+        id: an identity, which no two runs share: the source's own (W&B's run id), else made of where the run lies.
         name: display name.
         source: which reader made it: ``wandb-file``, ``trainer-state``, ``tensorboard``, ``table`` …
         series: by logged name.

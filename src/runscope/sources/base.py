@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun, nearest
 from runscope.history import Run
+from runscope.history.ending import came_to_its_end
+from runscope.history.parts import side_by_side
 from runscope.history.roles import assign_roles
 from runscope.sources.secrets import without_secrets
 
@@ -73,8 +76,32 @@ def finish(run: Run, *, where: str) -> Run:
             hint="the run ended before its first log, or logs something else",
         )
     assigned = assign_roles(run.series, step_key=run.step_key)
-    config = without_secrets(run.config)
-    return replace(run, config=config, roles=assigned.roles, notes=(*run.notes, *assigned.notes))
+    found = side_by_side(
+        replace(
+            run,
+            config=without_secrets(run.config),
+            roles=assigned.roles,
+            parts=tuple(replace(part, roles=assigned.roles) for part in run.parts),
+            notes=(*run.notes, *assigned.notes),
+        )
+    )
+    if found.state in ("unknown", "killed") and came_to_its_end(found):
+        return replace(found, state="finished")
+    return found
+
+
+def identity(name: str, place: str | Path) -> str:
+    """An id for a run whose source gives none: its name, and where it lies as a short sum.
+
+    Two runs of one file name have two ids; one run read twice, from here or from elsewhere, has one.
+    """
+    path = str(Path(place).expanduser().resolve())
+    return f"{name}-{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def folder_name(folder: Path) -> str:
+    """The name of a folder, also of the one that is called ``.``."""
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name
 
 
 def existing(reference: str) -> Path | None:

@@ -10,7 +10,8 @@ from itertools import pairwise
 from runscope.errors import UsageError
 from runscope.history import Gap, Run, Segment, Timeline
 from runscope.history.checkpoint import Checkpoint
-from runscope.stitching.order import in_order, same, taken_apart
+from runscope.history.parts import taken_apart
+from runscope.stitching.order import in_order, same
 from runscope.stitching.pair import compare
 from runscope.stitching.profile import profile
 from runscope.stitching.tree import Node, grow

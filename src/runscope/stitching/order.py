@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from runscope.history import Run, Series
+from runscope.history import Run
+from runscope.history.parts import taken_apart
 
 
 def in_order(runs: Sequence[Run]) -> list[Run]:
@@ -63,53 +63,10 @@ def _fingerprint(run: Run) -> tuple[int, float, str]:
 
 def same(one: Run, other: Run) -> bool:
     """Whether both are the same run, read twice."""
-    if (one.id, one.source, one.points) != (other.id, other.source, other.points):
+    if (one.key, one.source, one.points) != (other.key, other.source, other.points):
         return False
     return one.series.keys() == other.series.keys() and all(
         np.array_equal(s.step, other.series[n].step)
         and np.array_equal(s.value, other.series[n].value, equal_nan=True)
         for n, s in one.series.items()
     )
-
-
-def taken_apart(run: Run) -> list[Run]:
-    """The sessions of a run whose own step goes back: one run a session.
-
-    Cut by the time of the restart; without times, where each metric's own step goes back. A single point that
-    was logged late (an evaluation of an earlier step) is no restart.
-    """
-    loss = run.role("train_loss")
-    if loss is None or len(loss) < 4:
-        return [run]
-    back = np.flatnonzero(np.diff(loss.step) < 0) + 1
-    if not len(back):
-        return [run]
-    timed = bool(np.isfinite(loss.time).all())
-    cuts = [-np.inf, *loss.time[back], np.inf]
-    sessions = []
-    for number in range(len(back) + 1):
-        if timed:
-            series = {n: _between(s, cuts[number], cuts[number + 1]) for n, s in run.series.items()}
-        else:
-            series = {n: _session(s, number, len(back)) for n, s in run.series.items()}
-        series = {n: s for n, s in series.items() if len(s)}
-        if series:
-            begun = run.started_at if number == 0 or not timed else float(cuts[number])
-            last = number == len(back)
-            ended = run.ended_at if last or not timed else float(cuts[number + 1])
-            state = run.state if last else "killed"
-            sessions.append(replace(run, series=series, started_at=begun, ended_at=ended, state=state))
-    return sessions
-
-
-def _between(series: Series, first: float, last: float) -> Series:
-    inside = (series.time >= first) & (series.time < last)
-    if first == -np.inf:
-        inside |= ~np.isfinite(series.time)
-    return series.where(inside)
-
-
-def _session(series: Series, number: int, last: int) -> Series:
-    """Points of a session by order alone; what never goes back after the last restart stays in the last session."""
-    gone_back = np.concatenate([[0], np.cumsum(np.diff(series.step) < 0)])
-    return series.where(gone_back == number if number < last else gone_back >= last)
