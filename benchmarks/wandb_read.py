@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import runscope
-from runscope.sources.wandb_file.log import read_records
+from runscope.sources.wandb_file.log import Log
 
 _PEAK = (
     "import re, sys, runscope; {}; print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])"
@@ -51,7 +51,9 @@ def plain(file: Path) -> dict[str, list[float]]:
 
     columns: dict[str, list[float]] = {}
     with file.open("rb") as stream:
-        for payload in read_records(stream):
+        log = Log(stream)
+        payloads = (window.record(index) for window in log.windows() for index in range(len(window)))
+        for payload in payloads:
             record = messages.Record.FromString(payload)
             if record.WhichOneof("record_type") == "history":
                 for item in record.history.item:

@@ -15,78 +15,33 @@ Importing runscope loads nothing heavy: the names below are fetched when they ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from runscope.lazy import fetched
 
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from runscope.api import checkpoints, compare, diagnose, evaluate, load, pull, push, report, stitch
-    from runscope.api.live import watch
-    from runscope.errors import RunscopeError
-    from runscope.evaluation.study import Study
-    from runscope.history import Run, Series, Timeline
-    from runscope.history.checkpoint import Checkpoint
-    from runscope.rules import Finding
-    from runscope.verdict import Comparison, Diagnosis, Verdict
+    from runscope.api import checkpoints as checkpoints
+    from runscope.api import compare as compare
+    from runscope.api import diagnose as diagnose
+    from runscope.api import evaluate as evaluate
+    from runscope.api import load as load
+    from runscope.api import pull as pull
+    from runscope.api import push as push
+    from runscope.api import report as report
+    from runscope.api import stitch as stitch
+    from runscope.api.live import watch as watch
+    from runscope.errors import RunscopeError as RunscopeError
+    from runscope.evaluation.study import Study as Study
+    from runscope.history import Run as Run
+    from runscope.history import Series as Series
+    from runscope.history import Timeline as Timeline
+    from runscope.history.checkpoint import Checkpoint as Checkpoint
+    from runscope.rules import Finding as Finding
+    from runscope.verdict import Comparison as Comparison
+    from runscope.verdict import Diagnosis as Diagnosis
+    from runscope.verdict import Verdict as Verdict
 
-_HOMES = {
-    "checkpoints": "runscope.api",
-    "compare": "runscope.api",
-    "diagnose": "runscope.api",
-    "evaluate": "runscope.api",
-    "load": "runscope.api",
-    "pull": "runscope.api",
-    "push": "runscope.api",
-    "report": "runscope.api",
-    "stitch": "runscope.api",
-    "watch": "runscope.api.live",
-    "RunscopeError": "runscope.errors",
-    "Study": "runscope.evaluation.study",
-    "Run": "runscope.history",
-    "Series": "runscope.history",
-    "Timeline": "runscope.history",
-    "Checkpoint": "runscope.history.checkpoint",
-    "Finding": "runscope.rules",
-    "Comparison": "runscope.verdict",
-    "Diagnosis": "runscope.verdict",
-    "Verdict": "runscope.verdict",
-}
-
-__all__ = [
-    "Checkpoint",
-    "Comparison",
-    "Diagnosis",
-    "Finding",
-    "Run",
-    "RunscopeError",
-    "Series",
-    "Study",
-    "Timeline",
-    "Verdict",
-    "checkpoints",
-    "compare",
-    "diagnose",
-    "evaluate",
-    "load",
-    "pull",
-    "push",
-    "report",
-    "stitch",
-    "watch",
-]
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'runscope' has no attribute {name!r}")
-    from importlib import import_module
-
-    import_module("runscope.api")  # whoever holds a line can also have it drawn
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# Whoever holds a line can also have it drawn: the verbs know who draws.
+__getattr__, __dir__, __all__ = fetched(__name__, first="runscope.api")

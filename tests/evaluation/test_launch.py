@@ -17,7 +17,8 @@ from runscope.errors import InputError, ServiceError
 from runscope.evaluation import EvaluateSettings, Study, evaluate
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.tasks.kinds import CompletionLoss
-from runscope.evaluation.work.launch import LocalLauncher, Shard
+from runscope.evaluation.work.launch import LocalLauncher
+from runscope.evaluation.work.shards import Shard
 from runscope.hub import fetch, list_checkpoints
 from tests.evaluation.conftest import Place
 

@@ -47,11 +47,13 @@ def test_a_role_is_joined_whatever_each_run_calls_it(line: Timeline) -> None:
 
 
 def test_the_dead_tail_is_apart(line: Timeline) -> None:
-    dropped = line.dropped_role("train_loss")
-    assert dropped is not None
-    assert dropped.step.tolist() == [70, 80, 90, 100]
-    assert line.segments[0].dropped_points == 12, "of three metrics"
-    assert Timeline.of(line.runs[1]).dropped_role("train_loss") is None
+    first = line.segments[0]
+    loss = first.run.role("train_loss")
+    assert loss is not None
+    assert first.dropped(loss).step.tolist() == [70, 80, 90, 100]
+    assert loss.step[~first.kept_mask(loss)].tolist() == [70, 80, 90, 100]
+    assert first.dropped_points == 12, "of three metrics"
+    assert Timeline.of(line.runs[1]).segments[0].dropped_points == 0
 
 
 def test_epochs_that_began_anew_count_on(line: Timeline) -> None:
@@ -131,5 +133,5 @@ def test_a_joined_line_is_strictly_increasing_and_loses_nothing(
     loss = line.role("train_loss")
     assert loss is not None
     assert np.all(np.diff(loss.step) > 0)
-    dropped = line.dropped_role("train_loss")
-    assert len(loss) + (len(dropped) if dropped is not None else 0) == len(a) + len(b)
+    tail = line.segments[0].dropped(first.series[first.roles["train_loss"]])
+    assert len(loss) + len(tail) == len(a) + len(b)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import random
 import re
+from inspect import signature
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
 from runscope.errors import RunscopeError, UnknownReference, UnreadableRun, UsageError
 from runscope.sources import describe_forms, list_references, load
+from runscope.sources.base import Source
 from runscope.sources.registry import modules
 from tests.servers.hub import serve
 
@@ -21,6 +22,10 @@ NAMES = (
     "metrics.parquet", "history.json",
 )  # fmt: skip
 SOURCES = modules()
+
+
+def _name(source: Source) -> str:
+    return getattr(source, "__name__").removeprefix("runscope.sources.")  # noqa: B009
 
 
 def _events(folder: Path, rows: list[tuple[int, float]], **options: int) -> Path:
@@ -71,12 +76,21 @@ def test_every_logged_value_arrives(form: str, values: list[float], tmp_path: Pa
     np.testing.assert_array_equal(loss.value, values)
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.__name__.rpartition(".")[2])
-def test_a_source_says_what_it_reads(source: ModuleType) -> None:
+@pytest.mark.parametrize("source", SOURCES, ids=_name)
+def test_a_source_says_what_it_reads(source: Source) -> None:
     assert source.__doc__
     assert source.FORM in describe_forms()
     assert source.claims.__doc__
     assert "Raises:" in source.read.__doc__, "what can go wrong is written down"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=_name)
+def test_a_source_is_what_the_protocol_says(source: Source) -> None:
+    assert isinstance(source.FORM, str)
+    for name in ("claims", "read"):
+        assert signature(getattr(source, name)) == signature(getattr(Source, name))
+    members = getattr(source, "members", None)
+    assert members is None or [*signature(members).parameters] == ["reference"]
 
 
 ODD = (
@@ -86,14 +100,14 @@ ODD = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.__name__.rpartition(".")[2])
+@pytest.mark.parametrize("source", SOURCES, ids=_name)
 @pytest.mark.parametrize("reference", ODD, ids=repr)
-def test_claims_answers_to_anything(source: ModuleType, reference: str) -> None:
+def test_claims_answers_to_anything(source: Source, reference: str) -> None:
     assert source.claims(reference) in (True, False)
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda s: s.__name__.rpartition(".")[2])
-def test_claims_asks_no_service(source: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("source", SOURCES, ids=_name)
+def test_claims_asks_no_service(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve(tmp_path) as service:
         monkeypatch.setenv("HF_ENDPOINT", service.url)
         monkeypatch.setenv("WANDB_BASE_URL", service.url)

@@ -3,12 +3,11 @@
 from runscope.api.judging import compare, diagnose, evaluate, investigate, plan_evaluation
 from runscope.api.lines import ASK_BELOW, as_line, push, require_joined, stitch
 from runscope.api.reports import recipe_facts, report, write_report
-from runscope.api.runs import Progress, as_run, find_trainings, load, pull
+from runscope.api.runs import as_run, find_trainings, load, pull
 from runscope.api.saved import checkpoints, inventory, repositories
 
 __all__ = [
     "ASK_BELOW",
-    "Progress",
     "as_line",
     "as_run",
     "checkpoints",

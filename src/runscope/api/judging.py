@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runscope.api.lines import as_line, require_joined, stitch
-from runscope.api.runs import Progress
 from runscope.api.saved import checkpoints as list_checkpoints  # arguments here have the verb's own name
 from runscope.errors import UsageError
+from runscope.progress import Progress
 
 if TYPE_CHECKING:
     from runscope.evaluation.plan import Plan

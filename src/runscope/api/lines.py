@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runscope.api.runs import Progress, as_run
+from runscope.api.runs import as_run
 from runscope.errors import NotJoinable
+from runscope.progress import Progress
 
 if TYPE_CHECKING:
     from runscope.history import Run, Timeline

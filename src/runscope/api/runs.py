@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from runscope.progress import Progress
 
 if TYPE_CHECKING:
     from runscope.history import Run
     from runscope.sources.wandb_cloud.pull import Pulled
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with a label, how much is done, and how much there is (None where unknown)."""
 
 
 def load(

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runscope.api.lines import as_line
-from runscope.api.runs import Progress, as_run, load, pull
+from runscope.api.runs import as_run, load, pull
 from runscope.errors import NotJoinable
+from runscope.progress import Progress
 
 if TYPE_CHECKING:
     from runscope.history import Run, Timeline

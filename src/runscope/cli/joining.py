@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runscope.api import Progress
     from runscope.history import Timeline
+    from runscope.progress import Progress
 
 
 def join(

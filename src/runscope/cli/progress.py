@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from runscope.api import Progress
+    from runscope.progress import Progress
 
 PATIENCE_SECONDS = 0.6
 """Work that ends sooner shows no bar: a flicker tells nobody anything."""

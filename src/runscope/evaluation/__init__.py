@@ -10,37 +10,15 @@ from typing import TYPE_CHECKING
 from runscope.lazy import fetched
 
 if TYPE_CHECKING:
-    from runscope.evaluation.run import evaluate
-    from runscope.evaluation.series import as_series
-    from runscope.evaluation.settings import EvaluateSettings
-    from runscope.evaluation.study import CheckpointScore, Evaluation, Study
-    from runscope.evaluation.tasks.kinds import Metric, Task
-    from runscope.evaluation.tasks.scorers import Scorer, scorer
+    from runscope.evaluation.run import evaluate as evaluate
+    from runscope.evaluation.series import as_series as as_series
+    from runscope.evaluation.settings import EvaluateSettings as EvaluateSettings
+    from runscope.evaluation.study import CheckpointScore as CheckpointScore
+    from runscope.evaluation.study import Evaluation as Evaluation
+    from runscope.evaluation.study import Study as Study
+    from runscope.evaluation.tasks.kinds import Metric as Metric
+    from runscope.evaluation.tasks.kinds import Task as Task
+    from runscope.evaluation.tasks.scorers import Scorer as Scorer
+    from runscope.evaluation.tasks.scorers import scorer as scorer
 
-_HOMES = {
-    "CheckpointScore": "study",
-    "EvaluateSettings": "settings",
-    "Evaluation": "study",
-    "Metric": "tasks.kinds",
-    "Scorer": "tasks.scorers",
-    "Study": "study",
-    "Task": "tasks.kinds",
-    "as_series": "series",
-    "evaluate": "run",
-    "scorer": "tasks.scorers",
-}
-
-__all__ = [
-    "CheckpointScore",
-    "EvaluateSettings",
-    "Evaluation",
-    "Metric",
-    "Scorer",
-    "Study",
-    "Task",
-    "as_series",
-    "evaluate",
-    "scorer",
-]
-
-__getattr__ = fetched(__name__, _HOMES)
+__getattr__, __dir__, __all__ = fetched(__name__)

@@ -18,9 +18,10 @@ from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Study
 from runscope.evaluation.tasks.kinds import Answer, Row, Task, find_task
-from runscope.evaluation.work.bench import Bench, Progress, Results
-from runscope.evaluation.work.launch import CUT, Fetch
+from runscope.evaluation.work.bench import Bench, Results
+from runscope.evaluation.work.shards import CUT, Fetch
 from runscope.history.checkpoint import Checkpoint
+from runscope.progress import Progress
 from runscope.stats.arrays import Floats
 from runscope.stats.paired import cluster_codes
 from runscope.stats.racing import Race, starting_arms

@@ -7,11 +7,8 @@ from runscope.history.timeline import Alternative, Gap, Method, Segment, Timelin
 __all__ = [
     "ROLES",
     "Alternative",
-    "Bools",
-    "Floats",
     "Gap",
     "Histograms",
-    "Ints",
     "Lineage",
     "Method",
     "Run",

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runscope.errors import MissingMetric, UsageError
-from runscope.history.timeline import Segment, Timeline, kept_mask
 from runscope.stats.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from runscope.history.timeline import Segment, Timeline
 
 
 AXES = ("step", "epoch", "tokens", "samples", "hours", "time")
@@ -120,7 +121,7 @@ def _segment_table(segment: Segment) -> pd.DataFrame:
             "metric": np.repeat(np.array([s.name for s in parts], dtype=object), lengths),
             "value": np.concatenate([s.value for s in parts]),
             "time": np.concatenate([s.time for s in parts]),
-            "kept": np.concatenate([kept_mask(segment, s) for s in parts]),
+            "kept": np.concatenate([segment.kept_mask(s) for s in parts]),
         }
     )
 

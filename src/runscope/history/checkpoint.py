@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -145,14 +145,6 @@ class Checkpoint:
         """The file of that name in its folder (of a folder on disk, its paths are relative to it)."""
         wanted = f"{self.subfolder}/{name}" if self.subfolder and self.local_path is None else name
         return next((f for f in self.files if f.path == wanted), None)
-
-    def at_step(
-        self, step: int | None, *, epoch: float | None = None, run_id: str | None = None
-    ) -> Checkpoint:
-        """The same checkpoint placed on the continuous axis."""
-        return replace(
-            self, step=step, epoch=epoch if epoch is not None else self.epoch, run_id=run_id or self.run_id
-        )
 
 
 _WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth", ".h5", ".msgpack")

@@ -77,6 +77,14 @@ class Segment:
             return placed.where(np.zeros(len(placed), dtype=np.bool_))
         return placed.where(placed.step > self.cut)
 
+    def kept_mask(self, series: Series) -> Bools:
+        """Which points of a series of the run are part of the line: (n,) booleans."""
+        if not self.continues:
+            return np.zeros(len(series), dtype=np.bool_)
+        if self.cut is None:
+            return np.ones(len(series), dtype=np.bool_)
+        return self.place(series).step <= self.cut
+
     @cached_property
     def first_step(self) -> int:
         """First kept continuous step of any metric."""
@@ -193,12 +201,6 @@ class Timeline(Shown):
         if not parts:
             return None
         return concat(name, [segment.kept(series) for segment, series in parts]).sorted()
-
-    def dropped_role(self, role: str) -> Series | None:
-        """Dead-tail points of the metric that plays a role; None where there are none."""
-        parts = [s.dropped(series) for s in self.line if (series := s.run.role(role)) is not None]
-        parts = [p for p in parts if len(p)]
-        return concat(self.roles.get(role, role), parts) if parts else None
 
     def epoch_at(self, step: npt.ArrayLike) -> Floats:
         """Epochs at the given continuous steps; NaN where no epoch was logged around them.
@@ -328,11 +330,3 @@ def _every_step(name: str, parts: Iterable[Series]) -> Series:
     time = np.full(len(step), np.nan)
     time[np.searchsorted(step, known.step)] = known.time
     return Series(name, step, step.astype(np.float64), time)
-
-
-def kept_mask(segment: Segment, series: Series) -> Bools:
-    """Which points of a series are part of the line."""
-    if not segment.continues:
-        return np.zeros(len(series), dtype=np.bool_)
-    placed = segment.place(series)
-    return np.ones(len(series), dtype=np.bool_) if segment.cut is None else placed.step <= segment.cut

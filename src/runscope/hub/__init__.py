@@ -10,30 +10,16 @@ from typing import TYPE_CHECKING
 from runscope.lazy import fetched
 
 if TYPE_CHECKING:
-    from runscope.hub.adapters.facts import read_adapter, read_adapters
-    from runscope.hub.adapters.norms import AdapterNorms, weigh
-    from runscope.hub.fetching import fetch
-    from runscope.hub.inventory import Inventory, take_inventory
-    from runscope.hub.listing import Listing, list_checkpoints, list_repository
-    from runscope.hub.placing import place
+    from runscope.hub.adapters.facts import read_adapter as read_adapter
+    from runscope.hub.adapters.facts import read_adapters as read_adapters
+    from runscope.hub.adapters.norms import AdapterNorms as AdapterNorms
+    from runscope.hub.adapters.norms import weigh as weigh
+    from runscope.hub.fetching import fetch as fetch
+    from runscope.hub.inventory import Inventory as Inventory
+    from runscope.hub.inventory import take_inventory as take_inventory
+    from runscope.hub.listing import Listing as Listing
+    from runscope.hub.listing import list_checkpoints as list_checkpoints
+    from runscope.hub.listing import list_repository as list_repository
+    from runscope.hub.placing import place as place
 
-_HOMES = {
-    "AdapterNorms": "adapters.norms",
-    "Inventory": "inventory",
-    "Listing": "listing",
-    "fetch": "fetching",
-    "list_checkpoints": "listing",
-    "list_repository": "listing",
-    "place": "placing",
-    "read_adapter": "adapters.facts",
-    "read_adapters": "adapters.facts",
-    "take_inventory": "inventory",
-    "weigh": "adapters.norms",
-}
-
-__all__ = [
-    "AdapterNorms", "Inventory", "Listing", "fetch", "list_checkpoints",
-    "list_repository", "place", "read_adapter", "read_adapters", "take_inventory", "weigh",
-]  # fmt: skip
-
-__getattr__ = fetched(__name__, _HOMES)
+__getattr__, __dir__, __all__ = fetched(__name__)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -14,9 +14,8 @@ from runscope.errors import InputError, StoreError, UnsafeFile
 from runscope.history.checkpoint import Checkpoint, File
 from runscope.hub.listing import is_safe
 from runscope.hub.opening import Repo, repo_of
+from runscope.progress import Progress
 from runscope.store.home import cache_folder
-
-Progress = Callable[[str, int, int | None], None]
 
 _USEFUL = (".safetensors", ".json", ".txt", ".model", ".jinja")
 _PICKLES = (".bin", ".pt", ".pth")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,8 +12,7 @@ from runscope.hub.adapters.norms import AdapterNorms, weigh
 from runscope.hub.listing import Listing, list_repository
 from runscope.hub.pairing import Match, pair, span_of
 from runscope.hub.placing import place
-
-Progress = Callable[[str, int, int | None], None]
+from runscope.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -15,8 +15,7 @@ from runscope.history.checkpoint import Checkpoint, Commit, File, Ref, StepSourc
 from runscope.hub.folders import STATE, list_folders
 from runscope.hub.opening import Repo, open_repo
 from runscope.hub.titles import read_title
-
-Progress = Callable[[str, int, int | None], None]
+from runscope.progress import Progress
 
 _PIPELINE = "model_index.json"
 _LAST = "last-checkpoint"

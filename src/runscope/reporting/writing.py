@@ -11,10 +11,17 @@ from runscope.errors import UsageError
 from runscope.history import Timeline
 from runscope.history.axes import write_table
 from runscope.reporting.data import diagnosis_json, timeline_json
+from runscope.reporting.page.comparing import (
+    comparison_json,
+    comparison_page,
+    draw_comparison,
+    markdown_comparison,
+)
 from runscope.reporting.page.picture import draw, draw_line
 from runscope.reporting.page.report import line_page, page
 from runscope.reporting.text.markdown import markdown, markdown_timeline
 from runscope.reporting.text.study import score_json
+from runscope.verdict.comparison import Comparison
 from runscope.verdict.types import Diagnosis
 
 FORM_OF_ENDING = {
@@ -75,6 +82,33 @@ def write_line(line: Timeline, path: Path, *, axis: str = "step") -> Path:
             "markdown": lambda to: to.write_text(markdown_timeline(line) + "\n", encoding="utf-8"),
             "csv": lambda to: write_table(line.to_pandas(axis), to),
             "parquet": lambda to: write_table(line.to_pandas(axis), to),
+        },
+    )  # fmt: skip
+
+
+def write_comparison(
+    comparison: Comparison, path: Path, *, facts: Mapping[str, Any] | None = None, form: str | None = None
+) -> Path:
+    """Write ``html``, ``png``, ``svg``, ``json`` or ``markdown``.
+
+    Args:
+        comparison: what was found.
+        path: where to; its ending picks the form where none is given.
+        facts: how it was made.
+        form: the form.
+
+    Raises:
+        UsageError: another ending.
+        OSError: the place cannot be written.
+    """
+    return write_as(
+        path, form,
+        {
+            "html": lambda to: to.write_text(comparison_page(comparison, facts or {}), encoding="utf-8"),
+            "png": lambda to: draw_comparison(comparison, to, "png"),
+            "svg": lambda to: draw_comparison(comparison, to, "svg"),
+            "json": lambda to: to.write_text(as_text(comparison_json(comparison)), encoding="utf-8"),
+            "markdown": lambda to: to.write_text(markdown_comparison(comparison) + "\n", encoding="utf-8"),
         },
     )  # fmt: skip
 

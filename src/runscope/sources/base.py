@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,12 +13,11 @@ from runscope.history import Run
 from runscope.history.ending import came_to_its_end
 from runscope.history.parts import side_by_side
 from runscope.history.roles import assign_roles
+from runscope.progress import Progress
 from runscope.sources.secrets import without_secrets
 
 if TYPE_CHECKING:
     from runscope.store import RunStore
-
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ MEMBER = "::"
 
 
 class Source(Protocol):
-    """A module that reads one kind of run.
+    """A module that reads one kind of run; a contract test holds every one in the registry to it.
 
     One whose places can hold several runs has ``members(reference)`` too: what names each of them.
     """
@@ -57,10 +56,12 @@ class Source(Protocol):
     FORM: str
     """In a few words: all forms stand in one hint."""
 
-    def claims(self, reference: str) -> bool:
-        """Whether the reference is of this kind; cheap, without network."""
+    @staticmethod
+    def claims(reference: str) -> bool:
+        """Whether the reference is of this kind; cheap, without network, never raises."""
 
-    def read(self, reference: str, context: LoadContext) -> Run:
+    @staticmethod
+    def read(reference: str, context: LoadContext) -> Run:
         """Read the run."""
 
 

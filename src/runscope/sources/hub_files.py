@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import PurePosixPath
@@ -18,7 +17,8 @@ from runscope.errors import SeveralRuns, UnreadableRun
 from runscope.history import Run
 from runscope.history.checkpoint import Commit, File
 from runscope.hub.opening import Repo, open_repo
-from runscope.sources.base import MEMBER, LoadContext, Progress
+from runscope.progress import Progress
+from runscope.sources.base import MEMBER, LoadContext
 from runscope.sources.tensorboard import source as tensorboard
 from runscope.sources.trainer import source as trainer_state
 from runscope.store import home
@@ -60,31 +60,6 @@ def read(reference: str, context: LoadContext) -> Run:
     if states:
         return _state_run(reference, repo, commit, states, context.progress)
     return _events_run(reference, place, repo, commit, files)
-
-
-def histories(reference: str, progress: Progress | None = None) -> Iterator[tuple[Commit, Run]]:
-    """The clean history that each revision holds, oldest first; revisions with the same state once.
-
-    Args:
-        reference: as :func:`read` takes it; a revision is the last one looked at.
-        progress: called with the revisions read so far.
-
-    Raises:
-        NotFound, NotSignedIn, NotAllowed, TooManyRequests, Unreachable, ServiceError: the Hub refused.
-    """
-    place, _, folder = reference.partition(MEMBER)
-    repo, revision = _open(place)
-    commits = repo.commits(revision)
-    trees = repo.trees([c.revision for c in commits])
-    seen: set[frozenset[str]] = set()
-    for number, commit in enumerate(commits):
-        if progress is not None:
-            progress("revisions", number, len(commits))
-        states = _newest_states([f for f in trees[commit.revision] if _below(f.path, folder)])
-        ids = frozenset(f.content_id for f in states)
-        if states and ids not in seen:
-            seen.add(ids)
-            yield commit, _state_run(reference, repo, commit, states, None)
 
 
 def _open(place: str) -> tuple[Repo, str | None]:

@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from typing import cast
 
 from runscope.errors import UnknownReference, UsageError, nearest, nearest_beside
 from runscope.history import Run
-from runscope.sources.base import MEMBER, LoadContext, existing
+from runscope.sources.base import MEMBER, LoadContext, Source, existing
 
 _FILE_ENDINGS = ("csv", "json", "jsonl", "wandb", "parquet", "db")
-_MODULES = (
+_LOCAL = (
     "wandb_file.source",
     "trackers.mlflow",
     "trackers.trackio",
     "trainer.source",
     "tensorboard.source",
     "tables.source",
-    "hub_files",
-    "wandb_cloud.source",
 )
-_REMOTE = ("runscope.sources.hub_files", "runscope.sources.wandb_cloud.source")
+_REMOTE = ("hub_files", "wandb_cloud.source")
 
 
-def modules() -> tuple[ModuleType, ...]:
+def modules() -> tuple[Source, ...]:
     """Every source. What lies on this disk is asked before anything that needs a network."""
-    return tuple(_each())
+    return tuple(_each(_LOCAL + _REMOTE))
 
 
-def _each() -> Iterator[ModuleType]:
+def _each(names: tuple[str, ...]) -> Iterator[Source]:
     """One source after the other: what comes behind the one that knows the reference is not even imported."""
-    return (import_module(f"runscope.sources.{name}") for name in _MODULES)
+    return (cast("Source", import_module(f"runscope.sources.{name}")) for name in names)
 
 
 def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:
@@ -50,10 +48,9 @@ def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:
         raise UsageError("the name of a run is blank", hint=f"a run is one of: {describe_forms()}")
     context = context or LoadContext()
     name = _in_full(str(reference), context)
-    for source in _each():
+    for source in _each(_LOCAL + _REMOTE):
         if source.claims(name):
-            read: Callable[[str, LoadContext], Run] = source.read
-            return read(name, context)
+            return source.read(name, context)
     raise _unknown(name)
 
 
@@ -116,8 +113,7 @@ def list_references(folder: str) -> list[str]:
 
 def _members(path: str) -> list[str]:
     """The runs of one place on this disk; none where no source claims it."""
-    local = (source for source in modules() if source.__name__ not in _REMOTE)
-    source = next((s for s in local if s.claims(path)), None)
+    source = next((s for s in _each(_LOCAL) if s.claims(path)), None)
     if source is None:
         return []
     return list(source.members(path)) if hasattr(source, "members") else [path]

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from runscope.errors import RunscopeError, ServiceError, StoreError, UsageError
 from runscope.history import Run, Timeline
+from runscope.progress import Progress
 from runscope.sources.base import LoadContext
 from runscope.sources.wandb_cloud.account import base_url
 from runscope.sources.wandb_cloud.source import require_account
@@ -24,7 +25,6 @@ from runscope.sources.wandb_file.source import read
 MARK = "runscope"
 """The configuration key that holds the parts; a run that has it was pushed by runscope."""
 WRITER_SECONDS = 60.0
-Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from runscope.cli.progress import progress
 from runscope.errors import UsageError
 
 if TYPE_CHECKING:
-    from runscope.api import Progress
     from runscope.api.recipe import Recipe
+    from runscope.progress import Progress
     from runscope.verdict import Comparison, Diagnosis
 
 

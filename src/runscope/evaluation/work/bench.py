@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -12,11 +12,12 @@ from runscope.evaluation.examples.reading import Example
 from runscope.evaluation.models.loading import ADAPTER_CONFIG, base_of
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import Row, Task, identity
-from runscope.evaluation.work.launch import Fetch, Launcher, Shard, open_launcher
+from runscope.evaluation.work.launch import Launcher, open_launcher
+from runscope.evaluation.work.shards import Fetch, Shard
 from runscope.history.checkpoint import Checkpoint
 from runscope.hub.fetching import fetched
+from runscope.progress import Progress
 
-Progress = Callable[[str, int, int | None], None]
 NO_MATTER = (
     "trainer_state.json",
     "training_args.bin",

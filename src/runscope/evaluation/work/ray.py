@@ -11,7 +11,7 @@ from typing import Any
 
 from runscope.errors import MissingExtra, RunscopeError, ServiceError, Unreachable
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.work.launch import Done, Fetch, Shard, Worker
+from runscope.evaluation.work.shards import Done, Fetch, Shard, Worker
 
 PATIENCE_SECONDS = 10.0
 LOST_AT_MOST = 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
@@ -16,10 +16,9 @@ from runscope.hub.adapters.base_shapes import expected_parameters
 from runscope.hub.hub_repo import SIDE_BY_SIDE, HubRepo
 from runscope.hub.opening import repo_of
 from runscope.hub.safetensors import elements, read_header
+from runscope.progress import Progress
 from runscope.store import ResultTable
 from runscope.store.home import cache_folder
-
-Progress = Callable[[str, int, int | None], None]
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ from runscope.history.checkpoint import Checkpoint
 from runscope.hub.adapters.facts import CONFIG, WEIGHTS
 from runscope.hub.fetching import fetch, fetched
 from runscope.hub.safetensors import tensors
+from runscope.progress import Progress
 from runscope.store import ResultTable
 from runscope.store.home import cache_folder
 
-Progress = Callable[[str, int, int | None], None]
 Matrix = npt.NDArray[np.float32]
 
 NORM, NON_FINITE = "weights_norm", "weights_non_finite"

@@ -13,39 +13,11 @@ from runscope.reporting.page.report import STATUS, chance, described_runs, sorte
 from runscope.reporting.text.escaping import escape, markdown_table
 from runscope.reporting.view.charts import Chart, compared_charts
 from runscope.reporting.view.marks import marks
-from runscope.reporting.writing import as_text, write_as
 from runscope.verdict import Comparison, Contender
 
 COMPARISON_SCHEMA = "runscope.comparison/1"
 BASIS = {"eval_curve": "the logged held-out losses", "train_curve": "the training losses alone", None: ""}
 _MARKS = ("joins", "gaps", "epochs", "keep", "findings")
-
-
-def write_comparison(
-    comparison: Comparison, path: Path, *, facts: Mapping[str, Any] | None = None, form: str | None = None
-) -> Path:
-    """Write ``html``, ``png``, ``svg``, ``json`` or ``markdown``.
-
-    Args:
-        comparison: what was found.
-        path: where to; its ending picks the form where none is given.
-        facts: how it was made.
-        form: the form.
-
-    Raises:
-        UsageError: another ending.
-        OSError: the place cannot be written.
-    """
-    return write_as(
-        path, form,
-        {
-            "html": lambda to: to.write_text(comparison_page(comparison, facts or {}), encoding="utf-8"),
-            "png": lambda to: _draw(comparison, to, "png"),
-            "svg": lambda to: _draw(comparison, to, "svg"),
-            "json": lambda to: to.write_text(as_text(comparison_json(comparison)), encoding="utf-8"),
-            "markdown": lambda to: to.write_text(markdown_comparison(comparison) + "\n", encoding="utf-8"),
-        },
-    )  # fmt: skip
 
 
 def comparison_page(comparison: Comparison, facts: Mapping[str, Any]) -> str:
@@ -100,7 +72,8 @@ def _where(contender: Contender) -> str:
     return f"step {first:,}" if first == last else f"steps {first:,} to {last:,}"
 
 
-def _draw(comparison: Comparison, path: Path, form: str) -> Path:
+def draw_comparison(comparison: Comparison, path: Path, form: str) -> Path:
+    """Draw the charts of several trainings into a picture, ``png`` or ``svg``."""
     drawn = compared_charts([(c.name, c.timeline) for c in comparison.contenders])
     return draw_charts(drawn, _across(comparison.contenders), comparison.headline, path, form)
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runscope.errors import ServiceError
-from runscope.sources.base import Progress
+from runscope.progress import Progress
 from runscope.sources.wandb_cloud.facts import EVENTS, PAGE, Facts, exports_question
 from runscope.sources.wandb_cloud.points import STEP, Points, joined, of_events, of_export, of_rows
 from runscope.sources.wandb_cloud.service import SIDE_BY_SIDE, Rejected, Service

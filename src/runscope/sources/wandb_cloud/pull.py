@@ -20,7 +20,8 @@ from runscope.errors import (
     Unreachable,
     UsageError,
 )
-from runscope.sources.base import LoadContext, Progress, existing
+from runscope.progress import Progress
+from runscope.sources.base import LoadContext, existing
 from runscope.sources.wandb_cloud.account import base_url, host_name
 from runscope.sources.wandb_cloud.facts import Change, Facts
 from runscope.sources.wandb_cloud.service import Service

@@ -27,7 +27,8 @@ from runscope.errors import (
     UsageError,
 )
 from runscope.history import Run, Series
-from runscope.sources.base import LoadContext, Progress, existing, finish
+from runscope.progress import Progress
+from runscope.sources.base import LoadContext, existing, finish
 from runscope.sources.columns import Rows, checkpoint_lineage, machine_series
 from runscope.sources.wandb_cloud.account import NoKey, base_url, host_name
 from runscope.sources.wandb_cloud.facts import ENTITY, RUN, RUNS, SUMMARY, Change, Facts

@@ -215,9 +215,3 @@ class _Chunks:
             keep = at < limit[number]
             at, stop, kind = at[keep], stop[keep], kind[keep]
         return cls(at + HEADER_BYTES, stop, kind, sorted(damaged), cut)
-
-
-def read_records(file: BufferedReader) -> Iterator[bytes]:
-    """The payload of every record that can be read, in order."""
-    for window in Log(file).windows():
-        yield from (window.record(index) for index in range(len(window)))
