@@ -7,8 +7,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from runscope.history.checkpoint import File
 from runscope.hub import fetch, list_checkpoints
 from tests.hub import repos
 from tests.hub.conftest import KINDS, REPO, Reach
+from tests.servers.gate import LONGEST_SECONDS, Gate
 from tests.servers.hub import Hub
 
 FETCH = """
@@ -66,24 +65,21 @@ def test_a_connection_that_breaks_costs_nothing_but_time(hub: Hub, tmp_path: Pat
     big = repos.safetensors({"w": repos.np.ones(500_000)})
     repos.push(hub, "me/big", "step 1", {"model.safetensors": big}, tmp_path / "output")
     (only,) = list_checkpoints("me/big")
-    hub.cut_after = 1_000_000
-    threading.Timer(1.0, lambda: setattr(hub, "cut_after", None)).start()
+    hub.cut_after, hub.cut_times = 1_000_000, 2
     assert (fetch(only) / "model.safetensors").read_bytes() == big
+    assert hub.cut_times == 0
 
 
 def test_a_killed_fetch_leaves_nothing_half_and_goes_on(hub: Hub, tmp_path: Path) -> None:
     files = {f"model-{n}.safetensors": repos.safetensors({"w": repos.np.full(50_000, n)}) for n in range(6)}
     repos.push(hub, "me/shards", "step 1", files, tmp_path / "output")
     (only,) = list_checkpoints("me/shards")
-    hub.delay_seconds = 0.2
-    hub.requests.clear()
+    hub.gate = Gate(2)
     process = subprocess.Popen([sys.executable, "-c", FETCH, "me/shards"], stdout=subprocess.PIPE)
-    while sum(r.startswith("GET") and "/resolve/" in r for r in hub.requests) < 3:
-        time.sleep(0.02)
-        assert process.poll() is None
+    assert hub.gate.reached.wait(LONGEST_SECONDS)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    hub.delay_seconds = 0
+    hub.gate.open()
     home = Path(os.environ["RUNSCOPE_HOME"]) / "checkpoints"
     assert not list(home.rglob(".whole"))
     arrived = {p.name for p in (home / "blobs").iterdir() if len(p.name) == 64}
@@ -121,7 +117,7 @@ def test_two_at_once_share_one_download(hub: Hub, tmp_path: Path) -> None:
     both = [
         subprocess.Popen([sys.executable, "-c", FETCH, "me/one"], stdout=subprocess.PIPE) for _ in range(2)
     ]
-    places = {p.communicate(timeout=60)[0] for p in both}
+    places = {p.communicate(timeout=LONGEST_SECONDS)[0] for p in both}
     assert [p.returncode for p in both] == [0, 0]
     assert len(places) == 1
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tests.servers.gate import Gate
 from tests.servers.git_store import GitStore
 
 USER = "me"
@@ -40,7 +41,9 @@ class Hub:
         error_headers: further headers of a failure.
         token: the one that is let in, None lets everybody in.
         delay_seconds: pause before each answer, as a network has one.
-        cut_after: bytes after which the connection of a large file is dropped, once each call; None for never.
+        gate: what downloads have to pass, None lets all through.
+        cut_after: bytes after which the connection of a large file is dropped; None for never.
+        cut_times: how often that happens.
         hostile_paths: paths that the tree of every commit lists besides its own.
         page: commits a page.
         tree_page: files a page.
@@ -58,7 +61,9 @@ class Hub:
     error_headers: dict[str, str] = field(default_factory=dict)
     token: str | None = None
     delay_seconds: float = 0.0
+    gate: Gate | None = None
     cut_after: int | None = None
+    cut_times: int = 0
     hostile_paths: tuple[str, ...] = ()
     retry_after: str | None = None
     page: int = 50
@@ -129,6 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
         hub.requests.append(f"{self.command} {unquote(path)}")
         if hub.delay_seconds:
             time.sleep(hub.delay_seconds)
+        if hub.gate is not None and self.command == "GET" and "/resolve/" in path:
+            hub.gate.enter()
         if self._fails(path):
             headers = {"Retry-After": hub.retry_after} if hub.retry_after else {}
             code = {"X-Error-Code": "GatedRepo"} if hub.fail == 403 else {}
@@ -288,7 +295,9 @@ class _Handler(BaseHTTPRequestHandler):
             first, last = int(asked[1]), min(int(asked[2] or len(content) - 1), len(content) - 1)
             headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
             return self._answer(206, content[first : last + 1], headers)
-        if self.service.cut_after is not None and len(content) > self.service.cut_after:
+        cuts = self.service.cut_times > 0 and self.command == "GET"
+        if cuts and self.service.cut_after is not None and len(content) > self.service.cut_after:
+            self.service.cut_times -= 1
             return self._cut(content, headers)
         return self._answer(200, content, headers)
 

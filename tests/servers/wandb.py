@@ -36,6 +36,7 @@ from graphql import (
 )
 
 from tests.servers import wandb_taking
+from tests.servers.gate import Gate
 from tests.servers.wandb_runs import StoredRun
 from tests.servers.wandb_schema import SCHEMA, fits
 
@@ -69,6 +70,7 @@ class Wandb:
         fail_after: so many requests are answered first.
         retry_after: header sent with a failure.
         delay: seconds before each page of history.
+        gate: what each page of history has to pass, None lets all through.
         page_rows: rows that one page holds at most.
         sampled: a page that holds fewer rows than there are takes them from everywhere in it, not from its beginning.
         pages_hold_exported: pages of live rows have rows that were exported as well.
@@ -91,6 +93,7 @@ class Wandb:
     fail_after: int = 0
     retry_after: str | None = None
     delay: float = 0.0
+    gate: Gate | None = None
     page_rows: int = 100_000
     sampled: bool = False
     pages_hold_exported: bool = False
@@ -256,6 +259,8 @@ class _Run:
             return [json.dumps(row) for row in arrived[:: max(len(arrived) // samples, 1)]]
         service.asked.append({"minStep": minStep, "maxStep": maxStep, "pageSize": samples})
         time.sleep(service.delay)
+        if service.gate is not None:
+            service.gate.enter()
         first = 0 if service.pages_hold_exported else self.kept.exported
         inside = self.kept.between(first, minStep or 0, maxStep)
         most = min(samples, service.page_rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
+import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from runscope.errors import (
 )
 from runscope.sources import LoadContext, load
 from runscope.sources.wandb_cloud.account import base_url, host_name
-from runscope.sources.wandb_cloud.service import SIDE_BY_SIDE
+from runscope.sources.wandb_cloud.service import SIDE_BY_SIDE, Service
 from runscope.sources.wandb_cloud.source import Address, address, claims
 from tests.servers.wandb import KEY, Wandb
 
@@ -157,11 +157,31 @@ def test_a_service_that_recovers_is_waited_for(service: Wandb, status: int) -> N
     assert service.fail_times == 0
 
 
+class Clock:
+    """Time that passes only where it is waited for."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def now(self) -> float:
+        return sum(self.waits)
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.waits.append(seconds)
+        return event.is_set()
+
+
+def viewer(clock: Clock) -> object:
+    """Ask the service who is signed in."""
+    with Service(now=clock.now, wait=clock.wait) as service:
+        return service.ask("query Viewer { viewer { entity } }")["viewer"]
+
+
 def test_retry_after_is_kept_to(service: Wandb) -> None:
-    service.fail, service.fail_times, service.retry_after = 429, 1, "1"
-    begun = time.monotonic()
-    load(path(service))
-    assert time.monotonic() - begun >= 1.0, "the service said when to come again"
+    service.fail, service.fail_times, service.retry_after = 429, 2, "7"
+    clock = Clock()
+    assert viewer(clock)
+    assert clock.waits == [7.0, 7.0], "the service said when to come again"
 
 
 def test_retry_after_may_be_a_date(service: Wandb) -> None:
@@ -170,13 +190,28 @@ def test_retry_after_may_be_a_date(service: Wandb) -> None:
     assert load(path(service)).id == the_id(service)
 
 
-def test_waiting_has_an_end(service: Wandb, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUNSCOPE_PATIENCE_SECONDS", "0.5")
-    service.fail, service.retry_after = 503, "0.1"
+@pytest.mark.parametrize(("retry_after", "waits"), [("10", [10.0] * 5), ("49", [49.0]), ("51", [])])
+def test_waiting_has_an_end(
+    service: Wandb, monkeypatch: pytest.MonkeyPatch, retry_after: str, waits: list[float]
+) -> None:
+    monkeypatch.setenv("RUNSCOPE_PATIENCE_SECONDS", "50")
+    service.fail, service.retry_after = 503, retry_after
+    clock = Clock()
     with pytest.raises(Unreachable) as caught:
-        load(path(service))
+        viewer(clock)
     assert caught.value.status == 503
-    assert 2 < len(service.operations) < 12, "it was asked again, but not for ever"
+    assert clock.waits == waits
+    assert len(service.operations) == len(waits) + 1
+
+
+def test_a_service_that_names_no_time_is_asked_less_and_less_often(service: Wandb) -> None:
+    service.fail = 503
+    clock = Clock()
+    with pytest.raises(Unreachable):
+        viewer(clock)
+    for wait, least in zip(clock.waits, (1, 2, 4, 8, 16, 30, 30), strict=False):
+        assert least <= wait <= 1.25 * least, "the double each time, and up to a quarter more by chance"
+    assert 5 <= len(clock.waits) <= 7, "within two minutes"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from runscope.errors import ServiceError, Unreachable
 from runscope.history import Run
 from runscope.sources import LoadContext, load
 from runscope.store import RunStore
+from tests.servers.gate import Gate
 from tests.servers.wandb import Wandb
 from tests.servers.wandb_runs import StoredRun
 
@@ -184,16 +184,16 @@ print(len(run.series["loss"]))
 def test_a_killed_pull_leaves_what_it_had(service: Wandb) -> None:
     """Killed again and again, each time a little later: in the end all is there, and no page was fetched often."""
     long_run(service, 60_000)
-    service.delay = 0.1
     kills = 0
     for attempt in range(40):
+        service.gate = Gate(2 + 3 * attempt)
         reader = subprocess.Popen([sys.executable, "-c", READ], stdout=subprocess.PIPE, text=True)
-        seen = len(service.asked)
-        while reader.poll() is None and len(service.asked) < seen + 2 + 3 * attempt:
-            time.sleep(0.01)
-        if reader.poll() is None:
+        while reader.poll() is None and not service.gate.reached.wait(0.05):
+            pass
+        if service.gate.reached.is_set():
             reader.send_signal(signal.SIGKILL)
             kills += 1
+        service.gate.open()
         said = reader.communicate()[0]
         if reader.returncode == 0:
             assert said.strip() == "60000"

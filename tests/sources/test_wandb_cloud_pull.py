@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from runscope.cli import main
 from runscope.errors import UsageError
 from runscope.sources.wandb_cloud.pull import Filters, project_of, since
 from runscope.store import RunStore
+from tests.servers.gate import LONGEST_SECONDS, Gate
 from tests.servers.wandb import Wandb
 from tests.servers.wandb_runs import StoredRun
 
@@ -149,17 +149,18 @@ def test_a_service_that_refuses_stops_the_pull_and_what_was_finished_is_kept(
 def test_an_interrupted_pull_keeps_what_was_finished(
     project: Wandb, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.delay = 0.2
+    project.gate = Gate(20)
     words = [sys.executable, "-m", "runscope", "pull", "me/pricer"]
     pull = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while len(project.asked) < 20 and pull.poll() is None:
-        time.sleep(0.02)
+    assert project.gate.reached.wait(LONGEST_SECONDS)
+    project.delay = 0.2  # from now on nothing shall be finished before the signal has arrived
     pull.send_signal(signal.SIGINT)
-    _, said = pull.communicate(timeout=60)
+    project.gate.open()
+    _, said = pull.communicate(timeout=LONGEST_SECONDS)
     assert pull.returncode == 130
     assert said.strip() == "interrupted: what was finished is kept"
     kept = len(RunStore().all())
-    assert 10 < kept < 60
+    assert 16 <= kept < 120, "twenty pages were answered, of which four may have been on their way"
     project.delay = 0.0
     told = pulled("me/pricer", capsys=capsys)
     assert (told["unchanged"], told["fetched"]) == (kept, 120 - kept)

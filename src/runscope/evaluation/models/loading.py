@@ -184,12 +184,16 @@ def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -
             f"the model {name} cannot be loaded: {str(error).splitlines()[0]}", hint=_hint(error)
         ) from error
     if settings.dtype == "4bit":
-        _try_out(model, name)
+        try_out(model, name)
     return model.eval()
 
 
-def _try_out(model: Any, name: str) -> None:
-    """Multiply once: on a CPU bitsandbytes takes not every shape, and says so only then."""
+def try_out(model: Any, name: str) -> None:
+    """Multiply once: on a CPU bitsandbytes takes not every shape, and says so only then.
+
+    Raises:
+        InputError: the weights cannot be multiplied.
+    """
     import torch
 
     try:

@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -48,6 +48,7 @@ class Service:
 
     Args:
         base: address of the service; None for the one that is set up.
+        now, wait: the clock in seconds, and how to wait for an event on it.
 
     Attributes:
         base: address of the service.
@@ -57,7 +58,10 @@ class Service:
         NotSignedIn: there is no key for it.
     """
 
-    def __init__(self, base: str | None = None) -> None:
+    def __init__(
+        self, base: str | None = None, *, now: Callable[[], float] = time.monotonic,
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
+    ) -> None:  # fmt: skip
         import httpx
 
         self.base = base or base_url()
@@ -71,6 +75,7 @@ class Service:
         self._quiet_until = 0.0
         self._answered = False
         self._stopped = threading.Event()
+        self._now, self._wait = now, wait
 
     def __enter__(self) -> Self:
         return self
@@ -116,7 +121,7 @@ class Service:
 
     def _answer(self, method: str, url: str, body: bytes | None) -> bytes:
         """Ask until there is an answer, the service says that there will be none, or patience is at its end."""
-        give_up = time.monotonic() + self.patience_seconds
+        give_up = self._now() + self.patience_seconds
         wait = FIRST_WAIT_SECONDS
         while True:
             problem, after = self._try(method, url, body, give_up)
@@ -126,11 +131,11 @@ class Service:
                 raise problem
             # Jitter, so that several processes which were held back do not come back as one.
             pause = max(after, 0.0) if after >= 0 else wait * (1 + random.random() / 4)
-            if time.monotonic() + pause > give_up:
+            if self._now() + pause > give_up:
                 raise problem
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
             with self._lock:
-                self._quiet_until = max(self._quiet_until, time.monotonic() + pause)
+                self._quiet_until = max(self._quiet_until, self._now() + pause)
 
     def _try(
         self, method: str, url: str, body: bytes | None, give_up: float
@@ -142,7 +147,7 @@ class Service:
             try:
                 headers = self._secret | {"Content-Type": "application/json"} if body is not None else {}
                 with self._client.stream(method, url, content=body, headers=headers) as response:
-                    text = _read(response, give_up)
+                    text = _read(response, give_up, self._now)
             except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
                 # The client's own message may hold the address, and that a password.
                 problem = Unreachable(
@@ -165,8 +170,8 @@ class Service:
     def _place(self, give_up: float) -> Iterator[None]:
         """A place among the requests under way, once nothing holds them back."""
         with self._places:
-            while (pause := self._quiet_until - time.monotonic()) > 0 and time.monotonic() < give_up:
-                if self._stopped.wait(pause):
+            while (pause := self._quiet_until - self._now()) > 0 and self._now() < give_up:
+                if self._wait(self._stopped, pause):
                     break
             yield
 
@@ -218,13 +223,13 @@ class Service:
         )  # fmt: skip
 
 
-def _read(response: Any, give_up: float) -> bytes:
+def _read(response: Any, give_up: float, now: Callable[[], float]) -> bytes:
     """The whole answer; one that only trickles in has an end as well."""
-    latest = max(give_up, time.monotonic() + ANSWER_SECONDS)
+    latest = max(give_up, now() + ANSWER_SECONDS)
     parts = []
     for part in response.iter_bytes():
         parts.append(part)
-        if time.monotonic() > latest:
+        if now() > latest:
             raise TimeoutError
     return b"".join(parts)
 
