@@ -18,11 +18,13 @@ class Webhook:
     Attributes:
         url: where to post to; its path is a secret.
         status: answered to everything.
+        redirect: status and place that the address itself answers with; None takes the message.
         messages: bodies received.
     """
 
     url: str = ""
     status: int = 200
+    redirect: tuple[int, str] | None = None
     messages: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -37,8 +39,12 @@ def serve() -> Iterator[Webhook]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            state.messages.append(json.loads(body))
-            self.send_response(state.status)
+            moved = state.redirect is not None and not self.path.endswith("/moved")
+            if not moved:
+                state.messages.append(json.loads(body))
+            self.send_response(state.redirect[0] if moved and state.redirect else state.status)
+            if moved and state.redirect:
+                self.send_header("Location", state.redirect[1])
             self.send_header("Content-Length", "0")
             self.end_headers()
 

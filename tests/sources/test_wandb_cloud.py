@@ -295,6 +295,24 @@ def test_a_pasted_address_does_not_get_the_key_of_another_host(
     assert not service.keys_seen
 
 
+@pytest.mark.parametrize("written", ["{url}", "http://api.wandb.ai"])
+def test_settings_of_the_current_folder_do_not_send_a_key_elsewhere(
+    service: Wandb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str
+) -> None:
+    """They come with a project; a host of the user's own is set in the environment or in the user's settings."""
+    monkeypatch.delenv("WANDB_BASE_URL")
+    monkeypatch.delenv("WANDB_DIR", raising=False)
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wandb").mkdir(exist_ok=True)
+    (tmp_path / "wandb" / "settings").write_text(f"[default]\nbase_url = {written.format(url=service.url)}\n")
+    with pytest.raises(NotSignedIn, match="no W&B key") as caught:
+        load("me/pricer/abc")
+    assert "wandb login --host" in caught.value.hint
+    assert not service.operations
+    assert not service.keys_seen
+
+
 def test_unknown_runs_and_projects_are_told_apart(service: Wandb) -> None:
     with pytest.raises(NotFound, match="no run me/pricer/nothing"):
         load("me/pricer/nothing")

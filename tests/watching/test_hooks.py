@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,74 @@ def test_nobody_takes_the_message() -> None:
 def test_only_web_addresses_are_taken(url: str) -> None:
     with pytest.raises(UsageError):
         send_webhook(url, EVENT, "r")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_message_follows_a_redirect_on_the_same_host(status: int) -> None:
+    with serve() as hook:
+        hook.redirect = (status, "/moved")
+        assert send_webhook(hook.url, EVENT, "me/run") is None
+        assert [m["event"] for m in hook.messages] == ["finding"]
+
+
+def test_a_redirect_to_another_host_is_said_and_gets_nothing() -> None:
+    with serve() as hook, serve() as other:
+        hook.redirect = (307, other.url.replace("127.0.0.1", "localhost"))
+        problem = send_webhook(hook.url, EVENT, "me/run")
+        assert "redirect to localhost" in str(problem)
+        assert "SECRET" not in str(problem)
+        assert not other.messages
+
+
+def test_redirects_in_a_circle_have_an_end() -> None:
+    with serve() as hook:
+        hook.redirect = (308, "again-and-again")
+        assert "508" in str(send_webhook(hook.url, EVENT, "me/run"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"\x00\xff" * 50, b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", b"SSH-2.0-x\r\n",
+     b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000],
+)  # fmt: skip
+def test_an_odd_answer_is_a_problem_and_not_the_end(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer_all() -> None:
+            while True:
+                try:
+                    with server.accept()[0] as line:
+                        line.recv(65536)
+                        line.sendall(answer)
+                except OSError:
+                    if server.fileno() < 0:
+                        return
+
+        thread = threading.Thread(target=answer_all, daemon=True)
+        thread.start()
+        problem = send_webhook(f"http://127.0.0.1:{server.getsockname()[1]}/SECRET", EVENT, "r")
+        assert problem is not None
+        assert "SECRET" not in problem
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://a:99999/", "http://a b/", "https://", "http:///x", "http://a\n/"]
+)
+def test_an_address_that_is_none_is_refused_before_anything_is_watched(url: str) -> None:
+    with pytest.raises(UsageError, match="--webhook"):
+        send_webhook(url, EVENT, "r")
+
+
+def test_what_a_command_prints_and_leaves_behind_harms_nothing() -> None:
+    assert (
+        run_command("sleep 300 & printf '\\377\\376' >&2; exit 4", EVENT, "a\0b")
+        == "the command ended with 4: \ufffd\ufffd"
+    )
+
+
+def test_values_that_are_no_numbers_are_words_on_the_wire() -> None:
+    event = Event("evaluated", 0.0, "x", None, {"mean": float("nan"), "low": [float("-inf")]})
+    with serve() as hook:
+        assert send_webhook(hook.url, event, "r") is None
+        assert hook.messages[0]["facts"] == {"mean": "NaN", "low": ["-Infinity"]}

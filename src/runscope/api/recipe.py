@@ -14,14 +14,18 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from runscope.errors import InputError
+from runscope.errors import InputError, UnsafeFile
+from runscope.schema import checked
+from runscope.store.trusted_file import read_own
 
 if TYPE_CHECKING:
     from runscope.history import Run
     from runscope.verdict.types import Diagnosis
 
-SCHEMA = "runscope.api.recipe/1"
+SCHEMA = "runscope.recipe/1"
 _PATHS = ("data", "train_data")
+_CODE = ("task", "scorer")
+"""Settings that may name code as ``module:name``."""
 _REFERENCES = ("hub", "base")
 
 
@@ -93,20 +97,18 @@ class Recipe:
         return [_parts(reference) for reference in self.runs]
 
     @classmethod
-    def read(cls, path: Path) -> Recipe:
+    def read(cls, path: Path, *, trust: bool = False) -> Recipe:
         """Read a recipe file.
+
+        Args:
+            path: the file.
+            trust: let it name code that is run: a task or scorer of its own, a repository's code, pickles.
 
         Raises:
             InputError: it is missing, no TOML, or no recipe.
+            UnsafeFile: it would run code, and is not trusted.
         """
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(
-                f"{path} cannot be read: {error.strerror}", hint="name an existing recipe.toml"
-            ) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not TOML: {error}", hint="runscope report writes recipes") from None
+        content = _content(path)
         if content.get("schema") != SCHEMA or not isinstance(content.get("investigation"), dict):
             raise InputError(
                 f"{path} is not a recipe of schema {SCHEMA}", hint="runscope report writes recipes"
@@ -119,7 +121,15 @@ class Recipe:
                 + (f"unknown keys {', '.join(sorted(unknown))}" if unknown else "no runs are named"),
                 hint="it was made by another version, or edited",
             )
-        made_from = tuple(i for i in content.get("made_from", {}).get("inputs", ()) if isinstance(i, dict))
+        _check_kinds(path, given)
+        if not trust:
+            _require_harmless(path, given.get("settings", {}))
+        inputs = (
+            content.get("made_from", {}).get("inputs", ())
+            if isinstance(content.get("made_from"), dict)
+            else ()
+        )
+        made_from = tuple(i for i in inputs if isinstance(i, dict) and "name" in i)
         return cls(**{k: _read_value(k, v, path.parent) for k, v in given.items()}, made_from=made_from)
 
     def write(self, path: Path, *, facts: Mapping[str, Any]) -> None:
@@ -151,6 +161,65 @@ class Recipe:
         """Names of inputs that the recipe was made from and that are not there any more."""
         before, now = _by_name(self.made_from), _by_name(inputs)
         return [_named(before[k]) for k in before if k not in now]
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read_own(path))
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}", hint="name an existing recipe.toml"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not TOML: {error}", hint="runscope report writes recipes") from None
+
+
+def _check_kinds(path: Path, given: Mapping[str, Any]) -> None:
+    """Hold each value against the kind that its key has.
+
+    Raises:
+        InputError: one of them is of another kind, or a setting is none.
+    """
+    plain = str | int | float | bool
+    kinds: dict[str, Any] = {
+        "runs": list[str], "hub": str, "data": str, "train_data": str, "base": str, "at": list[int], "force": bool,
+        "scale": list[float], "ignore": list[str], "roles": dict[str, str], "project": str, "compare": bool,
+        "settings": dict[str, plain | list[plain]],
+    }  # fmt: skip
+    try:
+        for key, value in given.items():
+            checked(value, kinds[key])
+    except ValueError as error:
+        raise InputError(
+            f"{path}: {key} is not what it should be: {error}",
+            hint="it was made by another version, or edited",
+        ) from None
+    from runscope.evaluation.settings import EvaluateSettings
+
+    unknown = set(given.get("settings", ())) - {f.name for f in fields(EvaluateSettings)}
+    if unknown:
+        raise InputError(
+            f"{path}: unknown settings {', '.join(sorted(unknown))}",
+            hint="it was made by another version, or edited",
+        )
+
+
+def _require_harmless(path: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a recipe that names code: whoever sent it may be a stranger.
+
+    Raises:
+        UnsafeFile: it would run something; the message says what.
+    """
+    runs = [f"{k} = {v} imports and runs that" for k, v in settings.items() if k in _CODE and ":" in str(v)]
+    if settings.get("trust_remote_code"):
+        runs.append("trust_remote_code runs the code of the model's repository")
+    if settings.get("allow_pickle"):
+        runs.append("allow_pickle loads files that can run code")
+    if runs:
+        raise UnsafeFile(
+            f"{path} would run code: {'; '.join(runs)}",
+            hint="where you trust it, call again with --trust-recipe",
+        )
 
 
 def _by_name(inputs: Sequence[Mapping[str, str]]) -> dict[tuple[str, str], Mapping[str, str]]:

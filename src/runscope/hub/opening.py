@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from runscope.errors import InputError, UnknownReference, nearest_beside
 from runscope.history.checkpoint import Checkpoint, Commit, File, Ref
-from runscope.hub.git_repo import GitRepo, is_git
+from runscope.hub.git.repo import GitRepo, is_git
 from runscope.hub.hub_repo import HubRepo
 
 _SCHEMES = ("hf://", "http://", "https://")

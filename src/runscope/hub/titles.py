@@ -28,6 +28,8 @@ _SQUASHED = "super-squash branch"
 _SCALE = {"k": 1e3, "m": 1e6}
 LARGEST_STEP = 10**9
 """A longer number is a date, a seed or a hash."""
+LONGEST_TITLE = 1000
+"""Letters of a title that are looked at; people stop at 72, a hostile one has no end."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,15 @@ class TitleFacts:
 
 def read_title(title: str) -> TitleFacts:
     """Read a commit title as Trainer, TRL, Unsloth, axolotl, AutoTrain, diffusers and people write them."""
-    lower = title.lower()
+    lower = title[:LONGEST_TITLE].lower()
     steps = (_number(m[1]) for p in _STEP if (m := re.search(p, lower)))
     step = next((s for s in steps if s is not None and s <= LARGEST_STEP), None)
-    epoch = next((float(m[1]) for p in _EPOCH if (m := re.search(p, lower))), None)
+    epochs = (float(m[1]) for p in _EPOCH if (m := re.search(p, lower)))
+    epoch = next((e for e in epochs if e <= LARGEST_STEP), None)
     return TitleFacts(step, epoch, any(word in lower for word in _END), lower.startswith(_SQUASHED))
 
 
 def _number(text: str) -> int | None:
     plain = text.replace(",", "").replace("_", "")
     value = float(plain.rstrip("km")) * _SCALE.get(plain[-1], 1.0)
-    return int(value) if value == int(value) else None
+    return int(value) if value.is_integer() else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
-import urllib.error
-import urllib.request
+import tempfile
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from runscope.errors import UsageError
 from runscope.watching.events import Event
@@ -17,6 +17,9 @@ from runscope.watching.events import Event
 COMMAND_SECONDS = 60
 WEBHOOK_SECONDS = 15
 TRIES = 2
+REDIRECTS = 3
+WORDS = ("event", "run", "code", "severity", "step", "message")
+"""What a command finds in its environment, each behind ``RUNSCOPE_``; no settings of a runscope that it calls."""
 
 
 def payload(event: Event, run: str) -> dict[str, Any]:
@@ -38,21 +41,40 @@ def run_command(command: str, event: Event, run: str) -> str | None:
         What went wrong, None where it went well.
     """
     told = payload(event, run)
-    names = ("event", "run", "code", "severity", "step", "message")
-    words = {f"RUNSCOPE_{n.upper()}": "" if told[n] is None else str(told[n]) for n in names}
-    try:
-        done = subprocess.run(
-            command, shell=True, env={**os.environ, **words}, input=json.dumps(told), text=True,
-            capture_output=True, timeout=COMMAND_SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return f"the command took longer than {COMMAND_SECONDS} s and was ended"
-    except OSError as error:
-        return f"the command could not be started: {error.strerror}"
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [""])[-1]
-        return f"the command ended with {done.returncode}{': ' + last if last else ''}"
+    words = {
+        f"RUNSCOPE_{n.upper()}": "" if told[n] is None else str(told[n]).replace("\0", "") for n in WORDS
+    }
+    # Files, not pipes: a program that the command leaves in the background would keep a pipe open.
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
+        asked.write(_as_bytes(told))
+        asked.seek(0)
+        try:
+            done = subprocess.run(
+                command, shell=True, env={**os.environ, **words}, stdin=asked, stdout=subprocess.DEVNULL, stderr=said,
+                timeout=COMMAND_SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return f"the command took longer than {COMMAND_SECONDS} s and was ended"
+        except (OSError, ValueError) as error:
+            return f"the command could not be started: {getattr(error, 'strerror', None) or error}"
+        if done.returncode:
+            said.seek(max(0, said.seek(0, os.SEEK_END) - 2000))
+            last = (said.read().decode("utf-8", "replace").strip().splitlines() or [""])[-1]
+            return f"the command ended with {done.returncode}{': ' + last if last else ''}"
     return None
+
+
+def _as_bytes(told: Mapping[str, Any]) -> bytes:
+    """JSON that every parser takes; values that are no numbers as words, as on every wire of runscope."""
+    return json.dumps(_plain(told), allow_nan=False).encode("utf-8", "replace")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def check_address(url: str) -> str:
@@ -61,8 +83,12 @@ def check_address(url: str) -> str:
     Raises:
         UsageError: it is no http or https address.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        well = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket that is not closed, a port beyond all ports
+        well = False
+    if not well or not url.isprintable() or " " in url:
         raise UsageError(
             "--webhook takes an http or https address", hint="--webhook https://hooks.slack.com/…"
         )
@@ -70,29 +96,52 @@ def check_address(url: str) -> str:
 
 
 def send_webhook(url: str, event: Event, run: str) -> str | None:
-    """Post an event as JSON.
+    """Post an event as JSON; a redirect on the same host is followed with the message.
 
     Returns:
         What went wrong, None where it went well. The address may hold a secret: only its host is named.
     """
     host = urlsplit(check_address(url)).hostname
-    request = urllib.request.Request(
-        url, data=json.dumps(payload(event, run)).encode(), method="POST",
-        headers={"Content-Type": "application/json", "User-Agent": "runscope"},
-    )  # fmt: skip
+    body = _as_bytes(payload(event, run))
     problem: str | None = None
     for _ in range(TRIES):
         try:
-            with urllib.request.urlopen(request, timeout=WEBHOOK_SECONDS):
-                return None
-        except urllib.error.HTTPError as error:
-            problem = f"{host} refused the message ({error.code})"
-            error.close()
-            if error.code < 500:
-                break
-        except (OSError, ValueError) as error:
+            status, place = _post(url, body)
+        except Exception as error:  # whatever an address or an answer is made of, the watch goes on
             problem = f"{host} did not take the message: {type(error).__name__}"
+            continue
+        if status < 300:
+            return None
+        if status < 400:
+            other = urlsplit(place).hostname or "nowhere"
+            return f"{host} answered with a redirect to {other}: whether it took the message is not known"
+        problem = f"{host} refused the message ({status})"
+        if status < 500:
+            break
     return problem
+
+
+def _post(url: str, body: bytes) -> tuple[int, str]:
+    """Status of the answer, and where a redirect leads that was not followed. The answer's body is not read."""
+    import httpx
+
+    headers = {"Content-Type": "application/json", "User-Agent": "runscope"}
+    with httpx.Client(timeout=WEBHOOK_SECONDS, follow_redirects=False) as client:
+        for _ in range(REDIRECTS + 1):
+            with client.stream("POST", url, content=body, headers=headers) as answer:
+                named = answer.headers.get("Location")
+                place = urljoin(url, named or "")
+                if answer.status_code not in (301, 302, 307, 308) or not named or not _same_host(url, place):
+                    return answer.status_code, place
+                url = place
+    return 508, url  # they lead in a circle
+
+
+def _same_host(url: str, other: str) -> bool:
+    """Whether a redirect stays with whom the message was meant for, and does not fall back to plain HTTP."""
+    here, there = urlsplit(url), urlsplit(other)
+    secure = here.scheme == there.scheme or there.scheme == "https"
+    return here.hostname == there.hostname and secure
 
 
 def as_json(event: Event, run: str) -> Mapping[str, Any]:

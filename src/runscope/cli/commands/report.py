@@ -63,6 +63,10 @@ def report(
     ignore: opt.IgnoreOption = None,
     map: opt.MapOption = None,
     project: opt.ProjectOption = None,
+    trust_recipe: Annotated[
+        bool,
+        typer.Option("--trust-recipe", help="Let the recipe run the code that it names (a task, a scorer)."),
+    ] = False,
     quiet: opt.QuietOption = False,
     debug: opt.DebugOption = False,
 ) -> None:
@@ -82,7 +86,7 @@ def report(
     _check(output, format)
     if len(runs) == 1 and runs[0].endswith(".toml"):
         _refuse_beside_recipe(context, runs[0])
-        recipe = Recipe.read(Path(runs[0]))
+        recipe = Recipe.read(Path(runs[0]), trust=trust_recipe)
     else:
         if data is not None and hub is None:
             raise UsageError(

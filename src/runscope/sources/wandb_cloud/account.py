@@ -1,7 +1,8 @@
 """Which W&B host is meant, and the key for it: looked for where W&B's own SDK looks, and kept nowhere else.
 
 W&B's own service answers under two names; a key for the one is good for the other. A key in the environment belongs
-to the host that is set up there: a page's address that somebody pasted does not get it.
+to the host that is set up there or in the user's own settings: a page's address that somebody pasted does not get it,
+nor does a host that a ``wandb/settings`` in the current folder names: that may have come with a stranger's project.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from runscope.errors import NotSignedIn
+from runscope.errors import NotSignedIn, UnsafeFile
+from runscope.store.trusted_file import read_own
 
 OLD_HOST, NEW_HOST = "https://api.wandb.ai", "https://api.forge.coreweave.com"
 _OWN = {
@@ -32,7 +34,7 @@ class NoKey(NotSignedIn):
 
 def base_url(page: str | None = None) -> str:
     """Where the service is that is set up or, given the address of a page, the one behind it."""
-    configured = _configured()
+    configured = _configured(local=True)
     if page is None:
         return configured or (OLD_HOST if _in_netrc(OLD_HOST, (OLD_HOST,)) else NEW_HOST)
     parts = urlsplit(page)
@@ -42,8 +44,10 @@ def base_url(page: str | None = None) -> str:
 
 def host_name(base: str) -> str:
     """Short name of a service: the same for all names of W&B's own."""
-    netloc = urlsplit(base).netloc.rpartition("@")[2]
-    return "wandb.ai" if netloc in _OWN else netloc
+    parts = urlsplit(base)
+    netloc = parts.netloc.rpartition("@")[2]
+    # Asked without encryption it is not W&B's own: the key would be there to read.
+    return "wandb.ai" if netloc in _OWN and parts.scheme == "https" else netloc
 
 
 def authorization(base: str) -> str:
@@ -52,7 +56,7 @@ def authorization(base: str) -> str:
     Raises:
         NoKey: there is no key for that host.
     """
-    mine = host_name(base) in ("wandb.ai", host_name(base_url()))
+    mine = host_name(base) == "wandb.ai" or base == _configured(local=False)
     key = (mine and os.environ.get("WANDB_API_KEY")) or _of_session(base) or _in_netrc(base)
     if key:
         return "Basic " + base64.b64encode(f"api:{key}".encode()).decode()
@@ -62,20 +66,33 @@ def authorization(base: str) -> str:
     raise NoKey(f"no W&B key is set up for {base}", hint=hint, status=401)
 
 
-def _configured() -> str | None:
-    """The host in the environment or in the SDK's settings files, the folder's own before the user's."""
-    found = os.environ.get("WANDB_BASE_URL")
-    if not found:
-        user = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser() / "settings"
-        local = Path(os.environ.get("WANDB_DIR") or ".") / "wandb" / "settings"
-        parser = configparser.ConfigParser(interpolation=None)
-        try:
-            parser.read([user, local], encoding="utf-8")
-            found = parser.get("default", "base_url", fallback=None)
-        except (configparser.Error, OSError, UnicodeDecodeError):
-            found = None
-    # Where somebody put a password into the address it would stand in every message.
-    return re.sub(r"//[^/]*@", "//", found.rstrip("/")) if found else None
+def _configured(*, local: bool) -> str | None:
+    """The host in the environment or in the SDK's settings files; ``local``: in those of the current folder as well."""
+    found = os.environ.get("WANDB_BASE_URL") or _host_in(
+        Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb")
+    )
+    own = _plain(found) if found else None
+    if not local or os.environ.get("WANDB_BASE_URL"):
+        return own
+    nearer = _host_in(Path(os.environ.get("WANDB_DIR") or ".") / "wandb")
+    if not nearer or (own is not None and host_name(_plain(nearer)) == host_name(own)):
+        return own  # also where the nearer file would have the same host asked without encryption
+    return _plain(nearer)
+
+
+def _plain(address: str) -> str:
+    """Without a password, which would stand in every message."""
+    return re.sub(r"//[^/]*@", "//", address.rstrip("/"))
+
+
+def _host_in(folder: Path) -> str | None:
+    """The host that a settings file of the SDK names; None where it names none, is damaged, or others can write it."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(read_own(folder.expanduser() / "settings"))
+        return parser.get("default", "base_url", fallback=None)
+    except (configparser.Error, OSError, UnicodeDecodeError, UnsafeFile, RuntimeError):
+        return None
 
 
 def _in_netrc(base: str, names: tuple[str, ...] = (NEW_HOST, OLD_HOST)) -> str | None:

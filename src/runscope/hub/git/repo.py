@@ -1,20 +1,19 @@
-"""A local clone (bare or not) or a git bundle, read with git itself. Nothing is ever checked out."""
+"""A local clone (bare or not) or a git bundle, read with git itself. Nothing is ever checked out, nothing is run."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from runscope.errors import InputError, MissingExtra, NotFound
+from runscope.errors import InputError, NotFound
 from runscope.history.checkpoint import Commit, File, Ref
+from runscope.hub.git.bundles import is_bundle, unbundled
+from runscope.hub.git.sealed import SealedGit
 from runscope.hub.safetensors import read_header
-from runscope.store.home import cache_folder
 
 POINTER_BYTES = 1024
 """A Git LFS pointer is a text of less than 1024 bytes (Git LFS specification)."""
@@ -28,12 +27,14 @@ class GitRepo:
 
     Attributes:
         name: what the user wrote.
-        folder: where git runs.
+        git: what reads its objects.
+        bundled: it is a bundle.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, git: SealedGit, *, bundled: bool = False) -> None:
         self.name = name
-        self.folder = folder
+        self.git = git
+        self.bundled = bundled
 
     @classmethod
     def open(cls, path: Path) -> GitRepo:
@@ -41,10 +42,12 @@ class GitRepo:
 
         Raises:
             InputError: it is none of these, or a damaged one.
+            UnsafeFile: it belongs to somebody else, or takes its objects from outside.
         """
-        repo = cls(str(path), _unbundled(path) if path.is_file() else path)
-        repo._git("rev-parse", "--git-dir")
-        return repo
+        bundled = path.is_file()
+        return cls(
+            str(path), SealedGit.open(unbundled(path) if bundled else path, str(path)), bundled=bundled
+        )
 
     def commits(self, revision: str | None = None) -> list[Commit]:
         """First-parent history, oldest first; empty where nothing was committed yet.
@@ -52,22 +55,25 @@ class GitRepo:
         Raises:
             NotFound: there is no such revision.
         """
-        if revision is None and not self._git("for-each-ref", "--count=1"):
+        if revision is None and not self.git.refs and self.git.head is None:
             return []
         start = self._start(revision)
-        text = self._git("log", "--first-parent", "--reverse", "--format=%H%x09%ct%x09%s", start)
-        rows = (line.split("\t", 2) for line in text.decode("utf-8", "replace").splitlines())
-        return [Commit(sha, float(seconds), title) for sha, seconds, title in rows]
+        text = self._git("log", "-z", "--first-parent", "--reverse", "--format=%H%x09%ct%x09%s", start)
+        rows = (line.split("\t", 2) for line in text.decode("utf-8", "replace").split("\0") if line)
+        return [Commit(sha, float(seconds or "nan"), title) for sha, seconds, title in rows]
 
     def _start(self, revision: str | None) -> str:
         """The commit that a revision names; for None the one of HEAD, else of main, else of any branch."""
-        branches = self._git("for-each-ref", "--format=%(refname)", "refs/heads").decode().split()
-        names = [revision, f"origin/{revision}"] if revision else ["HEAD", "refs/heads/main", *branches]
+        branches = [name for name in self.git.refs if name.startswith("refs/heads/")]
+        head = [self.git.head] if self.git.head is not None else []
+        names = [revision, f"origin/{revision}"] if revision else [*head, "refs/heads/main", *branches]
         for name in names:
             # ^{commit}: an annotated tag stands for its commit.
-            found = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-            if not found.returncode:
-                return found.stdout.decode().strip()
+            status, found, _ = self.git.run(
+                "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
+            )
+            if not status:
+                return found.decode().strip()
         close = ", ".join(ref.name for ref in self.refs()[:6])
         raise NotFound(
             f"{self.name} has no revision {revision!r}",
@@ -95,9 +101,9 @@ class GitRepo:
     def _history(self, revision: str) -> Iterator[tuple[str, dict[str, str]]]:
         """Commits from the first one on with path → blob; the dictionary is changed from one to the next."""
         words = self._git(
-            "-c", "log.showRoot=true", "log", "--reverse", "--first-parent", "--diff-merges=first-parent", "--raw",
-            "--no-abbrev", "--no-renames", "-z", "--format=%x01%H", revision,
-        ).decode("utf-8", "replace").split("\0")  # fmt: skip
+            "log", "--reverse", "--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames",
+            "-z", "--format=%x01%H", revision,
+        ).decode("utf-8", "surrogateescape").split("\0")  # fmt: skip
         tree: dict[str, str] = {}
         commit = ""
         follow = iter(words)
@@ -107,7 +113,7 @@ class GitRepo:
                     yield commit, tree
                 commit = word[1:].strip()
             elif word.startswith(":"):
-                path = next(follow)
+                path = next(follow, "")
                 _, mode, _, blob, change = word[1:].split()
                 if change == "D" or mode in (_LINK, _SUBMODULE):
                     tree.pop(path, None)
@@ -120,7 +126,7 @@ class GitRepo:
         """Id and size of the content behind each blob, Git LFS followed."""
         asked = "\n".join(blobs).encode()
         rows = self._git("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", data=asked)
-        words = (line.split() for line in rows.decode().splitlines())
+        words = (line.split() for line in rows.decode().split("\n"))
         sizes = {w[0]: int(w[2]) for w in words if len(w) == 3 and w[1] == "blob"}
         found = {blob: (blob, size) for blob, size in sizes.items()}
         small = [blob for blob, size in sizes.items() if size < POINTER_BYTES]
@@ -141,27 +147,38 @@ class GitRepo:
 
     def refs(self) -> list[Ref]:
         """Branches, tags and pull requests; of a clone also those of where it was cloned from."""
-        text = self._git(
-            "for-each-ref", "--format=%(refname)%09%(objectname)%09%(*objectname)", "refs/heads", "refs/tags",
-            "refs/remotes", "refs/pr",
-        ).decode("utf-8", "replace")  # fmt: skip
+        named = [(name, name.split("/", 2)) for name in self.git.refs if name.count("/") > 1]
+        named = [(name, words) for name, words in named if words[1] in _KINDS]
+        asked = "\n".join(f"{self.git.refs[name]}^{{commit}}" for name, _ in named).encode()
+        told = (
+            self._git("cat-file", "--batch-check=%(objectname) %(objecttype)", data=asked)
+            .decode()
+            .split("\n")
+        )
         found: dict[tuple[str, str], Ref] = {}
-        for line in text.splitlines():
-            name, own, peeled = line.split("\t")
-            _, kind, short = name.split("/", 2)
+        for (_, (_, kind, short)), line in zip(named, told, strict=False):
+            commit, _, what = line.partition(" ")
             if kind == "remotes":
                 short = short.partition("/")[2]
             if kind == "pr":
                 short = f"refs/pr/{short}"
-            if short != "HEAD":
-                found.setdefault((_KINDS[kind], short), Ref(_KINDS[kind], short, peeled or own))
+            if short != "HEAD" and what == "commit":
+                found.setdefault((_KINDS[kind], short), Ref(_KINDS[kind], short, commit))
         return list(found.values())
 
     def notes(self, commits: Sequence[Commit], revision: str | None) -> list[str]:  # noqa: ARG002
         """What is odd about the clone itself."""
-        if self._git("rev-parse", "--is-shallow-repository").strip() == b"true":
-            return ["the clone is shallow, older commits are not in it: git fetch --unshallow brings them"]
-        return []
+        notes = []
+        if self.git.shallow:
+            notes.append(
+                "the clone is shallow, older commits are not in it: git fetch --unshallow brings them"
+            )
+        if self.git.partial:
+            notes.append(
+                "the clone is partial: what it left with its remote is not fetched from there; "
+                "git fetch --refetch brings it"
+            )
+        return notes
 
     def content(self, revision: str, path: str) -> bytes:
         """Content of a file, Git LFS followed.
@@ -193,7 +210,7 @@ class GitRepo:
     @property
     def remedy(self) -> str:
         """How to get Git LFS objects that are not here."""
-        if self.folder != Path(self.name):
+        if self.bundled:
             return "a bundle holds no Git LFS objects: name the Hub repository, or a clone of it"
         return f"git -C {self.name} lfs fetch --all"
 
@@ -207,12 +224,8 @@ class GitRepo:
         size = int(self._git("cat-file", "-s", blob))
         target = _pointer(self._git("cat-file", "blob", blob)) if size < POINTER_BYTES else None
         if target is None:
-            command = [*_GIT, "cat-file", "blob", blob]
-            with subprocess.Popen(
-                command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            ) as process:
-                assert process.stdout is not None
-                yield process.stdout
+            with self.git.stream("cat-file", "blob", blob) as answer:
+                yield answer
             return
         stored = self._lfs_object(target[0])
         if not stored.is_file():
@@ -224,37 +237,25 @@ class GitRepo:
             yield file
 
     def _lfs_object(self, content_id: str) -> Path:
-        # A work tree shares the objects of the clone it belongs to.
-        common = Path(self._git("rev-parse", "--git-common-dir").decode().strip())
-        return self.folder / common / "lfs" / "objects" / content_id[:2] / content_id[2:4] / content_id
+        return self.git.common / "lfs" / "objects" / content_id[:2] / content_id[2:4] / content_id
 
-    def _git(self, *words: str, data: bytes | None = None) -> bytes:
-        done = self._run(*words, data=data)
-        if done.returncode:
-            reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            why = reason[0].removeprefix("fatal: ") if reason else "no reason given"
+    def _git(self, *words: str, data: bytes = b"") -> bytes:
+        status, answer, said = self.git.run(*words, data=data)
+        if status:
+            lines = said.strip().split("\n")
+            why = lines[0].removeprefix("fatal: ").removeprefix("error: ") or "no reason given"
             raise InputError(
-                f"git cannot read {self.name}: {why}", hint="name a clone, a bare repository or a bundle"
-            )
-        return done.stdout
-
-    def _run(self, *words: str, data: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-        if shutil.which("git") is None:
-            raise MissingExtra("git", extra="eval", needed_for="reading a local clone")
-        return subprocess.run(
-            [*_GIT, *words], cwd=self.folder, input=data or b"", capture_output=True, check=False
-        )
-
-
-_GIT = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never")
-"""A repository from somewhere else must not name programs that git starts (fsmonitor, ext:: remotes)."""
+                f"git cannot read {self.name}: {why}",
+                hint="git fetch --refetch brings what a partial clone left out" if self.git.partial
+                else "it may be damaged (git fsck says more): take another clone or bundle",
+            )  # fmt: skip
+        return answer
 
 
 def is_git(path: Path) -> bool:
     """Whether a path is a clone, a bare repository or a bundle."""
     if path.is_file():
-        with path.open("rb") as file:
-            return re.match(rb"# v\d git bundle", file.read(16)) is not None or path.suffix == ".bundle"
+        return is_bundle(path)
     return (path / ".git").exists() or ((path / "HEAD").is_file() and (path / "objects").is_dir())
 
 
@@ -263,28 +264,8 @@ def _files(tree: dict[str, str], known: dict[str, tuple[str, int]]) -> tuple[Fil
     return tuple(File(path, size, content_id) for path, (content_id, size) in rows)
 
 
-def _unbundled(bundle: Path) -> Path:
-    """A bundle as a bare repository in the cache, made once for its content."""
-    with bundle.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    folder = cache_folder("bundles") / f"{bundle.stem}-{digest}.git"
-    if not folder.is_dir():
-        made = folder.with_name(f"{folder.name}.part")
-        shutil.rmtree(made, ignore_errors=True)
-        # A mirror: tags and pull requests come along.
-        words = ["git", "clone", "-q", "--mirror", str(bundle.resolve()), str(made)]
-        done = subprocess.run(words, capture_output=True, check=False)
-        if done.returncode:
-            raise InputError(f"{bundle} is no whole git bundle", hint="make it again with git bundle create")
-        try:
-            made.rename(folder)
-        except OSError:  # another process was faster
-            shutil.rmtree(made, ignore_errors=True)
-    return folder
-
-
 def _pointer(content: bytes) -> tuple[str, int] | None:
     found = re.search(
-        rb"\Aversion https://git-lfs.*?oid sha256:([0-9a-f]{64})\nsize (\d+)", content, re.DOTALL
+        rb"\Aversion https://git-lfs.*?oid sha256:([0-9a-f]{64})\nsize (\d{1,18})\b", content, re.DOTALL
     )
     return (found[1].decode(), int(found[2])) if found else None

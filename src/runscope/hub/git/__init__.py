@@ -1,0 +1,1 @@
+"""Clones and bundles on this disk, read without obeying them."""

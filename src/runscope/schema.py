@@ -1,0 +1,89 @@
+"""What comes from outside is looked at once, at the door: is it JSON at all, and of the kind that is expected?
+
+Behind the door nobody asks again whether a list is a list. The check is msgspec's: it starts in milliseconds, and names
+the place of what does not fit.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+Kind = TypeVar("Kind")
+
+DEEPEST = 100
+"""Levels of lists and objects inside one another; what people log has five, and recursion ends at about a thousand."""
+
+
+def read_json(text: bytes | str) -> Any:
+    """A value from JSON; Python's bare NaN and Infinity are taken too.
+
+    Raises:
+        ValueError: it is none, is nested too deep, or is no UTF-8.
+    """
+    import orjson
+
+    try:
+        found = orjson.loads(text)
+    except ValueError:
+        try:
+            found = json.loads(text)
+        except RecursionError:
+            raise ValueError("it is nested too deep") from None
+    if _deeper(found, DEEPEST):
+        raise ValueError("it is nested too deep")
+    return found
+
+
+def read_object(text: bytes | str) -> dict[str, Any]:
+    """An object from JSON.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = read_json(text)
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    return found
+
+
+def checked(value: Any, kind: type[Kind]) -> Kind:
+    """The value as an instance of ``kind``, whatever else it holds left out.
+
+    Args:
+        value: of plain objects, as JSON and TOML have them.
+        kind: what :func:`msgspec.convert` takes.
+
+    Raises:
+        ValueError: it does not fit; the message names the place.
+    """
+    import msgspec
+
+    try:
+        return msgspec.convert(value, kind)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def or_none(value: Any, kind: type[Kind]) -> Kind | None:
+    """The value where it is of that kind, else None."""
+    try:
+        return checked(value, kind)
+    except ValueError:
+        return None
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether anything lies deeper than so many levels; level by level, so that the question itself has an end."""
+    here = [value]
+    for _ in range(levels):
+        here = [
+            inner
+            for outer in here
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not here:
+            return False
+    return True
