@@ -133,7 +133,7 @@ def _rounds(step: Ints, falls: Ints, columns: Mapping[str, tuple[Floats, Bools]]
     epoch = _candidate(columns, "epoch")
     if epoch is not None:
         turns = np.flatnonzero(np.diff(epoch.step[main]) > 0) + 1
-        return len(turns) > 0 and np.isin(falls, turns).all() and len(falls) >= 0.5 * len(turns)
+        return len(turns) > 0 and bool(np.isin(falls, turns).all()) and len(falls) >= 0.5 * len(turns)
     parts = np.split(step, falls)
     if len({int(part[0]) for part in parts}) > 1 or len({int(part[-1]) for part in parts[:-1]}) > 1:
         return False

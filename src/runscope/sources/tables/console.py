@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from runscope.sources.tables.json_text import frame
-from runscope.sources.tables.text import Text, without_colours
+from runscope.sources.text import Text, without_colours
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from runscope.sources.tables.text import Text
+from runscope.sources.text import Text
 
 if TYPE_CHECKING:
     import pandas as pd

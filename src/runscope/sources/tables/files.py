@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from runscope.errors import UnreadableRun
 from runscope.sources.tables import console, json_text
 from runscope.sources.tables.csv_text import read_csv
-from runscope.sources.tables.text import head_of, read_text
+from runscope.sources.text import head_of, read_text
 
 if TYPE_CHECKING:
     import pandas as pd

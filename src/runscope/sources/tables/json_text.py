@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from runscope.sources.tables.text import Text
+from runscope.sources.text import Text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -86,7 +86,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     times = [known for s in table.series.values() if len(known := s.time[np.isfinite(s.time)])]
     run = Run(
         reference=reference,
-        id=identity(called, where),
+        id=identity(called, file, name),
         name=called,
         source="table",
         series=table.series,
