@@ -6,6 +6,7 @@ import importlib
 import io
 import itertools
 import pkgutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,24 @@ def test_tokens_go_on_where_a_resumed_run_counts_from_nought() -> None:
     knots = axes([stitch([first, second], at=[300])])["tokens"][0]
     assert knots["value"] == sorted(knots["value"])
     assert knots["value"][-1] == pytest.approx(600_000, rel=0.02)
+
+
+@pytest.mark.parametrize("axis", ["tokens", "hours"])
+def test_the_page_and_the_table_count_by_one_rule(axis: str) -> None:
+    """With a dead tail, a pause between the runs, and a start that was long before the first log."""
+    runs = []
+    for made, begun in ((run("a", 330, seed=1), 1.7e9), (run("b", 300, seed=2, first=300), 1.7e9 + 9e4)):
+        values = {name: (s.step, s.value) for name, s in made.series.items()}
+        values["tokens"] = (values["train/loss"][0], values["train/loss"][0] * 1000.0)
+        series = {n: Series.of(n, s, v, begun + 600 + 10.0 * s) for n, (s, v) in values.items()}
+        runs.append(replace(made, series=series, roles={**made.roles, "tokens": "tokens"}, started_at=begun))
+    line = stitch(runs, at=[300])
+    knots = axes([line])[axis][0]
+    table = line.to_pandas(axis)
+    kept = table[table.kept & (table.metric == "train/loss")].sort_values("step")
+    expected = np.interp(knots["step"], kept["step"], kept[axis])
+    np.testing.assert_allclose(knots["value"], expected, rtol=1e-9)
+    assert knots["value"][-1] == pytest.approx(600_000 if axis == "tokens" else (330 + 300 + 120) / 360)
 
 
 def test_a_line_of_many_runs_stays_small() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +45,10 @@ def timeline_table(line: Timeline, axis: str = "step") -> pd.DataFrame:
     filled = [p for p in (*parts, *extra) if len(p)]
     table = pd.concat(filled, ignore_index=True) if filled else _segment_table_empty()
     if axis != "step":
-        values = axis_values(line, axis, table["step"].to_numpy(), table["time"].to_numpy())
+        if axis == "hours":
+            values = _hours(line, [part["time"].to_numpy() for part in (*parts, *extra)])
+        else:
+            values = axis_values(line, axis, table["step"].to_numpy(), table["time"].to_numpy())
         # The clock is a column already: it only moves to the front.
         table = table.drop(columns=axis, errors="ignore")
         table.insert(0, axis, values)
@@ -69,13 +74,11 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def axis_values(line: Timeline, axis: str, step: np.ndarray, time: np.ndarray) -> Floats:
-    """Values of an axis at continuous steps (and, for the clock axes, at times)."""
+    """Values of an axis other than the hours at continuous steps (and, for the clock, at times)."""
     if axis == "step":
         return np.asarray(step, dtype=np.float64)
     if axis == "time":
         return np.asarray(time, dtype=np.float64)
-    if axis == "hours":
-        return _compute_hours(line, time)
     series = line.counter(axis)
     known = series is not None
     values = series.at(step) if series is not None else np.full(len(step), np.nan)
@@ -87,22 +90,37 @@ def axis_values(line: Timeline, axis: str, step: np.ndarray, time: np.ndarray) -
     return values
 
 
-def _compute_hours(line: Timeline, time: np.ndarray) -> Floats:
-    """Hours that machines worked on the line up to a time: pauses between the runs do not count."""
-    hours = np.full(len(time), np.nan)
+def machine_hours(line: Timeline) -> dict[int, Callable[[Floats], Floats]]:
+    """Hours that machines had worked on the training at a time: a pause between runs does not count, a dead tail does.
+
+    Returns:
+        For the place of each segment of the line that logged times: a function from (n,) Unix seconds in it to hours.
+    """
+    found: dict[int, Callable[[Floats], Floats]] = {}
     spent = 0.0
-    for segment in line.line:
+    for place, segment in enumerate(line.segments):
         times = [s.time[np.isfinite(s.time)] for s in segment.run.series.values()]
         known = np.concatenate(times) if times else np.empty(0)
-        if not len(known):
+        if not segment.continues or not len(known):
             continue
-        # A run that was pushed later than its points were logged says when it was pushed.
-        start = min(segment.run.started_at or np.inf, float(known.min()))
-        end = float(known.max())
-        inside = (time >= start) & (time <= end)
-        hours[inside] = spent + (time[inside] - start) / 3600
-        spent += (end - start) / 3600
-    return hours
+        # A run that was pushed later than its points were logged says when it was pushed; the later sessions of one
+        # log say when the first one began.
+        begun = segment.run.started_at if segment.run.part <= 1 else None
+        start = min(np.inf if begun is None else begun, float(known.min()))
+        found[place] = partial(_since, start, spent)
+        spent += (float(known.max()) - start) / 3600
+    return found
+
+
+def _hours(line: Timeline, times: Sequence[Floats]) -> Floats:
+    """Hours at the times of every segment and of what was computed afterwards, which took none of them."""
+    known = machine_hours(line)
+    own = [known[n](time) if n in known else np.full(len(time), np.nan) for n, time in enumerate(times)]
+    return np.concatenate([np.empty(0), *own])
+
+
+def _since(start: float, before: float, time: Floats) -> Floats:
+    return before + (time - start) / 3600
 
 
 def _segment_table(segment: Segment) -> pd.DataFrame:

@@ -15,7 +15,6 @@ from runscope.verdict.types import Diagnosis
 SAME = 0.002
 """A difference of 0.2% of a loss changes nothing that anybody would notice."""
 APART = "These two losses do not look comparable: they never met, and lie far apart."
-APART = "These two losses do not look comparable: they never met, and lie far apart."
 SURE = 0.975
 """From here on one is called better: of two that are equally good one comes out so once in twenty times."""
 LIKELY = 0.9

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from runscope.history import Series, Timeline
+from runscope.history.axes import machine_hours
 from runscope.rules import Finding
 from runscope.verdict.types import Diagnosis
 
@@ -83,7 +84,12 @@ def axes(lines: Sequence[Timeline]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _axes(line: Timeline) -> dict[str, dict[str, Any]]:
-    others = {"epoch": line.epochs, "tokens": _tokens(line), "hours": _hours(line), "clock": _clock(line)}
+    others = {
+        "epoch": line.epochs,
+        "tokens": line.counter("tokens"),
+        "hours": _hours(line),
+        "clock": _clock(line),
+    }
     found = {name: _knots(series) for name, series in others.items() if series is not None}
     return {name: knots for name, knots in found.items() if knots is not None}
 
@@ -100,30 +106,17 @@ def _knots(series: Series) -> dict[str, Any] | None:
     return {"step": known.step[at].tolist(), "value": [float(f"{v:.12g}") for v in value.tolist()]}
 
 
-def _tokens(line: Timeline) -> Series | None:
-    """Tokens seen; a run that counts from 0 again goes on from where the line was."""
-    steps, values, before = [], [], 0.0
-    for segment in line.line:
-        series = segment.run.role("tokens")
-        kept = segment.kept(series).finite.sorted() if series is not None else None
-        if kept is None or not len(kept):
-            return None
-        value = kept.value + (before if kept.value[0] < before else 0.0)
-        steps.append(kept.step)
-        values.append(value)
-        before = float(value[-1])
-    return Series.of("tokens", np.concatenate(steps), np.concatenate(values)) if steps else None
-
-
-def _timed(line: Timeline) -> list[Series]:
-    """The training loss of each run of the line, where every run kept times; else nothing."""
+def _timed(line: Timeline) -> list[tuple[int, Series]]:
+    """The kept training loss of each run of the line with its place, where every run kept times; else nothing."""
     parts = []
-    for segment in line.line:
+    for place, segment in enumerate(line.segments):
         series = segment.run.role("train_loss")
         kept = segment.kept(series).sorted() if series is not None else None
+        if not segment.continues or segment.is_branch:
+            continue
         if kept is None or len(kept) < 2 or not np.isfinite(kept.time).all():
             return []
-        parts.append(_coarse(kept))
+        parts.append((place, _coarse(kept)))
     return parts
 
 
@@ -134,21 +127,15 @@ def _coarse(series: Series) -> Series:
 
 
 def _hours(line: Timeline) -> Series | None:
-    """Hours of compute: the pause between two runs does not count."""
-    steps, values, before = [], [], 0.0
-    for kept in _timed(line):
-        started = kept.time[0] - (kept.time[-1] - kept.time[0]) / (len(kept) - 1)
-        hours = before + (kept.time - started) / 3600
-        steps.append(kept.step)
-        values.append(hours)
-        before = float(hours[-1])
-    return _counter("hours", steps, values)
+    """Hours that machines worked, as the table has them."""
+    parts, hours = _timed(line), machine_hours(line)
+    return _counter("hours", [p.step for _, p in parts], [hours[place](p.time) for place, p in parts])
 
 
 def _clock(line: Timeline) -> Series | None:
     """Wall-clock time in Unix seconds, pauses included."""
     parts = _timed(line)
-    return _counter("clock", [p.step for p in parts], [p.time for p in parts])
+    return _counter("clock", [p.step for _, p in parts], [p.time for _, p in parts])
 
 
 def _counter(name: str, steps: Sequence[np.ndarray], values: Sequence[np.ndarray]) -> Series | None:
