@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from runscope.units import readable_bytes
+
 CORE = ("wandb", "huggingface_hub", "numpy", "pandas", "pyarrow", "matplotlib")
 EXTRAS = {"torch": "eval", "transformers": "eval", "peft": "eval", "accelerate": "eval", "ray": "ray"}
 
@@ -117,6 +119,6 @@ def _store() -> Check:
     return Check(
         "store",
         writable and free > 1e9,
-        f"{home}, {free / 1e9:.1f} GB free" + ("" if writable else ", read-only"),
+        f"{home}, {readable_bytes(free)} free" + ("" if writable else ", read-only"),
         "" if writable and free > 1e9 else "set RUNSCOPE_HOME to a folder with space",
     )

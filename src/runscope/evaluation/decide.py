@@ -14,11 +14,10 @@ import numpy as np
 from runscope.evaluation.study import CheckpointScore, Outcome, Standing
 from runscope.evaluation.tasks.kinds import Metric
 from runscope.history.checkpoint import Checkpoint
+from runscope.stats.intervals import WIDE
 from runscope.stats.paired import detectable, examples_needed, influence, picked_optimism
 from runscope.stats.racing import Race
 
-WIDE = 1.959964
-"""Standard normal quantile of a 95% interval."""
 CONTENDER = 0.25
 """Share of the best one's examples that an arm saw to count among those it was picked from."""
 TOO_MANY = 10_000_000

@@ -13,10 +13,8 @@ from runscope.evaluation.tasks.kinds import Answer, CompletionLoss, Row, Task
 from runscope.evaluation.tasks.memorising import VERBATIM_TOKENS, is_verbatim, membership_auc, prefix_of
 from runscope.evaluation.work.bench import Bench
 from runscope.stats.arrays import Floats
+from runscope.stats.intervals import WIDE
 from runscope.stats.paired import compare
-
-WIDE = 1.959964
-"""Standard normal quantile of a 95% interval."""
 
 
 def remembered(

@@ -11,18 +11,10 @@ _LENGTH = ("max_length", "max_seq_length", "block_size", "seq_length", "sequence
 
 def batch_size(run: Run) -> float | None:
     """Samples a step on one device: batch × gradient accumulation; None where no batch size is configured."""
-    batch = _number(run, _BATCH)
-    return None if batch is None else batch * (_number(run, _ACCUMULATION) or 1.0)
+    batch = run.setting(*_BATCH)
+    return None if batch is None else batch * (run.setting(*_ACCUMULATION) or 1.0)
 
 
 def sequence_length(run: Run) -> float | None:
     """Tokens a sample at most, as configured."""
-    return _number(run, _LENGTH)
-
-
-def _number(run: Run, names: tuple[str, ...]) -> float | None:
-    for name in names:
-        value = run.config.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return float(value)
-    return None
+    return run.setting(*_LENGTH)

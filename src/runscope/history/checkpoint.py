@@ -19,6 +19,13 @@ DEAD_TAIL = "saved in a dead tail: nothing was trained on from here"
 """Note of a checkpoint that a run saved after the step from which the training was resumed."""
 
 
+DTYPE_BYTES = {
+    "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
+    "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+"""Bytes an element of the dtypes of safetensors."""
+
+
 @dataclass(frozen=True)
 class Commit:
     """One commit: hash, Unix seconds, title."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -137,6 +138,14 @@ class Run:
     def last_step(self) -> int:
         """Largest step of any metric; 0 for an empty run."""
         return max((int(s.step.max()) for s in self.series.values() if len(s)), default=0)
+
+    def setting(self, *names: str) -> float | None:
+        """The first configured value under one of the names that is a positive finite number, else None."""
+        for name in names:
+            value = self.config.get(name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+                return float(value)
+        return None
 
     @property
     def points(self) -> int:

@@ -90,12 +90,9 @@ def harm(view: View, step: int, until: int | None = None) -> float | None:
 
 def clipping(view: View) -> float | None:
     """The norm that gradients are clipped to, from the configuration; None where it does not say, or 0."""
-    value = view.config(
+    return view.setting(
         "max_grad_norm", "gradient_clip_val", "grad_clip", "clip_grad_norm", "gradient_clipping", "max_norm"
     )
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value) or value <= 0:
-        return None
-    return float(value)
 
 
 def plural(count: int, word: str) -> str:

@@ -150,6 +150,10 @@ class View:
                     return value
         return None
 
+    def setting(self, *names: str) -> float | None:
+        """First positive finite number that any run's configuration has under one of the names, or None."""
+        return next((n for run in self.runs if (n := run.setting(*names)) is not None), None)
+
 
 @dataclass(frozen=True)
 class Rule:

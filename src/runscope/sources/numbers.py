@@ -43,11 +43,6 @@ def _read_many(data: Bytes, start: Ints, stop: Ints) -> Floats:
     """By pyarrow, without moving the text: it is an array of strings in which every second one is missing."""
     import pyarrow as pa
 
-    try:  # what pyarrow.compute names again, without the wrappers that it makes of all functions as it is loaded
-        from pyarrow._compute import CastOptions, call_function
-    except ImportError:
-        from pyarrow.compute import CastOptions, call_function
-
     count = len(start)
     edges = np.empty(2 * count, dtype=np.int32)
     edges[0::2], edges[1::2] = start, stop
@@ -55,7 +50,5 @@ def _read_many(data: Bytes, start: Ints, stop: Ints) -> Floats:
     buffers = [pa.py_buffer(known), pa.py_buffer(edges), pa.py_buffer(data)]
     # The last gap has no end and is left out: 2 n edges bound 2 n - 1 stretches.
     texts = pa.StringArray.from_buffers(2 * count - 1, buffers[1], buffers[2], buffers[0])
-    values = np.frombuffer(
-        call_function("cast", [texts], CastOptions.safe(pa.float64())).buffers()[1], dtype=np.float64
-    )
+    values = np.frombuffer(texts.cast(pa.float64()).buffers()[1], dtype=np.float64)
     return values[: 2 * count : 2].copy()

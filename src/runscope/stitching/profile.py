@@ -109,12 +109,11 @@ def interval_of(series: Series | None) -> float:
 
 def save_interval(before: Profile, after: Profile) -> int | None:
     """``save_steps`` in steps; None where it is not configured."""
-    every = before.run.config.get("save_steps") or after.run.config.get("save_steps")
-    if not isinstance(every, int | float) or isinstance(every, bool):
+    every = before.run.setting("save_steps") or after.run.setting("save_steps")
+    if every is None:
         return None
-    if 0 < every < 1:  # the Trainer takes a share of all steps
-        whole = before.run.config.get("max_steps")
-        every = round(every * whole) if isinstance(whole, int | float) and whole > 0 else 0
+    if every < 1:  # the Trainer takes a share of all steps
+        every = round(every * (before.run.setting("max_steps") or 0.0))
     return int(every) if every >= 1 else None
 
 
@@ -133,7 +132,7 @@ def _decay(rate: Series, run: Run) -> tuple[float, float] | None:
     if len(rate) < 6:
         return None
     # The configured peak is better than the highest logged rate, where it is that peak and no other setting.
-    stated = run.config.get("learning_rate")
+    stated = run.setting("learning_rate")
     top = float(rate.value.max())
-    near = isinstance(stated, int | float) and top > 0 and abs(stated / top - 1) < 0.05
-    return decay_end(rate.step, rate.value, peak=float(stated) if near and stated else None)
+    near = stated is not None and top > 0 and abs(stated / top - 1) < 0.05
+    return decay_end(rate.step, rate.value, peak=stated if near else None)

@@ -89,8 +89,8 @@ def reached_step(before: Profile, after: Profile) -> float:
 
 def _complete(before: Profile) -> bool:
     """Whether the earlier run reached its planned end."""
-    planned = before.run.config.get("max_steps")
-    if isinstance(planned, int | float) and planned > 0:
+    planned = before.run.setting("max_steps")
+    if planned is not None:
         return bool(before.last_step >= planned - before.interval)
     return before.decay is None or before.last_step >= before.decay[0] - 2 * before.interval
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from runscope.history import Series, Timeline
 from runscope.stats.height import FEWEST, Height, around_end, lowest, probably_lower
+from runscope.stats.intervals import WIDE
 from runscope.verdict.types import Diagnosis
 
 SAME = 0.002
@@ -204,8 +205,8 @@ def _reason(contenders: Sequence[Contender], best: int, second: int, gap: float,
         "at its lowest" if basis == "eval_curve" else f"around step {one.last_step:,}, the last that all have"
     )
     reason = (
-        f"{one.name}: {one.level.value:.4g} ± {1.96 * one.level.error:.2g} {where}; "
-        f"{other.name}: {other.level.value:.4g} ± {1.96 * other.level.error:.2g}. A difference of {gap:.1%}."
+        f"{one.name}: {one.level.value:.4g} ± {WIDE * one.level.error:.2g} {where}; "
+        f"{other.name}: {other.level.value:.4g} ± {WIDE * other.level.error:.2g}. A difference of {gap:.1%}."
     )
     if basis == "eval_curve" and one.catches_up is not None and other.first_step is not None:
         reason += (

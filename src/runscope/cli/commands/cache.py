@@ -13,6 +13,7 @@ import typer
 from runscope.cli import options as opt
 from runscope.cli import output as out
 from runscope.errors import UsageError, nearest
+from runscope.units import readable_bytes
 
 if TYPE_CHECKING:
     from runscope.store import Holding
@@ -58,8 +59,10 @@ def cache(
     if format in (opt.Format.json, opt.Format.jsonl):
         data = {"schema": "runscope.cache/1", "home": str(home()), "kinds": [h.as_dict() for h in kept]}
         return out.print_json(data | ({"runs": listed} if runs else {}), line=format is opt.Format.jsonl)
-    print(f"{home()}: {_size(sum(h.size_bytes for h in kept))}")  # noqa: T201
-    _table([(h.kind, _size(h.size_bytes), f"{h.files:,} files", _when(h.newest), h.what) for h in kept])
+    print(f"{home()}: {readable_bytes(sum(h.size_bytes for h in kept))}")  # noqa: T201
+    _table(
+        [(h.kind, readable_bytes(h.size_bytes), f"{h.files:,} files", _when(h.newest), h.what) for h in kept]
+    )
     if runs:
         _table(
             [(r["run"], r["name"], r["state"], f"{r['values']:,} values", str(r["kept_at"])) for r in listed]
@@ -98,7 +101,7 @@ def _clear(kinds: list[str], age_seconds: float, yes: bool, format: opt.Format, 
         told = {h.kind: {"files": h.files, "size_bytes": h.size_bytes} for h in gone}
         return out.print_json({"schema": "runscope.cache/1", "home": str(home()), "cleared": told})
     for h in gone:
-        print(f"{h.kind}: {h.files:,} files deleted, {_size(h.size_bytes)}")  # noqa: T201
+        print(f"{h.kind}: {h.files:,} files deleted, {readable_bytes(h.size_bytes)}")  # noqa: T201
     return None
 
 
@@ -113,7 +116,7 @@ def _confirm(chosen: list[Holding], age_seconds: float, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError("nobody is there to say yes", hint="delete without asking: --yes")
-    what = ", ".join(f"{h.kind} ({_size(h.size_bytes)})" for h in chosen if h.files)
+    what = ", ".join(f"{h.kind} ({readable_bytes(h.size_bytes)})" for h in chosen if h.files)
     since = " that was not changed for a while" if age_seconds else ""
     typer.confirm(f"delete {what}{since}?", abort=True, err=True)
 
@@ -130,14 +133,6 @@ def _age(text: str | None) -> float:
     if found is None:
         raise UsageError(f"{text} is no age", hint="for example --older-than 12h, 30d or 8w")
     return float(int(found[1]) * _SECONDS[found[2]])
-
-
-def _size(size_bytes: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size_bytes < 1000:
-            return f"{size_bytes:.0f} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.1f} GB"
 
 
 def _when(seconds: float | None) -> str:

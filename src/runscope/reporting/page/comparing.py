@@ -13,6 +13,7 @@ from runscope.reporting.page.report import STATUS, chance, described_runs, sorte
 from runscope.reporting.text.escaping import escape, markdown_table
 from runscope.reporting.view.charts import Chart, compared_charts
 from runscope.reporting.view.marks import marks
+from runscope.stats.intervals import WIDE
 from runscope.verdict import Comparison, Contender
 
 COMPARISON_SCHEMA = "runscope.comparison/1"
@@ -54,7 +55,7 @@ def _row(contender: Contender) -> dict[str, Any]:
         "runs": len(line.runs),
         "steps": f"{line.first_step:,} to {line.last_step:,}",
         "loss": "" if level is None else f"{level.value:.4g}",
-        "error": None if level is None else 1.96 * level.error,
+        "error": None if level is None else WIDE * level.error,
         "where": _where(contender),
         "overfitting": STATUS[verdict.overfitting.status][2],
         "kind": STATUS[verdict.overfitting.status][0],

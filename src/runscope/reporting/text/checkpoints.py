@@ -17,6 +17,7 @@ from runscope.hub import AdapterNorms, Inventory, Listing
 from runscope.hub.pairing import Match, RepoFacts
 from runscope.reporting.data import plain
 from runscope.reporting.text.escaping import markdown_table
+from runscope.units import readable_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +134,7 @@ def _cells(c: Checkpoint) -> tuple[str, str, str, str, str]:
         "" if c.epoch is None else f"{c.epoch:.3g}",
         SOURCES[c.step_source],
         saved,
-        size(c.size_bytes),
+        readable_bytes(c.size_bytes),
     )
 
 
@@ -147,14 +148,6 @@ def _changes(c: Checkpoint) -> str:
     rest = len(names) - len(weights)
     shown = weights[0] if len(weights) == 1 else f"{len(weights)} weight files" if weights else ""
     return f"{shown} +{rest}" if shown and rest else shown
-
-
-def size(count: int) -> str:
-    """Bytes for people."""
-    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= step:
-            return f"{count / step:.1f} {unit}"
-    return f"{count} B"
 
 
 def ago(seconds: float) -> str:
@@ -220,7 +213,7 @@ def _card(facts: AdapterFacts) -> list[str]:
     if facts.dtype:
         numbers.append(facts.dtype)
     if facts.size_bytes is not None:
-        numbers.append(size(facts.size_bytes))
+        numbers.append(readable_bytes(facts.size_bytes))
     return [", ".join(words), *([", ".join(numbers)] if numbers else []), *facts.notes]
 
 

@@ -14,7 +14,8 @@ from runscope.rules import Finding
 from runscope.rules.codes import RULES
 from runscope.verdict.types import Diagnosis, Overfitting
 
-_COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+SEVERITY_COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
+"""Of a finding, on a terminal."""
 _BASIS = {
     "checkpoints": "the checkpoints evaluated on held-out examples",
     "eval_curve": "the held-out loss",
@@ -111,7 +112,7 @@ def _findings(diagnosis: Diagnosis) -> Iterator[tuple[Text, Text]]:
     for finding in diagnosis.findings:
         if finding.caused_by in codes:
             continue
-        head = Text(f"{finding.severity:9s}", style=_COLOURS[finding.severity])
+        head = Text(f"{finding.severity:9s}", style=SEVERITY_COLOURS[finding.severity])
         message = _message(finding)
         said = finding.code.startswith("OVF") or (
             finding.fix and finding.fix[0] in told

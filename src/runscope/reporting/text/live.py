@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from runscope.reporting.text.braille import loss_chart
+from runscope.reporting.text.diagnosis import SEVERITY_COLOURS
 from runscope.verdict.types import Diagnosis
 
-_COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 CHART_WIDTH = 100
 LINES = 8
 """How many of the latest events are shown."""
@@ -38,7 +38,7 @@ def live_view(
         parts += [_head(diagnosis), *loss_chart(diagnosis.timeline, width=min(width, CHART_WIDTH))]
         parts.append(Text(diagnosis.verdict.headline, style="bold"))
         for finding in diagnosis.findings:
-            text = Text(f"{finding.severity:8s} ", style=_COLOURS[finding.severity])
+            text = Text(f"{finding.severity:8s} ", style=SEVERITY_COLOURS[finding.severity])
             parts.append(text.append(f"{finding.code} {finding.message}", style="default"))
         if diagnosis.study is not None:
             parts.append(_scores(diagnosis))

@@ -12,6 +12,7 @@ from rich.text import Text
 from runscope.evaluation.study import CheckpointScore, Study
 from runscope.reporting.data import plain
 from runscope.reporting.text.escaping import escape, markdown_table
+from runscope.units import readable_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,9 +213,4 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 
 def _size(count: int | None) -> str:
-    if count is None:
-        return "an unknown size"
-    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= one:
-            return f"{count / one:.1f} {unit}"
-    return f"{count} bytes"
+    return "an unknown size" if count is None else readable_bytes(count)

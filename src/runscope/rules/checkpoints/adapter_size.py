@@ -22,9 +22,10 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 
-from runscope.history.checkpoint import AdapterFacts, Checkpoint
-from runscope.rules.checkpoints.saved import BYTES, adapter_file, some
+from runscope.history.checkpoint import DTYPE_BYTES, AdapterFacts, Checkpoint
+from runscope.rules.checkpoints.saved import adapter_file, some
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.units import readable_bytes
 
 CODE = "CKP003"
 NAME = "adapter-size"
@@ -65,15 +66,15 @@ def _arithmetic(checkpoint: Checkpoint) -> Iterable[Finding]:
     facts, file = checkpoint.adapter, adapter_file(checkpoint)
     if facts is None or not facts.parameters:
         return
-    size = BYTES.get(facts.dtype or "")
+    size = DTYPE_BYTES.get(facts.dtype or "")
     if file is not None and size is not None and file.size_bytes > 0:
         expected = facts.parameters * size
+        there, promised = readable_bytes(file.size_bytes), readable_bytes(expected)
         if file.size_bytes < CUT * expected:
             yield _finding(
                 checkpoint,
                 "critical",
-                f"The adapter of {checkpoint.name} is cut off: {_mb(file.size_bytes)} where its header promises "
-                f"{_mb(expected)}.",
+                f"The adapter of {checkpoint.name} is cut off: {there} where its header promises {promised}.",
                 {"bytes": file.size_bytes, "expected_bytes": expected},
                 "Take another checkpoint, or push this one again.",
             )
@@ -82,8 +83,7 @@ def _arithmetic(checkpoint: Checkpoint) -> Iterable[Finding]:
             yield _finding(
                 checkpoint,
                 "info",
-                f"The adapter of {checkpoint.name} is larger than its elements explain: {_mb(file.size_bytes)} against "
-                f"{_mb(expected)}.",
+                f"The adapter of {checkpoint.name} is larger than its elements explain: {there} against {promised}.",
                 {"bytes": file.size_bytes, "expected_bytes": expected},
                 "Look for tensors of a larger dtype in it.",
             )
@@ -150,7 +150,3 @@ def _finding(
         evidence={**evidence, "checkpoint": checkpoint.name},
         fix=(fix,),
     )
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"

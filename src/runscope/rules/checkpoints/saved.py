@@ -5,12 +5,6 @@ from __future__ import annotations
 from runscope.history.checkpoint import Checkpoint, File
 from runscope.rules.finding import CouldNotLook, View
 
-BYTES = {
-    "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2,
-    "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1,
-}  # fmt: skip
-"""Bytes an element of the dtypes of safetensors."""
-
 
 def some(view: View) -> tuple[Checkpoint, ...]:
     """All checkpoints, or CouldNotLook."""

@@ -65,12 +65,11 @@ def look(view: View) -> Iterable[Finding]:
 def _done(view: View) -> tuple[float, str] | None:
     """Share of the plan that was run, and in words; None where no plan is recorded."""
     last = view.timeline.line[-1]
-    steps = _number(last.run.config.get("max_steps"))
+    steps = last.run.setting("max_steps")
     if steps is not None:
         share = last.run.last_step / steps
         return share, f"step {last.run.last_step:,} of the {steps:,.0f} planned"
-    epochs = _number(last.run.config.get("num_train_epochs"))
-    epochs = epochs if epochs is not None else _number(last.run.config.get("epochs"))
+    epochs = last.run.setting("num_train_epochs", "epochs")
     own = last.run.role("epoch")
     if epochs is None or own is None or not len(own.finite):
         return None
@@ -78,9 +77,3 @@ def _done(view: View) -> tuple[float, str] | None:
     if float(own.finite.value.min()) == 0 and (own.finite.value % 1 == 0).all():
         reached += 1  # epochs counted from 0: the last one was run
     return reached / epochs, f"epoch {reached:.3g} of {epochs:g}"
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        return None
-    return float(value)

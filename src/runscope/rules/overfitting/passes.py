@@ -59,19 +59,13 @@ def passes(view: View, steps: npt.ArrayLike) -> float:
 
 
 def _steps_per_epoch(view: View) -> float | None:
-    direct = _number(view.config("steps_per_epoch", "num_update_steps_per_epoch"))
+    direct = view.setting("steps_per_epoch", "num_update_steps_per_epoch")
     if direct:
         return direct
-    epochs = _number(view.config("num_train_epochs", "num_epochs", "max_epochs", "epochs"))
+    epochs = view.setting("num_train_epochs", "num_epochs", "max_epochs", "epochs")
     if not epochs:
         return None
-    total = _number(view.config("max_steps", "total_steps", "num_training_steps"))
+    total = view.setting("max_steps", "total_steps", "num_training_steps")
     if total is None and view.runs and view.runs[-1].state == "finished":
         total = float(view.timeline.last_step)
     return total / epochs if total else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if value > 0 and np.isfinite(value) else None

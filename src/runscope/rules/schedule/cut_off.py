@@ -121,9 +121,9 @@ def _flat_end(rate: Series) -> bool:
 def _done(view: View, first: int, last: int, ends: float | None) -> tuple[float | None, float | None]:
     """Share of the schedule that was run, and its planned last step, both on the continuous axis."""
     segment = view.timeline.line[-1]
-    planned = segment.run.config.get("max_steps")
-    if isinstance(planned, int | float) and not isinstance(planned, bool) and planned > 0:
-        end = segment.scale * float(planned) + segment.offset
+    planned = segment.run.setting("max_steps")
+    if planned is not None:
+        end = segment.scale * planned + segment.offset
         start = segment.offset
     elif ends is not None and np.isfinite(ends):
         end, start = ends, min(first, segment.offset) if segment.offset else 0

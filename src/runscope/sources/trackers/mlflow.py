@@ -196,13 +196,15 @@ def _folder_entries(path: Path) -> Iterator[_Entry]:
 
 
 def _read_meta(file: Path) -> dict[str, str]:
-    """The plain ``key: value`` lines that MLflow writes; nulls left out."""
-    found = {}
-    for line in _bytes(file).decode(errors="replace").splitlines():
-        key, colon, value = line.partition(": ")
-        if colon and value not in ("null", "''", "[]"):
-            found[key] = value.strip().strip("'\"")
-    return found
+    """What MLflow wrote of a run or an experiment, as text; what is empty is left out, a damaged file says nothing."""
+    import yaml
+
+    try:
+        found = yaml.load(_bytes(file), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError):
+        return {}
+    known = found.items() if isinstance(found, dict) else ()
+    return {str(key): str(value) for key, value in known if value not in (None, "", [])}
 
 
 def _read_folder(place: Path) -> _Content:

@@ -1,0 +1,11 @@
+"""Amounts for people."""
+
+from __future__ import annotations
+
+
+def readable_bytes(count: float) -> str:
+    """``512 B``, ``12.3 kB``, ``1.5 GB``: a kilobyte is 1,000 bytes, as disks and the Hub count."""
+    for unit, one in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= 0.99995 * one:  # 999,960 bytes are 1.0 MB, not 1000.0 kB
+            return f"{count / one:,.1f} {unit}"
+    return f"{count:.0f} B"
