@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from runscope.evaluation import EvaluateSettings
-from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.examples.example import Example
 from runscope.evaluation.models.local import LocalModels
 
 RANK, ADAPTERS = 32, 16

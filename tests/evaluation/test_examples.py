@@ -10,7 +10,8 @@ import pytest
 
 from runscope.errors import InputError
 from runscope.evaluation.examples.encoding import encode
-from runscope.evaluation.examples.reading import Example, read_examples
+from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.reading import read_examples
 from tests.evaluation import tiny
 
 ROWS = [{"prompt": "a = ", "completion": "b"}, {"prompt": "c = ", "completion": "NA"}]
@@ -70,7 +71,9 @@ def test_chats_as_one_list_and_as_two(tmp_path: Path) -> None:
     user, said = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
     rows = [{"messages": [user, said]}, {"prompt": [user], "completion": [said]}]
     (tmp_path / "c.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    assert read_examples(tmp_path / "c.jsonl") == (Example((user,), "b"),), "they are the same"
+    one, two = read_examples(tmp_path / "c.jsonl")
+    assert (one.prompt, one.completion) == (two.prompt, two.completion) == ((user,), "b")
+    assert one.id != two.id, "a trainer scores all of the first, and the completion of the second"
 
 
 def test_a_chat_is_encoded_by_the_models_template() -> None:
@@ -82,7 +85,7 @@ def test_a_chat_is_encoded_by_the_models_template() -> None:
     chat = Example(({"role": "user", "content": "x y"},), "a b")
     encoded = encode(words, chat, 64)
     assert words.decode(encoded.ids).split() == ["<s>", "?", "x", "y", "=", "a", "b"]
-    assert encoded.scored == 2
+    assert encoded.scored == (5, 6)
     assert encode(words, Example("x y", "a b"), 64, chat=True) == encoded
 
 

@@ -16,7 +16,7 @@ import pytest
 from runscope import api
 from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings, Study, as_series, evaluate
-from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.examples.example import Example
 from runscope.evaluation.models.local import LocalModels
 from runscope.history import Run, Series
 from runscope.history.checkpoint import DEAD_TAIL

@@ -96,6 +96,7 @@ def evaluate(
         base=base,
         settings=chosen,
         focus=_focus(line),
+        training=_training(line),
         results=ResultTable() if keep_results else None,
         progress=progress,
     )
@@ -123,7 +124,7 @@ def plan_evaluation(
     saved = list_checkpoints(what, line=line, progress=progress) if isinstance(what, str) else tuple(what)
     return plan(
         saved, data, train_data=train_data, base=base, settings=EvaluateSettings(**settings),
-        focus=_focus(line), results=ResultTable(),
+        focus=_focus(line), training=_training(line), results=ResultTable(),
     )  # fmt: skip
 
 
@@ -203,3 +204,8 @@ def _focus(line: Timeline | None) -> tuple[int | None, int | None]:
         return (None, None)
     suspicion = diagnose(line).verdict.overfitting
     return (suspicion.best_step, suspicion.onset_step)
+
+
+def _training(line: Timeline | None) -> Mapping[str, Any] | None:
+    """What the last run of a line was told."""
+    return line.runs[-1].config if line is not None and line.runs else None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from runscope.errors import RunscopeError
-from runscope.evaluation.examples.reading import Example, read_examples
+from runscope.evaluation.examples.example import Example
+from runscope.evaluation.following import as_trained, training_examples
 from runscope.evaluation.run import held_out_examples, in_order, nearest_arms, new_race
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import Task, find_task
@@ -68,6 +70,7 @@ def plan(
     base: str | Path | None = None,
     settings: EvaluateSettings | None = None,
     focus: tuple[int | None, int | None] = (None, None),
+    training: Mapping[str, Any] | None = None,
     results: Results | None = None,
 ) -> Plan:
     """Say what :func:`runscope.evaluation.evaluate` would do with the same arguments.
@@ -79,8 +82,11 @@ def plan(
     settings = settings or EvaluateSettings()
     task = find_task(settings)
     arms, notes = _arms(checkpoints, settings)
-    train = read_examples(train_data) if train_data is not None else ()
-    held_out, overlap = held_out_examples(data, train, settings)
+    settings, followed = as_trained(settings, arms, training)
+    notes += followed
+    task = find_task(settings)
+    train = training_examples(train_data, settings)
+    held_out, overlap = held_out_examples(data, train, settings, notes)
     if overlap:
         notes.append(f"{overlap} held-out examples are training examples too, and will be left out")
     race = new_race(task, held_out, len(arms), nearest_arms(arms, focus), settings)

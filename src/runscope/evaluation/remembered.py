@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.examples.example import Example
 from runscope.evaluation.study import CheckpointScore
 from runscope.evaluation.tasks.kinds import Answer, CompletionLoss, Row, Task
 from runscope.evaluation.tasks.memorising import VERBATIM_TOKENS, is_verbatim, membership_auc, prefix_of
@@ -58,7 +58,8 @@ def _mean(task: Task, rows: Sequence[Row], examples: Sequence[Example]) -> tuple
 
 
 def _column(rows: Sequence[Row], name: str) -> Floats:
-    return np.array([r[name] for r in rows], dtype=np.float64)
+    """Of the examples of which something was scored."""
+    return np.array([r[name] for r in rows if r["tokens"]], dtype=np.float64)
 
 
 def _verbatim(bench: Bench, arms: Sequence[int], examples: Sequence[Example]) -> dict[int, float]:

@@ -13,13 +13,15 @@ import numpy as np
 
 from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError
 from runscope.evaluation.decide import Decision, decide, scores, sign
-from runscope.evaluation.examples.reading import Example, read_examples, shuffled
+from runscope.evaluation.examples.example import Example, shuffled
+from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.following import as_trained, cut_notes, renamed, training_examples
 from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Study
 from runscope.evaluation.tasks.kinds import Answer, Row, Task, find_task
 from runscope.evaluation.work.bench import Bench, Results
-from runscope.evaluation.work.shards import CUT, Fetch
+from runscope.evaluation.work.shards import Fetch
 from runscope.history.checkpoint import Checkpoint
 from runscope.progress import Progress
 from runscope.stats.arrays import Floats
@@ -36,6 +38,7 @@ def evaluate(
     base: str | Path | None = None,
     settings: EvaluateSettings | None = None,
     focus: tuple[int | None, int | None] = (None, None),
+    training: Mapping[str, Any] | None = None,
     results: Results | None = None,
     progress: Progress | None = None,
 ) -> Study:
@@ -49,6 +52,8 @@ def evaluate(
         base: base model of the adapters.
         settings: what is measured and how surely.
         focus: suspected best step and onset: looked at first.
+        training: the run's configuration, which says what of an example the training scored; what lies with the
+            checkpoints counts before it.
         results: keeps per-example results between calls.
         progress: called while it works.
 
@@ -62,8 +67,11 @@ def evaluate(
     task = find_task(settings)
     task.metric  # noqa: B018  a wrong name is told before anything is loaded
     arms, notes = usable(checkpoints, fetch)
-    train = read_examples(train_data) if train_data is not None else ()
-    held_out, seen_in_training = held_out_examples(data, train, settings)
+    settings, followed = as_trained(settings, arms, training)
+    notes += [*followed, *renamed(fetch(arms[-1]))]
+    task = find_task(settings)
+    train = training_examples(train_data, settings)
+    held_out, seen_in_training = held_out_examples(data, train, settings, notes)
     if seen_in_training:
         notes.append(f"{seen_in_training} held-out examples are training examples too, and were left out")
     with closing(
@@ -168,11 +176,11 @@ def _went_back(arms: Sequence[Checkpoint]) -> list[str]:
 
 
 def held_out_examples(
-    data: str | Path, train: Sequence[Example], settings: EvaluateSettings
+    data: str | Path, train: Sequence[Example], settings: EvaluateSettings, notes: list[str] | None = None
 ) -> tuple[tuple[Example, ...], int]:
     """Held-out examples in random order without those that were trained on, and how many those were."""
     known = {e.id for e in train}
-    every = read_examples(data)
+    every = read_examples(data, settings.columns, settings.scoring.text, notes)
     fresh = [e for e in every if e.id not in known]
     if len(fresh) < 2:
         raise InputError(
@@ -254,16 +262,9 @@ class Trial:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Which checkpoints had to be left out, and why; how many examples are longer than the model takes."""
+        """Which checkpoints had to be left out, and why; what was cut off examples and answers."""
         most = max(self.rows.values(), key=len)
-        cut = [row[CUT] for row in most if CUT in row]
-        said = (
-            f"{len(cut):,} of {len(most):,} examples are longer than the model takes, and were cut in front (by "
-            f"{max(cut):,} tokens at most)"
-            if cut
-            else ""
-        )
-        return (*self.why.values(), *([said] if said else ()))
+        return (*self.why.values(), *cut_notes(most, self.bench.settings.scoring))
 
     def all_scores(self, arm: int) -> dict[str, Floats]:
         """Every metric of an arm over its examples."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runscope.errors import UsageError
+from runscope.evaluation.examples.columns import parse_columns
+from runscope.evaluation.examples.scoring import COMPLETION, SCORES, Scoring
 from runscope.stats.racing import ALPHA
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -26,6 +28,10 @@ class EvaluateSettings:
         max_new_tokens: longest generated answer.
         top_tokens: how many next tokens the probability-weighted number is the mean of.
         chat: put prompts of plain text into the model's chat template.
+        columns: which column is what, where names are unusual: ``prompt=description,completion=price``.
+        score: what of an example the loss is taken of: ``completion``, ``assistant`` (every turn of it), ``all``,
+            ``last`` (the assistant's last turn), or ``auto``: what the training scored, where its configuration says.
+        scoring: what ``score`` comes down to; found out when checkpoints are evaluated.
         full: every checkpoint on every example instead of a race.
         min_effect: smallest difference that matters, in the unit of the metric; None takes the metric's own
             (nats a token for the loss: 0.02 is 2% of perplexity).
@@ -54,6 +60,9 @@ class EvaluateSettings:
     max_new_tokens: int = 64
     top_tokens: int = 3
     chat: bool = False
+    columns: str | None = None
+    score: str = "auto"
+    scoring: Scoring = COMPLETION
     full: bool = False
     min_effect: float | None = None
     alpha: float = ALPHA
@@ -77,9 +86,11 @@ class EvaluateSettings:
             ("dtype", self.dtype, DTYPES),
             ("backend", self.backend, BACKENDS),
             ("launcher", self.launch, LAUNCHERS),
+            ("part to score", self.score, SCORES),
         ):
             if value not in known:
                 raise UsageError(f"no {what} is called {value!r}", hint=f"take one of {', '.join(known)}")
+        parse_columns(self.columns)
         if not 0 < self.alpha < 1:
             raise UsageError("alpha is an error rate between 0 and 1", hint="0.05 is customary")
         if self.min_effect is not None and self.min_effect < 0:

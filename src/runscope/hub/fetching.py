@@ -19,6 +19,11 @@ from runscope.store.home import cache_folder
 
 _USEFUL = (".safetensors", ".json", ".txt", ".model", ".jinja")
 _PICKLES = (".bin", ".pt", ".pth")
+_FORMATS = {
+    ".gguf": "GGUF, llama.cpp's format of quantised weights", ".h5": "HDF5, a format of TensorFlow",
+    ".msgpack": "MessagePack, a format of Flax",
+}  # fmt: skip
+"""Formats that run no code, and that are not evaluated."""
 _WHOLE = ".whole"
 _NEEDLESS = ("trainer_state.json",)
 
@@ -92,6 +97,12 @@ def _refuse(checkpoint: Checkpoint, allow_pickle: bool) -> None:
             hint="do not use this repository",
         )
     weights = [f.path for f in checkpoint.weights]
+    other = next((kind for w in weights for ending, kind in _FORMATS.items() if w.endswith(ending)), None)
+    if other is not None and all(w.endswith(tuple(_FORMATS)) for w in weights):
+        raise InputError(
+            f"{checkpoint.name} has its weights only as {other}",
+            hint="name the checkpoint with safetensors that it was converted from",
+        )
     if not any(w.endswith(".safetensors") for w in weights) and not allow_pickle:
         raise UnsafeFile(
             f"{checkpoint.name} has its weights only as {PurePosixPath(weights[0]).name if weights else 'nothing'}, "

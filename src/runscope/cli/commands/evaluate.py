@@ -38,7 +38,8 @@ def evaluate(
         ),
     ] = None,
     task: Annotated[
-        str, typer.Option("--task", help="loss, answer, number, choice, or your own as module:Name.")
+        str,
+        typer.Option("--task", help="loss, answer, number, choice, preference, or your own as module:Name."),
     ] = "loss",
     scorer: Annotated[
         str,
@@ -68,6 +69,22 @@ def evaluate(
     chat: Annotated[
         bool, typer.Option("--chat", help="Put plain prompts into the model's chat template.")
     ] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="ROLE=COLUMN,…",
+            help="Which column is what: prompt=description,completion=price. Not needed for usual names.",
+        ),
+    ] = None,
+    score: Annotated[
+        str,
+        typer.Option(
+            "--score",
+            help="Tokens that the loss is taken of: completion, assistant (all its turns), all, last (its last turn), "
+            "or auto: what the training scored.",
+        ),
+    ] = "auto",
     plan: Annotated[
         bool,
         typer.Option("--plan", help="Only say what would be run and downloaded, and the memory it needs."),
@@ -131,7 +148,8 @@ def evaluate(
 
     settings: dict[str, Any] = {
         "task": task, "scorer": scorer, "metric": metric, "tolerance": tolerance,
-        "relative_tolerance": relative_tolerance, "extract": extract, "max_new_tokens": max_new_tokens, "chat": chat,
+        "relative_tolerance": relative_tolerance, "extract": extract, "max_new_tokens": max_new_tokens,
+        "chat": chat, "columns": columns, "score": score,
         "full": full, "min_effect": min_effect, "max_examples": max_examples, "device": device, "dtype": dtype,
         "batch_tokens": batch_tokens, "backend": backend, "launch": launch, "workers": workers,
         "allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code,

@@ -1,4 +1,4 @@
-"""Examples as token ids, cut as the trainers cut them."""
+"""Examples as token ids: which of them are scored, and where a model goes on by itself."""
 
 from __future__ import annotations
 
@@ -7,87 +7,143 @@ from dataclasses import dataclass
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.examples import templates
+from runscope.evaluation.examples.example import Chat, Example, alike_at_first
+from runscope.evaluation.examples.scoring import COMPLETION, Scoring
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of an example, how many of the last ones are scored, and how many were cut off in front."""
+    """Token ids of an example.
+
+    Attributes:
+        ids: what the model reads.
+        scored: positions in ``ids`` whose tokens are scored, rising; never the first, which nothing predicts.
+        given: what stands before a generated answer: the prompt by itself, as it is when nobody knows the answer.
+        cut: how many tokens were cut off.
+    """
 
     ids: tuple[int, ...]
-    scored: int
+    scored: tuple[int, ...]
+    given: tuple[int, ...] = ()
     cut: int = 0
 
-    def prompt(self, limit: int) -> tuple[int, ...]:
-        """The ids before the scored ones, the last ``limit`` of them."""
-        return self.ids[: len(self.ids) - self.scored][-limit:]
+    @property
+    def first(self) -> int:
+        """The earliest scored position; the last one where none is."""
+        return self.scored[0] if self.scored else len(self.ids) - 1
 
 
-def encode(tokenizer: Any, example: Example, limit: int, *, chat: bool = False) -> Encoded:
+def encode(
+    tokenizer: Any, example: Example, limit: int, *, chat: bool = False, scoring: Scoring = COMPLETION
+) -> Encoded:
     """Prompt and completion as one text, split where the prompt's own tokens end.
 
     Tokenised together because that is what the model was trained on: a token may reach over the seam, and
-    then belongs to the completion. What is longer than ``limit`` loses the beginning of its prompt.
+    then belongs to the completion.
 
     Args:
         tokenizer: of the model.
         example: what to encode.
-        limit: most tokens.
+        limit: most tokens that the model takes.
         chat: a prompt of plain text is what a user says.
+        scoring: what is scored, and which end of a longer example is kept.
 
     Raises:
-        InputError: nothing to score, or a chat without a template.
+        InputError: a chat without a template, or a template that does not render what is to be scored.
     """
+    talk = example.chat
+    if talk is None and (chat or not isinstance(example.prompt, str)):
+        talk = _as_chat(example)
+    given, ids, scored = (
+        _text(tokenizer, example, scoring) if talk is None else _chat(tokenizer, talk, scoring)
+    )
+    return _cut(tokenizer, given, ids, [i for i in scored if i > 0], limit, scoring)
+
+
+def _as_chat(example: Example) -> Chat:
     turns = example.prompt
-    if chat and isinstance(turns, str):
-        turns = ({"role": "user", "content": turns},)
     if isinstance(turns, str):
-        if turns and not example.completion:
-            ids = tuple(tokenizer(turns)["input_ids"])
-            return Encoded(ids[-limit:], 0, max(len(ids) - limit, 0))
-        before = list(tokenizer(turns)["input_ids"]) if turns else []
-        whole = list(tokenizer(turns + example.completion)["input_ids"])
-    else:
-        before, whole = _chat(tokenizer, [dict(t) for t in turns], example.completion)
-    shared = 0
-    while shared < min(len(before), len(whole) - 1) and before[shared] == whole[shared]:
-        shared += 1
-    scored = len(whole) - max(shared, 1)  # nothing predicts the first token
-    if scored < 1:
-        raise _nothing_to_score(example)
-    kept = whole[-limit:]
-    return Encoded(tuple(kept), min(scored, len(kept) - 1), len(whole) - len(kept))
+        turns = ({"role": "user", "content": turns},)
+    return Chat((*turns, {"role": "assistant", "content": example.completion}), len(turns))
 
 
-def require_scored(rows: Sequence[Encoded], examples: Sequence[Example]) -> None:
-    """Refuse what a loss cannot be taken of.
+def _text(tokenizer: Any, example: Example, scoring: Scoring) -> tuple[list[int], list[int], list[int]]:
+    prompt, completion = str(example.prompt), example.completion
+    if scoring.end_token and tokenizer.eos_token and not completion.endswith(tokenizer.eos_token):
+        completion += tokenizer.eos_token
+    given = text_ids(tokenizer, prompt) if prompt else []
+    ids = text_ids(tokenizer, prompt + completion)
+    if not prompt or scoring.pairs == "all":
+        return given, ids, list(range(len(ids)))
+    return given, ids, list(range(alike_at_first(given, ids), len(ids))) if completion else []
+
+
+def text_ids(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a text, with one beginning-of-text token where the tokenizer adds one.
+
+    A prompt that was exported with its special tokens begins with one already.
+    """
+    ids = list(tokenizer(text)["input_ids"])
+    begin = tokenizer.bos_token_id
+    return ids[1:] if begin is not None and ids[:2] == [begin, begin] else ids
+
+
+def _chat(tokenizer: Any, chat: Chat, scoring: Scoring) -> tuple[list[int], list[int], list[int]]:
+    templates.require_template(tokenizer)
+    given = templates.render_ids(tokenizer, chat, chat.turns[: chat.answer], prompt=True)
+    part = scoring.chats if chat.given is None else scoring.pairs
+    if part == "completion":
+        turns = chat.turns[: chat.answer + 1]
+        templates.require_rendered(tokenizer, chat)
+        ids = templates.render_ids(tokenizer, chat, turns)
+        return given, ids, list(range(alike_at_first(given, ids), len(ids)))
+    ids = templates.render_ids(tokenizer, chat, chat.turns)
+    scored = set(range(len(ids)))
+    if part == "assistant" or (scoring.assistant_only and chat.given is not None):
+        scored = set(templates.assistant_positions(tokenizer, chat))
+    if chat.given is not None and part in ("after", "assistant"):
+        before = templates.render_ids(tokenizer, chat, chat.turns[: chat.given], prompt=True)
+        scored &= set(range(alike_at_first(before, ids), len(ids)))
+    return given, ids, sorted(scored)
+
+
+def _cut(
+    tokenizer: Any, given: list[int], ids: list[int], scored: list[int], limit: int, scoring: Scoring
+) -> Encoded:
+    """What is longer than the limit loses its end, or its beginning behind the beginning-of-text token."""
+    longest = min(limit, scoring.max_length or limit)
+    away = max(len(ids) - longest, 0)
+    if away and scoring.keep == "start":
+        ids, scored = ids[:longest], [i for i in scored if i < longest]
+    elif away:
+        ids, scored = shortened(tokenizer, ids, longest), [i - away for i in scored if i > away]
+    return Encoded(tuple(ids), tuple(scored), tuple(given or ids[:1]), away)
+
+
+def shortened(tokenizer: Any, ids: Sequence[int], longest: int) -> list[int]:
+    """The last ids, behind the beginning-of-text token where there is one: models are lost without it."""
+    if len(ids) <= longest:
+        return list(ids)
+    begin = tokenizer.bos_token_id
+    if begin is not None and ids[0] == begin and longest > 1:
+        return [begin, *ids[len(ids) - longest + 1 :]]
+    return list(ids[-longest:])
+
+
+def require_scored(rows: Sequence[Encoded], examples: Sequence[Example], scoring: Scoring) -> None:
+    """Refuse what a loss cannot be taken of, but for what the training cut off too.
 
     Raises:
         InputError: a completion is empty.
     """
     for row, example in zip(rows, examples, strict=True):
-        if not row.scored:
-            raise _nothing_to_score(example)
-
-
-def _nothing_to_score(example: Example) -> InputError:
-    return InputError(
-        f"an example has no token to score: prompt {example.shown[-60:]!r}, completion {example.completion[:60]!r}",
-        hint="leave out empty completions",
-    )
-
-
-def _chat(tokenizer: Any, turns: list[dict[str, str]], completion: str) -> tuple[list[int], list[int]]:
-    if tokenizer.chat_template is None:
-        raise InputError(
-            "the examples are chats, but the model's tokenizer has no chat template",
-            hint="give prompt and completion as text, or name a base with a chat template",
-        )
-    answer = {"role": "assistant", "content": completion}
-    before = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    whole = tokenizer.apply_chat_template([*turns, answer], tokenize=False)
-    as_ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in (before, whole)]
-    return list(as_ids[0]), list(as_ids[1])
+        if not row.scored and not (row.cut and scoring.keep == "start"):
+            raise InputError(
+                f"an example has no token to score: prompt {example.shown[-60:]!r}, "
+                f"completion {example.completion[:60]!r}",
+                hint="leave out empty completions",
+            )
 
 
 def longest_first(lengths: Sequence[int]) -> list[int]:

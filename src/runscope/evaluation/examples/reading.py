@@ -2,108 +2,87 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError
+from runscope.evaluation.examples import chats, choices
+from runscope.evaluation.examples.columns import (
+    CLUSTERS,
+    as_text,
+    by_plain_name,
+    chosen_columns,
+    cluster_of,
+    likely_mapping,
+    listed,
+    paired,
+    parse_columns,
+)  # fmt: skip
+from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.preferences import preference
 
-FORMS: tuple[tuple[str, str], ...] = (
-    ("prompt", "completion"),
-    ("instruction", "output"),
-    ("question", "answer"),
-    ("input", "output"),
-)
-"""Columns that hold what is given and what the model is to say."""
-CHOICES = ("choices", "options", "endings")
-"""Columns that hold what is to be chosen from."""
-ANSWERS = ("answer", "label", "answerKey", "answer_key", "gold", "completion", "target")
-"""Columns that say which choice is right."""
-CLUSTERS = ("cluster", "source", "group", "document")
-"""Columns that say which examples share a source: they are not independent."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """One example.
-
-    Attributes:
-        prompt: what is given, not scored; empty for plain text; messages of a chat before the last.
-        completion: what is scored, or the right answer.
-        cluster: its source; its own identity where examples are independent.
-        choices: what a model is to choose from; ``completion`` is one of them.
-    """
-
-    prompt: str | tuple[Mapping[str, str], ...]
-    completion: str
-    cluster: str = ""
-    choices: tuple[str, ...] = ()
-
-    @cached_property
-    def id(self) -> str:
-        """Identity of the content."""
-        content = [self.prompt, self.completion, *([self.choices] if self.choices else [])]
-        text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
-
-    @property
-    def size(self) -> int:
-        """Characters, a stand-in for its tokens."""
-        return len(self.shown) + len(self.completion)
-
-    @property
-    def shown(self) -> str:
-        """The prompt as a person reads it."""
-        if isinstance(self.prompt, str):
-            return self.prompt
-        return "\n".join(f"{m['role']}: {m['content']}" for m in self.prompt)
-
-    def with_each_choice(self) -> list[Example]:
-        """The prompt with each choice as its completion."""
-        return [Example(self.prompt, choice, self.cluster) for choice in self.choices]
+_KNOWN_TO_TRAINERS = {"prompt", "messages", "conversations", "chosen"}
+"""Columns by which TRL knows what else than a text a row is."""
 
 
-def read_examples(reference: str | Path) -> tuple[Example, ...]:
+def read_examples(
+    reference: str | Path,
+    columns: str | Mapping[str, str] | None = None,
+    text: str | None = None,
+    notes: list[str] | None = None,
+) -> tuple[Example, ...]:
     """Read examples, equal ones once, in the order of the file.
 
     Args:
         reference: ``.jsonl``, ``.json``, ``.csv`` or ``.parquet``; a folder that the ``datasets`` library saved
             or loads; or a data set on the Hub, ``hf://datasets/user/name`` or ``user/name``, with ``:split``
-            behind it where it is not ``test``. Columns ``prompt`` and ``completion`` (or
-            ``instruction``/``output``, ``question``/``answer``), ``messages``, or ``text``; with ``choices``
-            the answer may be a position, a letter or the text.
+            behind it where it is not ``test``. The columns that it may have are on docs/evaluation.md.
+        columns: which column is what where the names are others: ``prompt=description,completion=price``.
+        text: column that counts before others where a row has no conversation, nor prompt and completion by these
+            names: the one that the training took.
+        notes: what was left out is appended to it.
 
     Raises:
         InputError: no such file, another form, or no usable column.
+        UsageError: ``columns`` names no role.
         MissingExtra: a data set is named, and ``datasets`` is not installed.
     """
-    place = Path(reference).expanduser()
-    if place.is_file():
-        rows = _rows(place)
-    elif place.is_dir() or is_dataset(str(reference)):
-        from runscope.evaluation.examples.hub_data import dataset_rows
-
-        rows = dataset_rows(str(reference))
-    else:
-        raise InputError(
-            f"there are no examples at {place}",
-            hint="name a .jsonl, .csv or .parquet file, or a data set on the Hub as hf://datasets/user/name",
-        )
+    named, left_out = parse_columns(columns), 0
     found: dict[str, Example] = {}
-    for number, row in enumerate(rows, 1):
-        example = _example(row, str(reference), number)
-        found.setdefault(example.id, example)
+    for number, row in enumerate(_rows_of(reference), 1):
+        if text and not named and isinstance(row.get(text), str) and not _KNOWN_TO_TRAINERS & row.keys():
+            row = {"text": row[text], **{c: row[c] for c in CLUSTERS if c in row and c != text}}
+        example = example_of(row, named, f"{reference}, example {number}")
+        if example is None:
+            left_out += 1
+        else:
+            found.setdefault(example.id, example)
     if not found:
         raise InputError(
-            f"{reference} holds no example", hint="one JSON object a line, with prompt and completion"
+            f"{reference} holds no example"
+            + (f": {left_out:,} rows say nothing to score" if left_out else ""),
+            hint="one JSON object a line, with prompt and completion",
         )
+    if left_out and notes is not None:
+        notes.append(f"{left_out:,} rows of {reference} say nothing that could be scored, and were left out")
     return tuple(found.values())
+
+
+def _rows_of(reference: str | Path) -> Iterator[Mapping[str, Any]]:
+    place = Path(reference).expanduser()
+    if place.is_file():
+        return _rows(place)
+    if place.is_dir() or is_dataset(str(reference)):
+        from runscope.evaluation.examples.hub_data import dataset_rows
+
+        return dataset_rows(str(reference))
+    raise InputError(
+        f"there are no examples at {place}",
+        hint="name a .jsonl, .csv or .parquet file, or a data set on the Hub as hf://datasets/user/name",
+    )
 
 
 def is_dataset(reference: str) -> bool:
@@ -115,21 +94,84 @@ def is_dataset(reference: str) -> bool:
     return not known_ending and (Path(name).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None)
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    if path.suffix.lower() in (".csv", ".parquet"):
-        import pandas as pd
+def example_of(row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
+    """The example that a row holds; None where it says nothing to score.
 
-        try:
-            table = (
-                pd.read_parquet(path)
-                if path.suffix.lower() == ".parquet"
-                else pd.read_csv(path, dtype=str, keep_default_na=False)  # "NA" and "null" are answers too
-            )
-        except (ValueError, OSError) as error:
-            raise InputError(
-                f"{path} cannot be read: {error}", hint="is it a whole file of that kind?"
-            ) from error
-        yield from ({str(k): v for k, v in record.items()} for record in table.to_dict("records"))
+    Args:
+        row: as the file has it.
+        columns: the user's own, by role.
+        where: names the row in errors.
+
+    Raises:
+        InputError: no column is known, or what it holds cannot be evaluated.
+    """
+    told = chosen_columns(row, columns, where) if columns else by_plain_name(row)
+    if (
+        str(told.get("label")) == "False" and "completion" in told
+    ):  # an answer that a training is to unlearn (KTO)
+        return None
+    example = _asked(told, where) or _conversation(told, where) or _plain(told)
+    if example is not None:
+        return example
+    if turns := chats.alternating(told):
+        return chats.chat_example(turns, told, cluster_of(told))
+    if any(chats.turns_of(told.get(c), where) for c in (*chats.COLUMNS, "prompt")) or "text" in told:
+        return None  # a conversation without an answer, or no text
+    raise InputError(
+        f"{where}, has no prompt/completion, messages or text column; found: {listed(row)}",
+        hint=f"if this is what you mean: {likely_mapping(row)}",
+    )
+
+
+def _asked(row: Mapping[str, Any], where: str) -> Example | None:
+    """A question with choices, or with a chosen and a rejected answer."""
+    if "chosen" in row and "rejected" in row:
+        return preference(row, where)
+    found = choices.choices_of(row)
+    if found is None:
+        return None
+    offered, labels, first = found
+    right = choices.right_choice(row, offered, labels, first)
+    if right is None:
+        raise choices.unclear(where)
+    talk = _conversation(row, where)
+    prompt = talk.prompt if talk is not None else choices.question_of(row)
+    offered = choices.spaced(prompt, offered)
+    return Example(prompt, offered[right], cluster_of(row), offered)
+
+
+def _conversation(row: Mapping[str, Any], where: str) -> Example | None:
+    """A chat as one list, or as a prompt and what follows."""
+    for column in chats.COLUMNS:
+        turns = chats.turns_of(row.get(column), where)
+        if turns:
+            system = as_text(row.get("system")) or as_text(row.get("system_prompt"))
+            if system and turns[0]["role"] != "system":
+                turns = ({"role": "system", "content": system}, *turns)
+            return chats.chat_example(turns, row, cluster_of(row))
+    for given, said in (("prompt", "completion"), ("input", "output"), ("prompt", "response")):
+        before = chats.turns_of(row.get(given), where)
+        after = chats.turns_of(row.get(said), where)
+        if before and not after and as_text(row.get(said)) is not None:
+            after = ({"role": "assistant", "content": as_text(row[said])},)
+        if before and after:
+            return chats.chat_example((*before, *after), row, cluster_of(row), len(before))
+    return None
+
+
+def _plain(row: Mapping[str, Any]) -> Example | None:
+    """A prompt and its completion as text, or one text."""
+    pair = paired(row)
+    if pair is not None:
+        return Example(pair[0], pair[1], cluster_of(row, pair[2]))
+    text = row.get("text")
+    return Example("", text, cluster_of(row)) if isinstance(text, str) and text.strip() else None
+
+
+def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    ending = path.suffix.lower()
+    if ending in (".csv", ".parquet"):
+        yield from _table(path, ending)
         return
     text = path.read_text(encoding="utf-8", errors="replace")
     if text.lstrip()[:1] == "[":  # one array
@@ -141,6 +183,24 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
             yield row if isinstance(row, dict) else {}
 
 
+def _table(path: Path, ending: str) -> Iterator[Mapping[str, Any]]:
+    """Rows of Python's own values: lists, mappings, and whole numbers that stay whole beside empty cells."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if ending == ".parquet":
+            yield from pq.read_table(path).to_pylist()
+            return
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # "NA" and "null" are answers too
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}", hint="is it a whole file of that kind?"
+        ) from error
+    yield from ({str(k): v for k, v in record.items()} for record in table.to_dict("records"))
+
+
 def _json(text: str, what: str) -> Any:
     try:
         return json.loads(text)
@@ -148,86 +208,3 @@ def _json(text: str, what: str) -> Any:
         raise InputError(
             f"{what} is not JSON: {error}", hint="one object a line, as JSON lines have it"
         ) from None
-
-
-def _example(row: Mapping[str, Any], place: str, number: int) -> Example:
-    cluster = next((str(row[c]) for c in CLUSTERS if row.get(c) not in (None, "")), "")
-    choices = _choices(row)
-    if choices:
-        prompt = next(
-            (row[p] for p in ("prompt", "question", "input", "instruction") if _is_text(row, p)), ""
-        )
-        gap = "" if not prompt or prompt[-1:].isspace() or choices[0][:1].isspace() else " "
-        right = _right(row, choices)
-        if right is None:
-            raise InputError(
-                f"{place}, example {number}, does not say which of its choices is right",
-                hint="give answer (or label) as a position from 0, a letter, or the text",
-            )
-        spaced = tuple(gap + c for c in choices)
-        return Example(prompt, spaced[right], cluster, spaced)
-    messages = _turns(row.get("messages"))
-    if messages:
-        return Example(messages[:-1], messages[-1]["content"], cluster)
-    for prompt, completion in FORMS:
-        given, said = row.get(prompt), row.get(completion)
-        if _turns(given) and _turns(said):  # a chat, as TRL has them
-            return Example(_turns(given), _turns(said)[-1]["content"], cluster)
-        if isinstance(given, str) and isinstance(said, str):
-            return Example(given, said, cluster)
-    if isinstance(row.get("text"), str):
-        return Example("", row["text"], cluster)
-    columns = ", ".join(sorted(map(str, row))) or "none"
-    raise InputError(
-        f"{place}, example {number}, has none of the columns that are known; its own: {columns}",
-        hint="name them prompt and completion, or messages, or text",
-    )
-
-
-def _is_text(row: Mapping[str, Any], column: str) -> bool:
-    return isinstance(row.get(column), str)
-
-
-def _turns(value: Any) -> tuple[dict[str, str], ...]:
-    """Messages of a chat, or nothing."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return ()
-    turns = list(value)
-    if not all(isinstance(m, Mapping) and "role" in m and "content" in m for m in turns):
-        return ()
-    return tuple({"role": str(m["role"]), "content": str(m["content"])} for m in turns)
-
-
-def _choices(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """The choices: a list, a list as JSON, or what stands under ``text``."""
-    value = next((row[c] for c in CHOICES if row.get(c) is not None), None)
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return ()
-    if isinstance(value, Mapping):
-        value = value.get("text")
-    return tuple(map(str, value)) if isinstance(value, Iterable) and not isinstance(value, str) else ()
-
-
-def _right(row: Mapping[str, Any], choices: Sequence[str]) -> int | None:
-    """Position of the right choice, None where nothing tells."""
-    value = next((row[c] for c in ANSWERS if row.get(c) is not None), None)
-    text = str(value).strip()
-    if isinstance(value, str) and value in choices:
-        return choices.index(value)
-    if text.isdecimal():
-        number = int(text)
-    elif len(text) == 1 and text.isalpha():
-        number = ord(text.upper()) - ord("A")
-    else:
-        return None
-    return number if number < len(choices) else None
-
-
-def shuffled(examples: Sequence[Example], seed: int, at_most: int | None = None) -> tuple[Example, ...]:
-    """Examples in a random order that depends on nothing but the seed and their content."""
-    ordered = sorted(examples, key=lambda e: e.id)
-    random.Random(seed).shuffle(ordered)
-    return tuple(ordered[:at_most])

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.scoring import Scoring
+from runscope.evaluation.models.generation import Answer
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
 
@@ -18,12 +20,15 @@ class Models(Protocol):
         """Make the checkpoint in a folder the one that answers."""
 
     def cut(self, examples: Sequence[Example]) -> list[int]:
-        """Tokens that each example loses in front, as it is longer than the model takes."""
+        """Tokens that each example loses, as it is longer than the model takes or the training took."""
 
-    def token_losses(self, examples: Sequence[Example]) -> list[Floats]:
-        """Negative log-likelihood of each completion token given all before it, in nats."""
+    def token_losses(self, examples: Sequence[Example], scoring: Scoring | None = None) -> list[Floats]:
+        """Negative log-likelihood of each scored token given all before it, in nats.
 
-    def answers(self, examples: Sequence[Example], max_new_tokens: int) -> list[str]:
+        What is scored is what the settings say, unless a task asks for another part.
+        """
+
+    def answers(self, examples: Sequence[Example], max_new_tokens: int) -> list[Answer]:
         """What the model says itself (greedy) where the completion begins."""
 
     def next_tokens(self, examples: Sequence[Example], count: int) -> list[list[tuple[str, float]]]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
-import pickle
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError, MissingExtra, NotFound, ServiceError, UnsafeFile
+from runscope.evaluation.models import weights
+from runscope.evaluation.models.adapters import CONFIG as ADAPTER_CONFIG
+from runscope.evaluation.models.kinds import refuse_other_folders, refuse_other_kinds
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.hub.hub_repo import HubRepo
 
-ADAPTER_CONFIG = "adapter_config.json"
 NAME_IT = "name the folder or Hub repository of the base model with --base"
 
 
@@ -49,7 +51,9 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", "Model has `tie_word_embeddings", UserWarning)
-        warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)  # refuse_misfit says it
+        warnings.filterwarnings(
+            "ignore", "Found missing adapter keys", UserWarning
+        )  # adapters.refuse_misfit says it
         yield
 
 
@@ -63,6 +67,7 @@ def is_adapter(folder: Path) -> bool:
         return True
     if (folder / "config.json").exists():
         return False
+    refuse_other_folders(folder)
     raise InputError(
         f"{folder} holds weights, but no config.json or adapter_config.json",
         hint="a checkpoint of the Trainer or of peft has one",
@@ -76,11 +81,12 @@ def base_of(folder: Path) -> str:
         InputError: its configuration cannot be read, or names none.
     """
     try:
-        return str(json.loads((folder / ADAPTER_CONFIG).read_bytes())["base_model_name_or_path"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder / ADAPTER_CONFIG} names no base model", hint="name it with --base"
-        ) from error
+        named = json.loads((folder / ADAPTER_CONFIG).read_bytes())["base_model_name_or_path"]
+    except (ValueError, KeyError, TypeError):
+        named = None
+    if not isinstance(named, str) or not named:
+        raise InputError(f"{folder / ADAPTER_CONFIG} names no base model", hint="name it with --base")
+    return named
 
 
 def refuse_pickle(folder: Path, settings: EvaluateSettings) -> None:
@@ -99,40 +105,6 @@ def refuse_pickle(folder: Path, settings: EvaluateSettings) -> None:
             f"{folder} has its weights only as {pickled.name}, a format that can run code when it is loaded",
             hint="convert it to safetensors; or, if you trust it, --allow-pickle",
         )
-
-
-def refuse_misfit(model: Any, name: str, folder: Path) -> None:
-    """Stop where an adapter's matrices have no place in the base, or the base has places that it does not fill.
-
-    Peft drops the ones and leaves the others as they began: the numbers would be those of another model. Only counted,
-    as a library that renames its layers renames the adapter's with them.
-
-    Args:
-        model: the base with the adapter on it.
-        name: of the adapter in the model.
-        folder: where it was loaded from; what is not in safetensors is not looked at.
-
-    Raises:
-        InputError: they are of different shapes of model.
-    """
-    from peft import get_peft_model_state_dict
-    from safetensors import safe_open
-
-    file = folder / "adapter_model.safetensors"
-    if not file.exists():
-        return
-    with safe_open(file, framework="pt") as content:
-        saved = _matrices(content.keys())
-    places = _matrices(get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False))
-    if saved != places:
-        raise InputError(
-            f"the adapter in {folder} does not fit its base: it has {saved:,} matrices for {places:,} places",
-            hint="name the base that it was trained on with --base",
-        )
-
-
-def _matrices(keys: Iterable[str]) -> int:
-    return sum(".lora_A." in key or ".lora_B." in key for key in keys)
 
 
 def at_hand(name: str) -> str:
@@ -166,26 +138,54 @@ def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -
 
     Raises:
         UnsafeFile: its weights are pickles.
-        InputError: it cannot be loaded.
+        InputError: it is of another kind, cannot be loaded, or its weights are not its own.
         MissingExtra: bitsandbytes is not installed, for 4 bits.
     """
     transformers: Any = import_module("transformers")
-    refuse_pickle(Path(name), settings)
+    folder = Path(name)
+    refuse_pickle(folder, settings)
+    refuse_other_folders(folder)
+    refuse_other_kinds(f"the model {name}", config_of(name))
     options: dict[str, Any] = {"dtype": dtype, "trust_remote_code": settings.trust_remote_code}
     options["use_safetensors"] = None if settings.allow_pickle else True
+    if mapping := weights.renaming(weights.wrappers(weights.names_of(folder))):
+        options["key_mapping"] = mapping
     if settings.dtype == "4bit":
         options |= {"quantization_config": _four_bits(dtype), "device_map": {"": device}}
     elif device != "cpu":
         options["device_map"] = {"": device}  # straight to the device, without a copy in main memory
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError, RuntimeError, pickle.UnpicklingError) as error:
+        model, told = transformers.AutoModelForCausalLM.from_pretrained(
+            name, output_loading_info=True, **options
+        )
+    except Exception as error:  # what lies in a repository makes the library raise of every kind
         raise InputError(
-            f"the model {name} cannot be loaded: {str(error).splitlines()[0]}", hint=_hint(error)
+            f"the model {name} cannot be loaded: {first_line(error)}", hint=_hint(error)
         ) from error
-    if settings.dtype == "4bit":
+    weights.refuse_other_weights(name, model, told)
+    if settings.dtype == "4bit" or getattr(model, "is_quantized", False):
         try_out(model, name)
-    return model.eval()
+    weights.refuse_lookahead(name, model.eval())
+    return model
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says; its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+
+
+def config_of(name: str) -> dict[str, Any]:
+    """``config.json`` of a model, as it stands there.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    transformers: Any = import_module("transformers")
+    try:
+        found, _ = transformers.PretrainedConfig.get_config_dict(name)
+    except (OSError, ValueError) as error:
+        raise InputError(f"the model {name} cannot be loaded: {first_line(error)}", hint=NAME_IT) from error
+    return dict(found)
 
 
 def try_out(model: Any, name: str) -> None:
@@ -199,9 +199,9 @@ def try_out(model: Any, name: str) -> None:
     try:
         with torch.inference_mode():
             model(input_ids=torch.zeros((1, 2), dtype=torch.long, device=model.device))
-    except (AssertionError, RuntimeError) as error:
+    except Exception as error:  # bitsandbytes asserts, and fails on attributes that plain weights have not
         raise InputError(
-            f"the weights of {name} cannot be used in 4 bits here: {str(error).splitlines()[0]}",
+            f"the weights of {name} cannot be used in 4 or 8 bits here: {first_line(error)}",
             hint="leave out --dtype 4bit; or take a GPU, where their shape does not matter",
         ) from error
 
@@ -209,6 +209,8 @@ def try_out(model: Any, name: str) -> None:
 def _hint(error: Exception) -> str:
     if "trust_remote_code" in str(error):
         return "it comes with code of its own: read that, and if you trust it, --trust-remote-code"
+    if isinstance(error, FileNotFoundError):
+        return "a file of it is missing: save or fetch it again"
     return NAME_IT
 
 
@@ -255,3 +257,8 @@ def longest_input(tokenizer: Any, config: Any, otherwise: int) -> int:
     limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
     # A tokenizer that was told no limit says 1e30.
     return int(min((n for n in limits if n and n < 10**9), default=otherwise))
+
+
+def forward_words(model: Any) -> frozenset[str]:
+    """Names of what a model can be told in a forward pass; an adapter passes them on."""
+    return frozenset(inspect.signature(model.forward).parameters)

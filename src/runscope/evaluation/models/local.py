@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 
 from runscope.errors import InputError
-from runscope.evaluation.examples.encoding import Encoded, encode, longest_first, require_scored
-from runscope.evaluation.examples.reading import Example
-from runscope.evaluation.models import loading
+from runscope.evaluation.examples.encoding import Encoded, encode, longest_first, require_scored, shortened
+from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.scoring import COMPLETION, Scoring
+from runscope.evaluation.models import generation, loading
+from runscope.evaluation.models.adapters import (
+    Adapter,
+    embeddings,
+    fit_words,
+    read_adapter,
+    refuse_misfit,
+    unwrapped,
+)
+from runscope.evaluation.models.generation import Answer
 from runscope.evaluation.models.memory import Budget
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
@@ -45,14 +54,19 @@ class LocalModels:
         self.budget = Budget(settings.batch_tokens)
         self._adapters: list[str] = []
         self._adapted = ""
+        self._embeddings: tuple[str, ...] = ()
         self._loaded = ""
-        self._encoded: dict[str, Encoded] = {}
+        self._encoded: dict[tuple[str, Scoring], Encoded] = {}
+        self._shared = True
+        self._ends: tuple[int, ...] = ()
+        self._asked: frozenset[str] = frozenset()
+        self._virtual, self._vocabulary, self._one_length = 0, 0, False
 
     def use(self, folder: Path) -> None:
         """Make the checkpoint in a folder the one that answers.
 
         Raises:
-            InputError: neither an adapter nor a model, or the base cannot be loaded.
+            InputError: neither an adapter nor a model, of a kind that is not evaluated, or it cannot be loaded.
             ServiceError: the base is not on this disk, and the Hub does not give it.
             UnsafeFile: its weights are pickles.
         """
@@ -68,7 +82,7 @@ class LocalModels:
         self._loaded = str(folder)
 
     def _use_model(self, folder: Path) -> None:
-        self.model, self._adapters = None, []  # two of them need not fit
+        self.model, self._adapters, self._shared = None, [], True  # two of them need not fit
         self._load(str(folder))
         self.tokenizer = self.tokenizer or loading.load_tokenizer(
             self.settings, folder, *([Path(self.base)] if self.base else [])
@@ -76,19 +90,44 @@ class LocalModels:
 
     def _load(self, name: str) -> None:
         self.model = loading.load_model(name, self.settings, self.device, self.dtype)
+        self._ends = generation.take_over(self.model, self.transformers)
+        self._asked, self._embeddings = loading.forward_words(self.model), embeddings(self.model)
         self.budget.fit(self.torch, self.model, self.device)
+        self._virtual, self._one_length = 0, bool(getattr(self.model, "_is_stateful", False))
 
     def _use_adapter(self, folder: Path) -> None:
-        from peft import PeftModel
-
         name = f"at-{folder}".replace(".", "_").replace("/", "_")
         base = self.base or loading.base_of(folder)
-        if self.model is None or not self._adapters or base != self._adapted:
-            self.model, self._adapters, self._encoded = None, [], {}
+        adapter = read_adapter(folder)
+        if self._needs_base(adapter, base):
+            if base != self._adapted:
+                self._encoded = {}
+            self.model, self._adapters = None, []
             place = loading.at_hand(base)
             self._load(place)
             self.tokenizer = loading.load_tokenizer(self.settings, folder, Path(place))
-            self._adapted = base
+            self._adapted, self._shared = base, not adapter.alone
+            self._vocabulary = fit_words(self.model, adapter, self._embeddings)
+        if name not in self._adapters:
+            self._put_on(adapter, name)
+            self._adapters.append(name)
+        if adapter.alone:
+            self._virtual, self._one_length = adapter.virtual_tokens, self._one_length or adapter.one_length
+        self.model.set_adapter(name)
+        self.model.eval()
+        if len(self._adapters) > ADAPTERS_KEPT:
+            self.model.delete_adapter(self._adapters.pop(0))
+
+    def _needs_base(self, adapter: Adapter, base: str) -> bool:
+        """Whether a fresh base is needed: the one that is loaded is another, or is not as it was."""
+        if self.model is None or not self._adapters or base != self._adapted:
+            return True
+        words = adapter.words(*self._embeddings) or self._vocabulary
+        return not self._shared or adapter.alone or words != self._vocabulary
+
+    def _put_on(self, adapter: Adapter, name: str) -> None:
+        from peft import PeftModel
+
         # In the base's dtype: peft would have them in float32, for training, and every layer's input cast to it.
         how: dict[str, Any] = {
             "adapter_name": name,
@@ -96,67 +135,77 @@ class LocalModels:
             "autocast_adapter_dtype": False,
         }
         try:
+            with unwrapped(adapter) as place:
+                if not self._adapters:
+                    self.model = PeftModel.from_pretrained(self.model, str(place), **how)
+                else:
+                    self.model.load_adapter(str(place), **how)
+        except Exception as error:  # peft and what it calls raise of every kind
             if not self._adapters:
-                self.model = PeftModel.from_pretrained(self.model, str(folder), **how)
-            elif name not in self._adapters:
-                self.model.load_adapter(str(folder), **how)
-        except (RuntimeError, ValueError, OSError, UnpicklingError) as error:
+                self.model = None
             raise InputError(
-                f"the adapter in {folder} does not fit its base: {str(error).splitlines()[0]}",
+                f"the adapter in {adapter.folder} does not fit its base: {loading.first_line(error)}",
                 hint="name the base that it was trained on with --base",
             ) from error
-        if name not in self._adapters:
-            loading.refuse_misfit(self.model, name, folder)
-            self._adapters.append(name)
-        self.model.set_adapter(name)
-        self.model.eval()
-        if len(self._adapters) > ADAPTERS_KEPT:
-            self.model.delete_adapter(self._adapters.pop(0))
+        refuse_misfit(self.model, name, adapter)
 
-    def encode(self, examples: Sequence[Example]) -> list[Encoded]:
+    def encode(self, examples: Sequence[Example], scoring: Scoring | None = None) -> list[Encoded]:
         """Token ids of examples, made once for all checkpoints; a model must be in use."""
-        limit = loading.longest_input(self.tokenizer, self.model.config, LONGEST)
+        limit, scoring = (
+            loading.longest_input(self.tokenizer, self.model.config, LONGEST),
+            self._scoring(scoring),
+        )
         for e in examples:
-            if e.id not in self._encoded:
-                self._encoded[e.id] = encode(self.tokenizer, e, limit, chat=self.settings.chat)
-        return [self._encoded[e.id] for e in examples]
+            if (e.id, scoring) not in self._encoded:
+                self._encoded[e.id, scoring] = encode(
+                    self.tokenizer, e, limit, chat=self.settings.chat, scoring=scoring
+                )
+        return [self._encoded[e.id, scoring] for e in examples]
+
+    def _scoring(self, scoring: Scoring | None) -> Scoring:
+        return self.settings.scoring if scoring is None else scoring
 
     def cut(self, examples: Sequence[Example]) -> list[int]:
-        """Tokens that each example loses in front, as it is longer than the model takes."""
+        """Tokens that each example loses, as it is longer than the model takes or the training took."""
         return [row.cut for row in self.encode(examples)]
 
-    def token_losses(self, examples: Sequence[Example]) -> list[Floats]:
-        """Negative log-likelihood of each completion token given all before it, in nats.
+    def token_losses(self, examples: Sequence[Example], scoring: Scoring | None = None) -> list[Floats]:
+        """Negative log-likelihood of each scored token given all before it, in nats.
+
+        Args:
+            examples: what to score.
+            scoring: what of them; None for what the settings say.
 
         Raises:
             InputError: a completion is empty, or a single example does not fit into memory.
         """
-        rows = self.encode(examples)
-        require_scored(rows, examples)
+        rows = self.encode(examples, scoring)
+        require_scored(rows, examples, self._scoring(scoring))
         found: list[Floats] = [np.empty(0)] * len(rows)
 
         def work(batch: list[int]) -> None:
             for i, losses in zip(batch, self._losses([rows[i] for i in batch]), strict=True):
                 found[i] = losses
 
-        self._in_batches([(len(r.ids), r.scored) for r in rows], work)
+        self._in_batches([(len(r.ids), len(r.ids) - r.first) for r in rows], work)
         return found
 
-    def answers(self, examples: Sequence[Example], max_new_tokens: int) -> list[str]:
+    def answers(self, examples: Sequence[Example], max_new_tokens: int) -> list[Answer]:
         """What the model says itself (greedy) where the completion begins."""
         rows, room = self._prompts(examples, max_new_tokens)
-        found = [""] * len(rows)
+        found = [Answer("")] * len(rows)
+        ends = generation.end_tokens(self.tokenizer, self._ends)
+        settings = generation.greedy(self.transformers, room, ends, self.tokenizer.pad_token_id)
 
         def work(batch: list[int]) -> None:
             ids, mask = self._padded([rows[i] for i in batch])
             with self.torch.inference_mode():
-                made = self.model.generate(
-                    input_ids=ids, attention_mask=mask, generation_config=self._greedy(room)
-                )
-            for i, row in zip(batch, made, strict=True):
-                found[i] = self.tokenizer.decode(row[ids.shape[1] :], skip_special_tokens=True)
+                made = self.model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)
+            for i, row in zip(batch, made[:, ids.shape[1] :].tolist(), strict=True):
+                text = self.tokenizer.decode(row, skip_special_tokens=True)
+                found[i] = Answer(text, ended=len(row) < room or bool(set(row) & set(ends)))
 
-        self._in_batches([(len(r) + room, 1) for r in rows], work)
+        self._in_batches([(len(r) + room, 1) for r in rows], work, one_length=self._one_length)
         return found
 
     def next_tokens(self, examples: Sequence[Example], count: int) -> list[list[tuple[str, float]]]:
@@ -165,34 +214,35 @@ class LocalModels:
         found: list[list[tuple[str, float]]] = [[] for _ in rows]
 
         def work(batch: list[int]) -> None:
+            ids = self._on_the_right([rows[i] for i in batch])
+            last = [len(rows[i]) - 1 for i in batch]
+            wanted = sorted(set(last))
             with self.torch.inference_mode():
-                logits = self._forward([rows[i] for i in batch], 1)[0][:, -1]
-                top = logits.float().softmax(-1).topk(min(count, logits.shape[-1]))
-            for i, ids, likely in zip(batch, top.indices.tolist(), top.values.tolist(), strict=True):
-                found[i] = [(self.tokenizer.decode([t]), p) for t, p in zip(ids, likely, strict=True)]
+                logits = self._logits(ids, self.torch.tensor(wanted, device=self.device))
+                own = logits[range(len(batch)), [wanted.index(n) for n in last]]
+                top = own.softmax(-1).topk(min(count, own.shape[-1]))
+            for i, likely, chance in zip(batch, top.indices.tolist(), top.values.tolist(), strict=True):
+                found[i] = [(self.tokenizer.decode([t]), p) for t, p in zip(likely, chance, strict=True)]
 
         self._in_batches([(len(r), 1) for r in rows], work)
         return found
 
-    def _prompts(self, examples: Sequence[Example], new: int) -> tuple[list[tuple[int, ...]], int]:
+    def _prompts(self, examples: Sequence[Example], new: int) -> tuple[list[list[int]], int]:
         """Prompts with room for new tokens behind them, at most half of what the model takes; and the room."""
         limit = loading.longest_input(self.tokenizer, self.model.config, LONGEST)
         room = min(new, limit // 2)
-        return [r.prompt(limit - room) for r in self.encode(examples)], room
+        rows = self.encode(examples, COMPLETION)
+        return [shortened(self.tokenizer, r.given, limit - room) for r in rows], room
 
-    def _greedy(self, max_new_tokens: int) -> Any:
-        """Settings of our own: a repository's would sample."""
-        own = self.model.generation_config
-        return self.transformers.GenerationConfig(
-            do_sample=False, max_new_tokens=max_new_tokens, pad_token_id=self.tokenizer.pad_token_id,
-            bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id or self.tokenizer.eos_token_id,
-        )  # fmt: skip
-
-    def _in_batches(self, sizes: Sequence[tuple[int, int]], work: Callable[[list[int]], None]) -> None:
-        """Work on rows of (tokens, scored tokens), longest first; a batch that does not fit is halved."""
+    def _in_batches(
+        self, sizes: Sequence[tuple[int, int]], work: Callable[[list[int]], None], *, one_length: bool = False
+    ) -> None:
+        """Work on rows of (tokens, logits), longest first; a batch that does not fit is halved."""
         order = longest_first([tokens for tokens, _ in sizes])
         while order:
             batch = order[: self.budget.rows([sizes[i] for i in order])]
+            if one_length:
+                batch = [i for i in batch if sizes[i][0] == sizes[batch[0]][0]]
             try:
                 work(batch)
             except (self.torch.OutOfMemoryError, RuntimeError) as error:
@@ -210,30 +260,37 @@ class LocalModels:
             if self.device == "cuda":
                 self.torch.cuda.empty_cache()
 
-    def _forward(self, rows: Sequence[Sequence[int]], keep: int) -> tuple[Any, Any]:
-        """(rows, keep, words) logits of the last positions, and the padded ids."""
-        ids, mask = self._padded(rows)
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        made = self.model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=keep, use_cache=False
-        )
-        return made.logits[:, -keep:], ids
+    def _logits(self, ids: Any, wanted: Any) -> Any:
+        """(rows, wanted, words) logits at some positions, in float32.
+
+        A model may have no word for the positions, or take it and give all of them; learned tokens before the text
+        count as positions too.
+        """
+        words = {"use_cache": False, "logits_to_keep": wanted + self._virtual}
+        asked = {k: v for k, v in words.items() if k in self._asked}
+        logits = self.model(input_ids=ids, **asked).logits
+        if logits.shape[1] != len(wanted):
+            logits = logits[:, -ids.shape[1] :][:, wanted]
+        return logits.float()
 
     def _losses(self, rows: Sequence[Encoded]) -> list[Floats]:
         """Padded on the right: what comes later changes nothing before it, so no mask slows attention down."""
-        width, pad = max(len(r.ids) for r in rows), self.tokenizer.pad_token_id or 0
-        first = (
-            min(len(r.ids) - r.scored for r in rows) - 1
-        )  # the earliest position that predicts a scored token
-        ids = self.torch.tensor([[*r.ids, *([pad] * (width - len(r.ids)))] for r in rows], device=self.device)
+        ids = self._on_the_right([r.ids for r in rows])
+        first = min(r.first for r in rows) - 1  # the earliest position that predicts a scored token
+        if first < 0:  # nothing is scored: a row of one token
+            return [np.empty(0) for _ in rows]
         with self.torch.inference_mode():
             # Named one by one they are gathered side by side; a slice of them would be multiplied row by row.
-            wanted = self.torch.arange(first, width - 1, device=self.device)
-            logits = self.model(input_ids=ids, logits_to_keep=wanted, use_cache=False).logits.float()
+            logits = self._logits(ids, self.torch.arange(first, ids.shape[1] - 1, device=self.device))
             told = self.torch.gather(logits, 2, ids[:, first + 1 :, None])[:, :, 0]
             losses = (logits.logsumexp(-1) - told).cpu().numpy().astype(np.float64)
-        ends = [len(r.ids) - 1 - first for r in rows]
-        return [row[end - r.scored : end] for row, end, r in zip(losses, ends, rows, strict=True)]
+        return [
+            row[np.array(r.scored, dtype=np.int64) - 1 - first] for row, r in zip(losses, rows, strict=True)
+        ]
+
+    def _on_the_right(self, rows: Sequence[Sequence[int]]) -> Any:
+        width, pad = max(len(r) for r in rows), self.tokenizer.pad_token_id or 0
+        return self.torch.tensor([[*r, *([pad] * (width - len(r)))] for r in rows], device=self.device)
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         width = max(len(r) for r in rows)

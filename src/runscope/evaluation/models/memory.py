@@ -59,6 +59,7 @@ def bytes_a_token(config: Any, itemsize: int) -> tuple[int, int]:
     Of one layer at a time: residual, normed, queries, keys, values, attended, projected; three of the inner
     width. A logit is held once as the model gives it and twice in float32.
     """
+    config = config.get_text_config() if hasattr(config, "get_text_config") else config
     width = int(getattr(config, "hidden_size", 0) or 1024)
     inner = int(getattr(config, "intermediate_size", 0) or 4 * width)
     words = int(getattr(config, "vocab_size", 0) or 50_000)

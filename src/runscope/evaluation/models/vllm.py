@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 
 from runscope.errors import MissingExtra, UsageError
-from runscope.evaluation.examples.encoding import Encoded, encode, require_scored
-from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.examples.encoding import Encoded, encode, require_scored, shortened
+from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.scoring import COMPLETION, Scoring
 from runscope.evaluation.models import loading
+from runscope.evaluation.models.adapters import read_adapter
+from runscope.evaluation.models.generation import Answer
+from runscope.evaluation.models.kinds import refuse_other_kinds
 from runscope.evaluation.models.local import LONGEST
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
@@ -51,6 +55,8 @@ class VllmModels:
         """Make the checkpoint in a folder the one that answers."""
         loading.refuse_pickle(folder, self.settings)
         adapter = loading.is_adapter(folder)
+        if adapter:
+            read_adapter(folder)  # refuses what is no adapter of a causal language model
         model = (self.base or loading.base_of(folder)) if adapter else str(folder)
         if model != self._of:
             self.engine = None
@@ -65,6 +71,7 @@ class VllmModels:
 
     def _start(self, model: str, adapter: bool) -> Any:
         loading.refuse_pickle(Path(model), self.settings)
+        refuse_other_kinds(f"the model {model}", loading.config_of(model))
         return self.vllm.LLM(
             model=model, dtype=self.settings.dtype, enable_lora=adapter, max_lora_rank=LARGEST_RANK,
             load_format="auto" if self.settings.allow_pickle else "safetensors",
@@ -72,10 +79,10 @@ class VllmModels:
             max_logprobs=max(self.settings.top_tokens, 1), enable_prefix_caching=False,
         )  # fmt: skip
 
-    def _encode(self, examples: Sequence[Example]) -> list[Encoded]:
-        tokenizer = self.engine.get_tokenizer()
+    def _encode(self, examples: Sequence[Example], scoring: Scoring | None = None) -> list[Encoded]:
+        tokenizer, scoring = self.engine.get_tokenizer(), scoring or self.settings.scoring
         limit = min(self.engine.llm_engine.model_config.max_model_len - 1, LONGEST)
-        return [encode(tokenizer, e, limit, chat=self.settings.chat) for e in examples]
+        return [encode(tokenizer, e, limit, chat=self.settings.chat, scoring=scoring) for e in examples]
 
     def _ask(self, prompts: Sequence[Sequence[int]], **sampling: Any) -> list[Any]:
         told = self.vllm.SamplingParams(temperature=0.0, **sampling)
@@ -83,32 +90,31 @@ class VllmModels:
         return list(self.engine.generate(asked, told, lora_request=self._adapter, use_tqdm=False))
 
     def cut(self, examples: Sequence[Example]) -> list[int]:
-        """Tokens that each example loses in front."""
+        """Tokens that each example loses."""
         return [row.cut for row in self._encode(examples)]
 
-    def token_losses(self, examples: Sequence[Example]) -> list[Floats]:
-        """Negative log-likelihood of each completion token, from the engine's prompt likelihoods."""
-        rows = self._encode(examples)
-        require_scored(rows, examples)
+    def token_losses(self, examples: Sequence[Example], scoring: Scoring | None = None) -> list[Floats]:
+        """Negative log-likelihood of each scored token, from the engine's prompt likelihoods."""
+        rows = self._encode(examples, scoring)
+        require_scored(rows, examples, scoring or self.settings.scoring)
         said = self._ask([r.ids for r in rows], max_tokens=1, prompt_logprobs=0)
         return [
-            np.array(
-                [-s.prompt_logprobs[i][r.ids[i]].logprob for i in range(len(r.ids) - r.scored, len(r.ids))]
-            )
+            np.array([-s.prompt_logprobs[i][r.ids[i]].logprob for i in r.scored])
             for s, r in zip(said, rows, strict=True)
         ]
 
-    def answers(self, examples: Sequence[Example], max_new_tokens: int) -> list[str]:
+    def answers(self, examples: Sequence[Example], max_new_tokens: int) -> list[Answer]:
         """What the model says itself (greedy)."""
-        rows = self._encode(examples)
-        return [
-            s.outputs[0].text for s in self._ask([r.prompt(LONGEST) for r in rows], max_tokens=max_new_tokens)
-        ]
+        said = self._ask(self._given(examples), max_tokens=max_new_tokens)
+        return [Answer(s.outputs[0].text, s.outputs[0].finish_reason != "length") for s in said]
+
+    def _given(self, examples: Sequence[Example]) -> list[list[int]]:
+        tokenizer = self.engine.get_tokenizer()
+        return [shortened(tokenizer, r.given, LONGEST) for r in self._encode(examples, COMPLETION)]
 
     def next_tokens(self, examples: Sequence[Example], count: int) -> list[list[tuple[str, float]]]:
         """The likeliest first tokens with their probabilities."""
-        rows = self._encode(examples)
-        said = self._ask([r.prompt(LONGEST) for r in rows], max_tokens=1, logprobs=count)
+        said = self._ask(self._given(examples), max_tokens=1, logprobs=count)
         return [
             sorted(
                 ((t.decoded_token, float(np.exp(t.logprob))) for t in s.outputs[0].logprobs[0].values()),

@@ -16,8 +16,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from runscope.errors import InputError, UsageError, nearest
-from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.scoring import COMPLETION
 from runscope.evaluation.models.backend import Models
+from runscope.evaluation.models.generation import Answer as Spoken
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.memorising import min_k
 from runscope.evaluation.tasks.scorers import find_scorer, import_named, is_hit, read_number, target_number
@@ -27,6 +29,10 @@ TOLERANCE = 0.2
 """A number within 20% of the truth is a hit where no tolerance is given."""
 Row = Mapping[str, Any]
 """What a model said to one example: JSON."""
+UNENDED = "unended"
+"""In a row: the answer was cut off at the longest that was allowed."""
+NO_TOKENS: Row = {"loss": 0.0, "tokens": 0.0, "min_k": 0.0}
+"""The row of an example of which nothing is left to score."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +115,20 @@ class CompletionLoss(Task):
     name = "loss"
     metrics = (Metric("loss", True, "nats a token"),)
 
+    @property
+    def key(self) -> str:
+        """What is scored counts too."""
+        return f"loss/2/{self.settings.scoring}"
+
     def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
-        """Mean loss a token, tokens, and the mean loss of the fifth of them that is least expected."""
+        """Mean loss a token, tokens, and the mean loss of the fifth of them that is least expected.
+
+        An example of which the training cut off all that is scored has no tokens, and no weight.
+        """
         return [
             {"loss": float(t.mean()), "tokens": float(len(t)), "min_k": min_k(t)}
+            if len(t)
+            else dict(NO_TOKENS)
             for t in models.token_losses(examples)
         ]
 
@@ -144,11 +160,11 @@ class Answer(Task):
     @property
     def key(self) -> str:
         """Whatever scores them, answers are the same."""
-        return f"answer/1/{self.settings.max_new_tokens}"
+        return f"answer/2/{self.settings.max_new_tokens}"
 
     def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
         """The answers."""
-        return [{"answer": a} for a in models.answers(examples, self.settings.max_new_tokens)]
+        return [_said(a) for a in models.answers(examples, self.settings.max_new_tokens)]
 
     def scores(self, row: Row, example: Example) -> dict[str, float]:
         """The scorer's."""
@@ -181,7 +197,7 @@ class Number(Task):
     @property
     def key(self) -> str:
         """The number of likeliest tokens counts too."""
-        return f"number/1/{self.settings.max_new_tokens}/{self.settings.top_tokens}"
+        return f"number/2/{self.settings.max_new_tokens}/{self.settings.top_tokens}"
 
     def effect_that_matters(self, examples: Sequence[Example]) -> float:
         """Of the absolute error: 1% of the mean size of the targets."""
@@ -195,7 +211,7 @@ class Number(Task):
         """The answer, and the likeliest next tokens with their probabilities."""
         said = models.answers(examples, self.settings.max_new_tokens)
         likely = models.next_tokens(examples, self.settings.top_tokens)
-        return [{"answer": a, "top": [list(t) for t in top]} for a, top in zip(said, likely, strict=True)]
+        return [_said(a) | {"top": [list(t) for t in top]} for a, top in zip(said, likely, strict=True)]
 
     def scores(self, row: Row, example: Example) -> dict[str, float]:
         """Errors of the greedy guess and of the weighted one."""
@@ -236,32 +252,60 @@ class Choice(Task):
         Metric("accuracy_by_byte", False, "in accuracy"),
         Metric("loss", True, "nats"),
     )
+    needs = "an example has no choices", "the task choice needs the columns choices and answer"
+
+    @property
+    def key(self) -> str:
+        """Only the choice is scored, whatever the training scored."""
+        return f"{self.name}/2"
 
     def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
         """Loss of each choice, summed over its tokens."""
         if not all(e.choices for e in examples):
-            raise InputError(
-                "an example has no choices", hint="the task choice needs the columns choices and answer"
-            )
+            raise InputError(self.needs[0], hint=self.needs[1])
         every = [one for e in examples for one in e.with_each_choice()]
-        sums = iter([float(t.sum()) for t in models.token_losses(every)])
+        sums = iter([float(t.sum()) for t in models.token_losses(every, COMPLETION)])
         return [{"losses": [next(sums) for _ in e.choices]} for e in examples]
 
     def scores(self, row: Row, example: Example) -> dict[str, float]:
-        """Right or wrong, by the sum and by the loss a byte (longer choices are never likelier)."""
+        """Right or wrong, by the sum and by the loss a byte (longer choices are never likelier).
+
+        Equally likely choices are as often wrong as right: no choice is right by where it stands.
+        """
         losses = np.array(row["losses"])
         if not np.isfinite(losses).all():  # the first one would look like the likeliest
             return dict.fromkeys(("accuracy", "accuracy_by_byte", "loss"), float("nan"))
         right = example.choices.index(example.completion)
         size = np.array([max(len(c.encode()), 1) for c in example.choices])
         return {
-            "accuracy": float(losses.argmin() == right),
-            "accuracy_by_byte": float((losses / size).argmin() == right),
+            "accuracy": _likeliest(losses, right),
+            "accuracy_by_byte": _likeliest(losses / size, right),
             "loss": float(losses[right]),
         }
 
 
-TASKS: Mapping[str, type[Task]] = {t.name: t for t in (CompletionLoss, Answer, Number, Choice)}
+class Preference(Choice):
+    """Whether the chosen answer is likelier than the rejected one."""
+
+    name = "preference"
+    needs = (
+        "an example has no chosen and rejected answer",
+        "the task preference needs the columns chosen and rejected",
+    )
+
+
+def _likeliest(losses: Floats, right: int) -> float:
+    """1 where the right one is likeliest, 0 where another is, its share where several are."""
+    least = losses == losses.min()
+    return float(least[right] / least.sum())
+
+
+def _said(answer: Spoken) -> dict[str, Any]:
+    """An answer as a row."""
+    return {"answer": str(answer)} | ({} if answer.ended else {UNENDED: True})
+
+
+TASKS: Mapping[str, type[Task]] = {t.name: t for t in (CompletionLoss, Answer, Number, Choice, Preference)}
 
 
 def find_task(settings: EvaluateSettings) -> Task:

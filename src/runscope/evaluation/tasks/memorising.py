@@ -6,7 +6,7 @@ from math import ceil
 
 import numpy as np
 
-from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.examples.example import Example
 from runscope.stats.arrays import Floats
 
 MIN_K = 0.2

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from runscope.evaluation.examples.reading import Example
-from runscope.evaluation.models.loading import ADAPTER_CONFIG, base_of
+from runscope.evaluation.examples.example import Example
+from runscope.evaluation.models.adapters import CONFIG as ADAPTER_CONFIG
+from runscope.evaluation.models.loading import base_of
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import Row, Task, identity
 from runscope.evaluation.work.launch import Launcher, open_launcher

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runscope.evaluation.examples.reading import Example
+from runscope.evaluation.examples.example import Example
 from runscope.evaluation.models.backend import Models, open_models
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import Row, Task
 from runscope.history.checkpoint import Checkpoint
 
 CUT = "cut"
-"""In a row: tokens that its example lost in front."""
+"""In a row: tokens that its example lost, in front or at the end."""
 Fetch = Callable[[Checkpoint], Path]
 
 

@@ -1,0 +1,106 @@
+"""One example: what is given, and what a model is to say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+Turn = Mapping[str, Any]
+"""A turn of a chat as templates take it: ``role`` and ``content`` (text), ``tool_calls`` and the like beside them."""
+
+
+@dataclass(frozen=True)
+class Chat:
+    """A conversation as its row holds it.
+
+    Attributes:
+        turns: all of them, in order.
+        given: how many of the first ones are the prompt, where the row has prompt and completion apart; None where
+            it is one list of messages.
+        tools: what the model may call, as templates take it.
+        extra: other words for the template (``chat_template_kwargs`` of the row).
+    """
+
+    turns: tuple[Turn, ...]
+    given: int | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    extra: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def answer(self) -> int:
+        """Position of the last turn that is the assistant's."""
+        return max(i for i, turn in enumerate(self.turns) if turn["role"] == "assistant")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example.
+
+    Attributes:
+        prompt: what is given; empty for plain text; of a chat the turns before the assistant's last.
+        completion: what the model is to say, or the right answer.
+        cluster: its source; its own identity where examples are independent.
+        choices: what a model is to choose from; ``completion`` is one of them.
+        chat: the whole conversation, where the row is one.
+    """
+
+    prompt: str | tuple[Turn, ...]
+    completion: str
+    cluster: str = ""
+    choices: tuple[str, ...] = ()
+    chat: Chat | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """Identity of the content."""
+        content: list[Any] = [self.prompt, self.completion]
+        if self.choices or self.chat:
+            content.append(self.choices)
+        if self.chat is not None:
+            content += [self.chat.turns, self.chat.given, self.chat.tools, self.chat.extra]
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
+
+    @property
+    def size(self) -> int:
+        """Characters, a stand-in for its tokens."""
+        return len(self.shown) + len(self.completion)
+
+    @property
+    def shown(self) -> str:
+        """The prompt as a person reads it."""
+        if isinstance(self.prompt, str):
+            return self.prompt
+        return "\n".join(f"{turn['role']}: {said(turn)}" for turn in self.prompt)
+
+    def with_each_choice(self) -> list[Example]:
+        """The prompt with each choice as its completion."""
+        return [Example(self.prompt, choice, self.cluster) for choice in self.choices]
+
+
+def said(turn: Turn) -> str:
+    """What a turn says, as text: its content, else its tool calls as JSON."""
+    if turn.get("content"):
+        return str(turn["content"])
+    calls = [call.get("function", call) for call in turn.get("tool_calls") or ()]
+    return (
+        json.dumps(calls[0] if len(calls) == 1 else calls, ensure_ascii=False, default=str) if calls else ""
+    )
+
+
+def alike_at_first(some: Sequence[Any], others: Sequence[Any]) -> int:
+    """How many of the first elements (tokens, characters) are the same in both."""
+    both = zip(some, others, strict=False)
+    return next((i for i, (a, b) in enumerate(both) if a != b), min(len(some), len(others)))
+
+
+def shuffled(examples: Sequence[Example], seed: int, at_most: int | None = None) -> tuple[Example, ...]:
+    """Examples in a random order that depends on nothing but the seed and their content."""
+    ordered = sorted(examples, key=lambda e: e.id)
+    random.Random(seed).shuffle(ordered)
+    return tuple(ordered[:at_most])

@@ -1,0 +1,74 @@
+"""The evaluation follows the training: what of an example was scored, and what was cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.examples.scoring import Scoring, in_words, scoring_of
+from runscope.evaluation.models import weights
+from runscope.evaluation.settings import EvaluateSettings
+from runscope.evaluation.tasks.kinds import UNENDED, Row
+from runscope.evaluation.work.shards import CUT
+from runscope.history.checkpoint import Checkpoint
+from runscope.hub import training_args
+
+
+def as_trained(
+    settings: EvaluateSettings, checkpoints: Sequence[Checkpoint], training: Mapping[str, Any] | None = None
+) -> tuple[EvaluateSettings, list[str]]:
+    """The settings with what is scored, and what a reader has to know of it.
+
+    Args:
+        settings: as the user gave them.
+        checkpoints: of the training, in order; the last one says most surely how it was trained.
+        training: the run's configuration, where a run was named.
+    """
+    told = training_args(checkpoints[-1]) if checkpoints else {}
+    if "completion_only_loss" not in told:
+        told = dict(training or {})
+    scoring = scoring_of(settings.score, told)
+    return replace(settings, scoring=scoring), [in_words(scoring, told)] if scoring.end_token else []
+
+
+def training_examples(train_data: str | Path | None, settings: EvaluateSettings) -> tuple[Example, ...]:
+    """The training examples, read as the held-out ones are; none where none are named."""
+    if train_data is None:
+        return ()
+    return read_examples(train_data, settings.columns, settings.scoring.text)
+
+
+def renamed(folder: Path) -> list[str]:
+    """A note where the names of a checkpoint's weights hold what a wrapper put there."""
+    found = weights.wrappers(weights.names_of(folder))
+    return [weights.in_words(found)] if found else []
+
+
+def cut_notes(rows: Sequence[Row], scoring: Scoring) -> list[str]:
+    """What was cut off examples and answers, from the rows of one checkpoint."""
+    cut = [row[CUT] for row in rows if CUT in row]
+    lost = sum(row.get("tokens") == 0 for row in rows)
+    unended = sum(bool(row.get(UNENDED)) for row in rows)
+    of = f"of {len(rows):,}"
+    where = (
+        f"the training's {scoring.max_length:,} tokens, and were cut at the end as it did"
+        if scoring.max_length and scoring.keep == "start"
+        else "the model takes, and were cut in front"
+    )
+    notes = (
+        [f"{len(cut):,} {of} examples are longer than {where} (by {max(cut):,} tokens at most)"]
+        if cut
+        else []
+    )
+    if lost:
+        notes.append(f"{lost:,} {of} examples have nothing left to score after that, and count for nothing")
+    if unended:
+        notes.append(
+            f"{unended:,} {of} answers had not ended at --max-new-tokens and were cut off there; if more would change "
+            "how they score, allow more"
+        )
+    return notes

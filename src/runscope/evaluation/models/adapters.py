@@ -1,0 +1,238 @@
+"""Adapters by peft: which of them can lie side by side on one base, which change it, and which are refused."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from runscope.errors import InputError
+from runscope.evaluation.models.kinds import refuse_other_tasks
+from runscope.evaluation.models.weights import ANYWHERE
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+SIDE_BY_SIDE = {
+    "LORA", "ADALORA", "ADAMSS", "BEFT", "BOFT", "C3A", "DEFT", "DELORA", "FOURIERFT", "FROD", "GLORA", "GRALORA",
+    "HIRA", "HRA", "IA3", "LILY", "LN_TUNING", "LOHA", "LOKR", "MISS", "OFT", "OSF", "PEANUT", "PSOFT", "PVERA",
+    "RANDLORA", "ROAD", "SHIRA", "SUPERTUNING", "TINYLORA", "TRAINABLE_TOKENS", "UNILORA", "VBLORA", "VERA", "WAVEFT",
+}  # fmt: skip
+"""Kinds of which several were loaded onto one base and swapped, and gave what each gives alone
+(tests/evaluation/test_adapters.py)."""
+VIRTUAL_TOKENS = {"PROMPT_TUNING", "P_TUNING", "CPT"}
+"""Kinds that put learned tokens before the text."""
+ON_A_BASE_OF_ITS_OWN = {*VIRTUAL_TOKENS, "PREFIX_TUNING", "CARTRIDGE", "ADAPTION_PROMPT"}
+"""Kinds that are loaded onto a fresh base each time."""
+REFUSED: Mapping[str, str] = {
+    "MULTITASK_PROMPT_TUNING": "multitask prompt tuning asks for a task's number with every example",
+    "POLY": "Poly asks for a task's number with every example",
+    "XLORA": "X-LoRA mixes other adapters, which lie elsewhere",
+    "SHADOW": "Shadow carries a second model beside the base",
+}
+STARTS: Mapping[str, str] = {
+    "corda": "CorDA", "loftq": "LoftQ", "lora_ga": "LoRA-GA", "pissa_niter": "PiSSA with a randomised decomposition",
+}  # fmt: skip
+"""Ways to begin LoRA that rewrite the base by what the file does not hold: data, a quantisation, chance."""
+REWRITE = ("pissa", "olora")
+"""Ways to begin LoRA that rewrite the base by the base alone: a fresh base is rewritten the same way."""
+_INNER = r"base_layer\.|original_module\.|modules_to_save\."
+_EMBEDDING = re.compile(rf"(?:embed\w*|wte|lm_head|embed_out)\.(?:{_INNER})?weight$")
+"""Embeddings in an adapter's file: peft saves them beside it where words were added."""
+MERGE = (
+    "merge it into its base and save the whole model, or save it as plain LoRA "
+    "(peft's path_initial_model_for_weight_conversion)"
+)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What an adapter's configuration and its file's header say.
+
+    Attributes:
+        folder: where it lies.
+        config: ``adapter_config.json``.
+        shapes: of the tensors in its file, by their names; empty where it is a pickle.
+        alone: it changes the base, so it needs one that no other adapter touched.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    shapes: Mapping[str, tuple[int, ...]]
+    alone: bool
+
+    @property
+    def virtual_tokens(self) -> int:
+        """Learned tokens that stand before the text."""
+        return int(self.config.get("num_virtual_tokens") or 0) if self._prompts else 0
+
+    @property
+    def _prompts(self) -> bool:
+        return self.config.get("peft_type") in VIRTUAL_TOKENS
+
+    @property
+    def one_length(self) -> bool:
+        """Whether rows of a batch must be equally long: learned tokens and padding before the text do not mix."""
+        return self.config.get("peft_type") in {*VIRTUAL_TOKENS, "PREFIX_TUNING", "CARTRIDGE"}
+
+    def words(self, *modules: str) -> int | None:
+        """Rows of the embedding matrix that the file brings, None where it brings none.
+
+        Args:
+            modules: names of the base's input and output embeddings.
+        """
+        counts = {
+            shape[0]
+            for name, shape in self.shapes.items()
+            if any(re.search(rf"{re.escape(m)}\.(?:{_INNER})?weight$", name) for m in modules)
+        }
+        return max(counts, default=None)
+
+
+def read_adapter(folder: Path) -> Adapter:
+    """What an adapter is.
+
+    Raises:
+        InputError: its configuration cannot be read, or it is of a kind that is not evaluated.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_bytes())
+        kind = str(config["peft_type"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder / CONFIG} does not say what kind of adapter it is", hint="save it again with peft"
+        ) from error
+    refuse_other_tasks(str(folder), config)
+    _refuse_kinds(folder, kind, config)
+    shapes = _shapes(folder / WEIGHTS)
+    saved = set(config.get("modules_to_save") or ())
+    # Embeddings that were saved beside the adapter, and not as modules of its own, are written into the base.
+    writes = [n for n in shapes if _EMBEDDING.search(n) and not any(f".{m}." in f".{n}" for m in saved)]
+    alone = (
+        kind in ON_A_BASE_OF_ITS_OWN
+        or str(config.get("init_lora_weights")).lower() in REWRITE
+        or str(config.get("bias") or "none") != "none"
+        or bool(config.get("layer_replication"))
+        or bool(writes)
+    )
+    return Adapter(folder, config, shapes, alone)
+
+
+def _refuse_kinds(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
+    why = REFUSED.get(kind)
+    start = str(config.get("init_lora_weights")).lower()
+    begun = next((name for word, name in STARTS.items() if start.startswith(word)), None)
+    if why is None and begun is not None:
+        why = f"LoRA that began with {begun} rewrote its base in a way that the file does not hold"
+    if why is None and config.get("alora_invocation_tokens"):
+        why = "activated LoRA (aLoRA) acts from certain words of a text on, and changes with how texts are batched"
+    if why is None and kind not in SIDE_BY_SIDE | ON_A_BASE_OF_ITS_OWN:
+        why = f"{kind} is a kind that runscope was not tested with"
+    if why is not None:
+        raise InputError(f"the adapter in {folder} cannot be evaluated: {why}", hint=MERGE)
+
+
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    from runscope.hub.safetensors import read_header
+
+    if not file.is_file():
+        return {}
+    with file.open("rb") as source:
+        return {n: tuple(facts["shape"]) for n, facts in read_header(source.read, str(file)).items()}
+
+
+def embeddings(model: Any) -> tuple[str, ...]:
+    """Names of a model's input and output embeddings."""
+    ends = [e for e in (model.get_input_embeddings(), model.get_output_embeddings()) if e is not None]
+    return tuple(name for name, module in model.named_modules() if any(module is e for e in ends))
+
+
+def fit_words(model: Any, adapter: Adapter, modules: Sequence[str]) -> int:
+    """Give a base as many words as the adapter was trained with, and return how many.
+
+    Whoever adds tokens resizes the embeddings, and peft saves them with the adapter then.
+
+    Raises:
+        InputError: only one of the two embeddings was saved, and the new rows of the other are lost.
+    """
+    has = int(model.get_input_embeddings().weight.shape[0])
+    wanted = adapter.words(*modules)
+    if wanted is None or wanted == has:
+        return has
+    tied = bool(getattr(model.config.get_text_config(), "tie_word_embeddings", False))
+    lost = [m for m in modules if adapter.words(m) is None]
+    if lost and not tied:
+        raise InputError(
+            f"the adapter in {adapter.folder} was trained with {wanted:,} words, its base has {has:,}, "
+            f"and the new rows of {' and '.join(lost)} were not saved",
+            hint="save the adapter again with save_embedding_layers=True",
+        )
+    model.resize_token_embeddings(wanted, mean_resizing=False)
+    return wanted
+
+
+@contextmanager
+def unwrapped(adapter: Adapter) -> Iterator[Path]:
+    """Where the adapter lies under the names that peft knows: as it is, or copied without a wrapper's words."""
+    renamed = {name: _bare(name) for name in adapter.shapes}
+    if all(name == bare for name, bare in renamed.items()):
+        yield adapter.folder
+        return
+    from safetensors.torch import load_file, save_file
+
+    with TemporaryDirectory() as place:
+        tensors = load_file(adapter.folder / WEIGHTS)
+        save_file(
+            {renamed[n]: t for n, t in tensors.items()}, Path(place) / WEIGHTS, metadata={"format": "pt"}
+        )
+        shutil.copy(adapter.folder / CONFIG, place)
+        yield Path(place)
+
+
+def _bare(name: str) -> str:
+    for word in ANYWHERE:
+        name = name.replace(word, "")
+    return re.sub(r"^(?:module\.|_forward_module\.)+", "", name)
+
+
+def refuse_misfit(model: Any, name: str, adapter: Adapter) -> None:
+    """Stop where an adapter's tensors have no place in the base, or the base has places that they do not fill.
+
+    Peft drops the ones and leaves the others as they began: the numbers would be those of another model. Of equally
+    many tensors the names are not compared, as a library that renames its layers renames the adapter's with them.
+
+    Args:
+        model: the base with the adapter on it.
+        name: of the adapter in the model.
+        adapter: what is saved of it; what is not in safetensors is not looked at.
+
+    Raises:
+        InputError: they are of different shapes of model.
+    """
+    from peft import get_peft_model_state_dict
+
+    if not adapter.shapes:
+        return
+    places = _own(get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False))
+    saved = _own(adapter.shapes)
+    if len(saved) != len(places):
+        left, empty = sorted(saved - places), sorted(places - saved)
+        odd = [f"no place for {_some(left)}"] * bool(left) + [f"nothing for {_some(empty)}"] * bool(empty)
+        raise InputError(
+            f"the adapter in {adapter.folder} does not fit its base: it has {len(saved):,} matrices for "
+            f"{len(places):,} places; {', '.join(odd)}",
+            hint="name the base that it was trained on with --base",
+        )
+
+
+def _own(names: Iterable[str]) -> set[str]:
+    """The names that are the adapter's own: embeddings that were saved beside it are not."""
+    return {n for n in names if not _EMBEDDING.search(n)}
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")

@@ -1,0 +1,68 @@
+"""How a model is made to speak for itself: greedily, by settings of our own, and until it says that it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+class Answer(str):
+    """What a model said, and whether it came to an end by itself."""
+
+    __slots__ = ("ended",)
+    ended: bool
+
+    def __new__(cls, text: str, ended: bool = True) -> Answer:
+        """The text, which is all that most want to know."""
+        made = super().__new__(cls, text)
+        made.ended = ended
+        return made
+
+    def __reduce__(self) -> tuple[type[Answer], tuple[str, bool]]:
+        return Answer, (str(self), self.ended)
+
+
+def take_over(model: Any, transformers: Any) -> tuple[int, ...]:
+    """Replace the repository's way to generate by none, and return the tokens that end a text in it.
+
+    A repository may ask for sampling, for penalties of repetition, for banned n-grams, which change what a model says
+    but not what it learnt; transformers takes them even where other settings are passed.
+    """
+    own = getattr(model, "generation_config", None)
+    ends = _as_ids(getattr(own, "eos_token_id", None)) + _as_ids(getattr(model.config, "eos_token_id", None))
+    if own is not None:
+        model.generation_config = transformers.GenerationConfig()
+    return tuple(dict.fromkeys(ends))
+
+
+def end_tokens(tokenizer: Any, *others: Iterable[int]) -> list[int]:
+    """All tokens that end an answer: the tokenizer's, the model's, and the one that ends a turn in its chats."""
+    ends = _as_ids(tokenizer.eos_token_id) + [i for ids in others for i in ids] + _turn_end(tokenizer)
+    return list(dict.fromkeys(ends))
+
+
+def _turn_end(tokenizer: Any) -> list[int]:
+    """The special token that the chat template writes right behind what the assistant says."""
+    if tokenizer.chat_template is None:
+        return []
+    mark = "answer"
+    turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": mark}]
+    try:
+        text = str(tokenizer.apply_chat_template(turns, tokenize=False))
+    except Exception:  # a template runs code of its own kind; one that refuses this chat tells nothing
+        return []
+    behind = tokenizer(text.rpartition(mark)[2], add_special_tokens=False)["input_ids"]
+    return behind[:1] if behind and behind[0] in tokenizer.all_special_ids else []
+
+
+def greedy(transformers: Any, most: int, ends: list[int], pad: int) -> Any:
+    """Settings under which the likeliest token is taken each time."""
+    return transformers.GenerationConfig(
+        do_sample=False, num_beams=1, max_new_tokens=most, pad_token_id=pad, eos_token_id=ends or None
+    )
+
+
+def _as_ids(value: Any) -> list[int]:
+    if value is None:
+        return []
+    return [int(i) for i in value] if isinstance(value, list | tuple) else [int(value)]

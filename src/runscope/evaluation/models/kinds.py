@@ -1,0 +1,239 @@
+"""What kind of model a configuration names, and which kinds are evaluated.
+
+``architectures`` decides, not what transformers could be made to load: it gives any body any head, and a new head is
+random. One table; a kind that is to be evaluated gets a loader and loses its refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runscope.errors import InputError
+
+Config = Mapping[str, Any]
+ELSEWHERE = (
+    "runscope evaluate takes causal language models; results per example that you computed elsewhere are judged "
+    "by runscope evaluate --scores TABLE"
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model.
+
+    Attributes:
+        name: as docs/evaluation.md has it.
+        is_one: whether a configuration, of which the class is given too, names such a model.
+        says: what such a model is, completing "it is …"; empty for the kind that is evaluated.
+        hint: what to do about it.
+    """
+
+    name: str
+    is_one: Callable[[str, Config], bool]
+    says: str = ""
+    hint: str = ELSEWHERE
+
+
+def _named(pattern: str) -> Callable[[str, Config], bool]:
+    return lambda architecture, _config: re.search(pattern, architecture) is not None
+
+
+def _of_type(*types: str) -> Callable[[str, Config], bool]:
+    return lambda _architecture, config: config.get("model_type") in types
+
+
+def _one_label(architecture: str, config: Config) -> bool:
+    labels = config.get("id2label")
+    count = len(labels) if isinstance(labels, Mapping) else config.get("num_labels")
+    scores = re.search(r"ForSequenceClassification$", architecture) and count == 1
+    return bool(scores) or re.search(r"Reward|ValueHead", architecture) is not None
+
+
+def _encoder(_architecture: str, config: Config) -> bool:
+    """BERT and its kin read in both directions unless they were told to be decoders."""
+    return config.get("model_type") in BIDIRECTIONAL and not config.get("is_decoder")
+
+
+def _sees(_architecture: str, config: Config) -> bool:
+    return any(key in config for key in ("vision_config", "visual", "vision_tower", "mm_vision_tower"))
+
+
+def _hears(architecture: str, config: Config) -> bool:
+    own = (config.get("model_type"), architecture) in READS_TEXT_TOO
+    return not own and any(key in config for key in ("audio_config", "audio_encoder"))
+
+
+def _vision_language(architecture: str, config: Config) -> bool:
+    if (config.get("model_type"), architecture) in READS_TEXT_TOO:
+        return False
+    return (
+        _sees(architecture, config)
+        and re.search(r"For(ConditionalGeneration|CausalLM|Vision)|Llava", architecture) is not None
+    )
+
+
+BIDIRECTIONAL = {
+    "bert", "roberta", "camembert", "electra", "xlm-roberta", "xlm-roberta-xl", "xlm-v", "big_bird", "rembert",
+    "megatron-bert", "data2vec-text", "roberta-prelayernorm", "roformer", "ernie", "bert-generation", "xmod",
+    "nystromformer", "convbert", "deberta", "deberta-v2", "distilbert", "albert", "mpnet", "modernbert", "layoutlm",
+    "funnel", "longformer", "mobilebert", "squeezebert", "fnet", "ibert", "canine", "luke", "flaubert", "xlm", "xlnet",
+}  # fmt: skip
+READS_TEXT_TOO = {("gemma3", "Gemma3ForConditionalGeneration")}
+"""Models for images and text of which the very class is transformers' causal language model; evaluated on text."""
+SPEECH = ("whisper", "speech_to_text", "speech_to_text_2", "moonshine", "moonshine_streaming", "seamless_m4t",
+          "seamless_m4t_v2", "speecht5", "speech-encoder-decoder", "kyutai_speech_to_text")  # fmt: skip
+
+
+def _encoder_decoder(architecture: str, config: Config) -> bool:
+    decoder_alone = architecture.endswith("ForCausalLM")
+    both = bool(config.get("is_encoder_decoder")) or re.search(
+        r"(MTModel|EncoderDecoderModel)$", architecture
+    )
+    return bool(both) and not decoder_alone
+
+
+def _causal(architecture: str, config: Config) -> bool:
+    return (
+        re.search(r"(ForCausalLM|LMHeadModel|WithLMHead)$", architecture) is not None
+        or (config.get("model_type"), architecture) in READS_TEXT_TOO
+        # A repository's own code, which --trust-remote-code lets run.
+        or "AutoModelForCausalLM" in (config.get("auto_map") or {})
+    )
+
+
+TEXT_ALONE = "only models of text are evaluated for now; " + ELSEWHERE
+WITH_HEAD = "if a language model was saved without its head, save it with the head; " + ELSEWHERE
+SPEECH_SAYS = "a model that writes down speech, and needs sound"
+MASKED_SAYS = (
+    "a masked language model: it fills gaps in a text that it sees whole, and writes none from left to right"
+)
+VISION = r"For(ObjectDetection|\w*Segmentation|DepthEstimation|MaskedImageModeling|KeypointDetection|ImageToImage)$"
+AUDIO = r"For(AudioClassification|XVector|AudioFrameClassification|TextToSpeech|AudioTokenization)$"
+
+CAUSAL = Kind("causal language model", _causal)
+# fmt: off
+KINDS: tuple[Kind, ...] = (
+    Kind("speech recognition", _of_type(*SPEECH), SPEECH_SAYS),
+    Kind("speech recognition", _named(r"For(CTC|SpeechSeq2Seq|RNNT|TDT)$"), SPEECH_SAYS),
+    Kind("audio", _named(AUDIO), "a model of sound"),
+    Kind("audio", _hears, "a model that hears sound beside text", TEXT_ALONE),
+    Kind("image classification", _named(r"For(Image|Video)Classification(WithTeacher)?$"), "a classifier of images"),
+    Kind("vision", _named(VISION), "a model of images"),
+    Kind("vision and language", _vision_language, "a model that reads images beside text", TEXT_ALONE),
+    Kind("reward model", _one_label, "a reward model or a regression: it gives one number for a text, and writes none"),
+    Kind("text classification", _named(r"ForSequenceClassification$"),
+         "a classifier: it gives labels for a text, and writes none"),
+    Kind("token classification", _named(r"ForTokenClassification$"),
+         "a tagger: it gives a label for each token, and writes no text"),
+    Kind("question answering", _named(r"ForQuestionAnswering$"),
+         "an extractive question answerer: it marks a span of a text, and writes none"),
+    Kind("multiple choice", _named(r"ForMultipleChoice$|DoubleHeadsModel$"), "a model with a head for multiple choice"),
+    Kind("masked language model", _named(r"For(MaskedLM|PreTraining|NextSentencePrediction)$"), MASKED_SAYS),
+    Kind("encoder-decoder", _encoder_decoder,
+         "an encoder-decoder (sequence to sequence), as T5, BART and Marian are: its decoder reads an encoder"),
+    Kind("encoder", _encoder, "an encoder that sees a text whole: it predicts no text from left to right"),
+    CAUSAL,
+    Kind("vision and language", _sees, "a model that reads images (vision-language)", TEXT_ALONE),
+    Kind("embeddings", _named(r"(Model|TextEncoder|ModelWithProjection)$"),
+         "a body without a head, as models of embeddings are: it gives vectors, and writes no text", WITH_HEAD),
+)
+# fmt: on
+"""The first that fits counts."""
+UNKNOWN = Kind("unknown", lambda _a, _c: True, "of a kind that runscope does not know")
+
+QUANTISED: Mapping[str, str] = {
+    "gptq": "GPTQ", "awq": "AWQ", "compressed-tensors": "compressed-tensors", "fp8": "FP8", "fbgemm_fp8": "FP8",
+    "mxfp4": "MXFP4", "aqlm": "AQLM", "quip": "QuIP#", "hqq": "HQQ", "quanto": "Quanto", "torchao": "torchao",
+    "eetq": "EETQ", "higgs": "HIGGS", "vptq": "VPTQ", "spqr": "SpQR", "bitnet": "BitNet", "auto-round": "AutoRound",
+    "modelopt": "ModelOpt", "finegrained_fp8": "FP8", "exl2": "EXL2",
+}  # fmt: skip
+"""Quantised weights by what ``quantization_config`` calls them; those of bitsandbytes are evaluated."""
+TASK_TYPES: Mapping[str, str] = {
+    "SEQ_CLS": "a classifier or reward model (task type SEQ_CLS)",
+    "TOKEN_CLS": "a tagger of tokens (task type TOKEN_CLS)",
+    "QUESTION_ANS": "an extractive question answerer (task type QUESTION_ANS)",
+    "SEQ_2_SEQ_LM": "an encoder-decoder, as T5 and BART are (task type SEQ_2_SEQ_LM)",
+    "FEATURE_EXTRACTION": "a model of embeddings (task type FEATURE_EXTRACTION)",
+}
+"""What an adapter was trained as, by peft's ``task_type``; ``CAUSAL_LM`` and none are evaluated."""
+
+
+def kind_of(config: Config) -> tuple[Kind, str]:
+    """The kind of model that a configuration names, and the class that it names; "" where it names none."""
+    named = config.get("architectures")
+    architecture = str(named[0]) if isinstance(named, list | tuple) and named else ""
+    if not architecture:  # told by nothing but its family and, when it is loaded, by the names of its weights
+        return next((k for k in KINDS if k is not CAUSAL and k.is_one("", config)), CAUSAL), ""
+    return next((k for k in KINDS if k.is_one(architecture, config)), UNKNOWN), architecture
+
+
+def refuse_other_kinds(place: str, config: Config) -> None:
+    """Stop before a model is loaded as what it is not.
+
+    Args:
+        place: how it is called in the error.
+        config: its ``config.json``.
+
+    Raises:
+        InputError: it is no causal language model, or quantised in a way that is not evaluated.
+    """
+    kind, architecture = kind_of(config)
+    if kind.says:
+        what = architecture or f"model type {config.get('model_type')}"
+        raise InputError(f"{place} cannot be evaluated: {what} is {kind.says}", hint=kind.hint)
+    quantised = config.get("quantization_config")
+    method = str(quantised.get("quant_method", "")).lower() if isinstance(quantised, Mapping) else ""
+    if method and method not in ("bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit"):
+        raise InputError(
+            f"{place} cannot be evaluated: its weights are quantised with {QUANTISED.get(method, method)}",
+            hint="name the checkpoint or base before it was quantised, and --dtype 4bit where memory is short",
+        )
+
+
+def refuse_other_tasks(place: str, config: Config) -> None:
+    """Stop before an adapter is put on a causal language model that was trained on something else.
+
+    Args:
+        place: how it is called in the error.
+        config: its ``adapter_config.json``.
+
+    Raises:
+        InputError: ``task_type``, or the class that it was trained on, is no causal language model's.
+    """
+    task = config.get("task_type")
+    if isinstance(task, str) and task in TASK_TYPES:
+        raise InputError(
+            f"the adapter in {place} cannot be evaluated: it was trained for {TASK_TYPES[task]}",
+            hint=ELSEWHERE,
+        )
+    mapping = config.get("auto_mapping")
+    trained_on = mapping.get("base_model_class") if isinstance(mapping, Mapping) else None
+    if task is None and isinstance(trained_on, str):
+        kind = next((k for k in KINDS if k.is_one(trained_on, {})), UNKNOWN)
+        if kind.says and kind is not UNKNOWN:
+            raise InputError(
+                f"the adapter in {place} cannot be evaluated: it was trained on {trained_on}, {kind.says}",
+                hint=kind.hint,
+            )
+
+
+FILES: tuple[tuple[str, str], ...] = (
+    ("model_index.json", "a pipeline of a diffusion model: it makes images"),
+    ("modules.json", "a sentence-transformers model: it gives vectors, and writes no text"),
+)
+"""Files that tell a kind where there is no ``config.json``, or beside it."""
+
+
+def refuse_other_folders(folder: Path) -> None:
+    """Stop at folders that hold another library's model.
+
+    Raises:
+        InputError: it is one of those.
+    """
+    for name, says in FILES:
+        if (folder / name).is_file():
+            raise InputError(f"{folder} cannot be evaluated: it is {says}", hint=ELSEWHERE)
