@@ -200,8 +200,9 @@ def try_out(model: Any, name: str) -> None:
         with torch.inference_mode():
             model(input_ids=torch.zeros((1, 2), dtype=torch.long, device=model.device))
     except Exception as error:  # bitsandbytes asserts, and fails on attributes that plain weights have not
+        bits = 8 if getattr(model, "is_loaded_in_8bit", False) else 4
         raise InputError(
-            f"the weights of {name} cannot be used in 4 or 8 bits here: {first_line(error)}",
+            f"the weights of {name} cannot be used in {bits} bits here: {first_line(error)}",
             hint="leave out --dtype 4bit; or take a GPU, where their shape does not matter",
         ) from error
 
