@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runscope.history import Run
+from runscope.stitching.node import Node
 from runscope.stitching.order import in_order
-from runscope.stitching.tree import Node, grow
+from runscope.stitching.posterior import Prior
+from runscope.stitching.tree import grow
 
 FROM_SCRATCH = 0.5
 """In a project of many runs as many start from scratch as are resumed."""
@@ -22,6 +24,6 @@ def find(runs: Sequence[Run]) -> list[list[Run]]:
     A run joins the training whose state it most surely began from, if that is at least :data:`SURE`.
     """
     groups: dict[Node, list[Run]] = {}
-    for node in grow(in_order(runs), from_scratch=FROM_SCRATCH, worth=WORTH, sure=SURE):
+    for node in grow(in_order(runs), prior=Prior(0.3, 0.3)):
         groups.setdefault(node.root, []).append(node.profile.run)
     return list(groups.values())

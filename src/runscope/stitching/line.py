@@ -11,11 +11,16 @@ from runscope.errors import UsageError
 from runscope.history import Gap, Run, Segment, Timeline
 from runscope.history.checkpoint import Checkpoint
 from runscope.history.parts import taken_apart
-from runscope.stitching.order import in_order, same
+from runscope.stitching.node import Node
+from runscope.stitching.order import by_progress, in_order, same
 from runscope.stitching.pair import compare
 from runscope.stitching.profile import profile
-from runscope.stitching.tree import Node, grow
+from runscope.stitching.tree import grow
 
+MOST_REORDERED = 12
+"""Of so many runs the order is tried that contradicts the clocks."""
+REORDERED = 2.5
+"""It must be so much likelier, as a logarithm, beyond what wrong clocks cost at each join."""
 GAP_INTERVALS = 2.5
 """A hole of more than so many logging intervals between two runs is a gap: something was not logged."""
 
@@ -48,13 +53,31 @@ def stitch(
     ordered = in_order(runs) if at is None else [part for run in runs for part in taken_apart(run)]
     _check(ordered, at, "at")
     _check(ordered, scale, "scale")
-    nodes = grow(ordered, checkpoints, force=force) if at is None else _by_hand(ordered, at, checkpoints)
+    nodes = (
+        _grown(ordered, checkpoints, force=force, scale=scale)
+        if at is None
+        else _by_hand(ordered, at, checkpoints)
+    )
     notes = _repeated(runs) if at is None else _out_of_reach(nodes)
-    if scale is not None:
+    if scale is not None and at is not None:
         for node, given in zip(nodes[1:], scale, strict=True):
             node.scale = given
     line = _timeline(nodes)
     return replace(line, notes=(*notes, *line.notes))
+
+
+def _grown(
+    ordered: list[Run], checkpoints: Sequence[Checkpoint], *, force: bool, scale: Sequence[float] | None
+) -> list[Node]:
+    """The trees in the order of the clocks, or in that of the counters and losses where much more speaks for it."""
+    nodes = grow(ordered, checkpoints, force=force, scale=scale)
+    other = by_progress(ordered)
+    alike = all(a is b for a, b in zip(ordered, other, strict=True))
+    if alike or scale is not None or force or len(ordered) > MOST_REORDERED:
+        return nodes
+    again = grow(other, checkpoints)
+    better = sum(n.gain for n in again) > sum(n.gain for n in nodes) + REORDERED
+    return again if better else nodes
 
 
 def _repeated(runs: Sequence[Run]) -> list[str]:

@@ -13,17 +13,31 @@ from runscope.history.parts import taken_apart
 def in_order(runs: Sequence[Run]) -> list[Run]:
     """Runs by start time, so that the order given does not matter; a run that is given twice comes once.
 
-    Where any lacks a time, what counts on comes later, and of runs that all begin at zero the one whose loss
-    begins higher was earlier. A run that was resumed under its own id (its steps go back) is taken apart first.
+    Where any lacks a time, they are ordered :func:`by_progress`. A run that was resumed under its own id (its steps
+    go back) is taken apart first.
     """
     parts = [part for run in runs for part in taken_apart(run)]
     starts = [begun_at(p) for p in parts]
-    timed = all(s is not None for s in starts)
+    if any(s is None for s in starts):
+        return by_progress(parts)
+    return _once(_sorted(parts, [(start,) for start in starts]))
+
+
+def by_progress(parts: Sequence[Run]) -> list[Run]:
+    """Runs by their counters, whatever the clocks say: what counts on comes later, and of runs that all begin at zero
+    the one whose loss begins higher was earlier."""
+    return _once(_sorted(parts, [_progress(p) for p in parts]))
+
+
+def _sorted(parts: Sequence[Run], first: Sequence[tuple[float | None, ...]]) -> list[Run]:
     keys = [
-        ((start,) if timed else _progress(p), p.first_step, p.last_step, p.name, p.id, _fingerprint(p))
-        for p, start in zip(parts, starts, strict=True)
+        (key, p.first_step, p.last_step, p.name, p.id, _fingerprint(p))
+        for key, p in zip(first, parts, strict=True)
     ]
-    ordered = [parts[n] for n in sorted(range(len(parts)), key=lambda n: keys[n])]
+    return [parts[n] for n in sorted(range(len(parts)), key=lambda n: keys[n])]
+
+
+def _once(ordered: list[Run]) -> list[Run]:
     return [p for n, p in enumerate(ordered) if n == 0 or not same(p, ordered[n - 1])]
 
 

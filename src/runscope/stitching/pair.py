@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from math import log
 
 from runscope.history.checkpoint import Checkpoint
-from runscope.stitching import counters, schedule
-from runscope.stitching.evidence import Candidate
-from runscope.stitching.kinship import kinship
-from runscope.stitching.pace import pace
+from runscope.stitching.evidence import clocks, counters, held_out, repeats, schedule
+from runscope.stitching.evidence.candidate import Candidate
+from runscope.stitching.evidence.kinship import Kinship, kinship
+from runscope.stitching.evidence.pace import Pace, pace
+from runscope.stitching.evidence.saves import complete, saved_states
 from runscope.stitching.profile import Profile
-from runscope.stitching.saves import saved_states
 
 COUNTER_SURE = {
     "resume_metadata": 0.995,
@@ -21,8 +22,11 @@ COUNTER_SURE = {
     "schedule": 0.97,
 }
 """How often a counter that goes on is right, on interrupted runs with a known join."""
-COUNTER_ODDS, RECORD_ODDS = 3.0, 8.0
-"""A counter that goes on is itself evidence of kinship: an unrelated run begins at zero. A record is proof."""
+GOES_ON, RECORDED, RESTARTED = log(100.0), log(3000.0), log(0.6)
+"""A counter that goes on is itself evidence of kinship: half of all resumed runs have one, and hardly any run that
+continues nothing begins far from zero. A record is proof. A counter that restarted is weak evidence against."""
+COMPLETE = log(0.2 / 0.6)
+"""A run that reached the end of its plan is continued less often than it stands beside another."""
 COUNTERS = (
     counters.recorded, counters.carried_history, counters.global_step, counters.epochs, counters.tokens,
     counters.samples, schedule.goes_on,
@@ -37,38 +41,50 @@ class Pair:
         candidates: places of the join on the earlier run's axis, newest first.
         counted: a counter goes on; there is one candidate then.
         known: the saved states are known; otherwise the candidates are a grid.
-        odds: log-odds that the two are one training.
-        kin: why.
+        kin: what names, settings and what is logged say.
+        again: log-likelihood ratio, without the curves, that it is the same training from scratch.
     """
 
     candidates: list[Candidate]
     counted: bool
     known: bool
-    odds: float
-    kin: list[str]
+    kin: Kinship
+    again: float = 0.0
+    other_data: tuple[str, ...] = field(default=())
 
 
-def compare(before: Profile, after: Profile, checkpoints: Sequence[Checkpoint] = ()) -> Pair:
+def compare(
+    before: Profile, after: Profile, checkpoints: Sequence[Checkpoint] = (), *, scale: float | None = None
+) -> Pair:
     """Collect what is known about two runs.
 
     Counters are asked in order of strength, the first that goes on decides; the saved states are asked where
     every counter restarted.
     """
-    odds, kin = kinship(before, after)
+    kin = kinship(before, after)
     for counter in COUNTERS:
         found = counter(before, after)
         if found:
             best = _snapped(found[0], before, after, checkpoints)
-            proof = RECORD_ODDS if best.method == "resume_metadata" else COUNTER_ODDS
-            return Pair([best], True, True, odds + proof, kin)
-    states, known = saved_states(before, after, checkpoints)
-    scale, why = pace(before, after)
+            best.weights["counter"] = RECORDED if best.method == "resume_metadata" else GOES_ON
+            return Pair([best], True, True, kin)
+    step = pace(before, after) if scale is None else Pace(scale, "the scale was given by hand", 0.0, 0.0)
+    states, known = saved_states(before, after, checkpoints, step.scale)
+    over = before.run.state == "finished" and before.planned and complete(before)
     for state in states:
-        state.scale = scale
-        if why:
-            state.say(why)
-    schedule.weigh(before, after, states)
-    return Pair(states, False, known, odds, kin)
+        state.scale = step.scale
+        state.weights["counter"] = RESTARTED
+        if over:
+            state.weights["complete"] = COMPLETE
+        state.weights["scale"] = step.continues
+        if step.why:
+            state.say(step.why)
+    again = step.again + repeats.again(before, after)
+    again += schedule.weigh(before, after, states)
+    clocks.weigh(before, after, states)
+    again += held_out.weigh(before, after, states)
+    repeats.weigh(before, after, states)
+    return Pair(states, False, known, kin, again)
 
 
 def _snapped(
@@ -78,12 +94,12 @@ def _snapped(
     if found.method in ("resume_metadata", "schedule"):
         return found
     near = max(before.interval, after.interval * found.scale)
-    states, known = saved_states(before, after, checkpoints)
-    states = [s for s in states if "finished" not in s.weights]
-    close = min(states, key=lambda s: abs(s.offset - found.join), default=None)
-    if not known or close is None or abs(close.offset - found.join) > near:
+    states, known = saved_states(before, after, checkpoints, found.scale)
+    states = [s for s in states if not s.finished]
+    close = min(states, key=lambda s: abs(s.start - found.start), default=None)
+    if not known or close is None or abs(close.start - found.start) > near:
         return found
-    why = [*found.why, ("a state was saved at step {}", (close.offset,))]
+    why = [*found.why, ("a state was saved at step {}", (close.start,))]
     if found.method == "global_step":
-        return replace(found, start=close.offset, why=why)
-    return replace(found, offset=close.offset, why=why)
+        return replace(found, start=close.start, why=why)
+    return replace(found, offset=close.offset, start=close.start, why=why)

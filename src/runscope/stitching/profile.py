@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from runscope.history import Run, Series
 from runscope.history.batch import batch_size, sequence_length
 from runscope.stats.arrays import Floats, Ints
-from runscope.stats.level import Level, blocks, fit_level
+from runscope.stats.continuation import Level, fit
+from runscope.stats.level import blocks
 from runscope.stats.schedule import decay_end
 
 CLOCK_POINTS = 4000
 """A clock or a schedule of a million points is told as well by so many of them."""
+NEGATIVE, FLOOR = 0.05, 0.02
+"""Losses of which at most one in twenty is negative are compared as logarithms, of 2% of their median at least."""
 CURVE_POINTS = 8000
 """A loss of a million points is reduced to so many means: its level and noise are as well known from them."""
 
@@ -43,8 +47,11 @@ class Profile:
         loss: finite losses, sorted by step; None where none was logged.
         rate, epoch, tokens, samples: the same, thinned.
         grad: finite positive gradient norms, sorted.
-        curve, grad_curve: loss and logarithm of the gradient norm, reduced to means of neighbours.
-        level: local level of the loss.
+        curve, grad_curve: loss and gradient norm, reduced to means of neighbours; as logarithms, where ``logs``.
+        logs: the losses are positive, so that their noise is taken as a share of them.
+        level, grad_level: local levels of these.
+        held_out: finite losses on held-out data, sorted.
+        base: own step of the state that it began from: 0 where its first step counts as 1, -1 where it counts as 0.
         interval: median distance between logged losses, in steps.
         last_step: the last step at which it logged a loss.
         decay: step at which its learning rate reaches zero, and the standard error of that.
@@ -60,13 +67,28 @@ class Profile:
     grad: Series | None
     curve: Curve | None
     grad_curve: Curve | None
+    logs: bool
     level: Level | None
+    grad_level: Level | None
+    held_out: Series | None
+    base: int
     interval: float
     first_step: int
     last_step: int
     decay: tuple[float, float] | None
     batch: float | None
     length: float | None
+
+    @property
+    def planned(self) -> bool:
+        """Whether its planned end is known."""
+        return self.decay is not None or self.run.setting("max_steps") is not None
+
+    @cached_property
+    def zero_based(self) -> bool:
+        """Whether the first step of its training counts as 0: the state after n steps then lies at n - 1."""
+        every = max(round(self.interval), 1)
+        return self.first_step <= 0 or (every > 1 and (self.first_step + 1) % every == 0)
 
 
 def profile(run: Run) -> Profile:
@@ -76,7 +98,11 @@ def profile(run: Run) -> Profile:
     if grad is not None:
         grad = grad.where(grad.value > 0)
     logged = run.role("train_loss")
-    curve = None if loss is None else Curve.of(loss.step, loss.value)
+    logs = loss is not None and bool((loss.value > 0).any()) and float(np.mean(loss.value < 0)) <= NEGATIVE
+    curve = None if loss is None else Curve.of(loss.step, _logs(loss.value) if logs else loss.value)
+    grad_curve = None if grad is None else Curve.of(grad.step, np.log(grad.value))
+    # A first loss that is no number was logged all the same: the counter began there.
+    first_step = int(logged.step.min()) if logged is not None and len(logged) else run.first_step
     return Profile(
         run=run,
         loss=loss,
@@ -86,16 +112,32 @@ def profile(run: Run) -> Profile:
         samples=_clean(run.role("samples"), CLOCK_POINTS),
         grad=grad,
         curve=curve,
-        grad_curve=None if grad is None else Curve.of(grad.step, np.log(grad.value)),
-        level=None if curve is None else fit_level(curve.x, curve.y, curve.each),
+        grad_curve=grad_curve,
+        logs=logs,
+        level=None if curve is None else fit(curve.x, curve.y, curve.each),
+        grad_level=None if grad_curve is None else fit(grad_curve.x, grad_curve.y, grad_curve.each),
+        held_out=_clean(run.role("eval_loss")),
+        base=_base(first_step, interval_of(loss)),
         interval=interval_of(loss),
-        # A first loss that is no number was logged all the same: the counter began there.
-        first_step=int(logged.step.min()) if logged is not None and len(logged) else run.first_step,
+        first_step=first_step,
         last_step=int(logged.step.max()) if logged is not None and len(logged) else run.last_step,
         decay=None if rate is None else _decay(rate, run),
         batch=batch_size(run),
         length=sequence_length(run),
     )
+
+
+def _logs(value: Floats) -> Floats:
+    return np.log(np.maximum(value, FLOOR * float(np.median(value[value > 0]))))
+
+
+def _base(first: int, interval: float) -> int:
+    """Own step of the state that a run began from.
+
+    Loggers that count a run's first step as 0 write steps 0, 1, 2 …, or 0, 10, 20 …, or 9, 19, 29 … (Lightning):
+    their state before any training lies at -1. Others write 1, 2, 3 … or 10, 20, 30 …: it lies at 0.
+    """
+    return first - 1 if first <= 0 else first - max(round(interval), 1)
 
 
 def interval_of(series: Series | None) -> float:
@@ -136,3 +178,8 @@ def _decay(rate: Series, run: Run) -> tuple[float, float] | None:
     top = float(rate.value.max())
     near = stated is not None and top > 0 and abs(stated / top - 1) < 0.05
     return decay_end(rate.step, rate.value, peak=stated if near else None)
+
+
+def clock_rate(series: Series) -> float:
+    """Value per step, robust against a clock that is rounded or stands still for a while."""
+    return float((series.value[-1] - series.value[0]) / (series.step[-1] - series.step[0]))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from math import log1p
+
 import numpy as np
 
 from runscope.history import Method, Series
 from runscope.stats.arrays import Floats
-from runscope.stitching.evidence import Candidate
-from runscope.stitching.profile import Profile, interval_of, save_interval
+from runscope.stitching.evidence.candidate import Candidate
+from runscope.stitching.profile import Profile, clock_rate, interval_of, save_interval
 
 EARLY_INTERVALS = 2.0
 """A counter that begins within so many of its own logging intervals of zero has restarted."""
 SAME_POINTS = 3
 """So many equal losses in a row are no chance."""
-GAP_SHARE = 0.5
-"""A counter may go on after a hole of up to this share of the earlier run: steps that nobody logged."""
 
 
 def recorded(before: Profile, after: Profile) -> list[Candidate]:
@@ -29,12 +29,25 @@ def recorded(before: Profile, after: Profile) -> list[Candidate]:
             return []
         # The record counts rows; the run counts steps: look up the row.
         step = int(counter.step[min(int(np.searchsorted(counter.value, step)), len(counter) - 1)])
-    if not before.first_step - before.interval <= step <= before.last_step + GAP_SHARE * before.last_step:
+    if step < before.first_step - before.interval:
         return []
     goes_on = after.run.first_step > step - after.interval
     what = "checkpoint" if lineage.kind == "checkpoint" else lineage.kind
     why = (f"the run itself recorded that it starts from step {{}} ({what})", (step,))
-    return [Candidate(0 if goes_on else step, "resume_metadata", start=step, why=[why])]
+    if goes_on:
+        return [_gap(Candidate(0, "resume_metadata", step, why=[why]), before)]
+    candidate = Candidate.at(step, after.base, 1.0, "resume_metadata")
+    candidate.why = [why]
+    return [_gap(candidate, before)]
+
+
+def _gap(candidate: Candidate, before: Profile) -> Candidate:
+    """Steps that nobody logged lie before the place: the longer the hole, the less likely it is one training."""
+    hole = candidate.start - before.last_step
+    if hole > 0:
+        length = max(before.last_step - before.base, 10 * before.interval)
+        candidate.weights["gap"] = -log1p(hole / length)
+    return candidate
 
 
 def carried_history(before: Profile, after: Profile) -> list[Candidate]:
@@ -53,18 +66,22 @@ def carried_history(before: Profile, after: Profile) -> list[Candidate]:
     common, mine, theirs = np.intersect1d(old.step, new.step, assume_unique=True, return_indices=True)
     same = np.isclose(old.value[mine], new.value[theirs], rtol=1e-6, atol=0.0)
     until = len(same) if same.all() else int(np.argmin(same))
-    if until < SAME_POINTS or after.last_step <= int(common[until - 1]):
+    if until < SAME_POINTS:
         return []
     start = int(common[until - 1])
     every = save_interval(before, after)
-    if every is not None:
+    if before.run.source == "trainer-state":
+        # Such a file is written with the state: where it ends, a state was saved.
+        if after.last_step < start:
+            return []
+    elif after.last_step <= start:
+        return []
+    elif every is not None and every <= start:
         # A resumed run that sees the same data in the same order logs the same losses for a while.
-        start = max(every * (start // every), before.first_step)
-    return [
-        Candidate(
-            0, "resume_metadata", start=start, why=[("it holds the same points up to step {}", (start,))]
-        )
-    ]
+        start = every * (start // every)
+    found = Candidate(0, "resume_metadata", start)
+    found.say("it holds the same points up to step {}", start)
+    return [found]
 
 
 def global_step(before: Profile, after: Profile) -> list[Candidate]:
@@ -76,37 +93,36 @@ def global_step(before: Profile, after: Profile) -> list[Candidate]:
         # W&B's own counter begins at 0 in every new run; it goes on only in a fork or under the same id.
         return []
     start = round(first - interval)
-    if start > before.last_step + max(10 * before.interval, GAP_SHARE * before.last_step):
-        return []
     if start < before.first_step - before.interval:
         return []
     why = (
         f"its first logged {after.run.step_key} is {first:,}: the counter goes on, after step {{}}",
         (start,),
     )
-    return [Candidate(0, "global_step", start=start, why=[why])]
+    return [_gap(Candidate(0, "global_step", start, why=[why]), before)]
 
 
 def epochs(before: Profile, after: Profile) -> list[Candidate]:
     """The epoch counter goes on while the step restarts."""
-    return _clock(before.epoch, after.epoch, "epoch", "epoch")
+    return _clock(before, after, before.epoch, after.epoch, "epoch", "epoch")
 
 
 def tokens(before: Profile, after: Profile) -> list[Candidate]:
     """The count of seen tokens goes on while the step restarts."""
-    return _clock(before.tokens, after.tokens, "tokens", "token count")
+    return _clock(before, after, before.tokens, after.tokens, "tokens", "token count")
 
 
 def samples(before: Profile, after: Profile) -> list[Candidate]:
     """The count of seen samples goes on while the step restarts."""
-    return _clock(before.samples, after.samples, "tokens", "sample count")
+    return _clock(before, after, before.samples, after.samples, "tokens", "sample count")
 
 
-def _clock(before: Series | None, after: Series | None, method: Method, label: str) -> list[Candidate]:
+def _clock(
+    before: Profile, after: Profile, old: Series | None, new: Series | None, method: Method, label: str
+) -> list[Candidate]:
     """Align a clock that both runs logged: where the earlier one had the value that the later one began with."""
-    if before is None or after is None or len(before) < 3 or len(after) < 3:
+    if old is None or new is None or len(old) < 2 or len(new) < 2:
         return []
-    old, new = before, after
     if old.value[-1] <= old.value[0] or new.value[-1] <= new.value[0]:
         return []
     old_rate, new_rate = clock_rate(old), clock_rate(new)
@@ -120,20 +136,17 @@ def _clock(before: Series | None, after: Series | None, method: Method, label: s
     head = slice(0, min(len(new), 50))
     at_begin = _step_at(old, old_rate, new.value[head] - old_rate * scale * new.step[head])
     offset = round(float(np.median(at_begin)))
-    # Where its first point lies: a run whose step goes on as well is no matter of clocks.
-    first = offset + scale * (float(new.step[0]) - interval_of(new))
-    if offset <= 0 or first > old.step[-1] * (1 + GAP_SHARE):
+    start = round(offset + scale * after.base)
+    # A run whose step goes on as well is no matter of clocks.
+    if start < before.first_step or offset <= 0:
         return []
     why = (
-        f"its {label} begins at {new.value[0]:,.6g}, which the run before reached at step {{}}",
-        (offset,),
+        f"its {label} begins at {new.value[0]:,.6g}, which the run before reached at step {{}}"
+        if start <= before.last_step
+        else f"its {label} begins at {new.value[0]:,.6g}: after step {{}}, which the run before did not log",
+        (start,),
     )
-    return [Candidate(offset, method, scale=scale, why=[why])]
-
-
-def clock_rate(series: Series) -> float:
-    """Value per step, robust against a clock that is rounded or stands still for a while."""
-    return float((series.value[-1] - series.value[0]) / (series.step[-1] - series.step[0]))
+    return [_gap(Candidate(offset, method, start, scale, why=[why]), before)]
 
 
 def _step_at(series: Series, rate: float, value: Floats) -> Floats:

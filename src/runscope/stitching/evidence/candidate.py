@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, log
 
 from runscope.history import Method
 
@@ -15,21 +14,34 @@ class Candidate:
     Attributes:
         offset: step of the earlier run at the later run's own step 0.
         method: what proposed it.
+        start: step of the state that the later run began from: the last one of the earlier run that counts.
         scale: steps of the earlier run per step of the later one.
-        start: step of the state that the later run began from, where that is not ``offset``.
+        exists: probability that there was such a state, where it lies beyond what was logged.
+        by_then: by the clocks it was saved before the later run began.
+        finished: it is where the earlier run ended, not one of the states that it saved on its way.
+        prior: logarithm of how likely it was used, where that is not told by how many newer ones there are.
         span: how many steps of the earlier run it stands for: where nothing tells when states were saved the
             candidates are a grid, and the truth may lie between two of them.
-        weights: log-likelihood by kind of evidence; only differences between candidates count.
+        weights: log-likelihood ratio against a run that has nothing to do with the earlier one, by kind of evidence.
         why: a sentence for each, ``{}`` standing for the steps that go with it.
     """
 
     offset: int
     method: Method
+    start: int
     scale: float = 1.0
-    start: int | None = None
+    exists: float = 1.0
+    by_then: bool = True
+    finished: bool = False
+    prior: float = 0.0
     span: float = 0.0
     weights: dict[str, float] = field(default_factory=dict)
     why: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+
+    @classmethod
+    def at(cls, start: int, base: int, scale: float, method: Method = "checkpoint") -> Candidate:
+        """The later run, whose own counter stood at ``base`` when it began, from the state at a step."""
+        return cls(round(start - scale * base), method, start, scale)
 
     def say(self, sentence: str, *steps: int) -> None:
         """Add a reason; each ``{}`` is one of the steps."""
@@ -47,28 +59,5 @@ class Candidate:
 
     @property
     def total(self) -> float:
-        """Log-likelihood of all its evidence."""
+        """Log-likelihood ratio of all its evidence."""
         return sum(self.weights.values())
-
-    @property
-    def join(self) -> int:
-        """Step of the earlier run's state that the later run started from."""
-        return self.offset if self.start is None else self.start
-
-
-def normalise(totals: list[float]) -> list[float]:
-    """Posterior probabilities from log-likelihoods."""
-    top = max(totals)
-    shares = [exp(t - top) for t in totals]
-    whole = sum(shares)
-    return [s / whole for s in shares]
-
-
-def logit(probability: float) -> float:
-    """Log-odds."""
-    return log(probability / (1 - probability))
-
-
-def sigmoid(odds: float) -> float:
-    """Probability of log-odds."""
-    return 1 / (1 + exp(-max(-60.0, min(60.0, odds))))

@@ -1,0 +1,264 @@
+"""Where a curve stood, how its noise hangs together, and how likely another curve goes on from there.
+
+A curve is a random walk that is seen with noise (the local level model; Harvey 1989, *Forecasting, Structural Time
+Series Models and the Kalman Filter*, chapter 2). Part of the noise may be autocorrelated: a smoothed or averaged
+log, batches of one kind in a row. Such noise is no independent evidence, so it is told apart from the walk and from
+white noise by its spectrum. Written by hand because a state space package costs a second to import and a fit of
+each run; a curve takes two milliseconds here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from runscope.stats.arrays import Floats
+from runscope.stats.filters import running_median
+from runscope.stats.level import CLIP, MOST_BLOCKS, _smoothed, blocks, merged
+
+WALKS = np.geomspace(1e-6, 3.0, 24)
+"""Tried variances of the walk per point, as a share of the noise."""
+MEMORIES = (0.3, 0.6, 0.8, 0.9, 0.95, 0.98)
+"""Tried correlations of the autocorrelated noise from one point to the next."""
+SHARES = (0.25, 0.5, 0.75, 1.0)
+"""Tried shares of the noise that are autocorrelated."""
+CYCLES = 12
+"""A memory is tried where the curve is so many times as long: a longer one cannot be told from the walk."""
+COST = 2.0
+"""Log-likelihood by which autocorrelated noise must explain more than white noise does: it has two numbers more."""
+TAPERED = 1.5
+BINS = 60
+
+
+@dataclass(frozen=True)
+class Noise:
+    """How logged points scatter around the level.
+
+    Attributes:
+        variance: of one logged point.
+        share: part of it that is autocorrelated.
+        decay: its correlation falls as exp(-decay × distance), per unit of ``x``.
+        each: points per unit of ``x``.
+    """
+
+    variance: float
+    share: float = 0.0
+    decay: float = 0.0
+    each: float = 1.0
+
+    @property
+    def inflation(self) -> float:
+        """Variance of the mean of many points against that of as many independent ones."""
+        if not self.share:
+            return 1.0
+        memory = float(np.exp(-self.decay / self.each))
+        return 1 - self.share + self.share * (1 + memory) / (1 - memory)
+
+    def covariance(self, x: Floats, size: float) -> Floats:
+        """(m, m) of block means of ``size`` points each at the places ``x``."""
+        white = (1 - self.share) * self.variance / size * np.eye(len(x))
+        if not self.share:
+            return white
+        # Means over stretches of a continuous process; evenly apart, so that the matrix stays positive definite.
+        width = max(size / self.each, 1e-300)
+        gap = max(float(np.median(np.diff(x))) if len(x) > 1 else width, width)
+        place = np.arange(len(x)) * gap
+        w = self.decay * width
+        apart = self.decay * np.abs(place[:, None] - place[None, :])
+        apart = np.exp(w - np.maximum(apart, w)) * (-np.expm1(-w) / w) ** 2
+        np.fill_diagonal(apart, 2 * (w + np.expm1(-w)) / w**2 if w > 1e-3 else 1.0)
+        return np.asarray(white + self.share * self.variance * apart)
+
+
+@dataclass(frozen=True)
+class Level:
+    """What is known of a curve's level.
+
+    Attributes:
+        x: (n,) places of the blocks, increasing.
+        mean, variance: (n,) of the level at them, given the whole curve.
+        walk: variance that the level gains per unit of ``x``.
+        noise: how logged points scatter around it.
+        reach: distance in ``x`` over which errors of the level stay alike.
+    """
+
+    x: Floats
+    mean: Floats
+    variance: Floats
+    walk: float
+    noise: Noise
+    reach: float
+
+
+def calm(value: Floats) -> Floats:
+    """Draw single spikes in to their neighbours, by three robust standard deviations; a steep stretch is no spike."""
+    if len(value) < 9:
+        return value
+    rest = value - running_median(value, 9, ends="mirror")
+    spread = 1.4826 * float(np.median(np.abs(rest)))
+    limit = CLIP * (spread if spread > 0 else float(np.std(rest)))
+    middle = running_median(value, 3, ends="mirror")
+    drawn = middle + np.clip(value - middle, -limit, limit)
+    for end, near, far in ((0, 1, 3), (-1, -2, -4)):
+        ahead = drawn[near] + (drawn[near] - drawn[far]) / 2
+        drawn[end] = np.clip(value[end], ahead - 2 * limit, ahead + 2 * limit)
+    return np.asarray(drawn)
+
+
+def fit(x: Floats, value: Floats, each: float = 1.0) -> Level | None:
+    """Fit level, walk and noise; ``each`` is how many logged points a value is the mean of.
+
+    Returns:
+        None for fewer than 6 distinct points.
+    """
+    place, seen = merged(np.asarray(x, dtype=np.float64), calm(value))
+    if len(place) < 6:
+        return None
+    step = float(np.median(np.diff(place))) or 1.0
+    # The first quarter of a training falls faster than the rest: it would make the walk look too wide.
+    late = len(seen) // 4 if len(seen) >= 40 else 0
+    walk, variance, share, memory = _fitted(seen[late:])
+    floor = 1e-12 * max(1.0, float(np.max(np.abs(seen)))) ** 2
+    variance = max(variance, floor)
+    walk = max(walk, 1e-9 * variance)
+    noise = Noise(variance * each, share, -float(np.log(memory)) / step if share else 0.0, 1 / step)
+    place, seen, size = blocks(place, seen, MOST_BLOCKS)
+    apart = np.append(0.0, np.diff(place)) / step
+    inflated = max(variance * noise.inflation / size, floor)
+    early = int(late / size)
+    if early > 2:
+        moved = float(np.mean(np.diff(seen[: early + 1]) ** 2)) - 2 * inflated
+        apart[: early + 1] *= max(1.0, moved / (walk * size))
+    mean, spread = _smoothed(seen, apart, walk / inflated)
+    ratio = walk * size / inflated
+    reach = step * size * max(1.0, 1 / float(np.arccosh(1 + ratio / 2)))
+    return Level(place, mean, spread * inflated, walk / step, noise, reach)
+
+
+def refit(x: Floats, value: Floats, like: Noise, scale: float, each: float = 1.0) -> tuple[Noise, float]:
+    """Noise and walk of a curve of which the form of the noise is known from a longer one, logged in the same way.
+
+    Args:
+        x, value: (n,) of the curve, n ≥ 6.
+        like: the noise of the longer curve.
+        scale: units of its axis per unit of ``x``.
+        each: how many logged points each value is the mean of.
+    """
+    place, seen = merged(np.asarray(x, dtype=np.float64), calm(value))
+    step = float(np.median(np.diff(place))) or 1.0
+    decay = like.decay * scale
+    late = len(seen) // 4 if len(seen) >= 40 else 0
+    form = (like.share, float(np.exp(-decay * step))) if like.share else (0.0, 0.0)
+    walk, variance, _, _ = _fitted(seen[late:], [form])
+    return Noise(max(variance * each, 1e-300), like.share, decay, 1 / step), walk / step
+
+
+def _fitted(
+    seen: Floats, forms: list[tuple[float, float]] | None = None
+) -> tuple[float, float, float, float]:
+    """Walk per point and variance of the noise, both as means over their posterior; of the likeliest form of noise
+    its autocorrelated share, and its memory.
+
+    Whittle's likelihood of the differences, whose spectrum is that of the walk (flat) and of the noise (rising).
+    """
+    count = len(seen)
+    change = np.diff(seen)
+    taper = np.hanning(len(change) + 2)[1:-1]
+    power = np.abs(np.fft.rfft(change * taper)[1:]) ** 2 / np.sum(taper**2)
+    angle = 2 * np.pi * np.arange(1, len(power) + 1) / len(change)
+    power, angle, weight = _binned(power, angle)
+    rising = 2 * (1 - np.cos(angle))
+    if forms is None:
+        forms = [(0.0, 0.0)] + [(s, m) for m in MEMORIES if count * (1 - m) >= CYCLES for s in SHARES]
+    share, memory = np.array(forms).T
+    coloured = (1 - memory**2)[:, None] / (1 - 2 * memory[:, None] * np.cos(angle) + (memory**2)[:, None])
+    noise = rising * (1 - share[:, None] + share[:, None] * coloured)
+    shape = WALKS[None, :, None] + noise[:, None, :]
+    total = weight.sum()
+    scale = np.maximum((weight * power / shape).sum(-1) / total, 1e-300)
+    fit = -(weight * np.log(shape)).sum(-1) - total * np.log(scale)
+    # Neighbouring frequencies of a tapered curve tell much the same.
+    fit = fit / TAPERED - COST * (share > 0)[:, None]
+    form = int(np.argmax(np.max(fit, axis=1)))
+    posterior = np.exp(fit[form] - fit[form].max())
+    posterior /= posterior.sum()
+    walk = float(posterior @ (WALKS * scale[form]))
+    return walk, float(posterior @ scale[form]), float(share[form]), float(memory[form])
+
+
+def _binned(power: Floats, angle: Floats) -> tuple[Floats, Floats, Floats]:
+    """Means of the spectrum over at most :data:`BINS` bands, and how many frequencies each holds."""
+    if len(power) <= BINS:
+        return power, angle, np.ones(len(power))
+    edges = np.unique(np.rint(np.geomspace(1, len(power) + 1, BINS)).astype(int)) - 1
+    edges = edges[edges < len(power)]
+    count = np.diff(np.append(edges, len(power))).astype(np.float64)
+    return np.add.reduceat(power, edges) / count, np.add.reduceat(angle, edges) / count, count
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """How a later run's curve may differ from the one it continues.
+
+    Attributes:
+        shift: standard deviation of a shift from the first point on.
+        drift: variance gained per unit of the earlier curve's ``x`` since its start.
+        pace: standard deviation of how much faster or slower it learns, as a share of what the earlier curve moved.
+        freedom: degrees of freedom of the Student t likelihood: how heavy its tails are.
+        passing: standard deviation of a shift that passes, and after how many units of ``x`` it has fallen by a
+            factor e.
+    """
+
+    shift: float
+    drift: float
+    pace: float
+    freedom: float
+    passing: tuple[float, float] = (0.0, 1.0)
+
+
+def log_likelihood(
+    level: Level, begin: Floats, scale: float, own: Floats, value: Floats, noise: Floats, how: Continuation
+) -> Floats:
+    """Log-likelihood of a later run's first block means, for every place where it may have begun.
+
+    Args:
+        level: of the earlier curve.
+        begin: (c,) places of the saved states on the earlier curve's axis.
+        scale: units of that axis per own unit.
+        own: (m,) places of the later run's blocks, counted from the state that it began from.
+        value: (m,) their means.
+        noise: (m, m) covariance of such means around the later run's level.
+        how: how the later curve may differ.
+
+    Returns:
+        (c,) log-likelihoods, up to a constant that :func:`log_t` shares.
+    """
+    own = scale * own
+    place = begin[:, None] + own[None, :]
+    end = float(level.x[-1])
+    inside = np.clip(place, level.x[0], end)
+    beyond = np.maximum(place - end, 0.0)
+    expected = np.interp(inside, level.x, level.mean)
+    error = value[None, :] - expected
+    moved = expected - np.interp(begin, level.x, level.mean)[:, None]
+    unsure = np.sqrt(np.interp(inside, level.x, level.variance))
+    alike = np.exp(-np.abs(inside[:, :, None] - inside[:, None, :]) / level.reach)
+    spread = unsure[:, :, None] * unsure[:, None, :] * alike
+    spread += level.walk * np.minimum(beyond[:, :, None], beyond[:, None, :])
+    spread += how.drift * np.minimum(own[:, None], own[None, :]) + how.shift**2 + noise
+    passing = how.passing[0] * np.exp(-own / how.passing[1])
+    spread += passing[:, None] * passing[None, :]
+    spread += how.pace**2 * moved[:, :, None] * moved[:, None, :]
+    return log_t(error, spread, how.freedom)
+
+
+def log_t(error: Floats, spread: Floats, freedom: float) -> Floats:
+    """(c,) logs of the multivariate Student t density of (c, m) errors, without its constant."""
+    count = error.shape[-1]
+    tiny = 1e-12 * np.trace(spread, axis1=-2, axis2=-1)[..., None, None] / count
+    root = np.linalg.cholesky(spread + tiny * np.eye(count))
+    whitened = np.linalg.solve(root, error[..., None])[..., 0]
+    logs = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
+    tails = (freedom + count) / 2 * np.log1p((whitened**2).sum(axis=-1) / freedom)
+    return np.asarray(-logs - tails)

@@ -1,0 +1,297 @@
+"""What the curves say: a run that continues another begins at the level where the other stood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from runscope.history import Series
+from runscope.stats.arrays import Floats
+from runscope.stats.continuation import Continuation, Level, Noise, calm, fit, log_likelihood, log_t, refit
+from runscope.stats.level import blocks
+from runscope.stitching.evidence.candidate import Candidate
+from runscope.stitching.profile import Curve, Profile
+
+FIRST_POINTS = 24
+"""How many of the later run's first points are compared at least; then its own learning takes over."""
+MOST_BLOCKS = 32
+"""More points are compared as block means, where the earlier run logged the same steps in its discarded tail."""
+NEWEST = 12
+"""The compared stretch reaches from so many saved states before the end of the earlier run to that end."""
+FREEDOM = 3.0
+PACE = 0.15
+AGAIN_SHIFT, AGAIN_PACE = 0.1, 0.5
+PASSING, PASSES, SINGLE = 0.03, 3.0, 30.0
+FEW, SMALL = 20, 0.1
+DRIFT, LIVELIER = 0.5, 20.0
+"""Variance that the later run's level gains on its own, in walks of the earlier run; and of one that learns at a
+high rate again."""
+NEAR, OFF, OFF_SHARE = 0.25, 1.5, 0.03
+"""Shift of the level by a restart: most often a quarter of the noise of a logged loss; else 1.5 times it or 4% of
+the level, whichever is more."""
+RESTARTS = (0.75, 0.15, 0.10)
+"""How often a restart is near, off, or off and livelier; with another learning rate"""
+OTHER_RATE = (0.4, 0.35, 0.25)
+ANYWHERE, SIBLING = 2.2, 0.3
+"""Standard deviations of the logarithm of where another run's loss begins against where a run's loss ended (2.2 over
+pairs of public logs), and of where the losses of two trainings of one kind begin."""
+FALLS = ((0.3, 0.5), (0.1, 0.3), (0.03, 0.2))
+"""How strongly a new run's loss falls in each factor e of its steps, as a share of it, and how often."""
+STEADY = 0.4
+"""Share of new runs that move from the start as they do later on (7% of public logs end within 5% of where they began).
+"""
+SECOND_CHANNEL = 0.5
+"""Weight of the gradient norm: it moves together with the loss, so that the two are not independent."""
+
+
+def points_to_compare(before: Profile, after: Profile, candidates: list[Candidate]) -> int:
+    """How many of the later run's first points say something: those that the earlier run logged too, and a few."""
+    if after.loss is None or not candidates:
+        return FIRST_POINTS
+    newest = sorted(c.start for c in candidates)[-NEWEST:]
+    own = (before.last_step - newest[0]) / candidates[0].scale + after.base
+    return max(FIRST_POINTS, int(np.searchsorted(after.loss.step, own)))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Levels of an earlier line on its continuous axis: of the loss, and of the gradient norm's logarithm."""
+
+    loss: Level | None
+    grad: Level | None
+    origin: float
+    logs: bool
+
+
+def reference(parts: Sequence[tuple[Profile, float, float, float]]) -> Reference:
+    """The levels of a line.
+
+    Args:
+        parts: its runs in order: profile, offset, scale, and the continuous step up to which it counts.
+    """
+    first, offset, scale, _ = parts[0]
+    origin = scale * first.base + offset
+    if len(parts) == 1 and offset == 0 and scale == 1:
+        return Reference(first.level, first.grad_level, origin, first.logs)
+    loss = _joined([(p.curve, o, s, e) for p, o, s, e in parts if p.logs == first.logs])
+    grad = _joined([(p.grad_curve, o, s, e) for p, o, s, e in parts])
+    return Reference(loss, grad, origin, first.logs)
+
+
+def _joined(parts: Sequence[tuple[Curve | None, float, float, float]]) -> Level | None:
+    x, y, each = [], [], []
+    for curve, offset, scale, end in parts:
+        if curve is not None:
+            place = scale * curve.x + offset
+            kept = place <= end
+            x.append(place[kept])
+            y.append(curve.y[kept])
+            each.append(np.full(int(kept.sum()), curve.each))
+    if not x or not sum(map(len, x)):
+        return None
+    order = np.argsort(np.concatenate(x), kind="stable")
+    return fit(np.concatenate(x)[order], np.concatenate(y)[order], float(np.mean(np.concatenate(each))))
+
+
+@dataclass(frozen=True)
+class Head:
+    """First points of a later run's curve as block means: steps since the state it began from, means, and how many
+    points each holds; and the whole curve, from which its noise is known."""
+
+    own: Floats
+    mean: Floats
+    size: float
+    curve: Curve
+    level: Level | None
+    interval: float
+
+    def noise(self, before: Level, scale: float) -> tuple[Noise, float]:
+        """Noise and walk of the later run. Where it is short they are those of the run before; whether the noise is
+        autocorrelated is told by the longer of the two, as both were logged in one way."""
+        old, level = before.noise, self.level
+        if level is None or len(self.curve.x) < FEW:
+            return Noise(old.variance, old.share, old.decay * scale, old.each * scale), before.walk * scale
+        if len(level.x) >= len(before.x) or (not old.share and not level.noise.share):
+            return level.noise, level.walk
+        return refit(self.curve.x, self.curve.y, old, scale, self.curve.each)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """First points of a later run: of its loss, and of the gradient norm's logarithm; None where not logged."""
+
+    loss: Head | None
+    grad: Head | None
+    logs: bool
+
+
+def heads(after: Profile, taken: int) -> Heads:
+    """The first ``taken`` points of a run, as the lines that it may continue are held against them."""
+    return Heads(
+        _head(after, after.curve, after.loss, after.level, taken),
+        _head(after, after.grad_curve, after.grad, after.grad_level, taken),
+        after.logs,
+    )
+
+
+def _head(
+    after: Profile, curve: Curve | None, logged: Series | None, level: Level | None, taken: int
+) -> Head | None:
+    if curve is None or logged is None or len(logged) < 4:
+        return None
+    first = curve.x <= logged.step[min(taken, len(logged)) - 1]
+    if first.sum() < 4:
+        first[:4] = True
+    own, mean, size = blocks(curve.x[first], calm(curve.y[first]), MOST_BLOCKS)
+    return Head(own - after.base, mean, size * curve.each, curve, level, after.interval)
+
+
+@dataclass(frozen=True)
+class Said:
+    """Log-likelihood ratios of the later run's first points against any other run: for each place, and for a start
+    from scratch of the same training, as the line itself began."""
+
+    places: Floats
+    again: float
+
+    def __add__(self, more: Said) -> Said:
+        return Said(self.places + more.places, self.again + more.again)
+
+
+def weigh(
+    line: Reference, later: Heads, places: list[float], scale: float, *, other_rate: bool
+) -> Said | None:
+    """What the later run's first losses and gradient norms say.
+
+    Args:
+        line: what they are held against.
+        later: the later run's first points.
+        places: states of the line that it may have begun from.
+        scale: steps of the line per step of the later run.
+        other_rate: its learning rate is another than the line's.
+
+    Returns:
+        None where no curve could be compared.
+    """
+    begin = np.array([*places, line.origin], dtype=np.float64)
+    loss = (
+        None
+        if line.logs != later.logs
+        else _channel(line.loss, later.loss, begin, scale, other_rate, 1.0, line.logs)
+    )
+    grad = _channel(line.grad, later.grad, begin, scale, other_rate, SECOND_CHANNEL)
+    if loss is None or grad is None:
+        return loss or grad
+    return loss + grad
+
+
+def _channel(
+    level: Level | None,
+    head: Head | None,
+    begin: Floats,
+    scale: float,
+    other_rate: bool,
+    weight: float,
+    logs: bool = True,
+) -> Said | None:
+    if level is None or head is None:
+        return None
+    seen, own_walk = head.noise(level, scale)
+    noise = seen.covariance(head.own, head.size)
+    height = 1.0 if logs else max(abs(float(np.median(head.mean))), float(np.ptp(head.mean)))
+    point = float(np.sqrt(level.noise.variance))
+    span = max(float(np.ptp(level.mean)), point)
+    far = max(OFF * point, OFF_SHARE * span)
+    # What it learns on its own shows in its own curve, too: that is counted as nothing for or against.
+    own, walk = own_walk / scale, level.walk
+    passing = _passing(seen, head.interval, scale, max(point, PASSING * span))
+    kinds = [
+        Continuation(NEAR * point, min(own, walk), PACE, FREEDOM, passing),
+        Continuation(far, DRIFT * walk + own, PACE, FREEDOM, passing),
+        Continuation(far, LIVELIER * walk + own, 2 * PACE, FREEDOM, passing),
+    ]
+    shares = OTHER_RATE if other_rate else RESTARTS
+    found = np.logaddexp.reduce(
+        [
+            log(share) + log_likelihood(level, begin, scale, head.own, head.mean, noise, how)
+            for share, how in zip(shares, kinds, strict=True)
+        ]
+    )
+    drifts = [(share, how.drift * scale) for share, how in zip(shares, kinds, strict=True)]
+    other = _other(head, noise, drifts, height)
+    start = np.logaddexp(
+        found[-1], _again(head, noise, level, begin[-1:], scale, own, max(point, AGAIN_SHIFT * span))
+    ) - np.log(2)
+    again = np.logaddexp(start, _other(head, noise, drifts, height, level)) - np.log(2)
+    return Said(weight * (found[:-1] - other), weight * float(again - other))
+
+
+def _passing(noise: Noise, interval: float, scale: float, usual: float) -> tuple[float, float]:
+    """A shift that passes within some logging intervals: a warm-up, a fresh optimiser; and of a smoothed log its first
+    values, which begin at a single batch."""
+    if noise.share > 0.5 and noise.decay > 0:
+        single = np.sqrt(noise.variance * 2 / (noise.decay * interval) * SINGLE)
+        return float(single), scale / noise.decay
+    return usual, PASSES * interval * scale
+
+
+def _again(
+    head: Head, noise: Floats, level: Level, begin: Floats, scale: float, own: float, shift: float
+) -> float:
+    """Log-likelihood of the first points of the same training again, which learns faster or slower."""
+    kinds = [
+        Continuation(shift, min(own, level.walk), PACE, FREEDOM),
+        Continuation(shift, LIVELIER * level.walk + own, AGAIN_PACE, FREEDOM),
+    ]
+    found = [log_likelihood(level, begin, scale, head.own, head.mean, noise, how)[0] for how in kinds]
+    return float(np.logaddexp.reduce(found)) - log(len(kinds))
+
+
+def _other(
+    head: Head, noise: Floats, drifts: list[tuple[float, float]], height: float, level: Level | None = None
+) -> float:
+    """Log-likelihood of the first points of any other run: its loss begins anywhere and falls fast at first.
+
+    A new run's level is a random walk in the logarithm of its steps, or moves from the start as it may move in a
+    continuation: what a run does later on says nothing of where it came from. With ``level`` it begins about where
+    that began.
+    """
+    age = np.log1p(np.maximum(head.own, 0.0) / max(float(head.own[0]), 1e-9))
+    older = np.minimum(age[:, None], age[None, :])
+    later = np.minimum(head.own[:, None], head.own[None, :])
+    where = (ANYWHERE * height) ** 2
+    error = head.mean - float(np.median(head.mean))
+    if level is not None:
+        span = max(float(np.ptp(level.mean)), SMALL * height)
+        error, where = head.mean - float(level.mean[0]), (SIBLING * min(span, height)) ** 2
+    walks = [((1 - STEADY) * share, (fall * height) ** 2 * older) for fall, share in FALLS]
+    walks += [(STEADY * share, drift * later) for share, drift in drifts]
+    return float(
+        np.logaddexp.reduce(
+            [log(share) + float(log_t(error, where + walk + noise, FREEDOM)) for share, walk in walks]
+        )
+    )
+
+
+def explain(before: Profile, after: Profile, candidate: Candidate) -> str:
+    """How the later run's first losses lie to the earlier curve at a candidate; empty where nothing can be said."""
+    level, loss = before.level, after.loss
+    if level is None or loss is None or len(loss) < 4 or before.logs != after.logs:
+        return ""
+    taken = min(FIRST_POINTS, len(loss))
+    seen = calm(loss.value)[:taken]
+    place = candidate.offset + candidate.scale * loss.step[:taken]
+    expected = np.interp(place, level.x, level.mean)
+    noise = level.noise.variance * level.noise.inflation / taken
+    error = float(np.sqrt(noise + np.interp(place[0], level.x, level.variance)))
+    if before.logs:
+        expected = np.exp(expected)
+        error *= float(np.mean(expected))
+    off = float(np.mean(seen - expected))
+    if abs(off) <= 3 * error:
+        return "its first losses lie where the run before stood after that step"
+    where = "above" if off > 0 else "below"
+    return f"its first losses lie {abs(off):.3g} {where} the run before after that step"

@@ -1,0 +1,53 @@
+"""What the held-out loss says across a join: it hardly moves."""
+
+from __future__ import annotations
+
+from math import log
+
+import numpy as np
+
+from runscope.stitching.evidence.candidate import Candidate
+from runscope.stitching.profile import Profile
+
+JUMP = 0.003
+"""Median jump of the held-out loss at a true join, as a share of it."""
+ANYWHERE = 2.2
+"""Standard deviation of the logarithm of where another run's loss begins (as for the training loss)."""
+CHANGED = 0.1
+"""Share of resumed runs whose held-out loss is of something else: another set, another part of it."""
+SIBLING = 0.1
+"""How far the held-out losses of two trainings of one kind lie apart."""
+FEWEST = 3
+
+
+def weigh(before: Profile, after: Profile, candidates: list[Candidate]) -> float:
+    """Add to each candidate the log-likelihood ratio of the later run's first held-out loss.
+
+    It is expected on the straight line between the earlier run's evaluations, or at the last of them; what these move
+    from one to the next says how far off it may be. A Cauchy density: medians are what is known, and tails are heavy.
+
+    Returns:
+        The same for a start from scratch of the same training.
+    """
+    old, new = before.held_out, after.held_out
+    if old is None or new is None or len(old) < FEWEST or not len(new):
+        return 0.0
+    first = float(new.value[0])
+    if first <= 0 or float(old.value.min()) <= 0:
+        return 0.0
+    value = np.log(old.value)
+    apart = float(np.median(np.diff(old.step))) or 1.0
+    moves = float(np.median(np.abs(np.diff(value))))
+
+    def ratio(place: float, least: float) -> float:
+        expected = float(np.interp(place, old.step, value))
+        near = float(np.min(np.abs(old.step - place))) / apart
+        width = least + moves * min(0.5, near) + moves * max(0.0, near - 0.5)
+        density = 1 / (np.pi * width * (1 + ((np.log(first) - expected) / width) ** 2))
+        return float(density * ANYWHERE * np.sqrt(2 * np.pi))
+
+    for candidate in candidates:
+        place = candidate.offset + candidate.scale * float(new.step[0])
+        candidate.weights["eval_loss"] = log(CHANGED + (1 - CHANGED) * ratio(place, JUMP))
+    begun = before.base + float(new.step[0]) - after.base
+    return log(CHANGED + (1 - CHANGED) * (ratio(begun, JUMP) + ratio(begun, SIBLING)) / 2)

@@ -1,0 +1,80 @@
+"""A run in the tree of its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import inf
+
+from runscope.history import Alternative, Method
+from runscope.stitching.evidence import curves
+from runscope.stitching.profile import Profile
+
+
+@dataclass(eq=False)
+class Node:
+    """A run on the continuous axis of its training.
+
+    Attributes:
+        profile: the run.
+        parent: the run that it continues; None for the first of a training.
+        offset, scale: continuous step = ``scale`` × own step + ``offset``.
+        start: continuous step of the state that it began from.
+        own_start: the same on the parent's own axis.
+        confidence: probability that the offset is right; for the first of a training that it continues none of
+            the earlier runs.
+        gain: log-likelihood ratio of all that was found against runs that have nothing to do with each other.
+    """
+
+    profile: Profile
+    parent: Node | None = None
+    offset: int = 0
+    scale: float = 1.0
+    start: int = 0
+    own_start: float = inf
+    method: Method = "start"
+    confidence: float = 1.0
+    evidence: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    gain: float = 0.0
+    children: list[Node] = field(default_factory=list)
+
+    @property
+    def root(self) -> Node:
+        """The first run of its training."""
+        return self if self.parent is None else self.parent.root
+
+    @property
+    def path(self) -> list[Node]:
+        """From the first run to this one."""
+        return [self] if self.parent is None else [*self.parent.path, self]
+
+    @property
+    def end(self) -> int:
+        """Last continuous step."""
+        return max(self.start, round(self.scale * self.profile.run.last_step) + self.offset)
+
+    @cached_property
+    def curve(self) -> curves.Reference:
+        """Levels of the line that ends in this run, its dead tail included."""
+        path = self.path
+        ends = [*(child.start for child in path[1:]), inf]
+        return curves.reference(
+            [(n.profile, n.offset, n.scale, end) for n, end in zip(path, ends, strict=True)]
+        )
+
+    def hang(self, parent: Node, offset: int, scale: float, start: int) -> None:
+        """Place the run behind another; all three on that run's own axis."""
+        self.parent = parent
+        self.own_start = start
+        self.offset = round(parent.scale * offset) + parent.offset
+        self.scale = parent.scale * scale
+        self.start = round(parent.scale * start) + parent.offset
+        parent.children.append(self)
+
+    def let_go(self) -> None:
+        """Take the run from where it hangs: it is the first of a training of its own."""
+        if self.parent is not None:
+            self.parent.children.remove(self)
+        self.parent, self.offset, self.scale, self.own_start = None, 0, 1.0, inf
+        self.start = self.profile.run.first_step
