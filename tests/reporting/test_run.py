@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+import runscope.sources
+from runscope.api import example
 from runscope.cli import main
 from runscope.history import Run, Series
 from runscope.reporting import markdown_run, print_run, run_json
-from runscope.reporting.text.run import sparkline
+from runscope.reporting.text.run import SOURCES, sparkline
 
 
 def _run(**changes: object) -> Run:
@@ -118,3 +123,18 @@ def test_show_suggests_the_nearest_metric(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "a.csv").write_text("step,loss,val_nll\n1,2.0,5\n")
     assert main(["show", str(tmp_path / "a.csv"), "--map", "eval_loss=val_nl"]) == 2
     assert "did you mean 'val_nll'?" in capsys.readouterr().err
+
+
+def test_every_source_has_its_words_and_no_other() -> None:
+    folder = Path(runscope.sources.__file__).parent
+    made = re.findall(r'\bsource="([a-z-]+)"', "".join(f.read_text("utf-8") for f in folder.rglob("*.py")))
+    assert set(made) == set(SOURCES)
+
+
+def test_what_a_terminal_shows_needs_no_pandas() -> None:
+    """It takes a third of a second to load; a table to write is what it is there for."""
+    words = ["show", str(example.folder() / "killed.wandb")]
+    code = f"import sys; from runscope.cli import main; main({words!r}); sys.exit('pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "offline W&B run" in done.stdout

@@ -70,7 +70,7 @@ def session(
         reference=name,
         id=name,
         name=name,
-        source="wandb-cloud",
+        source="wandb",
         series=series,
         roles={r: n for r, n in roles.items() if n in series},
         step_key="train/global_step",

@@ -1,6 +1,6 @@
 """The safetensors format: 8 bytes with the length of the header (little-endian), the header as JSON, the tensors.
 
-Written here because reading a header or a norm needs neither torch nor the rest of the file.
+By hand: reading a header or a norm needs neither torch nor the rest of the file.
 """
 
 from __future__ import annotations

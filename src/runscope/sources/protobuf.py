@@ -1,7 +1,7 @@
 """Protobuf's wire format: as much as reading a W&B file needs, one message at a time or many at once.
 
 A message is a row of fields: a tag (``number << 3 | type``, a varint), then a varint (type 0), eight bytes
-(1), a length and as many bytes (2), or four bytes (5). Its own package would do the same for one message;
+(1), a length and as many bytes (2), or four bytes (5). By hand: its own package would do the same for one message;
 imported by way of W&B's it costs more time than most files take to read.
 """
 

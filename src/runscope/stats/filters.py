@@ -1,6 +1,6 @@
 """Running means and medians along a curve.
 
-Each gives what the function of ``scipy.ndimage`` of the same kind gives, sum by sum; importing that costs a
+By hand: each gives what the function of ``scipy.ndimage`` of the same kind gives, sum by sum; importing that costs a
 third of a second, more than all of them take on a curve.
 """
 

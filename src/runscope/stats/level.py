@@ -2,6 +2,7 @@
 
 The local level model: a curve is a random walk that is seen with noise (Harvey 1989, *Forecasting, Structural
 Time Series Models and the Kalman Filter*, chapter 2). The two variances are found by maximum likelihood.
+By hand: statsmodels fits this model too, but to evenly spaced points only, and logs are not evenly spaced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Which learning-rate schedule a curve of rates follows. Pure functions on arrays."""
+"""Which learning-rate schedule a curve of rates follows. Pure functions on arrays.
+
+By hand: libraries make schedules, none recognises one.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ from runscope.cli import output as out
 from runscope.cli.progress import progress
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from runscope.history import Run
 
 
@@ -34,8 +36,6 @@ def show(
 
       runscope show me/pricer/2x9f1k3a --output points.parquet
     """
-    import pandas as pd
-
     from runscope import api
     from runscope.reporting import markdown_run, print_run, run_json
 
@@ -46,6 +46,8 @@ def show(
         ]
 
     def table() -> pd.DataFrame:
+        import pandas as pd
+
         return pd.concat([run.to_pandas().assign(run=run.id) for run in loaded], ignore_index=True)
 
     def data() -> dict[str, Any]:

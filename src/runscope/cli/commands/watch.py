@@ -10,7 +10,6 @@ import typer
 
 from runscope.cli import options as opt
 from runscope.cli import output as out
-from runscope.errors import UsageError
 
 if TYPE_CHECKING:
     from runscope.watching import Event, Watcher
@@ -23,14 +22,11 @@ POSTED = ("finding", "gone", "verdict", "stop", "ended")
 def watch(
     runs: opt.RunsArgument,
     hub: opt.HubOption = None,
-    evaluate: Annotated[
-        bool, typer.Option("--evaluate", help="Evaluate each new checkpoint of --hub on --data.")
-    ] = False,
     data: opt.DataOption = None,
     train_data: opt.TrainDataOption = None,
     base: opt.BaseOption = None,
     task: Annotated[
-        str, typer.Option("--task", help="With --evaluate: loss, answer, number, choice, or module:Name.")
+        str, typer.Option("--task", help="With --data: loss, answer, number, choice, or module:Name.")
     ] = "loss",
     max_examples: Annotated[
         int | None,
@@ -76,22 +72,20 @@ def watch(
 ) -> int:
     """Follow a training while it goes on: new rows and checkpoints, findings as they appear, and when to stop.
 
-    Ends when the run ends; exits with 1 as soon as a finding reaches --fail-on. Several runs are stitched, the last
-    one is the one that goes on.
+    With --data each new checkpoint of --hub is evaluated. Ends when the run ends; exits with 1 as soon as a finding
+    reaches --fail-on. Several runs are stitched, the last one is the one that goes on.
 
     Examples:
 
       runscope watch wandb/latest-run --fail-on critical || kill $TRAINING
 
-      runscope watch me/pricer/2x9f1k3a --hub me/pricer-2024-09-13 --evaluate --data heldout.jsonl --webhook $SLACK
+      runscope watch me/pricer/2x9f1k3a --hub me/pricer-2024-09-13 --data heldout.jsonl --webhook $SLACK
     """
     from runscope.api import live
     from runscope.rules import SEVERITIES
     from runscope.watching import MemoryFile, WatchSettings
     from runscope.watching.hooks import check_address
 
-    if evaluate and data is None:
-        raise UsageError("--evaluate needs examples", hint="name held-out examples with --data FILE")
     if webhook is not None:
         check_address(webhook)
     if fresh:

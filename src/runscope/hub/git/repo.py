@@ -1,4 +1,7 @@
-"""A local clone (bare or not) or a git bundle, read with git itself. Nothing is ever checked out, nothing is run."""
+"""A local clone (bare or not) or a git bundle, read with git itself. Nothing is ever checked out, nothing is run.
+
+By hand: GitPython calls git as well, but under the repository's own configuration, which can name programs to run.
+"""
 
 from __future__ import annotations
 

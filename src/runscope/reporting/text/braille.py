@@ -1,4 +1,7 @@
-"""A curve on a terminal, drawn with braille signs: two by four dots a character."""
+"""A curve on a terminal, drawn with braille signs: two by four dots a character.
+
+By hand: the packages that plot on terminals leave out NaN without a mark, and here its place has to be seen.
+"""
 
 from __future__ import annotations
 

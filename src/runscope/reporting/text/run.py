@@ -23,11 +23,11 @@ _NARROW = 110
 """Columns of a terminal below which first and lowest are left out."""
 _EXPECTED = ("train_loss", "eval_loss", "learning_rate", "grad_norm", "epoch")
 """Roles that the rules live on: said when absent."""
-_SOURCES = {
-    "wandb-file": "offline W&B run", "wandb-cloud": "W&B run", "trainer-state": "Trainer state",
+SOURCES = {
+    "wandb-file": "offline W&B run", "wandb": "W&B run", "trainer-state": "Trainer state",
     "tensorboard": "TensorBoard log", "table": "table", "mlflow": "MLflow run", "trackio": "Trackio run",
-    "hub-files": "Hub repository",
 }  # fmt: skip
+"""``Run.source`` in words."""
 
 
 def sparkline(series: Series, width: int = 32) -> str:
@@ -124,7 +124,7 @@ def _facts(run: Run) -> list[str]:
     ended = {"unknown": "", "killed": "; killed", "running": "; still running"}.get(
         run.state, f"; {run.state}"
     )
-    lines = [f"{_SOURCES.get(run.source, run.source)}{named}{place}{ended}"]
+    lines = [f"{SOURCES.get(run.source, run.source)}{named}{place}{ended}"]
     span = f"steps {run.first_step:,} to {run.last_step:,}, counted by {run.step_key}"
     epochs, tokens = _last(run, "epoch"), _last(run, "tokens")
     lines.append(

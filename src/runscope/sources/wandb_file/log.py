@@ -5,7 +5,8 @@ header counted into the first. A block holds chunks of ``crc32, length, kind`` (
 payload; a record is one chunk, or a first, middle … and last one. Fewer than 7 bytes at the end of a block
 are padding. A damaged chunk costs the rest of its block; the reader goes on at the next one.
 
-A file is read a window of blocks at a time, so that its size costs no memory.
+A file is read a window of blocks at a time, so that its size costs no memory. By hand: today's SDK offers
+no reader, and the one that earlier versions had took a record at a time.
 """
 
 from __future__ import annotations
