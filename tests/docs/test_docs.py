@@ -116,3 +116,16 @@ def test_the_steps_of_the_workflow_run(tmp_path: Path) -> None:
             assert done.returncode in (0, 1), f"{name}: {done.stderr}"
     assert summary.read_text(encoding="utf-8").startswith("**")
     assert (tmp_path / "report" / "report.html").is_file()
+
+
+def test_the_tree_of_rooms_is_the_one_that_there_is() -> None:
+    """Every room and every folder in one; the families of the rules are named as one."""
+    tree = re.search(
+        r"^src/runscope/\n(.*?)^```$", (DOCS / "architecture.md").read_text("utf-8"), re.M | re.S
+    )
+    assert tree is not None
+    named = set(re.findall(r"(?<![\w./])(\w+)/(?= )", tree[1]))
+    source = DOCS.parent / "src" / "runscope"
+    packages = [p.parent.relative_to(source) for p in source.glob("*/**/__init__.py")]
+    rooms = {p.name for p in packages if p.parts[0] != "rules" or len(p.parts) == 1}
+    assert named == rooms
