@@ -224,14 +224,17 @@ def test_seconds_since_the_start_are_a_metric_and_no_clock(tmp_path: Path) -> No
 
 def test_lost_lines_are_counted(tmp_path: Path) -> None:
     run = _one(tmp_path, "step,loss\n1,2.0\n2,1.5,9,9\n3,1.0\n")
-    assert run.series["loss"].step.tolist() == [1, 3]
-    assert "1 lines have too many cells and were left out" in run.notes
+    assert run.series["loss"].step.tolist() == [1, 2, 3], "the named cells are whole"
+    assert (
+        "1 lines have more cells than the header names: what stands in the unnamed ones is left out"
+        in run.notes
+    )
 
 
 def test_a_line_cut_while_it_was_written(tmp_path: Path) -> None:
     run = _one(tmp_path, '{"step": 1, "loss": 2.0}\n{"step": 2, "lo', "metrics.jsonl")
     assert run.series["loss"].step.tolist() == [1]
-    assert "1 lines are no JSON and were left out" in run.notes
+    assert "the last line is cut and was left out" in run.notes
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from runscope.history.checkpoint import Checkpoint
     from runscope.sources.wandb_push import Pushed
 
+MOST_PARTS = 50
+"""A log whose step goes back oftener was not resumed so often: it is written in another order, and read as one."""
 ASK_BELOW = 0.5
 """A join less sure than this is not made unasked: it is likelier wrong than right."""
 
@@ -111,5 +113,32 @@ def as_line(what: str | Path | Run | Timeline | Sequence[str | Path | Run], **op
     if isinstance(what, str | Path | Run):
         what = [what]
     if len(what) == 1:
-        return Timeline.of(as_run(what[0], **options))
+        return line_of(as_run(what[0], **options))
     return require_joined(stitch(what, **options))
+
+
+def line_of(run: Run) -> Timeline:
+    """One reference as a line: the parts of a resumed training that one log holds are found and joined.
+
+    Parts that belong to another training, or to none for sure, are left out of the line and named in a note.
+    """
+    from dataclasses import replace
+
+    from runscope.history import Timeline
+    from runscope.history.parts import taken_apart
+
+    if not 1 < len(taken_apart(run)) <= MOST_PARTS:
+        return Timeline.of(run)
+    line = stitch([run])
+    return replace(line, notes=(*_parts_said(run, line), *line.notes))
+
+
+def _parts_said(run: Run, line: Timeline) -> list[str]:
+    """How the parts of one log were put together."""
+    joined = [s for s in line.line if s.parent is not None]
+    if not joined:
+        return [f"{run.name} holds {len(line.segments)} parts that do not continue one another"]
+    places = ", ".join(f"{s.joined_at:,} ({s.confidence:.0%} sure)" for s in joined[:4])
+    return [
+        f"{run.name} holds {len(line.segments)} parts of one training, whose steps begin anew: joined at {places}"
+    ]

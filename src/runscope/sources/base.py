@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
 
 from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun, nearest
@@ -18,6 +18,9 @@ from runscope.sources.secrets import without_secrets
 
 if TYPE_CHECKING:
     from runscope.store import RunStore
+
+MEMBER = "::"
+"""Between a place that holds several runs and the one that is meant: ``export.csv::sweet-1``."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,6 @@ class LoadContext:
     store: RunStore | None = None
     ask: bool = True
     stale: bool = True
-
-
-MEMBER = "::"
-"""Between a place that holds several runs and the one that is meant: ``export.csv::sweet-1``."""
 
 
 class Source(Protocol):
@@ -91,13 +90,19 @@ def finish(run: Run, *, where: str) -> Run:
     return found
 
 
-def identity(name: str, place: str | Path) -> str:
+def identity(name: str, place: PurePath | str, member: str = "") -> str:
     """An id for a run whose source gives none: its name, and where it lies as a short sum.
 
     Two runs of one file name have two ids; one run read twice, from here or from elsewhere, has one.
+
+    Args:
+        name: what it is called.
+        place: a path on this disk, or an address.
+        member: which run of the place it is.
     """
-    path = str(Path(place).expanduser().resolve())
-    return f"{name}-{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    path = place.expanduser().resolve() if isinstance(place, Path) else place
+    digest = hashlib.sha256(f"{path}{MEMBER}{member}".encode("utf-8", "surrogateescape"))
+    return f"{name}-{digest.hexdigest()[:8]}"
 
 
 def folder_name(folder: Path) -> str:

@@ -73,7 +73,7 @@ def _below(path: str, folder: str) -> bool:
 
 
 def _newest_states(files: list[File]) -> list[File]:
-    """The states that may be the newest: the folder's own, the last checkpoint's, and the highest step's."""
+    """The states that may cover most steps: the folder's own, the last checkpoint's, and the highest step's."""
     states = [f for f in files if PurePosixPath(f.path).name == trainer_state.NAME]
     numbered = [(int(m[1]), f) for f in states if (m := re.search(r"checkpoint-(\d+)/[^/]*$", f.path))]
     others = [f for f in states if not re.search(r"checkpoint-\d+/[^/]*$", f.path)]
@@ -93,8 +93,8 @@ def _state_run(
         folder = PurePosixPath(repo.name) / PurePosixPath(file.path).parent
         if folder.name == _LAST:
             folder = folder.parent
-        runs.append(trainer_state.state_run(reference, folder, state, where=where))
-    return max(runs, key=lambda run: run.last_step)
+        runs.append(trainer_state.state_run(reference, folder, state, where=where, place=f"hf://{repo.name}"))
+    return max(runs, key=trainer_state.covered)
 
 
 def _events_run(reference: str, place: str, repo: Repo, commit: Commit, files: list[File]) -> Run:
@@ -122,7 +122,8 @@ def _events_run(reference: str, place: str, repo: Repo, commit: Commit, files: l
     rows = sorted(rows, key=lambda f: tensorboard.age(PurePosixPath(f.path).name))
     part = tensorboard.read_part((PurePosixPath(f.path).name, _content(repo, commit, f)) for f in rows)
     where = f"{name} of {repo.name} at {commit.revision[:8]}"
-    return tensorboard.assemble(reference, PurePosixPath(repo.name) / name, {"": part}, where=where)
+    folder = PurePosixPath(repo.name) / name
+    return tensorboard.assemble(reference, folder, {"": part}, where=where, place=f"hf://{folder}")
 
 
 def _content(repo: Repo, commit: Commit, file: File) -> bytes:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from runscope.errors import UnknownReference, UsageError, nearest, nearest_beside
+from runscope.errors import RunscopeError, SeveralRuns, UnknownReference, UsageError, nearest, nearest_beside
 from runscope.history import Run
 from runscope.sources.base import MEMBER, LoadContext, Source, existing
 
@@ -51,7 +55,7 @@ def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:
     for source in _each(_LOCAL + _REMOTE):
         if source.claims(name):
             return source.read(name, context)
-    raise _unknown(name)
+    return replace(load(_below(name), context=context), reference=name)
 
 
 def _in_full(name: str, context: LoadContext) -> str:
@@ -93,30 +97,129 @@ def describe_forms() -> str:
     return "; ".join(source.FORM for source in modules()) + " (runscope show --help)"
 
 
+MOST_ENTRIES = 1_000_000
+"""A walk through more files than this is stopped, with an error that says so: a whole disk was named."""
+_SKIPPED = frozenset(("node_modules", "__pycache__", "site-packages", "wandb-cache", "artifacts"))
+
+
 def list_references(folder: str) -> list[str]:
-    """Runs that lie in a folder: offline W&B runs, Trainer outputs, event files, tables.
+    """Runs that lie in a folder, however deep: offline W&B runs, Trainer outputs, event files, tables.
+
+    A folder that is itself a run is not searched for more of them.
 
     Raises:
         UnknownReference: there is no such folder, or nothing in it is a run.
+        UsageError: there are more files below it than can be looked at.
     """
     path = existing(folder)
     if path is None or not path.is_dir():
         raise UnknownReference(f"there is no folder {folder}", hint="name a folder that holds runs")
-    entries = sorted(p for p in path.iterdir() if not p.name.startswith(".") and not p.is_symlink())
     found = _members(folder)
     if len(found) < 2:  # else the folder is itself a store of several runs
-        found = [reference for entry in entries for reference in _members(str(entry))]
+        found = runs_below(path) or found
     if not found:
         raise UnknownReference(f"no run lies in {folder}", hint=f"a run is one of: {describe_forms()}")
     return found
 
 
+def runs_below(folder: Path) -> list[str]:
+    """References of the runs below a folder, in order of their names; links and hidden folders are passed over."""
+    found: list[str] = []
+    seen = 0
+    waiting = [folder]
+    while waiting:
+        place = waiting.pop(0)
+        entries = _entries(place)
+        seen += len(entries)
+        if seen > MOST_ENTRIES:
+            raise UsageError(
+                f"more than {MOST_ENTRIES:,} files lie below {folder}", hint="name a folder further down"
+            )
+        here: list[str] = []
+        for entry in entries:
+            inside = _members(str(entry)) if entry.is_dir() or _may_be_run(entry) else []
+            here += inside
+            if not inside and entry.is_dir():
+                waiting.append(entry)
+        found += here
+    return _sessions_as_one(sorted(found, key=_natural))
+
+
+_OFFLINE = re.compile(r"(.*?)(?:offline-)?run-\d{8}_\d{6}-([^/]+)$")
+
+
+def _sessions_as_one(references: list[str]) -> list[str]:
+    """Offline W&B folders of one run, which was resumed under its id, as the pattern that stands for all of them."""
+    named = [(match[1], match[2]) if (match := _OFFLINE.fullmatch(r)) else None for r in references]
+    count = Counter(named)
+    found = (
+        r if name is None or count[name] == 1 else f"{name[0]}*run-*-{name[1]}"
+        for r, name in zip(references, named, strict=True)
+    )
+    return list(dict.fromkeys(found))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        entries = [Path(e.path) for e in os.scandir(folder) if e.name[0] != "." and not e.is_symlink()]
+    except OSError:  # a folder that may not be read
+        return []
+    return sorted(entry for entry in entries if entry.name not in _SKIPPED)
+
+
+def _may_be_run(file: Path) -> bool:
+    """Whether a file that lies about may be a log: many a table of examples or settings lies beside one."""
+    return not file.name.endswith(_NO_LOGS)
+
+
+_NO_LOGS = (
+    "config.json", "tokenizer.json", "vocab.json", "special_tokens_map.json", "index.json", "requirements.txt",
+    "README.txt", "LICENSE.txt", "merges.txt", "debug.log", "debug-internal.log", "debug-core.log", "results.json",
+)  # fmt: skip
+
+
+def _natural(reference: str) -> list[tuple[int, str]]:
+    """Sorts version_2 before version_10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", reference)]
+
+
 def _members(path: str) -> list[str]:
-    """The runs of one place on this disk; none where no source claims it."""
+    """The runs of one place on this disk; none where no source claims it, or what it claims cannot be listed."""
     source = next((s for s in _each(_LOCAL) if s.claims(path)), None)
     if source is None:
         return []
-    return list(source.members(path)) if hasattr(source, "members") else [path]
+    try:
+        return list(source.members(path)) if hasattr(source, "members") else [path]
+    except RunscopeError:  # reading it says what is wrong with it
+        return [path]
+
+
+def _below(reference: str) -> str:
+    """The one run below a folder that is none itself.
+
+    Raises:
+        SeveralRuns: there are several.
+        UnknownReference: there is none.
+    """
+    path = existing(reference)
+    found = runs_below(path) if path is not None and path.is_dir() else []
+    if len(found) == 1:
+        return found[0]
+    if not found or path is None:
+        raise _unknown(reference)
+    raise several(str(path), found)
+
+
+def several(place: str, references: Sequence[str], most: int = 12) -> SeveralRuns:
+    """The error for a place that holds several runs: it lists them and says how to name one."""
+    inside = [r.removeprefix(place).lstrip("/").removeprefix(MEMBER) or r for r in references]
+    shown = ", ".join(inside[:most]) + (f" and {len(inside) - most} more" if len(inside) > most else "")
+    return SeveralRuns(
+        f"{place} holds {len(references)} runs: {shown}",
+        hint=f"name one of them, for example {shlex.quote(references[0])}; "
+        f"runscope stitch --find {shlex.quote(place)} says which belong together",
+        references=tuple(references),
+    )
 
 
 def _unknown(reference: str) -> UnknownReference:

@@ -1,25 +1,56 @@
-"""Tables as they lie on disk: CSV, JSON lines, JSON, Parquet. All become cells of text.
+"""Tables as they lie on disk: CSV, JSON lines, JSON, console logs, Parquet. All become cells of text.
 
-Text keeps two facts apart that numbers would not: an empty cell (not logged) and ``nan`` (logged as NaN).
+Text keeps two facts apart that numbers would not: an empty cell (not logged) and ``nan`` (logged as NaN). What a file
+is, its content tells: JSON lines lie under ``.json``, ``.txt`` and ``.log`` as well.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import warnings
-from collections.abc import Mapping
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from runscope.errors import UnreadableRun
+from runscope.sources.tables import console, json_text
+from runscope.sources.tables.csv_text import read_csv
+from runscope.sources.text import head_of, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Kind = Literal["csv", "lines", "json", "console", "parquet"]
 
-ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+CSV = (".csv", ".tsv", ".data")
+LINES = (".jsonl", ".ndjson")
+PLAIN = (".log", ".txt", ".out", ".err", ".stdout", ".stderr", "")
+ENDINGS = (*CSV, *LINES, ".json", ".parquet")
 _HINT = "a table needs one header line and one row a step"
+_HEADED = re.compile(
+    r"[\"']?(?:epoch|step|iter|iteration|global_step)s?[\"']?[,;\t|][^\n]*(?:loss|acc|lr|reward|score)",
+    re.IGNORECASE,
+)
+"""How a table begins that lies under the ending of a plain text: Keras' ``training.log``."""
+
+
+def kind_of(file: Path) -> Kind | None:
+    """What a file holds; None where it is no table. Reads its beginning, never raises."""
+    ending = file.suffix.lower()
+    if ending == ".parquet":
+        return "parquet"
+    if ending in CSV:
+        return "csv"
+    if ending in LINES:
+        return "lines"
+    if ending not in (".json", *PLAIN):
+        return None
+    head = head_of(file)
+    if json_text.is_lines(head, one=ending != ".json"):
+        return "lines"
+    if ending == ".json":
+        return "json" if json_text.is_table(head) else None
+    if _HEADED.match(head.lstrip("# ")):
+        return "csv"
+    return "console" if console.is_console(head_of(file, console.SOUGHT_BYTES)) else None
 
 
 def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -28,97 +59,28 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Raises:
         UnreadableRun: it cannot be opened or parsed.
     """
+    kind = kind_of(file)
     try:
-        if file.suffix.lower() == ".parquet":
+        if kind == "parquet":
             return _parquet(file), ()
-        text = file.read_text(encoding="utf-8-sig", errors="replace")
-        if text and not text.strip("\0"):
-            raise UnreadableRun(
-                f"{file} is damaged: it holds nothing but zero bytes",
-                hint="a crash or a full disk leaves such files; take a copy that is whole",
-            )
-        if file.suffix.lower() in (".jsonl", ".ndjson"):
-            return _json_lines(text)
-        return (_json(text), ()) if file.suffix.lower() == ".json" else _csv(text)
+        text = read_text(file)
+        if kind == "console":
+            return console.read_console(text)
+        if kind == "lines":
+            return json_text.read_lines(text)
+        return json_text.read_json(text) if file.suffix.lower() == ".json" else read_csv(text)
     except OSError as error:
         raise UnreadableRun(
             f"{file} cannot be read: {error.strerror or error}", hint="check the path and its rights"
         ) from None
     except (ValueError, RecursionError) as error:  # pandas', pyarrow's and json's own are ValueErrors
-        raise UnreadableRun(f"{file} is no table: {error}", hint=_HINT) from None
-
-
-def _csv(text: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    import pandas as pd
-
-    head = text.partition("\n")[0]
-    separator = max(",\t;", key=head.count)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        table = pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            index_col=False,
-            on_bad_lines="warn",
-        )
-    table.columns = [str(c).strip() for c in table.columns]
-    lost = sum(str(w.message).count("Skipping line") for w in caught)
-    return table, (f"{lost} lines have too many cells and were left out",) if lost else ()
-
-
-def _json_lines(text: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    rows, lost = [], 0
-    for line in text.splitlines():
-        try:
-            row = json.loads(line) if line.strip() else None
-        except ValueError:
-            lost += 1
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return _frame(rows), (f"{lost} lines are no JSON and were left out",) if lost else ()
-
-
-def _json(text: str) -> pd.DataFrame:
-    """A list of rows, or columns of equal length as ``History.history`` of Keras has them."""
-    data = json.loads(text)
-    if isinstance(data, list) and all(isinstance(row, dict) for row in data):
-        return _frame(data)
-    columns = {k: v for k, v in data.items() if isinstance(v, list)} if isinstance(data, dict) else {}
-    if not columns:
-        raise ValueError("neither a list of rows nor columns of numbers")
-    length = max(map(len, columns.values()))
-    return _frame([{k: v[i] for k, v in columns.items() if i < len(v)} for i in range(length)])
-
-
-def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    import pandas as pd
-
-    texts = [{k: _as_text(v) for k, v in _flat(row).items()} for row in rows]
-    return pd.DataFrame(texts, dtype=object).fillna("").astype(str)
-
-
-def _flat(row: Mapping[str, Any], head: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in row.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{head}{key}.")
-        elif not isinstance(value, list):
-            found[f"{head}{key}"] = value
-    return found
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return ""
-    return repr(float(value)) if isinstance(value, bool | int | float) else str(value)
+        raise UnreadableRun(f"{file} cannot be read as a table: {error}", hint=_HINT) from None
 
 
 def _parquet(file: Path) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.compute
     import pyarrow.parquet as pq
 
     table = pq.read_table(file)
@@ -126,9 +88,11 @@ def _parquet(file: Path) -> pd.DataFrame:
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("us")).cast(pa.int64())
-            column = pa.compute.divide(column.cast(pa.float64()), 1e6)
+            column = pyarrow.compute.divide(column.cast(pa.float64()), 1e6)
         if pa.types.is_boolean(column.type):
             column = column.cast(pa.int8())
+        if pa.types.is_decimal(column.type):
+            column = column.cast(pa.float64())
         if not pa.types.is_nested(column.type):
-            columns[name] = column.cast(pa.string()).fill_null("").to_pandas()
+            columns[name] = column.cast(pa.string()).fill_null("").to_pandas().astype(object)
     return pd.DataFrame(columns)

@@ -1,21 +1,58 @@
-"""How others lay runs out in a table: one run a table, W&B's chart export, long tables, folders of columns."""
+"""How others lay runs out in a table: one run a table, W&B's chart export, long tables, tables of runs."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from runscope.errors import UnreadableRun
 from runscope.sources.tables.files import read_cells
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-LONG = frozenset(("metric", "step", "value"))
-"""Columns of a table that has one row a logged point."""
-_DVCLIVE = Path("plots") / "metrics"
+STEPS = (
+    "train/global_step", "trainer/global_step", "global_step", "step", "current_steps", "steps", "iteration",
+    "iterations", "iter", "it", "num_updates", "update", "updates", "time/total_timesteps", "total_timesteps",
+    "timesteps_total", "num_env_steps", "training_iteration", "_step", "batch", "batches", "n_iter",
+)  # fmt: skip
+"""Columns that count steps, best first: Trainer, Lightning, plain, LLaMA-Factory, nanoGPT, fairseq, SB3, Ray, W&B."""
+EPOCHS = ("epoch", "epochs", "epoch_num")
+TIMES = ("_timestamp", "timestamp", "wall time", "wall_time", "created_at", "time", "date", "datetime")
+_METRICS = (
+    "metric", "key", "name", "tag", "variable", "attribute_path", "metric_name", "metric_key", "series", "measure",
+)  # fmt: skip
+_VALUES = ("value", "float_value", "metric_value", "val", "y", "scalar", "int_value")
+_RUNS = (
+    "run",
+    "run_id",
+    "run_name",
+    "run_uuid",
+    "experiment",
+    "exp",
+    "trial",
+    "trial_id",
+    "sys/id",
+    "seed",
+    "fold",
+)
+_SETS = ("mode", "split", "phase", "stage", "subset", "set")
+_SET_WORDS = frozenset(
+    ("train", "training", "val", "valid", "validation", "eval", "evaluation", "test", "dev", "train_inner")
+)
+_TRAIN_WORDS = frozenset(("train", "training", "train_inner"))
+_STATES = frozenset(
+    ("finished", "failed", "crashed", "killed", "running", "completed", "success", "terminated", "scheduled", "active",
+     "inactive", "aborted", "done", "preempted")
+)  # fmt: skip
+LONG = ("\0metric", "\0value")
+"""How the columns of a long table are called here: what a point is of, and its value."""
 _RANGE = ("__MIN", "__MAX")
+_FEWEST_ROWS = 2
 
 
 def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
@@ -24,16 +61,142 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
     Args:
         cells: what :func:`read_cells` gave.
         stem: the file's name, for a table that names no run.
+
+    Raises:
+        UnreadableRun: it is a table of runs and holds no curve, or its rows cannot be told apart.
     """
-    if set(cells.columns) >= LONG:
-        return _long(cells)
+    _refuse_table_of_runs(cells, stem)
     exported = [c for c in cells.columns if f"{c}{_RANGE[0]}" in cells.columns and " - " in c]
     if exported:
         return _chart_export(cells, exported)
     tag = re.fullmatch(r"(?:run-(.*)-)?tag-(.+)", stem)
     if tag and list(cells.columns) == ["Wall time", "Step", "Value"]:  # TensorBoard's own download
         return {tag[1] or stem: cells.rename(columns={"Value": tag[2]})}
-    return {"": cells}
+    if "kept" in cells.columns:  # a stitched line of runscope's own: its dead tails are left out
+        cells = cells[cells["kept"].str.lower().isin(("true", "1"))].drop(
+            columns=["kept", "run"], errors="ignore"
+        )
+    metric = metric_column(cells)
+    run = _run_column(cells, metric)
+    runs = {"": cells} if run is None else {str(name): rows for name, rows in cells.groupby(run, sort=False)}
+    if run is not None:
+        runs = {name: rows.drop(columns=run).reset_index(drop=True) for name, rows in runs.items() if name}
+    if metric is not None:
+        named = dict(zip(metric, LONG, strict=True))
+        return {name: rows.rename(columns=named) for name, rows in runs.items()}
+    _refuse_unknown_kinds(cells, run, stem)
+    return {name: _by_set(rows) for name, rows in runs.items()}
+
+
+def _by_name(cells: pd.DataFrame, names: Sequence[str]) -> str | None:
+    """The first of the names that a column has, without regard to case."""
+    by_lower = {str(column).lower(): str(column) for column in reversed(list(cells.columns))}
+    return next((by_lower[name] for name in names if name in by_lower), None)
+
+
+def metric_column(cells: pd.DataFrame) -> tuple[str, str] | None:
+    """(column of metric names, column of values) of a long table, which has one row a logged point."""
+    value = _by_name(cells, _VALUES)
+    step = _by_name(cells, (*STEPS, *EPOCHS))
+    name = _by_name(cells, _METRICS)
+    if value is None or step is None or name is None or not len(cells):
+        return None
+    words = cells[name][cells[name] != ""]
+    if not len(words) or _numeric(words) or 2 * words.nunique() > max(len(words), 4):
+        return None
+    return name, value
+
+
+def _run_column(cells: pd.DataFrame, metric: tuple[str, str] | None) -> str | None:
+    """The column that tells runs apart: of a usual name, with few words, each over many rows."""
+    for name in _RUNS:
+        column = _by_name(cells, (name,))
+        if column is None or (metric is not None and column in metric):
+            continue
+        words = cells[column][cells[column] != ""]
+        if len(words) > words.nunique():  # else one row a run: no curve
+            return column
+    return None
+
+
+def _by_set(rows: pd.DataFrame) -> pd.DataFrame:
+    """Metrics of rows that a column says to be of held-out data, under names of their own: ``val/loss``."""
+    column = next((c for c in _SETS if c in rows.columns), None)
+    if column is None:
+        return rows
+    words = rows[column].str.lower()
+    if not set(words) - {""} <= _SET_WORDS or not len(rows):
+        return rows
+    counters = {*STEPS, *EPOCHS, *TIMES}
+    made = {str(c): rows[c] for c in rows.columns if str(c).lower() in counters}
+    for word in dict.fromkeys(w for w in words):
+        mine = words == word
+        head = "" if word in _TRAIN_WORDS or not word else f"{word}/"
+        for c in rows.columns:
+            if c == column or c in made or not bool((rows[c][mine] != "").any()):
+                continue
+            made[f"{head}{c}"] = rows[c].where(mine, "")
+    import pandas as pd
+
+    return pd.DataFrame(made)
+
+
+def _refuse_table_of_runs(cells: pd.DataFrame, stem: str) -> None:
+    """Refuse a table with one row a run: its rows are no points of a curve.
+
+    Raises:
+        UnreadableRun: it is one, with what to export in its place.
+    """
+    state = _by_name(cells, ("state", "status"))
+    name = _by_name(cells, ("name", "run name", "run_name", "run id", "run_id", "run", "id", "sys/id"))
+    if state is None or name is None or not len(cells):
+        return
+    states = set(cells[state].str.lower()) - {""}
+    if states and states <= _STATES and cells[name].nunique() == len(cells):
+        raise UnreadableRun(
+            f"{stem} is a table of {len(cells)} runs, one row each: it holds no curve",
+            hint="name a run itself (entity/project/id), or export a chart of its metrics as CSV",
+        )
+
+
+def _refuse_unknown_kinds(cells: pd.DataFrame, run: str | None, stem: str) -> None:
+    """Refuse rows of several metrics or runs that a column of no known name tells apart.
+
+    Raises:
+        UnreadableRun: the same steps come again with each of its words.
+    """
+    step = _by_name(cells, (*STEPS, *EPOCHS))
+    if step is None or run is not None or len(cells) < 2 * _FEWEST_ROWS:
+        return
+    if cells[step].nunique() > 0.75 * len(cells):
+        return
+    for column in cells.columns:
+        words = cells[column]
+        if column == step or str(column).lower() in (*TIMES, *EPOCHS, *_SETS) or not _only_words(words):
+            continue
+        kinds = words.nunique()
+        if 2 <= kinds <= len(cells) // _FEWEST_ROWS and not cells.duplicated([column, step]).any():
+            raise UnreadableRun(
+                f"the rows of {stem} are of several kinds: column {column} holds {kinds} words, and each has "
+                f"its own {step}",
+                hint=f"rename {column} to run where it names runs, to metric where it names metrics",
+            )
+
+
+def _numeric(words: pd.Series) -> bool:
+    import pandas as pd
+
+    filled = words[words != ""]
+    return not len(filled) or bool(np.isfinite(pd.to_numeric(filled, errors="coerce")).mean() > 0.5)
+
+
+def _only_words(words: pd.Series) -> bool:
+    """Whether every cell is filled, and none with a number."""
+    import pandas as pd
+
+    return bool(
+        (words != "").all() and pd.to_numeric(words.replace("nan", "0"), errors="coerce").isna().all()
+    )
 
 
 def _chart_export(cells: pd.DataFrame, exported: list[str]) -> dict[str, pd.DataFrame]:
@@ -54,31 +217,33 @@ def _chart_export(cells: pd.DataFrame, exported: list[str]) -> dict[str, pd.Data
     return found
 
 
-def _long(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """One row a logged point, as runscope writes them: ``metric, step, value, time, run, kept``.
+_DVCLIVE = Path("plots") / "metrics"
+_CATBOOST = {"learn_error.tsv": "train", "test_error.tsv": "val"}
 
-    A stitched line is one run: its dead tails are left out, and its ``step`` is the continuous one.
+
+def column_files(folder: Path) -> dict[Path, str]:
+    """Files of a folder that hold a part of the columns each, with the head of their names; none for another folder.
+
+    DVCLive writes a file a metric, named by its path; CatBoost one for the training and one for the held-out data.
     """
-    if "kept" in cells.columns:
-        return {"": cells[cells["kept"].str.lower().isin(("true", "1"))]}
-    if "run" not in cells.columns:
-        return {"": cells}
-    return {str(name): rows for name, rows in cells.groupby("run", sort=False)}
-
-
-def column_files(folder: Path) -> list[Path]:
-    """DVCLive's files, one a metric; none for another folder."""
-    return sorted((folder / _DVCLIVE).rglob("*.tsv")) if (folder / _DVCLIVE).is_dir() else []
+    plots = folder / _DVCLIVE
+    if plots.is_dir():
+        return {f: f.relative_to(plots).parent.as_posix() for f in sorted(plots.rglob("*.tsv"))}
+    for place in (folder, folder / "catboost_info"):
+        if (place / "learn_error.tsv").is_file():
+            return {place / name: head for name, head in _CATBOOST.items() if (place / name).is_file()}
+    return {}
 
 
 def read_columns(folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """DVCLive's folder as one table: ``plots/metrics/train/loss.tsv`` holds ``step`` and ``loss``."""
+    """A folder of :func:`column_files` as one table."""
     import pandas as pd
 
     tables, notes = [], []
-    for file in column_files(folder):
+    for file, head in column_files(folder).items():
         cells, lost = read_cells(file)
-        name = file.relative_to(folder / _DVCLIVE).with_suffix("").as_posix()
-        notes += [f"{name}: {note}" for note in lost]
-        tables.append(cells.rename(columns={file.stem: name}))
+        counters = {*STEPS, *EPOCHS, *TIMES}
+        notes += [f"{file.name}: {note}" for note in lost]
+        named = {c: c if str(c).lower() in counters or head == "." else f"{head}/{c}" for c in cells.columns}
+        tables.append(cells.rename(columns=named))
     return pd.concat(tables, ignore_index=True).fillna(""), tuple(notes)

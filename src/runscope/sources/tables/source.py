@@ -1,19 +1,24 @@
-"""Tables: Lightning, Keras, DVCLive, LLaMA-Factory, plain scripts, W&B chart exports, runscope's own."""
+"""Tables: Lightning, Keras, DVCLive, LLaMA-Factory, plain scripts, console logs, chart exports, runscope's own."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
-from runscope.sources.base import MEMBER, LoadContext, finish, pick, split_member
-from runscope.sources.tables.files import ENDINGS, read_cells
-from runscope.sources.tables.layouts import LONG, column_files, read_columns, runs_in
-from runscope.stats.arrays import Floats, Ints
+from runscope.history.ending import PLANNED_STEPS
+from runscope.history.parts import numbered, order_of
+from runscope.sources.base import MEMBER, LoadContext, finish, folder_name, identity, pick, split_member
+from runscope.sources.tables.axis import Axis, axis_of, clock_of
+from runscope.sources.tables.cells import Numbers
+from runscope.sources.tables.files import kind_of, read_cells
+from runscope.sources.tables.layouts import EPOCHS, LONG, column_files, read_columns, runs_in
+from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,36 +26,26 @@ if TYPE_CHECKING:
 
 FORM = "CSV, JSON lines or Parquet"
 
-_STEPS = (
-    "train/global_step", "trainer/global_step", "global_step", "step", "current_steps", "iteration", "iter",
-    "it", "_step", "batch", "update", "updates",
-)  # fmt: skip
-"""Columns that count steps, best first: Trainer, Lightning, plain, LLaMA-Factory, nanoGPT, W&B."""
-_EPOCHS = ("epoch", "epochs")
-_TIMES = ("_timestamp", "timestamp", "wall time", "wall_time", "created_at", "time", "date", "datetime")
 _FOLDER_NAMES = (
     "metrics.csv", "trainer_log.jsonl", "results.csv", "progress.csv", "log.csv", "training.log.csv",
-    "history.csv", "metrics.jsonl", "training.log", "history.json",
+    "history.csv", "metrics.jsonl", "training.log", "history.json", "summary.csv", "metrics.json", "scalars.json",
+    "log.txt", "training_log.csv", "output.log",
 )  # fmt: skip
-_PLAIN_TEXT = (".log", ".txt")
-_KERAS_HEAD = re.compile(rb"epoch[,;\t][\w,;\t .-]*loss")
-_JSON_TABLE = re.compile(rb"\s*\[\s*\{|.*\"[^\"]*(?:loss|acc)[^\"]*\"\s*:\s*\[", re.DOTALL)
-_FIRST_TIME, _LAST_TIME = 9.5e8, 4e9
-"""Unix seconds of 2000 and 2096: a clock outside them counts from the start of a run, or is none."""
+"""What well-known libraries call the log in a run's folder, the fullest first."""
+_INNER = ("vis_data", "files", "logs", "csv_logs")
+"""Folders inside a run's own: they say nothing of which run it is."""
+_SETTINGS = ("hparams.yaml", "args.yaml", "config.yaml", "hparams.json", "args.json")
+Columns = dict[str, tuple[Floats, Bools]]
 
 
 def claims(reference: str) -> bool:
-    """A file with a table's ending, Keras' ``training.log``, or a folder that holds a well-known one."""
+    """A file that holds a table, whatever its ending, or a folder that holds a well-known one."""
     path, _ = split_member(reference)
     if path is None:
         return False
     if path.is_dir():
         return _in_folder(path) is not None or bool(column_files(path))
-    if path.suffix.lower() == ".json":
-        return _JSON_TABLE.match(_head(path)) is not None
-    if path.suffix.lower() in _PLAIN_TEXT:
-        return _KERAS_HEAD.match(_head(path)) is not None
-    return path.suffix.lower() in ENDINGS
+    return kind_of(path) is not None
 
 
 def members(reference: str) -> list[str]:
@@ -66,7 +61,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     """Read one run of a table.
 
     Raises:
-        UnreadableRun: it cannot be parsed, or has no column of numbers.
+        UnreadableRun: it cannot be parsed, holds no column of numbers, or is a table of something else.
         SeveralRuns, UnknownReference: it holds several runs and none, or a wrong one, is named.
     """
     path, member = split_member(reference)
@@ -74,137 +69,174 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     file = (_in_folder(path) or path) if path.is_dir() else path
     cells, notes = read_columns(file) if file.is_dir() else read_cells(file)
     runs = runs_in(cells, file.stem)
-    if not runs:
-        raise UnreadableRun(f"{file} holds no rows", hint="a table needs one header line and one row a step")
+    if not runs or not any(len(rows) for rows in runs.values()):
+        raise UnreadableRun(
+            f"{file} holds no rows" + "".join(f"; {note}" for note in notes),
+            hint="a table needs one header line and one row a step",
+        )
     name = list(runs)[pick(str(path), member, list(runs))]
-    step_key, series, more = _long_series(runs[name]) if set(runs[name]) >= LONG else _series(runs[name])
-    times = [s.time[np.isfinite(s.time)] for s in series.values()]
-    known = np.concatenate(times) if times else np.empty(0)
+    where = f"{file}{MEMBER}{name}" if len(runs) > 1 else str(file)
+    try:
+        table = _Table.of(runs[name])
+    except ValueError as error:
+        raise UnreadableRun(
+            f"{where} cannot be read: {error}", hint="write numbers with a decimal point"
+        ) from None
+    called = name or _run_name(file)
+    times = [known for s in table.series.values() if len(known := s.time[np.isfinite(s.time)])]
     run = Run(
         reference=reference,
-        id=name or file.stem,
-        name=name or (file.parent.name if file.name in _FOLDER_NAMES else file.stem),
+        id=identity(called, file, name),
+        name=called,
         source="table",
-        series=series,
-        step_key=step_key,
-        started_at=float(known.min()) if len(known) else None,
-        ended_at=float(known.max()) if len(known) else None,
+        series=table.series,
+        step_key=table.axis.name,
+        config={**_settings(file), **table.config},
+        started_at=min((float(known.min()) for known in times), default=None),
+        ended_at=max((float(known.max()) for known in times), default=None),
         project=str(file.parent),
-        notes=(*notes, *more),
+        notes=(*notes, *table.notes),
     )
-    return finish(run, where=str(file))
+    done = finish(run, where=where)
+    return replace(done, parts=tuple(numbered(done, table.sessions))) if len(table.sessions) > 1 else done
 
 
 def _in_folder(folder: Path) -> Path | None:
-    return next((f for name in _FOLDER_NAMES if (f := folder / name).is_file()), None)
+    named = next((f for name in _FOLDER_NAMES if (f := folder / name).is_file() and kind_of(f)), None)
+    if named is not None:
+        return named
+    mmcv = sorted(folder.glob("*.log.json"))  # mmcv and mmengine name it by the time of the start
+    return mmcv[-1] if mmcv else None
 
 
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(4096)
-    except OSError:
-        return b""
+def _run_name(file: Path) -> str:
+    """The file's name, or its folder's where every run's log has that name."""
+    if file.is_file() and file.name not in _FOLDER_NAMES:
+        return file.stem
+    folder = file if file.is_dir() else file.absolute().parent
+    while folder.name in _INNER:
+        folder = folder.parent
+    return folder_name(folder)
 
 
-def _series(cells: pd.DataFrame) -> tuple[str, dict[str, Series], tuple[str, ...]]:
-    """(step key, series, notes) of a table with one column a metric."""
-    step_key, step, notes = _axis(cells)
-    clock, when = _times(cells)
-    found = {}
-    for name in cells.columns:
-        if name in (step_key, clock) or str(name).startswith("Unnamed") or not name:
-            continue
-        values, logged = _numbers(cells[name])
-        if logged.any():
-            found[str(name)] = Series(str(name), step[logged], values[logged], when[logged])
-    if step_key.lower() in _EPOCHS:
-        found[step_key] = Series(step_key, step, step.astype(np.float64), when)
-    return step_key, found, notes
+def _settings(file: Path) -> dict[str, Any]:
+    """Settings that lie beside a table: Lightning's ``hparams.yaml``, ultralytics' ``args.yaml``."""
+    folder = file if file.is_dir() else file.parent
+    for name in _SETTINGS:
+        place = folder / name
+        if place.is_file() and place.stat().st_size < 1 << 20:
+            import yaml
+
+            try:
+                found = yaml.safe_load(place.read_text(encoding="utf-8", errors="replace"))
+            except (yaml.YAMLError, OSError, ValueError, RecursionError):
+                continue  # objects of its own classes, or no YAML: the table is read without them
+            if isinstance(found, dict):
+                return {str(key): value for key, value in found.items() if not isinstance(value, dict | list)}
+    return {}
 
 
-def _long_series(cells: pd.DataFrame) -> tuple[str, dict[str, Series], tuple[str, ...]]:
-    """The same of a table with one row a logged point: there an empty value is a NaN that pandas wrote."""
-    step, counted = _numbers(cells["step"])
-    value, logged = _numbers(cells["value"].replace("", "nan"))
-    _, when = _times(cells)
-    keep = logged & counted & np.isfinite(step)
-    steps = np.where(keep, step, 0).astype(np.int64)
-    found = {}
-    for name, rows in cells.reset_index(drop=True).groupby("metric", sort=False).indices.items():
-        index = np.asarray(rows)[keep[rows]]
-        found[str(name)] = Series(str(name), steps[index], value[index], when[index])
-    lost = len(keep) - int(keep.sum())
-    return "step", found, (f"{lost} rows have no step or no value and were left out",) if lost else ()
+class _Table:
+    """One run's rows as series.
 
-
-def _numbers(cells: pd.Series) -> tuple[Floats, np.ndarray]:
-    """(values, which were logged): an empty cell was not, ``nan`` was; words are neither."""
-    import pandas as pd
-
-    texts = cells.str.strip().replace({"Infinity": "inf", "-Infinity": "-inf", "+Infinity": "inf"})
-    values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
-    return values, ~np.isnan(values) | (texts.str.lower() == "nan").to_numpy(np.bool_)
-
-
-def _axis(cells: pd.DataFrame) -> tuple[str, Ints, tuple[str, ...]]:
-    """The column that counts steps; the row number where there is none, or where it is not whole.
-
-    A chart export has its x-axis in front, whatever that is called.
+    Attributes:
+        axis: what its rows are counted in.
+        series: by name.
+        sessions: the series of each session that wrote it; one where the steps never begin anew.
+        config: what is no curve but a plan that every row repeats (``total_steps``).
+        notes: what was lost, or read in another way.
     """
-    by_lower = {str(c).lower(): str(c) for c in cells.columns}
-    for name in (*_STEPS, *_EPOCHS):
-        column = by_lower.get(name)
-        steps = _whole(cells[column]) if column is not None else None
-        if column is None or steps is None:
-            continue
-        if name in _EPOCHS:
-            if np.any(np.diff(steps) <= 0):
-                continue  # several rows an epoch: it is a clock, not the axis
-            return column, steps, ()
-        epochs = _whole(cells[by_lower["epoch"]]) if "epoch" in by_lower else None
-        counted = _count_on(steps, epochs) if epochs is not None else None
-        if counted is not None:
-            return column, counted, (f"{column} begins anew in every epoch: it is counted on",)
-        return column, steps, ()
-    return "row", np.arange(len(cells), dtype=np.int64), ("no column counts steps: rows are counted instead",)
+
+    axis: Axis
+    series: dict[str, Series]
+    sessions: list[Mapping[str, Series]]
+    config: dict[str, float]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cells: pd.DataFrame) -> _Table:
+        """Read the columns.
+
+        Raises:
+            ValueError: a number may be read in two ways.
+        """
+        numbers, table = Numbers(), cls()
+        long = set(cells.columns) >= set(LONG)
+        clock, when = clock_of(cells)
+        names = [
+            c for c in cells.columns if c not in (*LONG, clock) and c and not str(c).startswith("Unnamed")
+        ]
+        columns = {str(name): numbers.read(cells[name], str(name)) for name in names}
+        columns = {name: column for name, column in columns.items() if column[1].any()}
+        if long:
+            values, logged = numbers.read(cells[LONG[1]].replace("", "nan"), "value")
+            columns["loss" if not columns else LONG[1]] = (values, logged)
+        table.axis = axis_of(columns, len(cells))
+        if long:
+            columns = _one_column_a_metric(
+                cells[LONG[0]], values, logged & _counted(columns, table.axis.name)
+            )
+        table.config = _plans(columns)
+        table._fill(columns, when)
+        table.notes = (*numbers.notes(), *table.axis.notes)
+        return table
+
+    def _fill(self, columns: Columns, when: Floats) -> None:
+        step, name = self.axis.step, self.axis.name
+        masks = {
+            column: logged & self.axis.keep
+            for column, (_, logged) in columns.items()
+            if column != name and column not in self.config
+        }
+        values = {column: columns[column][0] for column in masks}
+        if name.lower() in EPOCHS:
+            masks[name], values[name] = self.axis.keep, step.astype(np.float64)
+        session = _sessions(step, masks)
+        self.series = {
+            column: Series(column, step[mask], values[column][mask], when[mask])
+            for column, mask in masks.items()
+            if mask.any()
+        }
+        self.sessions = [
+            {
+                column: Series(column, step[mine], values[column][mine], when[mine])
+                for column, mask in masks.items()
+                if (mine := mask & (session == number)).any()
+            }
+            for number in range(int(session.max(initial=0)) + 1)
+        ]
 
 
-def _whole(cells: pd.Series) -> Ints | None:
-    """A column as whole numbers, gaps filled from the row before; None where it is something else."""
-    import pandas as pd
-
-    values = pd.Series(_numbers(cells)[0]).ffill().bfill().to_numpy(np.float64)
-    if not len(values) or not np.all(np.abs(values) < 2**53) or not np.allclose(values, np.rint(values)):
-        return None
-    return np.rint(values).astype(np.int64)
-
-
-def _count_on(steps: Ints, epochs: Ints) -> Ints | None:
-    """Steps that begin anew exactly where a new epoch begins, twice or more, counted through; else None."""
-    falls, turns = np.diff(steps) < 0, np.diff(epochs) > 0
-    if falls.sum() < 2 or not np.array_equal(falls, turns):
-        return None
-    starts = np.flatnonzero(falls) + 1
-    lengths = np.array([part.max() + (1 if part.min() == 0 else 0) for part in np.split(steps, starts)])
-    before: Ints = np.concatenate([[0], np.cumsum(lengths[:-1])])
-    counted: Ints = steps + before[np.cumsum(np.append(False, falls))]
-    return counted
+def _sessions(step: Ints, masks: Mapping[str, Bools]) -> Ints:
+    """Number of the session that wrote each row, as the fullest column tells it."""
+    loss = {name: mask for name, mask in masks.items() if "loss" in name.lower()} or masks
+    if not loss:
+        return np.zeros(len(step), dtype=np.int64)
+    main = np.flatnonzero(max(loss.values(), key=lambda mask: int(mask.sum())))
+    order = order_of(step[main])
+    starts = main[np.flatnonzero(np.diff(order.sessions)) + 1]
+    return np.searchsorted(starts, np.arange(len(step)), side="right")
 
 
-def _times(cells: pd.DataFrame) -> tuple[str | None, Floats]:
-    """(column, Unix seconds) of the wall clock, as a number or a date; NaN where there is none."""
-    import pandas as pd
+def _one_column_a_metric(names: pd.Series, values: Floats, logged: Bools) -> Columns:
+    columns: Columns = {}
+    for name, rows in names.reset_index(drop=True).groupby(names.to_numpy(), sort=False).indices.items():
+        mask = np.zeros(len(values), dtype=np.bool_)
+        mask[np.asarray(rows)] = True
+        if name and (mask & logged).any():
+            columns[str(name)] = (values, mask & logged)
+    return columns
 
-    by_lower = {str(c).lower(): str(c) for c in cells.columns}
-    for name in (n for n in _TIMES if n in by_lower):
-        column = by_lower[name]
-        numbers = _numbers(cells[column])[0]
-        if np.isnan(numbers).all():
-            dates = pd.to_datetime(cells[column], errors="coerce", utc=True, format="ISO8601")
-            numbers = np.asarray((dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
-        values: Floats = numbers / np.where(numbers > 1e11, 1000.0, 1.0)  # milliseconds, as DVCLive has them
-        known = values[np.isfinite(values)]
-        if len(known) and known.min() > _FIRST_TIME and known.max() < _LAST_TIME:
-            return column, values
-    return None, np.full(len(cells), np.nan)
+
+def _counted(columns: Columns, name: str) -> Bools | np.bool_:
+    """Rows that have a step of their own: in a long table one without is a fact about the run, no point."""
+    return columns[name][1] if name in columns else np.False_
+
+
+def _plans(columns: Columns) -> dict[str, float]:
+    """Numbers that every row repeats and that say how long the training shall be."""
+    found = {}
+    for name, (values, logged) in columns.items():
+        if name.lower() in PLANNED_STEPS and logged.any() and len(set(values[logged][[0, -1]])) == 1:
+            found[name.lower()] = float(values[logged][0])
+    return found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from runscope.errors import SeveralRuns, UnreadableRun
+from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
-from runscope.sources.base import LoadContext, existing, finish
+from runscope.sources.base import LoadContext, existing, finish, folder_name, identity
 from runscope.sources.tensorboard.event_file import Item, Restart, Scalar, read_items
 
 FORM = "TensorBoard folder"
@@ -22,8 +22,6 @@ _PARTS = frozenset(
 """Sub-folders that hold one part of a run: Keras writes ``train`` and ``validation``, estimators ``eval``."""
 _HPARAMS = re.compile(r"\d{9,}(\.\d+)?")
 """Sub-folder that ``SummaryWriter.add_hparams`` makes: the time of the call."""
-_DEEPEST, _MOST_ENTRIES = 4, 4000
-"""How far event files are looked for below a folder: a home folder must not be walked through."""
 
 Columns = dict[str, tuple[list[int], list[float], list[float]]]
 
@@ -33,16 +31,9 @@ def claims(reference: str) -> bool:
     path = existing(reference)
     if path is None:
         return False
-    return _MARK in path.name if path.is_file() else next(_folders(path), None) is not None
-
-
-def members(reference: str) -> list[str]:
-    """The folders of the runs below one; the reference itself for one run."""
-    path = existing(reference)
-    if path is None or path.is_file():
-        return [reference]
-    roots = _roots(path)
-    return [str(root) for root in roots] if len(roots) > 1 else [reference]
+    if path.is_file():
+        return _MARK in path.name
+    return bool(_files(path)) or any(_files(folder) for folder in _parts_below(path))
 
 
 def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one signature for all sources
@@ -50,26 +41,15 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
 
     Raises:
         UnreadableRun: a file cannot be opened, or none holds a scalar.
-        SeveralRuns: the folder holds folders of several runs.
     """
     path = Path(reference).expanduser()
     if path.is_file():
-        return assemble(reference, path.parent, {"": _read([path])}, where=str(path))
-    roots = _roots(path)
-    if len(roots) > 1:
-        names = tuple(str(root) for root in roots)
-        shown = ", ".join(str(root.relative_to(path)) for root in roots[:12])
-        raise SeveralRuns(
-            f"{path} holds the logs of {len(roots)} runs: {shown}"
-            + (f" and {len(roots) - 12} more" if len(roots) > 12 else ""),
-            hint=f"name one of them, for example {names[0]}",
-            references=names,
-        )
-    root = roots[0] if roots else path
-    parts = {"": _read(_files(root))}
-    for folder in sorted(f for f in _folders(root, 1) if f != root and not is_hparams(f.name)):
-        parts[folder.name] = _read(_files(folder))
-    return assemble(reference, root, parts, where=str(path))
+        return assemble(reference, path.parent, {"": _read([path])}, where=str(path), place=path)
+    parts = {"": _read(_files(path))}
+    for folder in _subfolders(path):
+        if _files(folder) and not is_hparams(folder.name):
+            parts[folder.name] = _read(_files(folder))
+    return assemble(reference, path, parts, where=str(path))
 
 
 @dataclass
@@ -134,7 +114,14 @@ def _bytes(file: Path) -> bytes:
         ) from None
 
 
-def assemble(reference: str, folder: PurePath, parts: Mapping[str, _Part], *, where: str) -> Run:
+def assemble(
+    reference: str,
+    folder: PurePath,
+    parts: Mapping[str, _Part],
+    *,
+    where: str,
+    place: PurePath | str | None = None,
+) -> Run:
     """The run of a folder: what lies in it (``""``) and in its sub-folders, by name.
 
     Raises:
@@ -149,10 +136,11 @@ def assemble(reference: str, folder: PurePath, parts: Mapping[str, _Part], *, wh
                 series[full[tag]] = Series.of(full[tag], *column)
         notes += [f"{name}: {note}" if name else note for note in part.notes]
     times = [t for s in series.values() if len(t := s.time)]
+    name = folder_name(folder) if isinstance(folder, Path) else folder.name
     run = Run(
         reference=reference,
-        id=folder.name,
-        name=folder.name,
+        id=identity(name, place or folder),
+        name=name,
         source="tensorboard",
         series=series,
         step_key="step",
@@ -184,7 +172,11 @@ def _full_names(folder: str, part: _Part, notes: list[str]) -> dict[str, str]:
 
 def _files(folder: Path) -> list[Path]:
     """Event files of one folder, oldest first."""
-    return sorted((f for f in folder.iterdir() if _MARK in f.name and f.is_file()), key=lambda f: age(f.name))
+    try:
+        found = [f for f in folder.iterdir() if _MARK in f.name and f.is_file()]
+    except OSError:
+        return []
+    return sorted(found, key=lambda f: age(f.name))
 
 
 def is_event_file(name: str) -> bool:
@@ -202,28 +194,15 @@ def age(name: str) -> tuple[list[int], str]:
     return ([int(digits) for digits in re.findall(r"\d+", name.partition(_MARK)[2])], name)
 
 
-def _roots(path: Path) -> list[Path]:
-    """The folders below a path that are runs; a part's run is the folder above it."""
-    found = list(_folders(path))
-    if path in found:
-        return [path]
-    return sorted({f.parent if f.name.lower() in _PARTS and f != path else f for f in found})
+def _subfolders(path: Path) -> list[Path]:
+    try:
+        return sorted(
+            Path(e.path) for e in os.scandir(path) if e.is_dir(follow_symlinks=False) and e.name[0] != "."
+        )
+    except OSError:
+        return []
 
 
-def _folders(path: Path, deepest: int = _DEEPEST) -> Iterator[Path]:
-    """Folders with event files, from the path down, nearest first."""
-    level, seen = [path], 0
-    for _ in range(deepest + 1):
-        below: list[Path] = []
-        for folder in level:
-            try:
-                entries = sorted(os.scandir(folder), key=lambda e: e.name)
-            except OSError:
-                continue
-            seen += len(entries)
-            if any(_MARK in e.name and e.is_file() for e in entries):
-                yield folder
-            below += [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and e.name[0] != "."]
-            if seen > _MOST_ENTRIES:
-                return
-        level = below
+def _parts_below(path: Path) -> list[Path]:
+    """Sub-folders that hold one part of a run, whose own folder may hold no event file."""
+    return [folder for folder in _subfolders(path) if folder.name.lower() in _PARTS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedIOBase
 from pathlib import Path, PurePath
 from typing import Any
@@ -14,12 +14,16 @@ import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
-from runscope.sources.base import LoadContext, existing, finish
+from runscope.history.ending import reached_step
+from runscope.sources.base import LoadContext, existing, finish, folder_name, identity
+from runscope.sources.text import LFS, refuse_pointer
 from runscope.sources.trainer.log import History, Log, number_of, read_log
 from runscope.stats.arrays import Ints
 
 FORM = "Trainer output"
 NAME = "trainer_state.json"
+_GLOBAL_STEP = re.compile(rb'"global_step"\s*:\s*(\d+)')
+_STEP = re.compile(rb'"step"\s*:\s*(\d+)')
 
 
 def claims(reference: str) -> bool:
@@ -28,31 +32,49 @@ def claims(reference: str) -> bool:
     if path is None:
         return False
     if path.is_dir():
-        return _newest(path) is not None
+        return bool(_states(path))
     if path.name == NAME:
         return True
     return path.suffix == ".json" and b'"log_history"' in _head_and_tail(path)
 
 
 def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one signature for all sources
-    """Read the history that the newest checkpoint holds: it covers all sessions up to it.
+    """Read the history of the state that covers most steps: it holds all sessions up to it.
 
     Raises:
         UnreadableRun: the file is cut, no JSON, or holds no metric.
     """
     path = Path(reference).expanduser()
-    file = path if path.is_file() else _newest(path)
-    if file is None:
+    files = [path] if path.is_file() else _states(path)
+    if not files:
         raise UnreadableRun(f"{path} holds no {NAME}", hint="name the output folder or a checkpoint in it")
+    broken: list[str] = []
+    for file in files:
+        try:
+            run = _read(reference, path, file)
+        except UnreadableRun as error:
+            if file == files[-1]:
+                raise
+            broken.append(error.message)
+            continue
+        return replace(run, notes=(*(f"{why}: the state before it was read" for why in broken), *run.notes))
+    raise AssertionError("the last state is read or refused")
+
+
+def _read(reference: str, path: Path, file: Path) -> Run:
     folder = file.parent if file.name == NAME else file
     try:
         with file.open("rb") as opened:
+            refuse_pointer(opened.read(len(LFS)), str(file))
+            opened.seek(0)
             state = parse_state(opened, str(file))
     except OSError as error:
         raise UnreadableRun(
             f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
         ) from None
-    return state_run(reference, folder, state, where=str(file))
+    return state_run(
+        reference, folder, state, where=str(file), place=path.parent if path.name == NAME else path
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +92,9 @@ class TrainerState:
     whole: bool = True
 
 
-def state_run(reference: str, folder: PurePath, state: TrainerState, *, where: str) -> Run:
+def state_run(
+    reference: str, folder: PurePath, state: TrainerState, *, where: str, place: PurePath | str
+) -> Run:
     """The run that a parsed state tells of.
 
     Args:
@@ -78,11 +102,12 @@ def state_run(reference: str, folder: PurePath, state: TrainerState, *, where: s
         folder: where the state lies; it gives the run its name.
         state: what :func:`parse_state` gave.
         where: the state in words, for messages.
+        place: what stands for the run's identity: the folder that was named, or its address.
 
     Raises:
         UnreadableRun: it holds no metric.
     """
-    return finish(_run(reference, folder, state), where=where)
+    return finish(_run(reference, folder, state, place), where=where)
 
 
 def parse_state(file: BufferedIOBase, where: str) -> TrainerState:
@@ -141,7 +166,7 @@ def _loads(text: bytes) -> Any:
         return json.loads(text)
 
 
-def _run(reference: str, folder: PurePath, state: TrainerState) -> Run:
+def _run(reference: str, folder: PurePath, state: TrainerState, place: PurePath | str) -> Run:
     history = state.history
     steps = history.steps()
     times = np.full(len(steps), np.nan)
@@ -154,16 +179,18 @@ def _run(reference: str, folder: PurePath, state: TrainerState) -> Run:
                 shared[id(rows)] = (rows, steps if len(rows) == len(steps) else steps[rows])
             series[name] = Series(name, shared[id(rows)][1], values, times[: len(rows)])
     config = {k: v for k, v in state.settings.items() if k != "stateful_callbacks"}
+    own = folder.parent if folder.name.startswith("checkpoint-") else folder
+    name = folder_name(own) if isinstance(own, Path) else own.name
     return Run(
         reference=reference,
-        id=folder.name,
-        name=folder.parent.name if folder.name.startswith("checkpoint-") else folder.name,
+        id=identity(name, place),
+        name=name.removesuffix(".json"),
         source="trainer-state",
         series=series,
         step_key="step",
         config=config,
         state="finished" if history.finished or _reached_its_end(state.settings) else "unknown",
-        project=str(folder.parent),
+        project=str(own.parent),
         notes=()
         if state.whole
         else (f"the file is cut: read up to step {steps[-1]:,}, its last whole entry",),
@@ -175,15 +202,25 @@ def _reached_its_end(state: dict[str, Any]) -> bool:
     return planned is not None and done is not None and 0 < planned <= done
 
 
-def _newest(folder: Path) -> Path | None:
-    """The state that covers most steps: of the folder itself, or of its last checkpoint."""
-    states = [f for f in (folder / NAME, *folder.glob(f"checkpoint-*/{NAME}")) if f.is_file()]
-    return max(states, key=_step_of, default=None)
+def covered(run: Run) -> tuple[int, bool]:
+    """How much of a training a state covers: of two that reach as far the one that says that it came to its end."""
+    return reached_step(run), run.state == "finished"
 
 
-def _step_of(state: Path) -> tuple[int, float]:
-    number = re.fullmatch(r"checkpoint-(\d+)", state.parent.name)
-    return (int(number[1]) if number else -1, state.stat().st_mtime)
+def _states(folder: Path) -> list[Path]:
+    """The states of a folder and of its checkpoints, best first: what covers most steps; of equals the folder's own."""
+    found = [f for f in (folder / NAME, *folder.glob(f"checkpoint-*/{NAME}")) if f.is_file()]
+    return sorted(found, key=lambda f: (-_step_of(f), f.parent != folder, -f.stat().st_mtime))
+
+
+def _step_of(state: Path) -> int:
+    """The step that a state says to be of, by a look at its beginning and end; -1 where it says none."""
+    text = _head_and_tail(state)
+    said = _GLOBAL_STEP.search(text)
+    if said is not None:
+        return int(said[1])
+    logged = _STEP.findall(text)
+    return int(logged[-1]) if logged else -1
 
 
 def _head_and_tail(path: Path, size: int = 65536) -> bytes:

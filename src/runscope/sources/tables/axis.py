@@ -1,0 +1,167 @@
+"""The column that counts a table's rows, its clock, and the sessions that wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runscope.sources.columns import LARGEST_STEP
+from runscope.sources.tables.cells import Numbers
+from runscope.sources.tables.layouts import EPOCHS, STEPS, TIMES
+from runscope.stats.arrays import Bools, Floats, Ints
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHANGES = 0.9
+"""A counter tells rows apart if it changes at nine of ten of them; a coarser one (litgpt's ``step`` beside its
+``iter``) stands still for several rows."""
+ROUNDS = 3
+"""So many rounds are a counter that begins anew in every epoch."""
+_FIRST_TIME, _LAST_TIME = 9.5e8, 4e9
+"""Unix seconds of 2000 and 2096: a clock outside them counts from the start of a run, or is none."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a table's rows are counted in.
+
+    Attributes:
+        name: of the column; ``row`` where none counts.
+        step: (rows,) the step of each.
+        keep: (rows,) False where a step is no step.
+        notes: what had to be decided.
+    """
+
+    name: str
+    step: Ints
+    keep: Bools
+    notes: tuple[str, ...] = ()
+
+
+def axis_of(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Axis:
+    """Find the column that counts steps; the row number where there is none, or where it is not whole.
+
+    Names propose, the data decides: of the usual names the first is taken that changes from row to row of the fullest
+    metric. Of two that are alike there the one is taken that never falls elsewhere: mmengine writes the epoch as the
+    ``step`` of an evaluation, and leaves ``iter`` out.
+
+    Args:
+        columns: by name, values and which were logged.
+        rows: how many there are.
+    """
+    main = _main_rows(columns, rows)
+    candidates = [c for name in (*STEPS, *EPOCHS) if (c := _candidate(columns, name)) is not None]
+    telling = [c for c in candidates if _changes(c.step[main]) >= CHANGES and _in_order(c, main)]
+    if not telling:
+        whole = [c for c in candidates if c.name.lower() not in EPOCHS]
+        if not whole:
+            said = "no column counts steps: rows are counted instead"
+            return Axis("row", np.arange(rows, dtype=np.int64), np.ones(rows, dtype=np.bool_), (said,))
+        telling = [max(whole, key=lambda c: _changes(c.step[main]))]
+    first = telling[0]
+    alike = [c for c in telling if np.array_equal(c.step[main], first.step[main])]
+    best = min(alike, key=lambda c: int((np.diff(c.step) < 0).sum()))
+    return _counted_through(best, columns, main)
+
+
+def _main_rows(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Ints:
+    """Rows of the metric that was logged most often, a loss if there is one: they tell what is counted."""
+    counters = {*STEPS, *EPOCHS, *TIMES}
+    metrics = {name: logged for name, (_, logged) in columns.items() if name.lower() not in counters}
+    if not metrics:
+        return np.arange(rows)
+    losses = {name: logged for name, logged in metrics.items() if "loss" in name.lower()} or metrics
+    return np.flatnonzero(max(losses.values(), key=lambda logged: int(logged.sum())))
+
+
+def _candidate(columns: Mapping[str, tuple[Floats, Bools]], name: str) -> Axis | None:
+    """A column of that name as whole numbers, gaps filled from the row before; None where it is something else."""
+    column = next((c for c in columns if c.lower() == name), None)
+    if column is None:
+        return None
+    values, logged = columns[column]
+    usable = logged & np.isfinite(values)
+    if not usable.any() or np.any(values[usable] != np.rint(values[usable])) or values[usable].min() < 0:
+        return None
+    keep = ~usable | (np.abs(values) < LARGEST_STEP)
+    usable &= keep
+    if not usable.any():
+        return None
+    place = np.clip(np.cumsum(usable) - 1, 0, None)
+    step = values[usable].astype(np.int64)[place]
+    lost = int((~keep).sum())
+    notes = (f"{lost:,} rows have a step beyond 2^62 and were left out",) if lost else ()
+    return Axis(column, step, keep, notes)
+
+
+def _changes(step: Ints) -> float:
+    return float((np.diff(step) != 0).mean()) if len(step) > 1 else 1.0
+
+
+def _in_order(axis: Axis, main: Ints) -> bool:
+    """An epoch is an axis where each row has its own: it grows, and begins anew only where a session does."""
+    if axis.name.lower() not in EPOCHS:
+        return True
+    ahead = np.diff(axis.step[main])
+    return int((ahead < 0).sum()) <= 0.1 * len(ahead)
+
+
+def _counted_through(axis: Axis, columns: Mapping[str, tuple[Floats, Bools]], main: Ints) -> Axis:
+    """The axis, counted on where it begins anew in every epoch."""
+    step = axis.step[main]
+    falls = np.flatnonzero(np.diff(step) < 0) + 1
+    if axis.name.lower() in EPOCHS or len(falls) < ROUNDS - 1 or not _rounds(step, falls, columns, main):
+        return axis
+    parts = np.split(step, falls)
+    lengths = np.array([part.max() + (1 if part.min() == 0 else 0) for part in parts])
+    before = np.concatenate([[0], np.cumsum(lengths[:-1])])
+    turns = np.searchsorted(main[falls], np.arange(len(axis.step)), side="right")
+    counted = np.where(axis.step <= lengths[turns], axis.step, 0) + before[turns]
+    said = f"{axis.name} begins anew in every epoch: it is counted on"
+    return Axis(axis.name, counted.astype(np.int64), axis.keep, (*axis.notes, said))
+
+
+def _rounds(step: Ints, falls: Ints, columns: Mapping[str, tuple[Floats, Bools]], main: Ints) -> bool:
+    """Whether a counter begins anew with every epoch: where the epoch turns, else in rounds of one length.
+
+    Rounds of one length may be trainings of one length, each from scratch; then its loss leaps back up with each.
+    """
+    epoch = _candidate(columns, "epoch")
+    if epoch is not None:
+        turns = np.flatnonzero(np.diff(epoch.step[main]) > 0) + 1
+        return len(turns) > 0 and bool(np.isin(falls, turns).all()) and len(falls) >= 0.5 * len(turns)
+    parts = np.split(step, falls)
+    if len({int(part[0]) for part in parts}) > 1 or len({int(part[-1]) for part in parts[:-1]}) > 1:
+        return False
+    loss = next(
+        (v[main] for n, (v, logged) in columns.items() if "loss" in n.lower() and logged[main].all()), None
+    )
+    if loss is None:
+        return False
+    begun, ended = loss[falls], loss[falls - 1]
+    return bool(np.median(np.abs(begun - ended)) < np.median(np.abs(begun - loss[0])))
+
+
+def clock_of(cells: pd.DataFrame) -> tuple[str | None, Floats]:
+    """(column, Unix seconds) of the wall clock, as a number or a date; NaN where there is none."""
+    import pandas as pd
+
+    by_lower = {str(c).lower(): str(c) for c in cells.columns}
+    for name in (n for n in TIMES if n in by_lower):
+        column = by_lower[name]
+        try:
+            values = Numbers().read(cells[column])[0]
+        except ValueError:
+            continue
+        if np.isnan(values).all():
+            dates = pd.to_datetime(cells[column], errors="coerce", utc=True, format="ISO8601")
+            values = np.asarray((dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+        seconds: Floats = values / np.where(values > 1e11, 1000.0, 1.0)  # milliseconds, as DVCLive has them
+        known = seconds[np.isfinite(seconds)]
+        if len(known) and known.min() > _FIRST_TIME and known.max() < _LAST_TIME:
+            return column, seconds
+    return None, np.full(len(cells), np.nan)

@@ -1,0 +1,108 @@
+"""Numbers in cells of text, as people and programs write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runscope.stats.arrays import Bools, Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOSTLY = 0.5
+"""A column of which at least half of the filled cells are numbers is one of numbers: the other cells are lost ones."""
+_NOTHING = frozenset(("", "none", "null", "na", "n/a", "<na>", "-", "--", "nat"))
+_COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
+_PERCENT = re.compile(r"[-+]?[\d.,]+\s*%")
+
+
+@dataclass
+class Numbers:
+    """Reads columns of a table, and counts what is no number.
+
+    Attributes:
+        words: cells that hold words in a column of numbers, by column, with an example.
+        percent, commas: columns whose numbers have a percent sign, a decimal comma.
+    """
+
+    words: dict[str, tuple[int, str]] = field(default_factory=dict)
+    percent: list[str] = field(default_factory=list)
+    commas: list[str] = field(default_factory=list)
+
+    def read(self, cells: pd.Series, name: str = "") -> tuple[Floats, Bools]:
+        """(values, which were logged): an empty cell was not, ``nan`` was; words are neither.
+
+        Raises:
+            ValueError: a comma in its numbers may part thousands or be a decimal mark.
+        """
+        texts = cells.str.strip()
+        values, logged = _plain(texts)
+        filled = (texts != "").to_numpy(np.bool_)
+        if not bool((filled & ~logged).any()):
+            return values, logged
+        rest = texts[filled & ~logged]
+        if bool(rest.str.fullmatch(_PERCENT).all()):
+            self.percent.append(name)
+            texts = texts.str.rstrip("% ")
+        if bool(texts[filled & ~logged].str.contains(",", regex=False).any()):
+            texts = self._without_commas(texts, name)
+        values, logged = _plain(texts)
+        lost = filled & ~logged
+        if lost.any() and logged.sum() >= MOSTLY * filled.sum():
+            example = str(texts[lost].iloc[0])
+            self.words[name] = (int(lost.sum()), example)
+        return values, logged
+
+    def _without_commas(self, texts: pd.Series, name: str) -> pd.Series:
+        with_comma = texts[texts.str.contains(",", regex=False)]
+        thousands = with_comma.str.fullmatch(_THOUSANDS)
+        if bool(thousands.all()):
+            if bool(with_comma.str.contains(r",.*[,.]").any()):
+                return texts.str.replace(",", "", regex=False)
+            others = texts[~texts.str.contains(",", regex=False) & (texts != "")]
+            if not len(others) or not bool(others.str.fullmatch(r"[-+]?\d{1,3}").all()):
+                raise ValueError(
+                    f"the comma in {with_comma.iloc[0]} (column {name or 'without a name'}) may part thousands or be "
+                    "a decimal mark"
+                )
+            return texts.str.replace(",", "", regex=False)
+        if not bool(with_comma.str.fullmatch(_COMMA).all()):
+            return texts
+        self.commas.append(name)
+        return texts.str.replace(",", ".", regex=False)
+
+    def notes(self) -> tuple[str, ...]:
+        """What was read in another way than it stands there, and what was lost."""
+        said = []
+        if self.commas:
+            said.append(f"the numbers of {_named(self.commas)} have a decimal comma")
+        if self.percent:
+            said.append(f"{_named(self.percent)} is in percent")
+        for name, (count, example) in self.words.items():
+            cells = "1 cell holds" if count == 1 else f"{count:,} cells hold"
+            said.append(f"{cells} no number in column {name} (such as {example[:20]}): left out")
+        return tuple(said)
+
+
+def _plain(texts: pd.Series) -> tuple[Floats, Bools]:
+    import pandas as pd
+
+    values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+    unknown = np.isnan(values)
+    if unknown.any():
+        lower = texts.str.lower()
+        infinite = lower.isin(("infinity", "+infinity", "+inf")).to_numpy(np.bool_)
+        values = np.where(
+            infinite, np.inf, np.where((lower == "-infinity").to_numpy(np.bool_), -np.inf, values)
+        )
+        return values, ~np.isnan(values) | (lower == "nan").to_numpy(np.bool_)
+    return values, ~unknown
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,0 +1,212 @@
+"""Tables as text: header lines wherever they stand, comments, and the separators and numbers that people write.
+
+Whatever cannot be understood is refused with its cause, or left out and counted. Cells stay text: an empty one was not
+logged, ``nan`` was.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from runscope.sources.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXTRA = "\0cell "
+"""Begins the name of a column that the header does not name."""
+_SEPARATORS = (",", "\t", ";", "|")
+_SPACE = r"\s+"
+_NUMBER = re.compile(
+    r"[-+]?(?:\d[\d_]*[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?%?|[-+]?(?:nan|inf(?:inity)?)", re.IGNORECASE
+)
+_COMMENT = re.compile(r"^[ \t]*(?:#|//|%)[^\n]*\n", re.MULTILINE)
+_LIKE_HEADER = re.compile(r"^[ \t]*[\"'|]?[ \t]*[^\W\d][^\n]*$", re.MULTILINE)
+_RULE = re.compile(r"^[\s|:+=-]+$")
+_SAMPLE = 20
+
+
+def read_csv(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The cells of a table, and what was left out or read in another way than it stands there.
+
+    Raises:
+        ValueError: there is no header line, or its rows do not fit it.
+    """
+    notes = list(source.notes)
+    text = source.text
+    if not source.ended:
+        text = text[: text.rfind("\n") + 1]
+        notes.append("the last line has no end, so its last number may be cut: it is left out")
+    text = _without_comments(text, notes)
+    separator = _separator(text)
+    if separator == "|":
+        text = _without_bars(text)
+    blocks = _blocks(text, separator)
+    tables = [_block(header, body, separator, notes) for header, body in blocks]
+    if len(blocks) > 1:
+        notes.append(_headers_said([header for header, _ in blocks]))
+    import pandas as pd
+
+    table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    return table.fillna(""), tuple(dict.fromkeys(notes))
+
+
+def _without_comments(text: str, notes: list[str]) -> str:
+    """The text without lines that begin with a comment's sign; one may be the header that numpy's savetxt writes."""
+    if not _COMMENT.search(text):
+        return text
+    first = next(
+        (line for line in text.split("\n", 50) if line.strip() and not _COMMENT.match(line + "\n")), ""
+    )
+    found = _COMMENT.findall(text)
+    plain = _COMMENT.sub("", text)
+    separator = _separator(plain)
+    if first and all(_is_number(cell) for cell in _cells(first, separator)):
+        head = found[0].strip().lstrip("#/% ").strip()
+        if len(_cells(head, separator)) == len(_cells(first, separator)):
+            return f"{head}\n{plain}"
+    notes.append(f"{len(found):,} comment line{'s' if len(found) > 1 else ''} skipped")
+    return plain
+
+
+def _separator(text: str) -> str:
+    """What parts cells: the mark that stands equally often in the first lines, else blanks, else nothing does."""
+    lines = [line for line in text.lstrip("\n").split("\n", _SAMPLE)[:_SAMPLE] if line.strip()]
+    if not lines:
+        return ","
+    best = max(_SEPARATORS, key=lambda mark: (lines[0].count(mark), -_SEPARATORS.index(mark)))
+    if lines[0].count(best):
+        return best
+    words = len(lines[0].split())
+    alike = sum(len(line.split()) == words for line in lines)
+    return _SPACE if words > 1 and alike > len(lines) / 2 else ","
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    if separator == _SPACE:
+        return line.split()
+    if '"' in line:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
+    return [cell.strip() for cell in line.split(separator)]
+
+
+def _without_bars(text: str) -> str:
+    """A table between bars, as Markdown draws it, without its outer bars and rules."""
+    lines = (
+        line.strip().strip("|") for line in text.split("\n") if not _RULE.match(line) or not line.strip()
+    )
+    return "\n".join(lines)
+
+
+def _is_number(cell: str) -> bool:
+    return not cell.strip() or _NUMBER.fullmatch(cell.strip()) is not None
+
+
+def _blocks(text: str, separator: str) -> list[tuple[list[str], str]]:
+    """Header and rows of every part of the text that begins with a header line.
+
+    Raises:
+        ValueError: the first line is no header.
+    """
+    text = text.lstrip("\n")
+    line = text.partition("\n")[0]
+    first = _cells(line, separator)
+    if not line.strip():
+        raise ValueError("it is empty")
+    if all(_is_number(cell) for cell in first):
+        raise ValueError("its first line holds numbers: there is no header line that names the columns")
+    places, headers = [0], [first]
+    known = {name for name in first if name}
+    begin = len(line) + 1
+    for match in _LIKE_HEADER.finditer(text, begin):
+        cells = _cells(match[0], separator)
+        if _is_header(cells, known):
+            places.append(match.start())
+            headers.append(cells)
+            known |= set(cells)
+    ends = pairwise([*places, len(text)])
+    return [
+        (header, text[begin:end].partition("\n")[2])
+        for (begin, end), header in zip(ends, headers, strict=True)
+    ]
+
+
+def _is_header(cells: list[str], known: set[str]) -> bool:
+    """Whether a line names columns: no cell is a number, and at least half of the names were there before."""
+    names = [cell for cell in cells if cell]
+    if not names or any(_is_number(cell) for cell in names):
+        return False
+    return 2 * sum(name in known for name in names) >= len(names)
+
+
+def _headers_said(headers: Sequence[list[str]]) -> str:
+    if all(header == headers[0] for header in headers):
+        return "the header line is repeated: it was written to more than once"
+    return "another header line stands further down, with other columns or another order: it is obeyed from there on"
+
+
+def _block(header: list[str], body: str, separator: str, notes: list[str]) -> pd.DataFrame:
+    """The rows under one header line.
+
+    Raises:
+        ValueError: most rows have more cells than it names.
+    """
+    import pandas as pd
+
+    names = _distinct(header, notes)
+    if not body.strip():
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
+    most = _most_cells(body, separator)
+    wide = [*names, *(f"{EXTRA}{n}" for n in range(len(names), most))]
+    table = pd.read_csv(
+        io.StringIO(body), sep=separator, header=None, names=wide, dtype=str, keep_default_na=False, index_col=False,
+        engine="python" if separator == _SPACE else "c", skip_blank_lines=True,
+    )  # fmt: skip
+    table = table.fillna("")
+    extra = [name for name in wide if name.startswith(EXTRA)]
+    if extra:
+        filled = (table[extra] != "").any(axis=1)
+        count = int(filled.sum())
+        if count > 0.9 * len(table):
+            raise ValueError(_misfit(table, names, most))
+        if count:
+            notes.append(
+                f"{count:,} lines have more cells than the header names: what stands in the unnamed ones is left out"
+            )
+        table = table[names]
+    return table
+
+
+def _misfit(table: pd.DataFrame, names: list[str], most: int) -> str:
+    told = f"its rows have {most} cells, its header names {len(names)}"
+    cells = [str(cell) for cell in table.iloc[0] if cell != ""]
+    if all(re.fullmatch(r"-?\d+", cell) for cell in cells):
+        return f"{told}: a comma seems to be both separator and decimal mark"
+    return told
+
+
+def _distinct(header: list[str], notes: list[str]) -> list[str]:
+    """Column names, a second one of the same name with a number behind it."""
+    count: Counter[str] = Counter()
+    names = []
+    for name in header:
+        again = count[name]
+        count[name] += 1
+        names.append(f"{name}.{again}" if again else name)
+        if again and name:
+            notes.append(f"{again + 1} columns are called {name}: one of them is shown as {names[-1]}")
+    return names
+
+
+def _most_cells(body: str, separator: str) -> int:
+    if separator == _SPACE:
+        return max(len(line.split()) for line in body.split("\n"))
+    if '"' not in body:
+        return 1 + max(line.count(separator) for line in body.split("\n"))
+    return max(len(cells) for cells in csv.reader(io.StringIO(body), delimiter=separator))

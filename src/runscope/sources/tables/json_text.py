@@ -1,0 +1,136 @@
+"""JSON lines and JSON as tables, under whatever ending they lie."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from runscope.sources.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+_DEEPEST = 20
+"""A row of metrics is nested a few times; what is nested deeper is none, and may have no end."""
+_OBJECT = re.compile(r"\s*\{\s*\"")
+_METRIC = r"[^\"]*(?:loss|acc|error|rmse|mae|mse|auc|l[12]|map|ndcg|score|reward)[^\"]*"
+_COLUMNS = re.compile(rf"\"{_METRIC}\"\s*:\s*\[\s*[-\d\[\"N]", re.IGNORECASE)
+_LIST = re.compile(r"\s*\[\s*\{")
+
+
+def is_lines(head: str, *, one: bool) -> bool:
+    """Whether a file that begins so holds one JSON object a line; ``one`` takes a single one that tells of a loss."""
+    lines = [line for line in head.split("\n", 4)[:4] if line.strip()]
+    if not lines or not all(_OBJECT.match(line) for line in lines) or _object(lines[0]) is None:
+        return False
+    return len(lines) > 1 or (one and "loss" in lines[0])
+
+
+def is_table(head: str) -> bool:
+    """Whether a file that begins so is a list of rows, or holds lists of a metric's values."""
+    return _LIST.match(head) is not None or (head.lstrip()[:1] == "{" and _COLUMNS.search(head) is not None)
+
+
+def read_lines(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows of a file with one JSON object a line, and what was lost."""
+    rows: list[Row] = []
+    lost, notes = 0, list(source.notes)
+    lines = source.text.split("\n")
+    for line in lines:
+        if not line.strip():
+            continue
+        row = _object(line)
+        if row is not None:
+            rows.append(row)
+        elif line is lines[-1] and not source.ended:
+            notes.append("the last line is cut and was left out")
+        else:
+            lost += 1
+    if lost:
+        notes.append(f"{lost:,} lines are no JSON and were left out")
+    return frame(rows), tuple(notes)
+
+
+def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A list of rows, or columns of equal length as ``History.history`` of Keras and ``evals_result`` have them.
+
+    Raises:
+        ValueError: it is neither, or no JSON.
+    """
+    data = json.loads(source.text)
+    rows = _rows_of(data)
+    if rows is not None:
+        return frame(rows), source.notes
+    columns = dict(_columns(data)) if isinstance(data, dict) else {}
+    if not columns:
+        raise ValueError("neither a list of rows nor columns of numbers")
+    length = max(map(len, columns.values()))
+    made = [{name: values[i] for name, values in columns.items() if i < len(values)} for i in range(length)]
+    return frame(made), source.notes
+
+
+def _rows_of(data: Any) -> list[Row] | None:
+    """A list of objects: the document itself, or the only such list in it (``{"iterations": [{…}]}``)."""
+    if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
+        return data
+    if isinstance(data, dict):
+        lists = [found for value in data.values() if isinstance(value, list) and (found := _rows_of(value))]
+        return lists[0] if len(lists) == 1 and not dict(_columns(data)) else None
+    return [] if data == [] else None
+
+
+def _columns(data: Mapping[str, Any], head: str = "", depth: int = 0) -> Iterator[tuple[str, Sequence[Any]]]:
+    for name, value in data.items():
+        if isinstance(value, list) and value and not any(isinstance(v, dict | list) for v in value):
+            yield f"{head}{name}", value
+        elif isinstance(value, dict) and depth < _DEEPEST:
+            yield from _columns(value, f"{head}{name}/", depth + 1)
+
+
+def _object(line: str) -> Row | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
+
+
+def frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows as cells of text; nested names are joined with a dot."""
+    import pandas as pd
+
+    texts = [{name: _as_text(value) for name, value in _flat(row)} for row in rows]
+    return pd.DataFrame(texts, dtype=object).fillna("").astype(str)
+
+
+def _flat(row: Mapping[str, Any], head: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    for key, value in row.items():
+        if isinstance(value, dict):
+            if depth < _DEEPEST:
+                yield from _flat(value, f"{head}{key}.", depth + 1)
+        elif not isinstance(value, list):
+            yield f"{head}{key}", value
+        elif len(value) == 1 and isinstance(
+            value[0], int | float
+        ):  # one group of parameters, one learning rate
+            yield f"{head}{key}", value[0]
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool | float):
+        return repr(float(value))
+    if isinstance(value, int):
+        return str(value) if abs(value) < 1 << 63 else _large(value)
+    return str(value)
+
+
+def _large(value: int) -> str:
+    try:
+        return repr(float(value))
+    except OverflowError:
+        return "inf" if value > 0 else "-inf"
