@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runscope.api import pull as pull
     from runscope.api import push as push
     from runscope.api import report as report
+    from runscope.api import scan as scan
     from runscope.api import stitch as stitch
     from runscope.api.live import watch as watch
     from runscope.errors import RunscopeError as RunscopeError
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from runscope.history import Timeline as Timeline
     from runscope.history.checkpoint import Checkpoint as Checkpoint
     from runscope.rules import Finding as Finding
+    from runscope.survey.survey import Survey as Survey
     from runscope.verdict import Comparison as Comparison
     from runscope.verdict import Diagnosis as Diagnosis
     from runscope.verdict import Verdict as Verdict

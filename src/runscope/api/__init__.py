@@ -5,6 +5,7 @@ from runscope.api.lines import ASK_BELOW, as_line, push, require_joined, stitch
 from runscope.api.reports import recipe_facts, report, write_report
 from runscope.api.runs import as_run, find_trainings, load, pull
 from runscope.api.saved import checkpoints, inventory, repositories
+from runscope.api.surveys import scan
 
 __all__ = [
     "ASK_BELOW",
@@ -25,6 +26,7 @@ __all__ = [
     "report",
     "repositories",
     "require_joined",
+    "scan",
     "stitch",
     "write_report",
 ]

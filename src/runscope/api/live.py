@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from runscope import api
 from runscope.errors import InputError, UnknownReference, UnreadableRun, UsageError
+from runscope.sources.marks import Mark, mark_of
 from runscope.watching import Means, MemoryFile, Watcher, WatchSettings
-from runscope.watching.marks import Mark, mark_of
 
 if TYPE_CHECKING:
     from runscope.history import Run, Timeline

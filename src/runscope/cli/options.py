@@ -20,10 +20,21 @@ class Format(StrEnum):
     markdown = "markdown"
 
 
+class BriefFormat(StrEnum):
+    """What goes to stdout; ``brief`` is for a program that reads text."""
+
+    text = "text"
+    brief = "brief"
+    json = "json"
+    jsonl = "jsonl"
+    markdown = "markdown"
+
+
 class DiagnoseFormat(StrEnum):
     """What goes to stdout; pictures too, into a file or a pipe."""
 
     text = "text"
+    brief = "brief"
     json = "json"
     jsonl = "jsonl"
     markdown = "markdown"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runscope.reporting.data import timeline_json as timeline_json
     from runscope.reporting.page.comparing import comparison_json as comparison_json
     from runscope.reporting.page.comparing import markdown_comparison as markdown_comparison
+    from runscope.reporting.page.survey import survey_page as survey_page
     from runscope.reporting.text.checkpoints import checkpoints_table as checkpoints_table
     from runscope.reporting.text.checkpoints import inventory_json as inventory_json
     from runscope.reporting.text.checkpoints import markdown_inventory as markdown_inventory
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
     from runscope.reporting.text.study import print_study as print_study
     from runscope.reporting.text.study import study_json as study_json
     from runscope.reporting.text.study import study_table as study_table
+    from runscope.reporting.text.survey import SURVEY_ROWS as SURVEY_ROWS
+    from runscope.reporting.text.survey import markdown_survey as markdown_survey
+    from runscope.reporting.text.survey import print_survey as print_survey
+    from runscope.reporting.text.survey import survey_json as survey_json
+    from runscope.reporting.text.survey import survey_rows as survey_rows
     from runscope.reporting.text.terminal import print_timeline as print_timeline
     from runscope.reporting.writing import write as write
     from runscope.reporting.writing import write_comparison as write_comparison

@@ -101,8 +101,17 @@ def send_webhook(url: str, event: Event, run: str) -> str | None:
     Returns:
         What went wrong, None where it went well. The address may hold a secret: only its host is named.
     """
+    return post(url, payload(event, run))
+
+
+def post(url: str, message: Mapping[str, Any]) -> str | None:
+    """Post a message as JSON.
+
+    Returns:
+        What went wrong, None where it went well. The address may hold a secret: only its host is named.
+    """
     host = urlsplit(check_address(url)).hostname
-    body = _as_bytes(payload(event, run))
+    body = _as_bytes(message)
     problem: str | None = None
     for _ in range(TRIES):
         try:

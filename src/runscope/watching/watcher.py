@@ -15,9 +15,9 @@ from runscope.history import Run, Series, Timeline
 from runscope.history.checkpoint import Checkpoint
 from runscope.rules import SEVERITIES, Finding
 from runscope.rules.finding import Severity
+from runscope.sources.marks import Mark, changed_at
 from runscope.verdict.types import Diagnosis
 from runscope.watching.events import Event
-from runscope.watching.marks import Mark, changed_at
 from runscope.watching.memory import Memory, MemoryFile
 
 SURE, NEW_ROWS, NO_ROWS = 6, 3, 1

@@ -169,6 +169,10 @@ def _print(diagnosis: Diagnosis, reference: str, format: opt.DiagnoseFormat) -> 
         out.print_json(page.diagnosis_json(diagnosis, reference), line=format is opt.DiagnoseFormat.jsonl)
     elif format is opt.DiagnoseFormat.markdown:
         out.print_text(page.markdown(diagnosis) + "\n")
+    elif format is opt.DiagnoseFormat.brief:
+        from runscope.reporting.text.brief import brief_diagnosis
+
+        out.print_text(brief_diagnosis(diagnosis) + "\n")
     elif format in PICTURES:
         out.print_bytes(format, lambda path: page.write(diagnosis, path, form=format))
     else:

@@ -10,8 +10,11 @@ from runscope.evaluation.study import Study
 from runscope.history import Timeline
 from runscope.reporting.page.picture import draw_chart
 from runscope.reporting.page.report import line_page, page, study_page
+from runscope.reporting.page.survey import survey_page
+from runscope.reporting.text.survey import NEED_WORDS
 from runscope.reporting.view.charts import Chart, charts, evaluated
 from runscope.reporting.view.marks import NOTHING_ACROSS, marks
+from runscope.survey.survey import Survey
 from runscope.verdict.types import Diagnosis
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ FRAME_HEIGHT_PIXELS = 720
 
 
 def html(what: Any) -> str:
-    """The page of a line, a diagnosis or a study, in a frame of its own.
+    """The page of a line, a diagnosis, a study or a survey, in a frame of its own.
 
     The frame keeps the page's style and the notebook's apart, and its sandbox lets it reach nothing of either.
     """
@@ -29,6 +32,8 @@ def html(what: Any) -> str:
         text = page(what, {})
     elif isinstance(what, Study):
         text = study_page(what)
+    elif isinstance(what, Survey):
+        text = survey_page(what)
     else:
         text = line_page(what, {})
     title = f"runscope: {type(what).__name__}"
@@ -42,19 +47,30 @@ def plot(what: Any, axes: Axes | None = None) -> Axes:
     """The first chart of a line or a diagnosis, or the scores of a study, on matplotlib axes.
 
     Args:
-        what: a line, a diagnosis or a study.
+        what: a line, a diagnosis, a study or a survey.
         axes: where to; a new figure by default.
     """
     if axes is None:
         import matplotlib.pyplot as plt
 
         axes = plt.subplots(figsize=(9, 3.5), layout="constrained")[1]
+    if isinstance(what, Survey):
+        return _counts(what, axes)
     chart, across = _main_chart(what)
     if chart is None:
         axes.set_title("No curve was logged that could be drawn.", fontsize=9, loc="left")
     else:
         draw_chart(axes, chart, across)
         axes.set_xlabel("step", fontsize=9)
+    return axes
+
+
+def _counts(survey: Survey, axes: Axes) -> Axes:
+    """How many trainings need what."""
+    needs = {NEED_WORDS[need]: count for need, count in survey.needs.items() if count}
+    axes.bar_label(axes.barh(list(needs), list(needs.values()), color="#0072b2"), fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel("trainings", fontsize=9)
     return axes
 
 

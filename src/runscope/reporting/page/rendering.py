@@ -58,13 +58,14 @@ def render(
             "charts": [_chart(chart, packer) for chart in found], "axes": axes(lines), "smoothing": SMOOTHING,
             "compared": len(lines) > 1, **across([chart.key for chart in found]),
         }  # fmt: skip
-        text = _filled(
+        text = filled(
             template,
+            script=script_of(SCRIPTS),
             data=_embedded(data),
             points=packer.text(),
             charts=found,
             compared=len(lines) > 1,
-            facts=facts,
+            facts={**NO_FACTS, **facts},
             **words,
         )
         if len(text.encode()) <= PAGE_BYTES or room < 10_000:
@@ -72,19 +73,26 @@ def render(
         room = room * 3 // 4
 
 
-def _filled(template: str, *, facts: Mapping[str, Any], **words: Any) -> str:
-    script = _script()
+def filled(template: str, *, script: str, styles: Sequence[str] = (), **words: Any) -> str:
+    """A template with its style and its one script inside.
+
+    Args:
+        template: name of the template.
+        script: what :func:`script_of` gave.
+        styles: assets beside those that all pages have.
+        words: what the template speaks of.
+    """
+    sheets = ("vendor/uPlot.min.css", "templates/report.css", *styles)
     return _templates().get_template(template).render(
-        facts={**NO_FACTS, **facts}, version=version("runscope"), script=Markup(script),
-        script_hash=Markup(_fingerprint(script)),
-        styles=[Markup(_asset(name)) for name in ("vendor/uPlot.min.css", "templates/report.css")], **words,
+        version=version("runscope"), script=Markup(script), script_hash=Markup(_fingerprint(script)),
+        styles=[Markup(_asset(name)) for name in sheets], **words,
     )  # fmt: skip
 
 
 @cache
-def _script() -> str:
-    """The page's one script: the chart library, then our own parts in a scope of their own."""
-    own = "\n".join(_asset(f"templates/{name}.js") for name in SCRIPTS)
+def script_of(parts: tuple[str, ...]) -> str:
+    """A page's one script: the chart library, then our own parts in a scope of their own."""
+    own = "\n".join(_asset(f"templates/{name}.js") for name in parts)
     return f'{_asset("vendor/uPlot.iife.min.js")}\n(() => {{\n"use strict";\n{own}\n}})();\n'
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from runscope.api import live
+from runscope.sources.marks import mark_of
 from runscope.watching import WatchSettings
-from runscope.watching.marks import mark_of
 
 START_MS = 1_700_000_000_000
 

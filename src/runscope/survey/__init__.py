@@ -1,0 +1,1 @@
+"""Many runs at once: found, joined, judged, counted and remembered."""

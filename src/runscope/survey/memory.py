@@ -1,0 +1,102 @@
+"""What earlier surveys have found: cards by the runs that they describe and the state of their files."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import orjson
+
+from runscope.sources.base import MEMBER, existing
+from runscope.sources.marks import Mark, mark_of
+from runscope.store import ResultTable, RunStore
+from runscope.store.home import cache_folder
+from runscope.survey.card import Card, Need
+
+
+class Memory:
+    """Cards and what the last look at a place saw.
+
+    Args:
+        path: the file; in runscope's store where None.
+        fresh: take no card from it, but keep what is found.
+    """
+
+    def __init__(self, path: Path | None = None, *, fresh: bool = False) -> None:
+        self._fresh = fresh
+        self._table = ResultTable(path or cache_folder("surveys") / "cards.sqlite")
+
+    def cards(
+        self, groups: Sequence[tuple[str, ...]], marks: Mapping[str, Mark | None]
+    ) -> dict[tuple[str, ...], list[Card]]:
+        """The cards of groups whose files are as they were."""
+        if self._fresh:
+            return {}
+        keys = {self._key(group, marks): group for group in groups}
+        found: dict[tuple[str, ...], list[Card]] = {}
+        for key, row in self._table.get(list(keys)).items():
+            try:
+                found[keys[key]] = [Card.from_dict(card) for card in row["cards"]]
+            except (TypeError, KeyError):
+                continue  # of another version
+        return found
+
+    def keep(
+        self, judged: Sequence[tuple[tuple[str, ...], list[Card]]], marks: Mapping[str, Mark | None]
+    ) -> None:
+        """Remember cards; not those of running trainings, whose end is told by the clock and not by their files."""
+        rows = {
+            self._key(group, marks): {"cards": [card.as_dict() for card in cards]}
+            for group, cards in judged
+            if not any(card.state == "running" for card in cards)
+        }
+        if rows:
+            self._table.put(rows)
+
+    def seen(self, places: Sequence[str]) -> dict[tuple[str, ...], tuple[Need, int]]:
+        """What the last look at these places saw: need and last step by references; empty at the first look."""
+        row = next(iter(self._table.get([_place_key(places)]).values()), None)
+        return {} if row is None else {tuple(r): (need, step) for r, need, step in row["seen"]}
+
+    def note(self, places: Sequence[str], cards: Sequence[Card]) -> None:
+        """Remember what this look saw."""
+        rows = [[list(card.references), card.need, card.last_step] for card in cards]
+        self._table.put({_place_key(places): {"at": time.time(), "seen": rows}})
+
+    @staticmethod
+    def _key(group: Sequence[str], marks: Mapping[str, Mark | None]) -> str:
+        what = [version("runscope"), [[_in_full(r), marks.get(r)] for r in group]]
+        return hashlib.sha256(orjson.dumps(what)).hexdigest()
+
+
+def marks_of(references: Sequence[str]) -> dict[str, Mark | None]:
+    """The state of the files of each reference; runs of one database share one look at it.
+
+    A run of a service has the state of its file in the store; None where it is not there.
+    """
+    by_place: dict[str, Mark | None] = {}
+    found: dict[str, Mark | None] = {}
+    for reference in references:
+        place = reference if existing(reference) is not None else reference.partition(MEMBER)[0]
+        if place not in by_place:
+            by_place[place] = mark_of(place)
+        found[reference] = by_place[place]
+    remote = {reference for reference, mark in found.items() if mark is None}
+    if remote:
+        store = RunStore()
+        kept = {f"{key.project}/{key.id}": store.folder / f"{key.path}.parquet" for key, _ in store.all()}
+        found |= {reference: mark_of(str(kept[reference])) for reference in remote if reference in kept}
+    return found
+
+
+def _place_key(places: Sequence[str]) -> str:
+    return "place " + hashlib.sha256(orjson.dumps([_in_full(p) for p in places])).hexdigest()
+
+
+def _in_full(place: str) -> str:
+    """A place on this disk from its root; the name of a service's run as it is."""
+    path = existing(place.partition(MEMBER)[0])
+    return place if path is None else f"{path.absolute()}{MEMBER}{place.partition(MEMBER)[2]}"

@@ -1,0 +1,200 @@
+"""Work of a survey spread over processes of this machine, or over a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from runscope.errors import MissingExtra, UsageError
+from runscope.survey.card import Card, unreadable
+
+Group = tuple[str, ...]
+"""References that are read together, since they may be one training."""
+SHARD = 16
+"""Groups in one job: enough that sending costs nothing beside reading, few enough that all workers end together."""
+LIMIT_SECONDS = 600
+"""A job that takes longer is given up: a healthy one takes a second."""
+Launch = Literal["local", "ray"]
+
+
+class Spread(Protocol):
+    """Judges groups of references, in any order."""
+
+    def judged(self, groups: Sequence[Group]) -> Iterator[tuple[Group, list[Card]]]:
+        """Each group with its cards, as they come."""
+
+
+def open_spread(launch: Launch, jobs: int | None) -> Spread:
+    """Where the work is done.
+
+    Args:
+        launch: ``local`` processes, or the Ray cluster that is at hand.
+        jobs: how many workers; one for each core where None.
+
+    Raises:
+        UsageError: fewer than one worker.
+        MissingExtra: Ray is not installed.
+    """
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs {jobs} leaves nobody to do the work", hint="name 1 or more")
+    if launch == "ray":
+        return OnRay(jobs)
+    return Processes(jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or 1)
+
+
+class Processes:
+    """Worker processes of this machine.
+
+    Args:
+        jobs: how many.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def judged(self, groups: Sequence[Group]) -> Iterator[tuple[Group, list[Card]]]:
+        """Each group with its cards, as they come."""
+        shards: queue.SimpleQueue[list[Group] | None] = queue.SimpleQueue()
+        cut = [list(groups[k : k + SHARD]) for k in range(0, len(groups), SHARD)]
+        for shard in cut:
+            shards.put(shard)
+        jobs = min(self.jobs, len(cut))
+        done: queue.SimpleQueue[list[tuple[Group, list[Card]]] | BaseException] = queue.SimpleQueue()
+        workers = [_Worker() for _ in range(jobs)]
+        for worker in workers:
+            shards.put(None)
+            threading.Thread(target=_serve, args=(worker, shards, done), daemon=True).start()
+        try:
+            for _ in cut:
+                found = done.get()
+                if isinstance(found, BaseException):
+                    raise found
+                yield from found
+        finally:
+            for worker in workers:
+                worker.end()
+
+
+class _Worker:
+    """One process, started when it is needed and again after it died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
+
+    def ask(self, groups: Sequence[Group]) -> list[list[Card]] | None:
+        """The cards of each group; None where the process died or was given up."""
+        process = self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        watch = threading.Timer(LIMIT_SECONDS, process.kill)
+        watch.start()
+        try:
+            process.stdin.write(orjson.dumps({"groups": groups}) + b"\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except OSError:
+            line = b""
+        finally:
+            watch.cancel()
+        if not line.endswith(b"\n"):
+            self._stop()
+            return None
+        return [[Card.from_dict(card) for card in cards] for cards in orjson.loads(line)["cards"]]
+
+    def end(self) -> None:
+        """Let the process go, for good."""
+        self._ended = True
+        self._stop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "runscope.survey.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        return self._process
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with suppress(OSError):
+                process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with suppress(OSError):
+                    assert pipe is not None
+                    pipe.close()
+
+
+def _serve(worker: _Worker, shards: Any, done: Any) -> None:
+    """Take shards until there are none; one that kills its worker is tried group by group."""
+    try:
+        while (shard := shards.get()) is not None:
+            found = worker.ask(shard)
+            if found is None and len(shard) > 1:
+                found = [(worker.ask([group]) or [_lost(group)])[0] for group in shard]
+            done.put(list(zip(shard, found or [_lost(group) for group in shard], strict=True)))
+    except BaseException as error:
+        done.put(error)
+
+
+def _lost(group: Group) -> list[Card]:
+    return [
+        unreadable(
+            reference,
+            "reading it ended its worker: out of memory, or it took longer than ten minutes",
+            f"runscope show {reference} --debug shows where",
+        )
+        for reference in group
+    ]
+
+
+class OnRay:
+    """Tasks on the Ray cluster at hand; every machine of it must see the files under the same paths.
+
+    Args:
+        jobs: shards under way at once; twice the cluster's CPUs where None.
+    """
+
+    def __init__(self, jobs: int | None) -> None:
+        try:
+            import ray  # the only heavy package here, asked for by name
+        except ImportError as error:
+            raise MissingExtra("ray", extra="ray", needed_for="--launch ray") from error
+        self._ray: Any = ray
+        if not ray.is_initialized():
+            ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
+        self.jobs = jobs or 2 * int(self._ray.cluster_resources().get("CPU", 1))
+
+    def judged(self, groups: Sequence[Group]) -> Iterator[tuple[Group, list[Card]]]:
+        """Each group with its cards, as they come."""
+        from runscope.survey.worker import answer
+
+        task = self._ray.remote(max_retries=1)(answer)
+        waiting = [list(groups[k : k + SHARD]) for k in range(0, len(groups), SHARD)][::-1]
+        under_way: dict[Any, list[Group]] = {}
+        while waiting or under_way:
+            while waiting and len(under_way) < self.jobs:
+                shard = waiting.pop()
+                under_way[task.remote({"groups": shard})] = shard
+            (ready, *_), _ = self._ray.wait(list(under_way), num_returns=1)
+            shard = under_way.pop(ready)
+            try:
+                found = [[Card.from_dict(c) for c in cards] for cards in self._ray.get(ready)["cards"]]
+            except self._ray.exceptions.RayError:
+                if len(shard) > 1:
+                    waiting += [[group] for group in shard]
+                    continue
+                found = [_lost(group) for group in shard]
+            yield from zip(shard, found, strict=True)

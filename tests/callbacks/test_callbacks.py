@@ -1,0 +1,198 @@
+"""Callbacks inside real trainings: what they write makes the join certain, and they never get in the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from runscope.callbacks import Facts, Recorder, RunscopeCallback
+from runscope.callbacks.facts import hash_of_rows
+from runscope.callbacks.recorder import FIRST_LOOK_SECONDS, may_look
+
+
+class Line(nn.Module):
+    """A straight line, fitted; or one that blows up."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 1)
+        self.broken = broken
+        self.calls = 0
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.calls += 1
+        loss = ((self.layer(x) - labels) ** 2).mean()
+        if self.broken and self.calls > 40:
+            loss = loss * float("nan")
+        return {"loss": loss}
+
+
+def rows(count: int = 64) -> list[dict[str, torch.Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(count, 4, generator=generator)
+    return [{"x": x[i], "labels": x[i].sum()[None]} for i in range(count)]
+
+
+def trainer(folder: Path, callback: RunscopeCallback, *, broken: bool = False, steps: int = 40) -> Any:
+    from transformers import Trainer, TrainingArguments
+
+    arguments = TrainingArguments(
+        output_dir=str(folder), max_steps=steps, save_steps=20, logging_steps=2, per_device_train_batch_size=4,
+        report_to=[], use_cpu=True, disable_tqdm=True, seed=7, logging_nan_inf_filter=False,
+    )  # fmt: skip
+    return Trainer(model=Line(broken=broken), args=arguments, train_dataset=rows(), callbacks=[callback])
+
+
+def facts_of(checkpoint: Path) -> dict[str, Any]:
+    state = json.loads((checkpoint / "trainer_state.json").read_text())
+    found: dict[str, Any] = state["stateful_callbacks"]["RunscopeCallback"]["attributes"]["runscope"]
+    return found
+
+
+def test_a_resumed_trainer_names_its_parent_and_where_it_began(tmp_path: Path) -> None:
+    trainer(tmp_path, RunscopeCallback()).train()
+    first = facts_of(tmp_path / "checkpoint-40")
+    assert first["parent"] is None
+    assert first["start_step"] == 0
+    assert first["data_seed"] == 7
+    assert first["data_hash"] == hash_of_rows(rows()[:8])
+    trainer(tmp_path, RunscopeCallback(), steps=80).train(
+        resume_from_checkpoint=str(tmp_path / "checkpoint-40")
+    )
+    second = facts_of(tmp_path / "checkpoint-80")
+    assert second["training"] == first["training"]
+    assert second["parent"] == first["run"]
+    assert second["run"] != first["run"]
+    assert second["start_step"] == 40
+    assert json.loads((tmp_path / "runscope.json").read_text()) == second
+
+
+def test_a_training_that_breaks_is_stopped_if_that_was_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    callback = RunscopeCallback(stop_at="critical")
+    held = trainer(tmp_path, callback, broken=True, steps=4000)
+    recorders: list[Recorder] = []
+
+    class Eager(RunscopeCallback):
+        """Looks at once, in place of after ten seconds."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            super().on_train_begin(args, state, control, **kwargs)
+            assert self.recorder is not None
+            self.recorder._took = -1e9
+            recorders.append(self.recorder)
+
+    held = trainer(tmp_path, Eager(stop_at="critical"), broken=True, steps=4000)
+    held.train()
+    assert held.state.global_step < 4000
+    assert recorders[0].should_stop
+    assert "runscope critical" in capsys.readouterr().err
+
+
+def test_without_stop_at_the_same_training_goes_on_to_its_end(tmp_path: Path) -> None:
+    held = trainer(tmp_path, RunscopeCallback(), broken=True, steps=80)
+    held.train()
+    assert held.state.global_step == 80
+
+
+@pytest.mark.parametrize("value", [object(), "text", None, [1], {"a": 1}, True])
+def test_what_is_no_number_is_passed_over(value: object) -> None:
+    recorder = Recorder(say=pytest.fail)
+    recorder.log(1, {"loss": 1.0, "odd": value})
+    run = recorder.run()
+    assert run is not None
+    assert set(run.series) == {"loss"}
+
+
+def test_nothing_raises_into_a_training(tmp_path: Path) -> None:
+    said: list[str] = []
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    recorder = Recorder(folder=blocked / "below", say=said.append)
+    for step in range(5):
+        recorder.log(step, {"loss": 1.0})
+    assert len(said) == 1
+    assert "rests until the end" in said[0]
+
+
+@given(
+    st.lists(st.tuples(st.floats(1e-4, 10), st.floats(0.5, 2)), min_size=1, max_size=300), st.floats(1e-3, 2)
+)
+def test_looking_takes_less_than_a_hundredth_of_any_training(
+    steps: list[tuple[float, float]], first: float
+) -> None:
+    elapsed, spent, took = 0.0, 0.0, FIRST_LOOK_SECONDS
+    for seconds, growth in steps:
+        elapsed += seconds
+        if may_look(elapsed, spent, took):
+            look = growth * took if spent else first * FIRST_LOOK_SECONDS
+            took = look
+            spent += look
+            elapsed += look
+        assert spent <= 0.01 * elapsed
+
+
+def test_findings_are_said_once() -> None:
+    said: list[str] = []
+    recorder = Recorder(say=said.append)
+    for step in range(200):
+        recorder.log(step, {"loss": float("nan") if step > 50 else 2.0 / (step + 1)})
+    recorder.look()
+    recorder.look()
+    assert len(said) == len(set(said)) >= 1
+
+
+def test_facts_continue_only_real_facts() -> None:
+    facts = Facts()
+    before = Facts()
+    assert facts.continued(before.as_dict(), 7).parent == before.run
+    for odd in (None, {}, "x", {"training": 1, "run": 2}):
+        assert facts.continued(odd, 7).parent is None
+        assert facts.continued(odd, 7).start_step == 7
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_writes_the_same(tmp_path: Path) -> None:
+    lightning = pytest.importorskip("lightning.pytorch", reason="lightning is an extra of the tests")
+    from runscope.callbacks import LightningCallback
+
+    class Module(lightning.LightningModule):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 1)
+
+        def training_step(self, batch: Any, index: int) -> torch.Tensor:
+            loss = ((self.layer(batch["x"]) - batch["labels"]) ** 2).mean()
+            self.log("train_loss", loss)
+            return loss
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.SGD(self.parameters(), lr=0.01)
+
+    def fit(callback: Any, steps: int, checkpoint: str | None = None) -> Any:
+        trainer = lightning.Trainer(
+            max_steps=steps, callbacks=[callback], logger=False, enable_progress_bar=False, accelerator="cpu",
+            default_root_dir=str(tmp_path), enable_model_summary=False, log_every_n_steps=1, enable_checkpointing=False,
+        )  # fmt: skip
+        trainer.fit(Module(), torch.utils.data.DataLoader(rows(), batch_size=8), ckpt_path=checkpoint)
+        return trainer
+
+    first = LightningCallback()
+    fit(first, 12).save_checkpoint(tmp_path / "kept.ckpt")
+    second = LightningCallback()
+    fit(second, 24, str(tmp_path / "kept.ckpt"))
+    assert first.recorder is not None
+    assert second.recorder is not None
+    assert second.recorder.facts.parent == first.recorder.facts.run
+    assert second.recorder.facts.start_step == 12
+    run = second.recorder.run()
+    assert run is not None
+    assert len(run.series["train_loss"]) >= 12

@@ -1,0 +1,182 @@
+"""A tree of trainings with a known truth, scanned by the real workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import runscope as rs
+from runscope.cli import main
+from runscope.errors import UnknownReference, UsageError
+from runscope.sources import list_references
+from runscope.survey.memory import Memory
+from runscope.survey.survey import Survey, take
+from tests.survey.tree import resumed_logs, trainer_folder
+
+KINDS = {"fine": 5, "overfit": 4, "diverged": 2}
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNSCOPE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    place = tmp_path / "runs"
+    seed = 0
+    for kind, count in KINDS.items():
+        for _ in range(count):
+            seed += 1
+            trainer_folder(place / f"{kind}-{'abcdefgh'[seed % 8]}{'xyz'[seed % 3]}", seed=seed, kind=kind)
+    resumed_logs(place, "pricer", seed=99)
+    broken = place / "cut" / "checkpoint-10"
+    broken.mkdir(parents=True)
+    (broken / "trainer_state.json").write_text('{"global_step": 10, "log_hist')
+    return place
+
+
+def by_name(survey: Survey) -> dict[str, str]:
+    return {Path(card.references[0]).name: card.need for card in survey.cards}
+
+
+def test_every_training_is_found_joined_and_judged_as_diagnose_does(tree: Path) -> None:
+    survey = rs.scan(tree, jobs=2)
+    readable = [c for c in survey.cards if c.error is None]
+    assert (
+        sum("overfit-" in c.references[0] and c.overfitting == "likely" for c in readable) == KINDS["overfit"]
+    )
+    assert sum("fine-" in c.references[0] and c.need == "fine" for c in readable) == KINDS["fine"]
+    assert sum("diverged-" in c.references[0] and c.need == "act" for c in readable) == KINDS["diverged"]
+    joined = [c for c in readable if len(c.references) == 2]
+    assert [{Path(r).name for r in c.references} for c in joined] == [
+        {"pricer.jsonl", "pricer-resumed.jsonl"}
+    ]
+    assert (joined[0].first_step, joined[0].last_step) == (10, 800)
+    damaged = [c for c in survey.cards if c.error is not None]
+    assert len(damaged) == 1
+    assert "cut" in damaged[0].references[0]
+    assert damaged[0].need == "unreadable"
+    for card in readable:
+        diagnosis = rs.diagnose(list(card.references))
+        assert card.headline == diagnosis.verdict.headline
+        assert card.probability == diagnosis.verdict.overfitting.probability
+
+
+def test_what_needs_somebody_stands_first_and_counts_are_right(tree: Path) -> None:
+    survey = rs.scan(tree, jobs=1)
+    order = [card.need for card in survey.cards]
+    assert order == sorted(order, key=["act", "look", "unreadable", "unknown", "fine"].index)
+    assert survey.needs == {**dict.fromkeys(survey.needs, 0), **Counter(order)}
+    table = survey.to_pandas()
+    assert len(table) == len(survey.cards)
+    assert set(table["need"]) == set(order)
+
+
+def test_a_second_scan_reads_what_changed_and_says_what_is_new(tree: Path) -> None:
+    first = rs.scan(tree, jobs=1)
+    assert first.first
+    again = rs.scan(tree, jobs=1)
+    assert not again.first
+    assert again.new == ()
+    assert by_name(again) == by_name(first)
+    trainer_folder(tree / "fresh-q", seed=41, kind="overfit")
+    changed = rs.scan(tree, jobs=1)
+    assert [Path(changed.cards[i].references[0]).name for i in changed.new] == ["fresh-q"]
+
+
+def test_cards_that_are_remembered_are_not_made_again(tree: Path) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    class Counting:
+        """The real work, here, with a list of what was asked."""
+
+        def judged(self, groups):  # type: ignore[no-untyped-def]
+            from runscope.survey.worker import cards_of
+
+            asked.extend(groups)
+            return [(group, cards_of(group)) for group in groups]
+
+    references = list_references(str(tree))
+    take([str(tree)], references, Counting(), Memory())
+    assert asked
+    asked.clear()
+    take([str(tree)], references, Counting(), Memory())
+    assert asked == []
+
+
+def test_a_survey_that_was_killed_goes_on_and_gives_the_same_answer(tree: Path) -> None:
+    whole = by_name(rs.scan(tree, jobs=1, remember=False))
+    for delay in (0.3, 0.9, 1.5):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runscope", "scan", str(tree), "--jobs", "1", "--quiet"],
+            stdout=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert by_name(rs.scan(tree, jobs=1)) == whole
+
+
+def test_two_scans_at_once_give_the_same_answer(tree: Path) -> None:
+    command = [sys.executable, "-m", "runscope", "scan", str(tree), "--jobs", "1", "--format", "json"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [json.loads(process.communicate()[0]) for process in both]
+    assert said[0]["trainings"] == [{**t, "new": False} for t in said[0]["trainings"]]
+    assert [t["headline"] for t in said[0]["trainings"]] == [t["headline"] for t in said[1]["trainings"]]
+
+
+def test_exit_status_follows_fail_on(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", str(tree), "--jobs", "1"]) == 0
+    assert main(["scan", str(tree), "--jobs", "1", "--fail-on", "act"]) == 1
+    assert main(["scan", str(tree), "--jobs", "1", "--fail-on", "act", "--new"]) == 0
+    assert (
+        main(["scan", str(tree / "fine-bx"), "--jobs", "1", "--fail-on", "look"]) == 0
+        if (tree / "fine-bx").exists()
+        else True
+    )
+    said = capsys.readouterr().out
+    assert "need action" in said
+    assert "overfit-" in said
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl", "md", "csv", "parquet", "html"])
+def test_every_form_is_written(tree: Path, tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"scan.{ending}"
+    assert main(["scan", str(tree), "--jobs", "1", "--quiet", "--output", str(file)]) == 0
+    assert file.stat().st_size > 200
+    if ending == "jsonl":
+        assert {json.loads(line)["need"] for line in file.read_text().splitlines()} >= {"act", "fine"}
+
+
+def test_places_that_hold_nothing_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UnknownReference):
+        rs.scan(tmp_path / "empty")
+    with pytest.raises(UsageError):
+        rs.scan(" ")
+    with pytest.raises(UnknownReference, match="there is no folder nowhere"):
+        rs.scan("nowhere")
+
+
+def test_one_place_that_is_missing_does_not_stop_the_others(tree: Path) -> None:
+    survey = rs.scan([tree, tree / "gone"], jobs=1)
+    assert len(survey.cards) > 5
+    assert any("gone" in note for note in survey.notes)
+
+
+def test_a_worker_that_dies_costs_its_reference_only(tree: Path, tmp_path: Path) -> None:
+    from runscope.survey.spread import Processes
+
+    spread = Processes(1)
+    groups = [(str(p),) for p in sorted(tree.iterdir())[:3]]
+    found = dict(spread.judged(groups))
+    assert set(found) == set(groups)
