@@ -37,7 +37,7 @@ def tree(tmp_path: Path) -> Path:
         for _ in range(count):
             seed += 1
             trainer_folder(place / f"{kind}-{'abcdefgh'[seed % 8]}{'xyz'[seed % 3]}", seed=seed, kind=kind)
-    resumed_logs(place, "pricer", seed=99)
+    resumed_logs(place / "deep" / "2026-11-02" / "logs", "pricer", seed=99)
     broken = place / "cut" / "checkpoint-10"
     broken.mkdir(parents=True)
     (broken / "trainer_state.json").write_text('{"global_step": 10, "log_hist')

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from runscope.stats.arrays import Floats
+from runscope.stats.intervals import WIDE
 from runscope.survey.card import Card
 from runscope.survey.grouping import SEED_NAMES, settings_of
 
@@ -143,7 +144,7 @@ def _told(setting: str, condition: str, verdict: str, mask: Any, said: Floats, p
     )
 
 
-def _wilson(hits: int, of: int, z: float = 1.959964) -> tuple[float, float]:
+def _wilson(hits: int, of: int, z: float = WIDE) -> tuple[float, float]:
     """Wilson's 95% interval of a share."""
     share = hits / of
     middle = (share + z * z / (2 * of)) / (1 + z * z / of)
