@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
-from runscope.stitching.kinship import stem
+from runscope.stitching.evidence.kinship import stem
 from runscope.survey.card import Card
 
 CHANGES_ON_RESUME = (
