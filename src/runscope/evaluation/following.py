@@ -9,11 +9,9 @@ from typing import Any
 
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.reading import read_examples
-from runscope.evaluation.examples.scoring import Scoring, in_words, scoring_of
+from runscope.evaluation.examples.scoring import in_words, scoring_of
 from runscope.evaluation.models import weights
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.tasks.kinds import UNENDED, Row
-from runscope.evaluation.work.shards import CUT
 from runscope.history.checkpoint import Checkpoint
 from runscope.hub import training_args
 
@@ -46,29 +44,3 @@ def renamed(folder: Path) -> list[str]:
     """A note where the names of a checkpoint's weights hold what a wrapper put there."""
     found = weights.wrappers(weights.names_of(folder))
     return [weights.in_words(found)] if found else []
-
-
-def cut_notes(rows: Sequence[Row], scoring: Scoring) -> list[str]:
-    """What was cut off examples and answers, from the rows of one checkpoint."""
-    cut = [row[CUT] for row in rows if CUT in row]
-    lost = sum(row.get("tokens") == 0 for row in rows)
-    unended = sum(bool(row.get(UNENDED)) for row in rows)
-    of = f"of {len(rows):,}"
-    where = (
-        f"the training's {scoring.max_length:,} tokens, and were cut at the end as it did"
-        if scoring.max_length and scoring.keep == "start"
-        else "the model takes, and were cut in front"
-    )
-    notes = (
-        [f"{len(cut):,} {of} examples are longer than {where} (by {max(cut):,} tokens at most)"]
-        if cut
-        else []
-    )
-    if lost:
-        notes.append(f"{lost:,} {of} examples have nothing left to score after that, and count for nothing")
-    if unended:
-        notes.append(
-            f"{unended:,} {of} answers had not ended at --max-new-tokens and were cut off there; if more would change "
-            "how they score, allow more"
-        )
-    return notes

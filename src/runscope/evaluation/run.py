@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError
+from runscope.evaluation.caveats import cut_notes, futile, left_unscored
 from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples.example import Example, shuffled
 from runscope.evaluation.examples.reading import read_examples
-from runscope.evaluation.following import as_trained, cut_notes, renamed, training_examples
+from runscope.evaluation.following import as_trained, renamed, training_examples
 from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Study
@@ -72,6 +73,7 @@ def evaluate(
     task = find_task(settings)
     train = training_examples(train_data, settings)
     held_out, seen_in_training = held_out_examples(data, train, settings, notes)
+    notes += left_unscored(held_out, settings.scoring)
     if seen_in_training:
         notes.append(f"{seen_in_training} held-out examples are training examples too, and were left out")
     with closing(
@@ -83,6 +85,8 @@ def evaluate(
         decision = decide(race.race, [called(c) for c in arms], task.metric)
         if not race.race.reached[-1]:
             decision = replace(decision, reason=f"{decision.reason} {race.why[len(arms) - 1]}.")
+        if why := futile(task, held_out, race.rows):
+            decision = replace(decision, outcome="undecided", reason=why, onset=None)
         rows = scores(race.race, decision, arms, task.metric, race.summaries())
         if train:
             rows = remembered(bench, task, rows, held_out, shuffled(train, settings.seed))

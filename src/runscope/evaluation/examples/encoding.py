@@ -95,12 +95,15 @@ def _chat(tokenizer: Any, chat: Chat, scoring: Scoring) -> tuple[list[int], list
     part = scoring.chats if chat.given is None else scoring.pairs
     if part == "completion":
         turns = chat.turns[: chat.answer + 1]
-        templates.require_rendered(tokenizer, chat)
+        templates.require_rendered(tokenizer, chat, chat.answer)
         ids = templates.render_ids(tokenizer, chat, turns)
         return given, ids, list(range(alike_at_first(given, ids), len(ids)))
     ids = templates.render_ids(tokenizer, chat, chat.turns)
     scored = set(range(len(ids)))
     if part == "assistant" or (scoring.assistant_only and chat.given is not None):
+        for number, turn in enumerate(chat.turns):
+            if turn["role"] == "assistant":
+                templates.require_rendered(tokenizer, chat, number)
         scored = set(templates.assistant_positions(tokenizer, chat))
     if chat.given is not None and part in ("after", "assistant"):
         before = templates.render_ids(tokenizer, chat, chat.turns[: chat.given], prompt=True)

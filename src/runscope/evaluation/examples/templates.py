@@ -61,17 +61,17 @@ def render_ids(tokenizer: Any, chat: Chat, turns: Sequence[Turn], *, prompt: boo
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def require_rendered(tokenizer: Any, chat: Chat) -> None:
-    """Refuse an answer that the template leaves out: a call of a tool, most often.
+def require_rendered(tokenizer: Any, chat: Chat, number: int) -> None:
+    """Refuse to score a turn that the template leaves out: a call of a tool.
 
     Raises:
-        InputError: the answer is a tool call, and the template writes none.
+        InputError: the turn of that number is a tool call, and the template writes none.
     """
-    turn = chat.turns[chat.answer]
+    turn = chat.turns[number]
     if turn.get("content") or not turn.get("tool_calls"):
         return
     silent = {k: v for k, v in turn.items() if k != "tool_calls"}
-    before = chat.turns[: chat.answer]
+    before = chat.turns[:number]
     if render(tokenizer, chat, (*before, turn)) == render(tokenizer, chat, (*before, silent)):
         raise InputError(
             f"an answer is a tool call ({said(turn)[:80]}), and the model's chat template writes no tool calls",

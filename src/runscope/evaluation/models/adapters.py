@@ -19,7 +19,7 @@ from runscope.evaluation.models.weights import ANYWHERE
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 SIDE_BY_SIDE = {
     "LORA", "ADALORA", "ADAMSS", "BEFT", "BOFT", "C3A", "DEFT", "DELORA", "FOURIERFT", "FROD", "GLORA", "GRALORA",
-    "HIRA", "HRA", "IA3", "LILY", "LN_TUNING", "LOHA", "LOKR", "MISS", "OFT", "OSF", "PEANUT", "PSOFT", "PVERA",
+    "HIRA", "HRA", "IA3", "LN_TUNING", "LOHA", "LOKR", "MISS", "OFT", "OSF", "PEANUT", "PSOFT", "PVERA",
     "RANDLORA", "ROAD", "SHIRA", "SUPERTUNING", "TINYLORA", "TRAINABLE_TOKENS", "UNILORA", "VBLORA", "VERA", "WAVEFT",
 }  # fmt: skip
 """Kinds of which several were loaded onto one base and swapped, and gave what each gives alone
@@ -32,6 +32,7 @@ REFUSED: Mapping[str, str] = {
     "MULTITASK_PROMPT_TUNING": "multitask prompt tuning asks for a task's number with every example",
     "POLY": "Poly asks for a task's number with every example",
     "XLORA": "X-LoRA mixes other adapters, which lie elsewhere",
+    "LILY": "LILY mixes its experts by the mean over a batch, so that an example's loss depends on the others",
     "SHADOW": "Shadow carries a second model beside the base",
 }
 STARTS: Mapping[str, str] = {
