@@ -1,7 +1,7 @@
 """The verbs behind the public names: each takes references or what an earlier verb gave back."""
 
 from runscope.api.judging import compare, diagnose, evaluate, investigate, plan_evaluation
-from runscope.api.lines import ASK_BELOW, as_line, push, require_joined, stitch
+from runscope.api.lines import ASK_BELOW, as_line, push, require_joined, stitch, with_parts
 from runscope.api.reports import recipe_facts, report, write_report
 from runscope.api.runs import as_run, find_trainings, load, pull
 from runscope.api.saved import checkpoints, inventory, repositories
@@ -28,5 +28,6 @@ __all__ = [
     "require_joined",
     "scan",
     "stitch",
+    "with_parts",
     "write_report",
 ]

@@ -154,7 +154,7 @@ def investigate(
     joined = stitch(
         runs, at=at, force=force, scale=scale, checkpoints=listed, project=project, progress=progress
     )
-    line = joined if force or at else require_joined(joined)
+    line = joined if force or at or len(runs) == 1 else require_joined(joined)
     line = line.with_roles({**(roles or {}), **dict.fromkeys(ignore)})
     if listed:
         from runscope.hub import place

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from runscope.history.checkpoint import Checkpoint
     from runscope.sources.wandb_push import Pushed
 
-MOST_PARTS = 50
-"""A log whose step goes back oftener was not resumed so often: it is written in another order, and read as one."""
 ASK_BELOW = 0.5
 """A join less sure than this is not made unasked: it is likelier wrong than right."""
 
@@ -127,10 +125,18 @@ def line_of(run: Run) -> Timeline:
     from runscope.history import Timeline
     from runscope.history.parts import taken_apart
 
-    if not 1 < len(taken_apart(run)) <= MOST_PARTS:
+    if len(taken_apart(run)) == 1:
         return Timeline.of(run)
     line = stitch([run])
     return replace(line, notes=(*_parts_said(run, line), *line.notes))
+
+
+def with_parts(run: Run) -> Run:
+    """The run with a note on the parts that its log holds, and on where they join."""
+    from dataclasses import replace
+
+    line = line_of(run)
+    return run if len(line.segments) == 1 else replace(run, notes=(*run.notes, *line.notes))
 
 
 def _parts_said(run: Run, line: Timeline) -> list[str]:

@@ -98,11 +98,9 @@ class _Reader:
 
     def line(self) -> Timeline:
         """The runs joined; of those in a service only the last is asked for again."""
-        from runscope.history import Timeline
-
         runs = [self._run(reference) for reference in self._references]
         if len(runs) == 1:
-            line = Timeline.of(runs[0])
+            line = api.as_line(runs)
         else:
             line = api.stitch(runs, **self._join)  # type: ignore[arg-type]
             line = line if self._join["at"] or self._join["force"] else api.require_joined(line)

@@ -20,6 +20,9 @@ FEWEST_GLUED = 2
 NEXT = 2
 """A writer's next row may be so many logged steps ahead: a row of it may be lost."""
 
+MOST_PARTS = 50
+"""A log whose step goes back oftener was not resumed so often: its rows are in another order, and it is read as one."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -119,7 +122,7 @@ def taken_apart(run: Run) -> list[Run]:
     if main is None or len(main) < 4:
         return [run]
     order = order_of(main.step)
-    if order.count < 2:
+    if not 1 < order.count <= MOST_PARTS:
         return [run]
     back = np.flatnonzero(np.diff(order.sessions)) + 1
     if bool(np.isfinite(main.time).all()):

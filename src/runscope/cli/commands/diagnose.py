@@ -11,7 +11,7 @@ from runscope.cli import options as opt
 from runscope.cli import output as out
 from runscope.cli.joining import join
 from runscope.cli.progress import progress
-from runscope.errors import RunscopeError, UsageError
+from runscope.errors import RunscopeError, SeveralRuns, UsageError
 
 if TYPE_CHECKING:
     from runscope.verdict.types import Diagnosis
@@ -109,11 +109,15 @@ def _each(
 
     worst = 0
     answers: list[dict[str, Any]] | None = [] if format is opt.DiagnoseFormat.json else None
+    waiting = list(runs)
     with progress(quiet) as update:
-        for number, reference in enumerate(runs):
-            update("runs", number, len(runs))
+        for number, reference in enumerate(waiting):
+            update("runs", number, len(waiting))
             try:
                 diagnosis = api.diagnose(reference, **options)
+            except SeveralRuns as place:  # all that it holds come next, each on its own
+                waiting[number + 1 : number + 1] = place.references
+                continue
             except RunscopeError as error:
                 worst = 2
                 _print_error(reference, error, format, answers)

@@ -191,8 +191,7 @@ def _print_plan(plan: Plan, format: opt.Format) -> None:
 
 def _line(runs: list[str], project: str | None) -> Timeline:
     from runscope import api
-    from runscope.history import Timeline
 
     if len(runs) == 1:
-        return Timeline.of(api.load(runs[0], project=project))
+        return api.as_line(runs, project=project)
     return api.require_joined(api.stitch(runs, project=project))

@@ -41,14 +41,16 @@ def show(
 
     with progress(quiet) as update:
         loaded = [
-            api.load(r, project=project, roles=opt.role_map(map), refresh=refresh, progress=update)
+            api.with_parts(
+                api.load(r, project=project, roles=opt.role_map(map), refresh=refresh, progress=update)
+            )
             for r in runs
         ]
 
     def table() -> pd.DataFrame:
         import pandas as pd
 
-        return pd.concat([run.to_pandas().assign(run=run.id) for run in loaded], ignore_index=True)
+        return pd.concat([run.to_pandas().assign(run=run.key) for run in loaded], ignore_index=True)
 
     def data() -> dict[str, Any]:
         shown = [run_json(run) for run in loaded]

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from runscope.history.ending import Done, done
 from runscope.rules.finding import CouldNotLook, Finding, View
 
 CODE = "LOG005"
 NAME = "unfinished"
-ALL = 0.98
 
 
 def look(view: View) -> Iterable[Finding]:
@@ -31,23 +31,20 @@ def look(view: View) -> Iterable[Finding]:
     last = view.timeline.line[-1]
     if last.run.state == "running":
         raise CouldNotLook("the run still goes on")
-    done = _done(view)
+    did = done(last.run)
     failed = last.run.state == "failed"
-    if done is None and not failed:
+    if did is None and not failed:
         if last.run.state == "finished":
             return
         raise CouldNotLook("neither the plan nor the end of the run is recorded")
-    share, plan = done if done is not None else (None, "")
-    early = share is not None and share < ALL
+    early = did is not None and not did.all
     if not early and not failed:
         return
     error = next(
         (line for line in reversed(last.run.console) if "Error" in line or "Exception" in line), None
     )
     how = "failed with an error" if failed else "was killed" if last.run.state == "killed" else "stopped"
-    came = (
-        f" at {plan} ({100 * share:.0f}%)" if early and share is not None else f" at step {last.last_step:,}"
-    )
+    came = f" at {_in_words(did)}" if early and did is not None else f" at step {last.last_step:,}"
     yield Finding(
         code=CODE,
         name=NAME,
@@ -57,23 +54,12 @@ def look(view: View) -> Iterable[Finding]:
         last_step=last.last_step,
         message=f"{last.run.name} {how}{came}."
         + (f" Last error: {error.strip()[:160]}" if error and failed else ""),
-        evidence={"done_share": share, "state": last.run.state, "error": error},
+        evidence={"done_share": None if did is None else did.share, "state": last.run.state, "error": error},
         fix=("Resume from the last checkpoint, unless you stopped it on purpose.",),
     )
 
 
-def _done(view: View) -> tuple[float, str] | None:
-    """Share of the plan that was run, and in words; None where no plan is recorded."""
-    last = view.timeline.line[-1]
-    steps = last.run.setting("max_steps")
-    if steps is not None:
-        share = last.run.last_step / steps
-        return share, f"step {last.run.last_step:,} of the {steps:,.0f} planned"
-    epochs = last.run.setting("num_train_epochs", "epochs")
-    own = last.run.role("epoch")
-    if epochs is None or own is None or not len(own.finite):
-        return None
-    reached = float(own.finite.value.max())
-    if float(own.finite.value.min()) == 0 and (own.finite.value % 1 == 0).all():
-        reached += 1  # epochs counted from 0: the last one was run
-    return reached / epochs, f"epoch {reached:.3g} of {epochs:g}"
+def _in_words(did: Done) -> str:
+    if did.unit == "step":
+        return f"step {did.reached:,.0f} of the {did.planned:,.0f} planned ({100 * did.share:.0f}%)"
+    return f"epoch {did.reached:.3g} of {did.planned:g} ({100 * did.share:.0f}%)"

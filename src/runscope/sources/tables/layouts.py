@@ -133,7 +133,7 @@ def _by_set(rows: pd.DataFrame) -> pd.DataFrame:
         mine = words == word
         head = "" if word in _TRAIN_WORDS or not word else f"{word}/"
         for c in rows.columns:
-            if c == column or c in made or not bool((rows[c][mine] != "").any()):
+            if c == column or str(c).lower() in counters or not bool((rows[c][mine] != "").any()):
                 continue
             made[f"{head}{c}"] = rows[c].where(mine, "")
     import pandas as pd

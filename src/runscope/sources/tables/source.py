@@ -12,7 +12,7 @@ import numpy as np
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
 from runscope.history.ending import PLANNED_STEPS
-from runscope.history.parts import numbered, order_of
+from runscope.history.parts import MOST_PARTS, numbered, order_of
 from runscope.sources.base import MEMBER, LoadContext, finish, folder_name, identity, pick, split_member
 from runscope.sources.tables.axis import Axis, axis_of, clock_of
 from runscope.sources.tables.cells import Numbers
@@ -98,7 +98,9 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         notes=(*notes, *table.notes),
     )
     done = finish(run, where=where)
-    return replace(done, parts=tuple(numbered(done, table.sessions))) if len(table.sessions) > 1 else done
+    if not 1 < len(table.sessions) <= MOST_PARTS:
+        return done
+    return replace(done, parts=tuple(numbered(done, table.sessions)))
 
 
 def _in_folder(folder: Path) -> Path | None:

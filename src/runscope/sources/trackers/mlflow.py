@@ -143,11 +143,14 @@ def _read_database(path: Path, entry: _Entry) -> _Content:
             (entry.id,),
         ).fetchall()
         config = _config(connection.execute("SELECT key, value FROM params WHERE run_uuid = ?", (entry.id,)))
-    points = [
-        (key, step, _from_database(value, bool(is_nan)), when / 1000)
-        for key, step, value, is_nan, when in rows
-    ]
-    return _Content(points, config)
+    points, lost = [], 0
+    for key, step, value, is_nan, when in rows:
+        try:
+            points.append((str(key), int(step), _from_database(value, bool(is_nan)), when / 1000))
+        except (TypeError, ValueError, OverflowError):
+            lost += 1
+    notes = (f"{lost:,} rows of the database are damaged and were left out",) if lost else ()
+    return _Content(points, config, notes)
 
 
 def _from_database(value: float, is_nan: bool) -> float:

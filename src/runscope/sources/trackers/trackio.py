@@ -9,7 +9,7 @@ from typing import Any
 
 from runscope.errors import UnreadableRun
 from runscope.history import Run
-from runscope.sources.base import MEMBER, LoadContext, finish, pick, split_member
+from runscope.sources.base import MEMBER, LoadContext, finish, identity, pick, split_member
 from runscope.sources.columns import Rows, checkpoint_lineage, system_series
 from runscope.sources.trackers.sqlite import columns_of, has_columns, opened
 
@@ -48,13 +48,13 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
             raise UnreadableRun(f"{path} holds no run", hint="nothing was logged to this project yet")
         place = pick(str(path), member, keys, names)
         chosen = _chosen(connection, column, keys[place], names[place])
-        rows = _rows(connection, column, chosen)
+        rows, lost = _rows(connection, column, chosen)
         system = _system(connection, column, chosen)
         config = _config(connection, column, chosen)
     series, histograms, step_key, step, when = rows.finished()
     run = Run(
         reference=reference,
-        id=keys[place],
+        id=chosen if column == "run_id" else identity(keys[place], path, keys[place]),
         name=names[place],
         source="trackio",
         series=series,
@@ -66,6 +66,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         system=system_series(system, when, step),
         histograms=histograms,
         project=path.stem,
+        notes=(f"{lost:,} rows of the database are damaged and were left out",) if lost else (),
     )
     return finish(run, where=f"{path}{MEMBER}{keys[place]}")
 
@@ -89,12 +90,17 @@ def _chosen(connection: sqlite3.Connection, column: str, key: str, name: str) ->
     return str(value)
 
 
-def _rows(connection: sqlite3.Connection, column: str, value: str) -> Rows:
-    rows = Rows()
+def _rows(connection: sqlite3.Connection, column: str, value: str) -> tuple[Rows, int]:
+    """The rows of a run, and how many are damaged."""
+    rows, lost = Rows(), 0
     query = f"SELECT step, timestamp, metrics FROM metrics WHERE {column} = ? ORDER BY id"
     for step, timestamp, text in connection.execute(query, (value,)):
-        rows.add_row({**_parsed(text), "_step": step, "_timestamp": _seconds(timestamp)})
-    return rows
+        row = _parsed(text)
+        if row is None or not isinstance(step, int):
+            lost += 1
+            continue
+        rows.add_row({**row, "_step": step, "_timestamp": _seconds(timestamp)})
+    return rows, lost
 
 
 def _system(connection: sqlite3.Connection, column: str, value: str) -> list[tuple[float, str, float]]:
@@ -104,7 +110,7 @@ def _system(connection: sqlite3.Connection, column: str, value: str) -> list[tup
     return [
         (_seconds(timestamp), name, float(number))
         for timestamp, text in connection.execute(query, (value,))
-        for name, number in _parsed(text).items()
+        for name, number in (_parsed(text) or {}).items()
         if isinstance(number, int | float)
     ]
 
@@ -113,16 +119,16 @@ def _config(connection: sqlite3.Connection, column: str, value: str) -> dict[str
     if column not in columns_of(connection, "configs"):
         return {}
     found = connection.execute(f"SELECT config FROM configs WHERE {column} = ?", (value,)).fetchone()
-    return _parsed(found[0]) if found else {}
+    return (_parsed(found[0]) or {}) if found else {}
 
 
-def _parsed(text: str | bytes) -> dict[str, Any]:
-    """A row's JSON; nothing where it is damaged."""
+def _parsed(text: str | bytes) -> dict[str, Any] | None:
+    """A row's JSON; None where it is damaged."""
     try:
         row = json.loads(text)
-    except (ValueError, UnicodeDecodeError):
-        return {}
-    return row if isinstance(row, dict) else {}
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None
 
 
 def _seconds(timestamp: str) -> float:

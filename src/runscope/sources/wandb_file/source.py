@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
-import time
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BufferedReader
@@ -13,19 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from runscope.errors import UnreadableRun
+from runscope.errors import SeveralRuns, UnreadableRun
 from runscope.history import Lineage, Run, State
 from runscope.sources.base import LoadContext, existing, finish
 from runscope.sources.columns import checkpoint_lineage, machine_series
-from runscope.sources.wandb_file.log import HEADER, Log
+from runscope.sources.wandb_file.log import BLOCK_BYTES, HEADER, Log
+from runscope.sources.wandb_file.process import goes_on
 from runscope.sources.wandb_file.records import Content, RunRecord, is_summary, peek
 from runscope.stats.arrays import Ints
 
 FORM = "offline W&B folder or .wandb file"
 
-_STILL_RUNNING_SECONDS = 600
-"""A run without an exit record that logged this recently still goes on; the file's own date tells nothing, a
-copy has a new one."""
 _LOSSES_NAMED = 3
 
 
@@ -34,12 +32,23 @@ def claims(reference: str) -> bool:
     return bool(_files(reference))
 
 
+def members(reference: str) -> list[str]:
+    """What names each run: the reference itself, or its files where they are of several runs."""
+    try:
+        _in_order(_files(reference))
+    except SeveralRuns as several:
+        return list(several.references)
+    except UnreadableRun:
+        pass  # reading it says what is wrong with it
+    return [reference]
+
+
 def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one signature for all sources
     """Read the run. Several files of one run are joined in the order they were begun.
 
     Raises:
-        UnreadableRun: a file cannot be opened, is no W&B file, or holds no metric; or the files are of
-            several runs.
+        UnreadableRun: a file cannot be opened, is no W&B file, or holds no metric.
+        SeveralRuns: the files are of several runs.
     """
     files = _in_order(_files(reference))
     content, logs = Content(), []
@@ -77,8 +86,11 @@ def _in_order(files: list[Path]) -> list[Path]:
         begun.append((record.started_at or 0.0, file, record.id or file.stem.removeprefix("run-")))
     ids = dict.fromkeys(run for _, _, run in begun)
     if len(ids) > 1:
-        raise UnreadableRun(
-            f"these are files of several runs: {', '.join(ids)}", hint=f"name one, e.g. {files[-1]}"
+        references = tuple(str(file) for _, file, _ in sorted(begun))
+        raise SeveralRuns(
+            f"these are files of {len(ids)} runs: {', '.join(ids)}",
+            hint=f"name one, for example {shlex.quote(references[0])}",
+            references=references,
         )
     return [file for _, file, _ in sorted(begun)]
 
@@ -128,7 +140,7 @@ def _run(reference: str, files: Sequence[Path], logs: Sequence[Log], content: Co
         config={k: v for k, v in content.config.items() if k != "_wandb"},
         started_at=content.started_at,
         ended_at=last_logged,
-        state=_state(content, last_logged or 0.0),
+        state=_state(files[-1], logs[-1], content, last_logged or 0.0),
         lineage=_lineage(content),
         system=machine_series(content.machine, np.array(content.measured_at), when, step),
         histograms=histograms,
@@ -136,13 +148,24 @@ def _run(reference: str, files: Sequence[Path], logs: Sequence[Log], content: Co
         project="/".join(p for p in (run.entity, run.project) if p) or None,
         environment=content.environment,
         notes=(*_joined_notes(files, content), *_notes(logs[-1], content, step)),
+        missing_rows=_missing_rows(files[-1], content),
     )
 
 
-def _state(content: Content, last_logged: float) -> State:
+def _state(file: Path, log: Log, content: Content, last_logged: float) -> State:
     if content.exit_code is not None:
         return "finished" if content.exit_code == 0 else "failed"
-    return "running" if time.time() - last_logged < _STILL_RUNNING_SECONDS else "killed"
+    host = content.environment.get("host")
+    still = goes_on(file, last_logged=last_logged, host=host if isinstance(host, str) else None, cut=log.cut)
+    return "running" if still else "killed"
+
+
+def _missing_rows(file: Path, content: Content) -> int:
+    """Rows that may never have reached the file: wandb-core writes whole blocks, and a kill costs the last one."""
+    if content.exit_code is not None or not content.rows.count:
+        return 0
+    row_bytes = file.stat().st_size / content.rows.count
+    return round(BLOCK_BYTES / max(row_bytes, 1.0))
 
 
 def _lineage(content: Content) -> Lineage | None:

@@ -89,8 +89,9 @@ def global_step(before: Profile, after: Profile) -> list[Candidate]:
     first, interval = after.first_step, after.interval
     if first <= EARLY_INTERVALS * interval or after.run.step_key == "row":
         return []
-    if "_step" in (after.run.step_key, before.run.step_key) and before.run.id != after.run.id:
-        # W&B's own counter begins at 0 in every new run; it goes on only in a fork or under the same id.
+    counted_by_rows = "_step" in (after.run.step_key, before.run.step_key) and before.run.id != after.run.id
+    if counted_by_rows and after.run.first_step <= EARLY_INTERVALS * interval:
+        # W&B's own counter begins at 0 in every new run, unless its steps were given by hand (``step=``).
         return []
     start = round(first - interval)
     if start < before.first_step - before.interval:
