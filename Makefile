@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 
 # Names what is being fetched, on one line that grows, while pip is at work; its warnings are about itself.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --no-color --progress-bar off
-NAMED := 2> >(grep -v '^WARNING' >&2) | awk '/^Collecting/ {printf " %s", $$2; fflush()} \
+NAMED := 2> >(grep -v '^WARNING' >&2) | awk '/^Collecting/ {sub(/[^A-Za-z0-9._-].*/, "", $$2); printf " %s", $$2; fflush()} \
   /^Installing collected/ {printf "\n  … and now unpacking them\n"; fflush()}'
 
 # The others need a folder of labelled logs, a GPU, or another environment; each says so with --help.
