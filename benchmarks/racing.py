@@ -35,7 +35,8 @@ def losses(depth: float, seed: int, noise: float, *, near: bool = False) -> tupl
 
 def run(values: Floats, *, full: bool = False) -> Race:
     """One race to its end."""
-    race = Race(ARMS, np.arange(EXAMPLES), start=starting_arms(ARMS), min_effect=MIN_EFFECT, full=full)
+    start = range(ARMS) if full else starting_arms(ARMS)
+    race = Race(ARMS, np.arange(EXAMPLES), start=start, min_effect=MIN_EFFECT, full=full)
     while not race.done:
         for arm, (begin, end) in race.wanted.items():
             race.tell(arm, values[begin:end, arm])
@@ -51,11 +52,10 @@ def simulate(depth: float, noise: float, repeats: int, *, near: bool) -> Floats:
         values, best = losses(depth, seed, noise, near=near)
         truth = depth * ((np.arange(ARMS) - best) / max(best, ARMS - 1 - best)) ** 2
         race = run(values)
-        lost = best in race.dropped or best not in race.started
         off, off_full = float(truth[race.leader]), float(truth[values.mean(axis=0).argmin()])
         share = race.reached.sum() / values.size
         said = [decide(r, names, metric).outcome == "overfit" for r in (race, run(values, full=True))]
-        rows.append((share, 1 - share, lost, *said, off, off_full, off > MIN_EFFECT))
+        rows.append((share, 1 - share, *said, off, off_full, off > MIN_EFFECT))
     return np.asarray(np.mean(np.array(rows, dtype=float), axis=0))
 
 
@@ -85,17 +85,17 @@ def main() -> None:
     parser.add_argument("--demo", type=Path, help="folder of the demo's data; the bundled one otherwise")
     options = parser.parse_args()
     print(
-        "correlated  noise  depth  of full grid  fewer  best dropped  last called worse  by full grid"
+        "correlated  noise  depth  of full grid  fewer  last called worse  by full grid"
         "  pick off by  full's  by > 0.02"
     )
     for near, noise in ((False, 1.0), (False, 0.5), (True, 1.0)):
         for depth in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8):
-            share, fewer, lost, called, called_full, off, off_full, much = simulate(
+            share, fewer, called, called_full, off, off_full, much = simulate(
                 depth, noise, options.repeats, near=near
             )
             print(
                 f"{'neighbours' if near else 'all alike':10}  {noise:5.1f}  {depth:5.2f}  {share:12.2f}"
-                f"  {fewer:5.0%}  {lost:12.3f}  {called:17.3f}  {called_full:12.3f}  {off:11.4f}"
+                f"  {fewer:5.0%}  {called:17.3f}  {called_full:12.3f}  {off:11.4f}"
                 f"  {off_full:6.4f}  {much:9.3f}",
                 flush=True,
             )

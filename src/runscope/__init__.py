@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from runscope.api import stitch as stitch
     from runscope.api.live import watch as watch
     from runscope.errors import RunscopeError as RunscopeError
+    from runscope.evaluation.given import judge_scores as judge_scores
     from runscope.evaluation.study import Study as Study
     from runscope.history import Run as Run
     from runscope.history import Series as Series

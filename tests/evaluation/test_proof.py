@@ -16,8 +16,9 @@ from runscope.evaluation.decide import Decision, decide
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.models.local import LocalModels
 from runscope.evaluation.tasks.kinds import CompletionLoss
-from runscope.stats.paired import compare, detectable, examples_needed
-from runscope.stats.racing import Race, planned_looks, shares
+from runscope.stats.bounds import NORMAL
+from runscope.stats.paired import Ground
+from runscope.stats.racing import ALPHA, Race
 from tests.evaluation import tiny
 
 pytestmark = pytest.mark.slow
@@ -79,8 +80,9 @@ def test_what_is_truly_worse_is_found_as_often_as_planned(pool: tuple[np.ndarray
     # The one gone too far, moved to be worse by what the plan is made for; how it differs by example stays.
     worse = losses[:, 4] + effect - np.average(losses[:, 4] - losses[:, good], weights=tokens)
     both = np.column_stack([losses[:, good], worse])
-    seen = compare(both, tokens, np.arange(len(both)))
-    examples = planned_examples(effect, float(seen.difference_error[0, 1]), len(both), both, tokens)
+    ground = Ground.of(both, tokens, np.arange(len(both)))
+    examples = ground.between(*both.T).examples_needed(effect, NORMAL.inv_cdf(ALPHA / 2))
+    assert examples is not None
     assert 64 < examples < POOL / 2, "a set drawn out of the pool varies as one out of the world"
     found = [judged(both, tokens, examples, seed, min_effect=0.02) for seed in range(TIMES)]
     power = sum(d.outcome == "overfit" for d in found) / TIMES
@@ -88,16 +90,3 @@ def test_what_is_truly_worse_is_found_as_often_as_planned(pool: tuple[np.ndarray
     assert power < 1, "it was planned for four of five cases, not for all"
     told = np.median([d.detectable for d in found if d.detectable is not None])
     assert told == pytest.approx(effect, rel=0.3)
-
-
-def planned_examples(
-    effect: float, error: float, examples: int, losses: np.ndarray, tokens: np.ndarray
-) -> int:
-    """Examples at which the last look shows the effect in four of five cases."""
-    needed = 200
-    for _ in range(5):
-        share = float(shares(planned_looks(needed), 0.05)[-1])
-        critical = compare(losses[:needed], tokens[:needed], np.arange(needed)).critical(share)
-        needed = examples_needed(effect, error, examples, critical) or needed
-    assert detectable(error * np.sqrt(examples / needed), critical) == pytest.approx(effect, rel=0.1)
-    return needed

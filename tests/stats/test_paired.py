@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runscope.stats.paired import cluster_codes, compare, examples_needed, influence, picked_optimism
+from runscope.stats.bounds import NORMAL
+from runscope.stats.paired import Difference, Ground, cluster_codes, counting, grouping, mean_and_error
+
+WANTED = NORMAL.inv_cdf(0.025)
 
 
-def losses(seed: int, n: int = 200, k: int = 6, shift: float = 0.0) -> np.ndarray:
+def losses(seed: int, n: int = 200, k: int = 2, shift: float = 0.0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     common = rng.gamma(2.0, 0.7, (n, 1))
     values = common + 0.3 * rng.standard_normal((n, k))
@@ -18,91 +21,124 @@ def losses(seed: int, n: int = 200, k: int = 6, shift: float = 0.0) -> np.ndarra
     return np.asarray(values)
 
 
+def pair(
+    values: np.ndarray, clusters: np.ndarray | None = None, weights: np.ndarray | None = None
+) -> Difference:
+    n = len(values)
+    ground = Ground.of(
+        values, np.ones(n) if weights is None else weights, np.arange(n) if clusters is None else clusters
+    )
+    return ground.between(values[:, 0], values[:, -1])
+
+
 def test_differences_and_errors_are_those_of_a_paired_t_test() -> None:
     values = losses(0)
-    seen = compare(values, np.ones(len(values)), np.arange(len(values)))
-    d = values[:, 3] - values[:, 1]
-    assert seen.difference[1, 3] == pytest.approx(d.mean())
-    assert seen.difference_error[1, 3] == pytest.approx(d.std(ddof=1) / np.sqrt(len(d)))
-    assert seen.difference_error[1, 3] < np.hypot(seen.error[1], seen.error[3]) / 2, "pairing pays"
+    seen = pair(values)
+    d = values[:, 1] - values[:, 0]
+    assert seen.mean == pytest.approx(d.mean())
+    assert seen.error == pytest.approx(d.std(ddof=1) / np.sqrt(len(d)))
+    ones, rows = np.ones(200), np.arange(200)
+    alone = [mean_and_error(values[:, j], ones, rows)[1] for j in (0, 1)]
+    assert seen.error < np.hypot(*alone) / 2, "pairing pays"
+
+
+def test_the_interval_holds_what_the_scores_say() -> None:
+    seen = pair(losses(3, shift=0.1))
+    assert seen.low(WANTED) < seen.mean < seen.high(WANTED)
+    assert seen.score(seen.low(WANTED)) == pytest.approx(WANTED, abs=1e-3)
+    assert seen.score_below(seen.high(WANTED)) == pytest.approx(WANTED, abs=1e-3)
+    turned = pair(losses(3, shift=0.1)[:, ::-1])
+    assert turned.low(WANTED) == pytest.approx(-seen.high(WANTED))
 
 
 def test_equal_models_have_no_difference_and_no_proof() -> None:
-    values = np.repeat(losses(1, k=1), 3, axis=1)
-    seen = compare(values, np.ones(len(values)), np.arange(len(values)))
-    assert not seen.statistic.any()
-    assert seen.p_value(0, 2) == 1.0
+    seen = pair(np.repeat(losses(1, k=1), 2, axis=1))
+    assert seen.score(0.0) > 0
+    assert seen.low(WANTED) == seen.high(WANTED) == 0, "losses that agree to the last digit are one model's"
 
 
-@pytest.mark.parametrize("alpha", [0.05, 0.2])
-def test_no_pair_differs_by_chance_more_often_than_promised(alpha: float) -> None:
-    false = 0
-    for seed in range(400):
-        seen = compare(values := losses(seed, n=120), np.ones(len(values)), np.arange(len(values)), seed=seed)
-        false += np.abs(seen.statistic).max() > seen.critical(alpha)
-    # Three standard errors of a binomial above what is promised.
-    assert false / 400 < alpha + 3 * np.sqrt(alpha * (1 - alpha) / 400)
-
-
-def test_right_and_wrong_are_held_to_mcnemars_exact_test() -> None:
-    from scipy.stats import binomtest
-
-    for first_only, second_only in ((10, 0), (9, 2), (3, 3), (14, 4)):
-        values = np.zeros((80, 2))
-        values[:first_only, 1] = 1
-        values[first_only : first_only + second_only, 0] = 1
-        seen = compare(values, np.ones(80), np.arange(80))
-        exact = binomtest(second_only, first_only + second_only).pvalue
-        assert seen.p_value(0, 1) == pytest.approx(exact, rel=0.15, abs=0.002)
+def test_right_answers_that_agree_everywhere_do_not_show_that_models_are_equal() -> None:
+    right = np.ones((30, 2))
+    assert pair(right).high(WANTED) == pytest.approx(1 - 0.025 ** (1 / 30), rel=0.02), "the rule of three"
+    assert pair(right).score_below(0.02) > WANTED
+    assert pair(np.ones((400, 2))).score_below(0.02) < WANTED
 
 
 def test_a_real_difference_is_found() -> None:
-    found = sum(
-        compare(v := losses(s, shift=0.15), np.ones(len(v)), np.arange(len(v))).p_value(0, 5) < 0.05
-        for s in range(100)
-    )
+    found = sum(pair(losses(s, shift=0.2)).score(0.0) < WANTED for s in range(100))
     assert found > 80
 
 
 def test_examples_of_one_source_count_as_one() -> None:
-    values = np.repeat(losses(2, n=50), 4, axis=0)
-    alone = compare(values, np.ones(200), np.arange(200))
-    together = compare(values, np.ones(200), np.repeat(np.arange(50), 4))
-    assert together.difference_error[0, 1] == pytest.approx(2 * alone.difference_error[0, 1], rel=0.02)
+    values = losses(2, n=50)
+    repeated = np.repeat(values, 4, axis=0)
+    alone, together = pair(values), pair(repeated, np.repeat(np.arange(50), 4))
+    assert together.error == pytest.approx(alone.error)
+    assert together.low(WANTED) == pytest.approx(alone.low(WANTED), rel=0.01)
+    assert pair(repeated).error == pytest.approx(alone.error / 2, rel=0.03)
+
+
+@pytest.mark.parametrize("groups", [2, 3, 6, 40])
+def test_sources_that_differ_are_not_taken_for_a_difference_of_the_models(groups: int) -> None:
+    """One model is better on some sources, the other on others, and on average none is."""
+    false = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        source = np.arange(240) % groups
+        values = losses(seed, n=240)
+        values[:, 1] += 0.3 * rng.standard_normal(groups)[source]
+        false += pair(values, source).score(0.0) < WANTED
+    assert false / 300 <= 0.025 + 3 * np.sqrt(0.025 * 0.975 / 300)
+
+
+def test_few_sources_that_agree_still_show_a_difference() -> None:
+    """A column with three values must not silence everything."""
+    values = losses(5, n=300, shift=1.0)
+    seen = pair(values, np.arange(300) % 5)
+    assert seen.few
+    assert seen.low(WANTED) > 0.5
+    assert seen.score(0.0) < WANTED
+    assert seen.low(WANTED) <= pair(values).low(WANTED) + 1e-4, "never narrower than rows on their own"
+
+
+def test_one_source_for_all_says_nothing() -> None:
+    values = losses(6, n=100, shift=0.4)
+    assert pair(values, np.zeros(100, dtype=np.int64)).low(WANTED) == pytest.approx(pair(values).low(WANTED))
+    assert "every row has the same source" in grouping(np.zeros(100, dtype=np.int64), "source")[0]
+
+
+def test_what_counted_as_one_is_said() -> None:
+    assert grouping(np.arange(50), "source") == []
+    (many,) = grouping(np.arange(200) // 4, "source")
+    assert "50 groups in 200 rows" in many
+    (few,) = grouping(np.arange(200) % 3, "source")
+    assert "--cluster none" in few
+    uneven = np.array([0] * 97 + [1, 2, 3])
+    assert "count as 1.1" in grouping(uneven, "source")[0]
+    assert counting(np.ones(7)) == pytest.approx(7)
 
 
 def test_longer_examples_weigh_more() -> None:
     values = np.array([[1.0, 2.0], [3.0, 3.0]])
-    seen = compare(values, np.array([3.0, 1.0]), np.arange(2))
-    np.testing.assert_allclose(seen.mean, [1.5, 2.25])
+    assert pair(values, weights=np.array([3.0, 1.0])).mean == pytest.approx(0.75)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.floats(-50, 50))
 def test_what_is_added_to_all_models_changes_nothing(seed: int, constant: float) -> None:
-    values = losses(seed, n=60, k=3)
-    weights, clusters = np.ones(60), np.arange(60)
-    before, after = compare(values, weights, clusters), compare(values + constant, weights, clusters)
-    np.testing.assert_allclose(before.statistic, after.statistic, atol=1e-6)
+    values = losses(seed, n=60)
+    before, after = pair(values), pair(values + constant)
+    assert before.score(0.0) == pytest.approx(after.score(0.0), abs=1e-3)
+    assert before.low(WANTED) == pytest.approx(after.low(WANTED), abs=1e-3)
 
 
-def test_the_best_of_many_is_flattered() -> None:
-    gain = []
-    for seed in range(200):
-        rng = np.random.default_rng(seed)
-        values = rng.standard_normal((80, 10))
-        mean = values.mean(axis=0)
-        flattery = picked_optimism(influence(values, np.ones(80), np.arange(80)), mean, seed=seed)
-        assert flattery > 0
-        gain.append(mean.min() + flattery)
-    # Ten equal models: the truth is 0, the picked one looks 0.17 better; most of that is taken back.
-    assert abs(np.mean(gain)) < 0.06
-
-
-def test_examples_needed() -> None:
-    assert examples_needed(0.1, 0.05, 100, 1.96) == pytest.approx(196, abs=2)
-    assert examples_needed(-0.1, 0.05, 100, 1.96) is None
-    assert examples_needed(0.0, 0.05, 100, 1.96) is None
+def test_examples_needed_show_what_is_there_in_four_of_five_sets() -> None:
+    counts = [pair(losses(s, n=200)).examples_needed(0.12, WANTED) for s in range(500, 521)]
+    needed = int(np.median([c for c in counts if c is not None]))
+    found = sum(pair(losses(s, n=needed, shift=0.12)).score(0.0) < WANTED for s in range(200))
+    assert found / 200 == pytest.approx(0.8, abs=3 * np.sqrt(0.8 * 0.2 / 200))
+    assert pair(losses(7)).examples_needed(-0.1, WANTED) is None
+    assert pair(losses(7)).examples_needed(0.0, WANTED) is None
 
 
 def test_clusters_are_numbered_in_order() -> None:

@@ -19,7 +19,8 @@ from runscope.evaluation.work.bench import Bench, Results
 from runscope.history.checkpoint import Checkpoint
 from runscope.hub import fetch, list_checkpoints, read_adapter
 from runscope.hub.fetching import fetched
-from runscope.stats.paired import compare, detectable
+from runscope.stats.paired import Ground
+from runscope.stats.racing import Race
 
 ENOUGH = 30
 """Examples that two checkpoints must share for a spread to be guessed from."""
@@ -32,7 +33,7 @@ class Plan:
     Attributes:
         checkpoints, starting: how many could be evaluated, and how many the race begins with.
         examples, first_look: held-out examples, and how many of them at the first look.
-        at_least, at_most: example evaluations from the first look alone to the full grid.
+        at_least, at_most: example evaluations from the first look and all of the last pair to the full grid.
         kept: of the full grid, those whose results are there already.
         train_examples: training examples for every checkpoint that is evaluated.
         download_bytes, download_at_most_bytes: checkpoints that are not on this disk: those that start, and all.
@@ -95,16 +96,22 @@ def plan(
     name, size = _base(arms, base, notes)
     largest = max((sum(f.size_bytes for f in c.weights) for c in arms), default=0)
     return Plan(
-        task=settings.task, checkpoints=len(arms), starting=len(race.started), examples=len(held_out),
-        first_look=race.examples, at_least=race.examples * len(race.started), at_most=race.values.size,
+        task=settings.task, checkpoints=len(arms), starting=len(race.running), examples=len(held_out),
+        first_look=race.examples, at_least=_at_least(race), at_most=race.values.size,
         kept=sum(len(bench.kept(task, a, held_out)) for a in range(len(arms))),
         train_examples=min(len(train), settings.train_examples),
-        download_bytes=sum(missing[a] for a in race.started), download_at_most_bytes=sum(missing.values()),
+        download_bytes=sum(missing[a] for a in race.running), download_at_most_bytes=sum(missing.values()),
         base=name, base_bytes=size,
         memory_bytes=largest if name is None else None if size is None else size + largest,
-        detectable=_detectable(bench, task, held_out, float(race.shares[-1])),
+        detectable=_detectable(bench, task, held_out, race.shared),
         unit=task.metric.unit, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _at_least(race: Race) -> int:
+    """The first look of those that start, and all examples of the last checkpoint and of the best one."""
+    starting = len(race.running)
+    return race.examples * starting + (len(race.weights) - race.examples) * min(starting, 2)
 
 
 def _arms(
@@ -142,12 +149,12 @@ def _base(
         return name, None
 
 
-def _detectable(bench: Bench, task: Task, examples: Sequence[Example], share: float) -> float | None:
+def _detectable(bench: Bench, task: Task, examples: Sequence[Example], score: float) -> float | None:
     """From the results that are kept of the first and the last checkpoint, if they are enough.
 
     Args:
         bench, task, examples: of the evaluation.
-        share: error rate of the last look.
+        score: normal score that a pair must reach.
     """
     last = len(bench.checkpoints) - 1
     rows = [bench.kept(task, a, examples) for a in (0, last)] if last > 0 else [{}, {}]
@@ -157,6 +164,5 @@ def _detectable(bench: Bench, task: Task, examples: Sequence[Example], share: fl
     name = task.metric.name
     values = np.array([[task.scores(r[i], examples[i])[name] for r in rows] for i in shared])
     weights = np.array([task.weight(rows[0][i]) for i in shared])
-    seen = compare(values, weights, np.arange(len(shared)))
-    error = float(seen.difference_error[0, 1]) * np.sqrt(len(shared) / len(examples))
-    return detectable(error, seen.critical(share))
+    ground = Ground.of(values, weights, np.arange(len(shared)))
+    return ground.between(values[:, 0], values[:, 1]).detectable(score, len(examples))

@@ -14,7 +14,7 @@ from runscope.evaluation.tasks.memorising import VERBATIM_TOKENS, is_verbatim, m
 from runscope.evaluation.work.bench import Bench
 from runscope.stats.arrays import Floats
 from runscope.stats.intervals import WIDE
-from runscope.stats.paired import compare
+from runscope.stats.paired import mean_and_error
 
 
 def remembered(
@@ -53,8 +53,8 @@ def _mean(task: Task, rows: Sequence[Row], examples: Sequence[Example]) -> tuple
     """Mean of the deciding metric and half the width of its interval."""
     values = np.array([task.scores(r, e)[task.metric.name] for r, e in zip(rows, examples, strict=True)])
     weights = np.array([task.weight(r) for r in rows])
-    seen = compare(values[:, None], weights, np.arange(len(values)))
-    return float(seen.mean[0]), WIDE * float(seen.error[0])
+    mean, error = mean_and_error(values, weights, np.arange(len(values)))
+    return mean, WIDE * error
 
 
 def _column(rows: Sequence[Row], name: str) -> Floats:

@@ -83,7 +83,7 @@ def evaluate(
         race.run()
         arms = [_at_hand(c, fetch) if n else c for c, n in zip(arms, race.race.reached, strict=True)]
         decision = decide(race.race, [called(c) for c in arms], task.metric)
-        if not race.race.reached[-1]:
+        if len(arms) - 1 in race.race.withdrawn:
             decision = replace(decision, reason=f"{decision.reason} {race.why[len(arms) - 1]}.")
         if why := futile(task, held_out, race.rows):
             decision = replace(decision, outcome="undecided", reason=why, onset=None)
@@ -96,7 +96,8 @@ def evaluate(
         scores=tuple(rows), best=arms[decision.best], outcome=decision.outcome, reason=decision.reason,
         best_corrected=decision.best_corrected,
         onset_step=arms[decision.onset].step if decision.onset is not None else None,
-        p_value=decision.p_value, effect=decision.effect, min_effect=race.race.min_effect,
+        p_value=decision.p_value, effect=decision.effect, effect_low=decision.effect_low,
+        effect_high=decision.effect_high, min_effect=race.race.min_effect,
         more_examples=decision.more_examples, detectable=decision.detectable,
         example_evaluations=int(race.race.reached.sum()), full_grid=race.race.values.size,
         evaluations=race.evaluations(), sample=sample,
@@ -234,7 +235,7 @@ class Trial:
         while not self.race.done:
             while self.race.wanted:
                 self._ask()
-            if not self.race.alive:
+            if not self.race.arms:
                 raise InputError(
                     next(iter(self.why.values())), hint="runscope checkpoints shows what a repository holds"
                 )

@@ -13,7 +13,9 @@ from runscope.stats.arrays import Floats
 if TYPE_CHECKING:
     import pandas as pd
 
-Standing = Literal["best", "as_good", "worse", "undecided", "skipped"]
+Standing = Literal["best", "as_good", "behind", "worse", "undecided", "skipped"]
+"""``as_good`` where a difference that matters is ruled out; ``worse`` where that is shown, for all rows together;
+``behind`` where the row's own interval lies above 0, which among many rows happens by chance as well."""
 Outcome = Literal["overfit", "not_worse", "undecided"]
 
 
@@ -50,8 +52,9 @@ class CheckpointScore:
         mean, low, high: metric on held-out examples with its 95% interval (of the mean itself).
         examples: how many held-out examples it was evaluated on.
         difference, difference_low, difference_high: how much worse it is than the best one, paired on the same
-            examples, with its 95% interval; positive is worse, whichever way the metric goes.
-        p_value: corrected for the number of checkpoints; None for the best and for skipped ones.
+            examples, with its 95% interval, which holds for this row alone; positive is worse, whichever way the
+            metric goes.
+        p_value: corrected for all pairs of checkpoints; None for the best and for skipped ones.
         train_mean: the same metric on training examples, None where none were given.
         membership_auc: how well the loss tells training from held-out examples; 0.5 is no memorisation.
         membership_auc_min_k: the same by the loss of the fifth of the tokens that is least expected.
@@ -95,10 +98,12 @@ class Study(Shown):
         scores: in order of step.
         best: the checkpoint with the best held-out mean (None where nothing was evaluated).
         best_corrected: its mean, corrected for having been picked.
-        outcome: ``overfit`` where later checkpoints are surely and relevantly worse.
-        onset_step: first step after the best that is surely worse.
-        p_value: of the trend after the best.
+        outcome: ``overfit`` where the last checkpoint is shown to be worse, and by what matters; ``not_worse`` where
+            it is shown not to be worse than any other by what matters; else ``undecided``.
+        onset_step: first step after the best from which on all are behind it.
+        p_value: of the effect, corrected for the number of checkpoints.
         effect: how much worse the last checkpoint is than the best one, in the metric's unit.
+        effect_low, effect_high: its 95% interval, corrected for having chosen the best.
         min_effect: the smallest effect that matters.
         more_examples: how many more examples would decide, where ``undecided``.
         detectable: the smallest difference that these examples would have shown in four of five repetitions.
@@ -119,6 +124,8 @@ class Study(Shown):
     onset_step: int | None = None
     p_value: float | None = None
     effect: float | None = None
+    effect_low: float | None = None
+    effect_high: float | None = None
     min_effect: float = 0.0
     more_examples: int | None = None
     detectable: float | None = None
@@ -128,6 +135,17 @@ class Study(Shown):
     sample: tuple[Mapping[str, Any], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def best_step(self) -> int | None:
+        """Step of the best checkpoint, None where it has none."""
+        return self.best.step if self.best is not None else None
+
+    @property
+    def last_is_best(self) -> bool:
+        """Whether the last checkpoint that was evaluated has the best mean."""
+        evaluated = [score for score in self.scores if score.examples]
+        return bool(evaluated) and evaluated[-1].standing == "best"
 
     @property
     def compared(self) -> bool:

@@ -1,198 +1,247 @@
-"""Paired comparison of several models on the same examples.
+"""Paired comparison of two models on the same examples.
 
-Losses of sister checkpoints on one example go together, so the difference per example varies far less
-than either loss. All comparisons are made at once, by flipping signs: were two models equal, each example's
-difference could as well have come out the other way round. The signs of all examples (of all sources, where
-examples share one) are drawn anew some thousand times, and the largest statistic over all pairs is held
-against what was seen (Westfall & Young 1993). That takes the correlation between the checkpoints into
-account, where a Bonferroni correction would ignore it; for a single pair of right/wrong answers it is
-McNemar's exact test.
+Losses of sister checkpoints on one example go together, so the difference per example varies far less than either
+loss. How sure a difference is, is read from the bounds of :mod:`runscope.stats.bounds`, which assume neither that
+differences are normal, nor that they are symmetric, nor that the worst was seen.
+
+Examples of one source stand or fall together: the source is what is drawn (Miller 2024, arXiv 2411.00640). Where
+there are few sources, or a few hold most examples, no such bound is ever narrow enough to decide. Then two must agree:
+a t-interval over sources, with as many degrees of freedom as there are sources that count, less one (Carter, Schnepel
+and Steigerwald 2017), and the bound of the examples as if they did not depend on one another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, erf, sqrt
+from functools import cached_property
+from math import ceil, isfinite, sqrt
 
 import numpy as np
 
 from runscope.stats.arrays import Floats, Ints
+from runscope.stats.bounds import NORMAL, POWER, half_width, lower_bound, mean_score, reach_of, student_below
 
-DRAWS = 4000
-"""Sign flips: a critical value at 0.5% then rests on twenty of them."""
-AT_ONCE = 500
-"""Sign flips held in memory at once."""
-POWER = 0.8416
-"""Standard normal quantile of 80%, the customary power to plan for."""
-TIE = 1e-4
-"""Statistics closer than this are equal: right/wrong answers give the same sum again and again."""
+FEW = 20.0
+"""Below so many sources that count they are few: "few" begins between 20 and 50 (Cameron and Miller 2015)."""
+TOO_MANY = 10_000_000
+"""More examples than anybody has: no number of them decides."""
 
 
-def cluster_codes(clusters: Sequence[str]) -> Ints:
+def cluster_codes(clusters: Sequence[object]) -> Ints:
     """Number the clusters in order of appearance, (n,)."""
-    seen: dict[str, int] = {}
+    seen: dict[object, int] = {}
     return np.array([seen.setdefault(c, len(seen)) for c in clusters], dtype=np.int64)
 
 
-def weighted_means(values: Floats, weights: Floats) -> Floats:
-    """Column means of (n, k) values with (n,) weights: for losses, the mean over tokens."""
-    return np.asarray(weights @ values / weights.sum(), dtype=np.float64)
+def summed(values: Floats, clusters: Ints) -> Floats:
+    """(m,) sums of (n,) values by cluster, in order of the clusters' numbers."""
+    present, place = np.unique(clusters, return_inverse=True)
+    return np.asarray(np.bincount(place, values, len(present)), dtype=np.float64)
 
 
-def influence(values: Floats, weights: Floats, clusters: Ints) -> Floats:
-    """How much each cluster moves each column's mean, (clusters, k).
-
-    A weighted mean is a ratio; its error is, to first order, the sum of weighted residuals. Examples of one
-    source are summed first, for the clustered standard error (Miller 2024, arXiv 2411.00640).
-    """
-    residuals = (values - weighted_means(values, weights)) * (weights / weights.sum())[:, None]
-    return _summed(residuals, clusters)
+def counting(weights: Floats) -> float:
+    """How many of (m,) weighted units count: m where all weigh the same, near 1 where one has it all (Kish 1965)."""
+    return float(weights.sum() ** 2 / (weights @ weights))
 
 
-def _summed(rows: Floats, clusters: Ints) -> Floats:
-    """(m, k) sums of (n, k) rows by cluster."""
-    sums = np.zeros((int(clusters.max()) + 1, rows.shape[1]))
-    np.add.at(sums, clusters, rows)
-    return sums[np.unique(clusters)]
-
-
-def covariance(moves: Floats) -> Floats:
-    """(k, k) covariance of the means from (m, k) influences."""
+def mean_and_error(values: Floats, weights: Floats, clusters: Ints) -> tuple[float, float]:
+    """Weighted mean of (n,) values and its standard error, clustered."""
+    mean = float(weights @ values / weights.sum())
+    moves = summed((values - mean) * weights, clusters) / weights.sum()
     m = len(moves)
-    return np.asarray(moves.T @ moves * (m / max(m - 1, 1)), dtype=np.float64)
+    return mean, sqrt(float(moves @ moves) * m / max(m - 1, 1))
+
+
+@dataclass(frozen=True)
+class Ground:
+    """On what checkpoints are compared.
+
+    Attributes:
+        weights, clusters: (n,) of the examples, in the order in which they are seen.
+        reach: how far apart two checkpoints may lie on an example that was not drawn.
+        cluster_reach: the same for means of clusters.
+    """
+
+    weights: Floats
+    clusters: Ints
+    reach: float
+    cluster_reach: float
+
+    @classmethod
+    def of(cls, values: Floats, weights: Floats, clusters: Ints) -> Ground:
+        """From all (n, k) values that were seen, NaN where none was.
+
+        Where an example is its own cluster, or there is but one cluster, examples are what is drawn.
+        """
+        reach = reach_of(values)
+        count = len(np.unique(clusters))
+        if count == 1:
+            clusters = np.arange(len(clusters))
+        if count in (1, len(clusters)):
+            return cls(weights, clusters, reach, reach)
+        return cls(weights, clusters, reach, reach_of(_cluster_means(values, weights, clusters)))
+
+    def between(self, better: Floats, worse: Floats) -> Difference:
+        """How much worse a checkpoint is than another, on the first examples, which both saw: (m,) costs each."""
+        m = len(better)
+        return Difference(worse - better, self.weights[:m], self.clusters[:m], self, _many(better))
+
+
+def _cluster_means(values: Floats, weights: Floats, clusters: Ints) -> Floats:
+    """(clusters, k) weighted means, NaN where nothing was seen."""
+    seen = np.isfinite(values)
+    filled = np.where(seen, values, 0.0)
+    columns = range(values.shape[1])
+    total = np.array([summed(filled[:, j] * weights, clusters) for j in columns]).T
+    weight = np.array([summed(seen[:, j] * weights, clusters) for j in columns]).T
+    means: Floats = np.divide(total, weight, out=np.full_like(total, np.nan), where=weight > 0)
+    return means
+
+
+def _many(values: Floats) -> bool:
+    """Whether results are so fine that no two models can agree on all of them by chance."""
+    return len(np.unique(values)) > len(values) / 2
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """All pairs of k models on the same examples.
+class Difference:
+    """How much worse one checkpoint is than another.
 
     Attributes:
-        mean: (k,) weighted mean of each.
-        error: (k,) standard error of each mean.
-        difference: (k, k) mean of column j minus mean of column i.
-        difference_error: (k, k) its paired standard error; 0 where two models agree on every example.
-        statistic: (k, k) the difference in standard errors, as in Student's t; 0 where two models agree.
-        largest: (draws,) the largest absolute statistic over all pairs were all models equal.
-        against: (draws, k) how far the most favoured other model leads each one were all models equal.
+        values: (n,) differences of the examples.
+        weights, clusters: (n,) of the examples.
+        ground: what it is held against.
+        fine: results take so many values that two different models never agree on all.
     """
 
-    mean: Floats
-    error: Floats
-    difference: Floats
-    difference_error: Floats
-    statistic: Floats
-    largest: Floats
-    against: Floats
+    values: Floats
+    weights: Floats
+    clusters: Ints
+    ground: Ground
+    fine: bool
 
-    def critical(self, alpha: float) -> float:
-        """What the largest statistic exceeds with probability ``alpha`` where all models are equal."""
-        return float(np.quantile(self.largest, 1 - alpha))
+    @cached_property
+    def mean(self) -> float:
+        """The weighted mean."""
+        return self._moments[0]
 
-    def dropping(self, alpha: float) -> Floats:
-        """(k,) statistic against each model that some other reaches with probability ``alpha`` at most
-        where that model is the best: many-to-one comparisons (Dunnett 1955)."""
-        return np.asarray(np.quantile(self.against, 1 - alpha, axis=0), dtype=np.float64)
+    @cached_property
+    def error(self) -> float:
+        """Its standard error, clustered."""
+        return self._moments[1]
 
-    def p_value(self, better: int, worse: int) -> float:
-        """How often chance alone makes some pair differ as much, corrected for all pairs."""
-        return _share_above(self.largest, self.statistic[better, worse])
+    @cached_property
+    def _moments(self) -> tuple[float, float]:
+        return mean_and_error(self.values, self.weights, self.clusters)
 
-    def p_beaten(self, arm: int) -> float:
-        """How often chance alone lets some other model lead this one as far as the leading one does."""
-        return _share_above(self.against[:, arm], self.statistic[:, arm].max())
+    @cached_property
+    def _by_cluster(self) -> tuple[Floats, Floats]:
+        return summed(self.values * self.weights, self.clusters), summed(self.weights, self.clusters)
 
+    @cached_property
+    def alone(self) -> bool:
+        """Whether every example is its own cluster."""
+        return len(np.unique(self.clusters)) == len(self.clusters)
 
-def _share_above(drawn: Floats, seen: float) -> float:
-    return float((1 + np.sum(drawn >= seen - TIE)) / (len(drawn) + 1))
+    @property
+    def same(self) -> bool:
+        """Whether the two are the same model: equal to the last digit where models differ somewhere."""
+        return self.fine and not self.values.any()
 
+    @cached_property
+    def few(self) -> bool:
+        """Whether too few clusters count for the bounds of means."""
+        return not self.alone and counting(self._by_cluster[1]) < FEW
 
-def compare(values: Floats, weights: Floats, clusters: Ints, *, seed: int = 0) -> Comparison:
-    """Compare all columns of (n, k) per-example values, n ≥ 2, on examples of the given clusters (n,)."""
-    mean = weighted_means(values, weights)
-    shared = covariance(influence(values, weights, clusters))
-    own = np.diag(shared)
-    error = np.sqrt(np.maximum(own[:, None] + own[None, :] - 2 * shared, 0.0))
-    # Rounding leaves a trace of variance between models that are the same.
-    error[error < 1e-7 * np.sqrt(np.maximum(own.max(), 1e-300))] = 0.0
-    common = values.mean(axis=1, keepdims=True)  # cancels in every difference
-    parts = _summed((values - common) * (weights / weights.sum())[:, None], clusters)
-    size = _sizes(parts)
-    statistic = _as_t(_differences(parts.sum(axis=0)[None], size), len(parts))[0]
-    largest, against = _by_chance(parts, size, seed)
-    return Comparison(
-        mean, np.sqrt(own), mean[None, :] - mean[:, None], error, statistic, largest, against
-    )  # fmt: skip
+    def score(self, value: float) -> float:
+        """Normal score of "at most so much worse"; below −1.96 it is shown to be worse than that."""
+        return self._score(value, 1)
 
+    def score_below(self, value: float) -> float:
+        """Normal score of "at least so much worse"; below −1.96 it is shown to be less."""
+        return self._score(-value, -1)
 
-def _sizes(parts: Floats) -> Floats:
-    """(k, k) root of the summed squares of the differences: the same whatever their signs; 0 for equal models."""
-    products = parts.T @ parts
-    own = np.diag(products)
-    size = np.sqrt(np.maximum(own[:, None] + own[None, :] - 2 * products, 0.0))
-    size[size < 1e-7 * np.sqrt(max(own.max(), 1e-300))] = 0.0
-    return np.asarray(size, dtype=np.float64)
+    def _score(self, value: float, sign: int) -> float:
+        if self.same:
+            return -np.inf if value < 0 else np.inf
+        if self.alone:
+            return mean_score(sign * self.values * self.weights, self.weights, self.ground.reach, value)
+        sums, weights = self._by_cluster
+        if not self.few:
+            return mean_score(sign * sums, weights, self.ground.cluster_reach, value)
+        rows = mean_score(sign * self.values * self.weights, self.weights, self.ground.reach, value)
+        return max(rows, self._student(sign * self.mean - value))
 
+    def _student(self, distance: float) -> float:
+        """Normal score of a mean so far above a value, by Student's t over the clusters."""
+        if self.error == 0 or distance == 0:
+            return 0.0 if distance <= 0 else -np.inf
+        freedom = max(counting(self._by_cluster[1]) - 1, 1.0)
+        below = student_below(-distance / self.error, freedom)
+        return NORMAL.inv_cdf(min(max(below, 1e-15), 1 - 1e-15))
 
-def _differences(sums: Floats, size: Floats) -> Floats:
-    """(draws, k, k) differences of all pairs, in units of their size."""
-    inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
-    return np.asarray((sums[:, None, :] - sums[:, :, None]) * inverse, dtype=np.float64)
+    def low(self, wanted: float) -> float:
+        """Lower bound at a normal score, e.g. −1.96 for 2.5%."""
+        return self._bound(self.score, self.mean, wanted)
 
+    def high(self, wanted: float) -> float:
+        """Upper bound at a normal score."""
+        return -self._bound(lambda v: self.score_below(-v), -self.mean, wanted)
 
-def _as_t(ratio: Floats, m: int) -> Floats:
-    """A self-normalised sum of m terms as Student's t: a monotone change of scale."""
-    squared = np.minimum(ratio**2, m * (1 - 1e-9))
-    return np.asarray(np.sign(ratio) * np.sqrt(squared * max(m - 1, 1) / (m - squared)), dtype=np.float64)
+    def _bound(self, score: Callable[[float], float], mean: float, wanted: float) -> float:
+        if self.same:
+            return 0.0
+        floor = -max(self.ground.reach, self.ground.cluster_reach, float(np.abs(self.values).max()))
+        if self.few:
+            floor = min(floor, mean - 1e4 * max(self.error, abs(floor)))
+        return lower_bound(score, mean, self.error, floor, wanted)
 
+    def expected_width(self, wanted: float, examples: int) -> float:
+        """How far from the mean the bound of so many examples like these will lie."""
+        units = len(self._by_cluster[0]) * examples / len(self.values)
+        reach = self.ground.reach if self.alone else self.ground.cluster_reach
+        return half_width(self.error * sqrt(len(self._by_cluster[0])), units, reach, wanted)
 
-def _by_chance(parts: Floats, size: Floats, seed: int) -> tuple[Floats, Floats]:
-    """``largest`` and ``against`` of :class:`Comparison` under random signs."""
-    rng = np.random.default_rng(seed)
-    m, k = parts.shape
-    decisive = parts[np.abs(parts).max(axis=1) > 0]  # where all models agree, signs change nothing
-    largest, against = np.empty(DRAWS), np.empty((DRAWS, k))
-    for begin in range(0, DRAWS, AT_ONCE):
-        bits = np.unpackbits(
-            np.frombuffer(rng.bytes(AT_ONCE * ((len(decisive) + 7) // 8)), np.uint8).reshape(AT_ONCE, -1),
-            axis=1, count=len(decisive),
-        )  # fmt: skip
-        sums = (bits.astype(np.float64) * 2 - 1) @ decisive
-        drawn = _as_t(_differences(sums, size), m)
-        largest[begin : begin + AT_ONCE] = np.abs(drawn).max(axis=(1, 2))
-        against[begin : begin + AT_ONCE] = drawn.max(axis=1)
-    return largest, against
+    def detectable(self, wanted: float, examples: int) -> float:
+        """The smallest true difference that so many examples show in four of five repetitions."""
+        return self.expected_width(wanted, examples) + POWER * self.error * sqrt(len(self.values) / examples)
 
-
-def normal_below(z: float) -> float:
-    """Probability that a standard normal number is below ``z``."""
-    return 0.5 * (1 + erf(z / sqrt(2)))
-
-
-def examples_needed(difference: float, error: float, examples: int, critical: float) -> int | None:
-    """How many examples in all would show a difference of this size in four of five repetitions.
-
-    Returns None where the difference is zero or points the other way.
-    """
-    if difference <= 0 or error <= 0:
-        return None
-    return ceil(examples * ((critical + POWER) * error / difference) ** 2)
-
-
-def detectable(error: float, critical: float) -> float:
-    """The smallest true difference that is shown in four of five repetitions."""
-    return (critical + POWER) * error
+    def examples_needed(self, difference: float, wanted: float) -> int | None:
+        """How many examples in all would show such a true difference in four of five repetitions; None where none."""
+        if difference <= 0 or not isfinite(difference) or self.detectable(wanted, TOO_MANY) > difference:
+            return None
+        low, high = 1.0, float(TOO_MANY)
+        while high > low * 1.005 and high - low > 1:
+            middle = sqrt(low * high)
+            low, high = (
+                (low, middle) if self.detectable(wanted, ceil(middle)) <= difference else (middle, high)
+            )
+        return ceil(high)
 
 
-def picked_optimism(moves: Floats, mean: Floats, *, seed: int = 0) -> float:
-    """How much too low the lowest of several means is for having been picked (parametric bootstrap).
+def grouping(clusters: Ints, name: str) -> list[str]:
+    """What is to be said of how (n,) examples are grouped: nothing where each stands alone.
 
     Args:
-        moves: (m, k) influences of the candidates.
-        mean: (k,) their means; the lowest is picked.
+        clusters: number of each example's cluster.
+        name: the column that the clusters come from.
     """
-    values, vectors = np.linalg.eigh(covariance(moves))
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    drawn = np.random.default_rng(seed).standard_normal((DRAWS, len(mean))) @ root.T
-    picked = (mean + drawn).argmin(axis=1)
-    return float(-np.mean(drawn[np.arange(len(drawn)), picked]))
+    sizes = np.bincount(np.unique(clusters, return_inverse=True)[1]).astype(np.float64)
+    if len(sizes) == len(clusters):
+        return []
+    if len(sizes) == 1:
+        return [
+            f"every row has the same {name}, which tells nothing about what belongs together: each row was treated as "
+            "one observation"
+        ]
+    said = f"rows with the same {name} were treated as one observation: {len(sizes):,} groups in {len(clusters):,} rows"
+    count = counting(sizes)
+    if count >= FEW:
+        return [said]
+    uneven = f", of uneven size: they count as {count:.1f}" if count < 0.9 * len(sizes) else ""
+    return [
+        f"{said}{uneven}. That is few, so the intervals are wide (Student's t with {max(count - 1, 1):.3g} degrees of "
+        "freedom, and not narrower than for rows on their own). Where rows do not depend on one another, use --cluster "
+        "none (clusters=None)"
+    ]

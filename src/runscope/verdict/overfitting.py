@@ -15,6 +15,8 @@ from runscope.verdict.types import Overfitting, OverfittingStatus
 LIKELY = 0.5
 """From here on overfitting is likelier than not."""
 SUSPECTED = 0.5
+NO_SIGN = 0.2
+"""Where the last checkpoint has the best mean and nothing more is shown: an impression, not a calibrated share."""
 MOST = 0.9
 """A training curve alone proves nothing: its probability ends here."""
 BROKEN = ("LOS001", "LOS002", "LOS006", "GRD003", "GRD004")
@@ -71,6 +73,10 @@ def _by_checkpoints(study: Study, blamed: bool) -> Overfitting:
     status, change = _CONFIRMED[study.outcome]
     # The p-value speaks of chance alone; that the examples stand for what the model will meet is doubtful too.
     probability = {"overfit": 1 - (study.p_value or 0.0), "not_worse": 0.03, "undecided": 0.5}[study.outcome]
+    if (
+        study.outcome == "undecided" and study.last_is_best
+    ):  # no sign of it, though too few examples to rule it out
+        status, probability = "none", NO_SIGN
     reason = study.reason[:1].upper() + study.reason[1:]
     if study.outcome == "not_worse" and "luck" not in reason:
         reason += (

@@ -24,6 +24,7 @@ PLAN_SCHEMA = "runscope.evaluation-plan/1"
 STANDINGS = {
     "best": "the best",
     "as_good": "as good as the best",
+    "behind": "behind",
     "worse": "worse",
     "undecided": "undecided",
     "skipped": "not evaluated",
@@ -64,6 +65,8 @@ def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
         "best_corrected": study.best_corrected,
         "onset_step": study.onset_step,
         "effect": study.effect,
+        "effect_low": study.effect_low,
+        "effect_high": study.effect_high,
         "min_effect": study.min_effect,
         "p_value": study.p_value,
         "more_examples": study.more_examples,
@@ -124,7 +127,10 @@ def _cells(score: CheckpointScore, study: Study) -> tuple[str, ...]:
 def standing_words(score: CheckpointScore, study: Study) -> str:
     """How it stands; "as good" only where a difference that matters is ruled out."""
     open_still = score.standing == "as_good" and (score.difference_high or 0.0) > study.min_effect
-    return "may be as good" if open_still else STANDINGS[score.standing]
+    not_asked = (
+        score.standing == "undecided" and score is not study.scores[-1]
+    )  # the answer is about the last
+    return "may be as good" if open_still or not_asked else STANDINGS[score.standing]
 
 
 def _figure(value: float | None, sign: str = "") -> str:

@@ -1,0 +1,172 @@
+"""The verdict for results that somebody else computed: one number for each example and checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runscope.errors import InputError, UsageError
+from runscope.evaluation.decide import decide, scores, sign
+from runscope.evaluation.study import Study
+from runscope.evaluation.tasks.kinds import Metric
+from runscope.history.checkpoint import Checkpoint
+from runscope.stats.arrays import Floats, Ints
+from runscope.stats.paired import cluster_codes, grouping
+from runscope.stats.racing import Race, starting_arms
+
+MIN_EFFECT = 0.02
+"""Smallest difference that matters where none is given: 2% of perplexity for a loss in nats, 2 points of accuracy."""
+SEED = 0
+"""Order in which a race sees the examples."""
+
+
+def judge_scores(
+    values: npt.ArrayLike,
+    *,
+    steps: Sequence[int],
+    lower_is_better: bool = True,
+    min_effect: float | None = None,
+    clusters: Sequence[Hashable] | None = None,
+    weights: npt.ArrayLike | None = None,
+    race: bool = False,
+    metric: str = "score",
+    notes: Sequence[str] = (),
+) -> Study:
+    """Say whether later checkpoints are really worse, from results that are there already.
+
+    Args:
+        values: (examples, checkpoints) results, finite; the examples are the same for all checkpoints.
+        steps: (checkpoints,) training step of each column, rising.
+        lower_is_better: True for a loss or an error, False for accuracy and other scores.
+        min_effect: smallest difference that matters, in units of the values; 0.02 where None, which suits a loss in
+            nats and a share of right answers.
+        clusters: (examples,) what each example comes from; those of one source stand or fall together.
+        weights: (examples,) how much each counts, e.g. its tokens; 1 where None.
+        race: use only as many results as :func:`runscope.evaluate` would have asked for.
+        metric: what the values are called in sentences and tables.
+        notes: what else is to be said.
+
+    Returns:
+        A study with ``outcome``, ``best_step``, ``effect`` (last minus best, positive is worse) and its interval.
+
+    Raises:
+        InputError: shapes do not fit, values are not finite, weights are not positive, steps do not rise.
+        UsageError: the smallest difference that matters is negative.
+    """
+    table, line = _table(values), _steps(steps)
+    if len(line) != table.shape[1]:
+        raise InputError(
+            f"there are {table.shape[1]} columns of values, and {len(line)} steps",
+            hint="give values as (examples, checkpoints), and one step for each column",
+        )
+    matters = MIN_EFFECT if min_effect is None else float(min_effect)
+    if not np.isfinite(matters) or matters < 0:
+        raise UsageError(
+            "the smallest difference that matters must be 0 or more",
+            hint="0.02 suits a loss in nats and accuracy",
+        )
+    codes, said = _clusters(clusters, len(table))
+    kind = Metric(metric, lower_is_better, "", matters)
+    contest = _raced(sign(kind) * table, _weights(weights, len(table)), codes, matters, race=race)
+    arms = [_checkpoint(step) for step in line]
+    decision = decide(contest, [f"step {step:,}" for step in line], kind)
+    summaries = {a: {metric: float(np.nanmean(sign(kind) * contest.values[:, a]))} for a in contest.started}
+    return Study(
+        task="scores", metric=metric, lower_is_better=lower_is_better,
+        scores=tuple(scores(contest, decision, arms, kind, summaries)), best=arms[decision.best],
+        outcome=decision.outcome, reason=decision.reason, best_corrected=decision.best_corrected,
+        onset_step=line[decision.onset] if decision.onset is not None else None, p_value=decision.p_value,
+        effect=decision.effect, effect_low=decision.effect_low, effect_high=decision.effect_high,
+        min_effect=matters, more_examples=decision.more_examples, detectable=decision.detectable,
+        example_evaluations=int(contest.reached.sum()), full_grid=table.size,
+        settings={"min_effect": matters, "race": race, "alpha": contest.alpha}, notes=(*said, *notes),
+    )  # fmt: skip
+
+
+def _raced(costs: Floats, weights: Floats, clusters: Ints, min_effect: float, *, race: bool) -> Race:
+    """A race to its end, over examples in random order where it does not see them all."""
+    n, count = costs.shape
+    order = np.random.default_rng(SEED).permutation(n) if race else np.arange(n)
+    start = starting_arms(count) if race else range(count)
+    contest = Race(count, clusters[order], start=start, min_effect=min_effect, full=not race)
+    while not contest.done:
+        for arm, (begin, end) in contest.wanted.items():
+            part = order[begin:end]
+            contest.tell(arm, costs[part, arm], weights[part])
+        contest.look()
+    return contest
+
+
+def _table(values: npt.ArrayLike) -> Floats:
+    table = _numbers(values, "values")
+    if table.ndim != 2 or len(table) < 2 or not table.shape[1]:
+        raise InputError(
+            f"values have the shape {table.shape}, where (examples, checkpoints) is needed",
+            hint="two examples or more, one row each; one column for each checkpoint",
+        )
+    broken = np.argwhere(~np.isfinite(table))
+    if len(broken):
+        row, column = broken[0]
+        raise InputError(
+            f"{len(broken):,} of {table.size:,} values are NaN or infinite, the first in row {row}, column {column}",
+            hint="leave out examples that a checkpoint gave no result for, or checkpoints that are broken",
+        )
+    return table
+
+
+def _numbers(values: Any, what: str) -> Floats:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{what} are not a rectangular array of numbers: {error}",
+            hint="values are (examples, checkpoints), weights (examples,)",
+        ) from None
+
+
+def _steps(steps: Sequence[int]) -> list[int]:
+    given = _numbers(list(steps), "steps")
+    if given.ndim != 1 or not np.isfinite(given).all() or (given != np.round(given)).any():
+        raise InputError(
+            "steps are not whole numbers", hint="one training step for each column of the values"
+        )
+    if (np.diff(given) <= 0).any():
+        raise InputError(
+            "steps do not rise",
+            hint="give the columns in order of training, each step once: steps=[100, 200, …]",
+        )
+    return [int(step) for step in given]
+
+
+def _weights(weights: npt.ArrayLike | None, examples: int) -> Floats:
+    if weights is None:
+        return np.ones(examples)
+    given = _numbers(weights, "weights")
+    if given.shape != (examples,) or not np.isfinite(given).all() or (given <= 0).any():
+        raise InputError(
+            f"weights are not {examples:,} positive numbers",
+            hint="one for each example, for instance its tokens",
+        )
+    return given
+
+
+def _clusters(clusters: Sequence[Hashable] | None, examples: int) -> tuple[Ints, list[str]]:
+    """Number of each example's cluster, and what is said of them."""
+    if clusters is None:
+        return np.arange(examples), []
+    given = list(clusters)
+    if len(given) != examples:
+        raise InputError(
+            f"there are {examples:,} examples and {len(given):,} clusters",
+            hint="name the source of each example, or leave clusters out",
+        )
+    codes = cluster_codes(given)
+    return codes, grouping(codes, "cluster")
+
+
+def _checkpoint(step: int) -> Checkpoint:
+    name = f"step {step:,}"
+    return Checkpoint("", None, name, step, step, "given", subfolder=name)
