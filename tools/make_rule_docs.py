@@ -20,6 +20,7 @@ FAMILIES = {
     "gradients": "Gradients",
     "loss": "Loss",
     "schedule": "Learning-rate schedule",
+    "resume": "Resumes",
     "logging": "Logging",
     "checkpoints": "Checkpoints",
     "system": "Machine",

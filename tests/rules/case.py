@@ -92,8 +92,9 @@ def make_view(case: dict[str, Any]) -> View:
     segments, offset = [], 0
     for number, part in enumerate((case, *case.get("then", ()))):
         run = make_run(part, f"run {number + 1}")
-        segments.append(Segment(run, offset=offset))
-        offset += int(part.get("kept", run.last_step)) + int(part.get("gap", 0))
+        kept = int(part.get("kept", run.last_step))
+        segments.append(Segment(run, offset=offset, cut=offset + kept if "kept" in part else None))
+        offset += kept + int(part.get("gap", 0))
     saved = tuple(_checkpoint(c, i) for i, c in enumerate(case.get("checkpoints", ())))
     evaluated = case.get("evaluated")
     if evaluated is not None:  # ``best`` is the number of a checkpoint

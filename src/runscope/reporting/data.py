@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from runscope.history import Segment, Timeline
-from runscope.rules import Finding
+from runscope.rules import Finding, View
+from runscope.rules.resume.answers import Told, answers
 from runscope.verdict.types import Diagnosis
 
 DIAGNOSIS_SCHEMA = "runscope.diagnosis/1"
@@ -35,7 +36,23 @@ def timeline_json(line: Timeline) -> dict[str, Any]:
         "axis": "step",
         "segments": [_segment(s) for s in line.segments],
         "gaps": [asdict(g) for g in line.gaps],
+        "resumes": [_resume(told) for told in answers(View(line))],
         "notes": list(line.notes),
+    }
+
+
+def _resume(told: Told) -> dict[str, Any]:
+    """What a resume did, and the probability of every cause."""
+    answer = told.resume.answer
+    return {
+        "run": told.resume.later.reference,
+        "step": int(told.resume.join.start),
+        "cause": told.cause,
+        "probability": plain(told.probability),
+        "causes": {} if answer is None else plain(answer.probability),
+        "schedule_lost": None if answer is None else plain(answer.schedule),
+        "answer": told.short,
+        "message": told.finding.message if told.finding is not None else None,
     }
 
 

@@ -50,9 +50,18 @@ from runscope.rules.overfitting import (
     no_held_out,
     stairs_at_epochs,
 )
+from runscope.rules.resume import (
+    clean,
+    data,
+    optimiser,
+    other_data,
+    repeated,
+    scale,
+    weights,
+)
+from runscope.rules.resume import schedule as schedule_restored
 from runscope.rules.schedule import (
     cut_off,
-    jumped,
     near_zero,
     no_warmup,
     range_test,
@@ -96,11 +105,18 @@ MODULES: tuple[ModuleType, ...] = (
     best_long_past,
     no_held_out,
     checkpoints_worse,
+    weights,
+    optimiser,
+    schedule_restored,
+    data,
+    scale,
+    other_data,
+    repeated,
+    clean,
     which,
     cut_off,
     near_zero,
     no_warmup,
-    jumped,
     range_test,
     idle_gpu,
     memory_growing,
@@ -120,5 +136,8 @@ def _rule(module: ModuleType) -> Rule:
         status=getattr(module, "STATUS", "stable"),
     )
 
+
+RETIRED = {"SCH005": "RES003"}
+"""Codes that are not used any more, and the rule that says it now."""
 
 RULES: dict[str, Rule] = {rule.code: rule for rule in map(_rule, MODULES)}

@@ -13,8 +13,8 @@ def look(view: View, rules: Iterable[Rule] | None = None) -> Findings:
     """Run the rules over a line.
 
     Returns:
-        The findings, worst severity first, then by probability and step; and a note for each rule that
-        had nothing to look at.
+        The findings, worst severity first, then what a resume did, then by probability and step; and a note for each
+        rule that had nothing to look at.
     """
     findings: list[Finding] = []
     notes: list[str] = []
@@ -24,16 +24,28 @@ def look(view: View, rules: Iterable[Rule] | None = None) -> Findings:
         except CouldNotLook as reason:
             notes.append(f"{rule.code} could not look: {reason}")
     findings = [_with_cause(_answered(f, view), findings) for f in findings]
-    findings.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.probability, f.first_step or 0))
+    findings.sort(key=_order)
     return Findings(tuple(findings), tuple(notes))
 
 
+def _order(finding: Finding) -> tuple[int, bool, float, int]:
+    """What a resume did comes first among its equals: it explains what comes after it."""
+    step = finding.first_step or 0
+    return SEVERITIES.index(finding.severity), finding.code[:3] != "RES", -finding.probability, step
+
+
 _BROKEN_LOSS = ("LOS001", "LOS002", "LOS003", "LOS004", "LOS005", "LOS006", "LOS007")
+_AFTER_A_JOIN = ("LOS002", "LOS003", "LOS004", "LOS007", "GRD003", "GRD005", "GRD007", "SCH002", "SCH004")
 CONSEQUENCES: dict[str, tuple[str, ...]] = {
+    "RES001": (*_AFTER_A_JOIN, "LOS005"),
+    "RES002": _AFTER_A_JOIN,
+    "RES003": _AFTER_A_JOIN,
+    "RES004": ("LOS003",),
+    "RES005": _AFTER_A_JOIN,
+    "RES006": _AFTER_A_JOIN,
     "LOS006": ("SCH004", "LOS002", "LOS003", "LOS004", "LOS005", "LOS007", "GRD001"),
     "SCH003": ("LOS004", "LOS005", "GRD001"),
     "SCH004": ("LOS002", "LOS003", "LOS005", "GRD003", "GRD007"),
-    "SCH005": ("LOS003",),
     "GRD004": (*_BROKEN_LOSS, "GRD003"),
     "GRD003": ("GRD005", "GRD007", "LOS002", "LOS003", "LOS004", "LOS005", "LOS007"),
     "GRD001": ("GRD002", "GRD006", "LOS004", "LOS005"),

@@ -22,6 +22,12 @@ PARTS = 20
 
 def headline(view: View, overfitting: Overfitting, findings: Findings, study: Study | None = None) -> str:
     """One sentence on top that needs no statistics; the figures stand in the reason."""
+    resumed = resume_fault(findings)
+    judged = overfitting.status in ("confirmed", "likely")
+    if resumed is not None and (
+        resumed.severity == "critical" or (resumed.severity != "info" and not judged)
+    ):
+        return resumed.message
     broken = _broken(findings)
     if broken is not None and overfitting.status not in ("confirmed", "likely"):
         return broken.message
@@ -36,6 +42,8 @@ def headline(view: View, overfitting: Overfitting, findings: Findings, study: St
     trouble = _trouble(findings)
     if trouble:
         return trouble[0].message
+    if resumed is not None and resumed.code == "RES005":
+        return resumed.message
     if overfitting.status == "none":
         return _no_sign(overfitting, study)
     return "Whether the model overfits cannot be told from what was logged."
@@ -76,12 +84,20 @@ def _broken(findings: Findings) -> Finding | None:
     return min(bad, key=lambda f: f.first_step or 0, default=None)
 
 
+FAULTS_OF_A_RESUME = ("RES001", "RES002", "RES003", "RES004", "RES005", "RES006")
+
+
+def resume_fault(findings: Findings) -> Finding | None:
+    """The worst thing that a resume did: it stands before what follows from it."""
+    return next((f for f in findings.findings if f.code in FAULTS_OF_A_RESUME and f.caused_by is None), None)
+
+
 def _trouble(findings: Findings) -> list[Finding]:
     """What else went wrong with the training itself, worst first; consequences of other findings left out."""
     return [
         f
         for f in findings.findings
-        if f.severity != "info" and f.caused_by is None and f.code[:3] in ("GRD", "LOS", "SCH")
+        if f.severity != "info" and f.caused_by is None and f.code[:3] in ("GRD", "LOS", "RES", "SCH")
     ]
 
 

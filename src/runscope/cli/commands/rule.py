@@ -28,7 +28,7 @@ def rule(
     from rich.markdown import Markdown
     from rich.table import Table
 
-    from runscope.rules.codes import RULES
+    from runscope.rules.codes import RETIRED, RULES
 
     console = out.stdout()
     if code is None:
@@ -40,12 +40,14 @@ def rule(
         console.print(table)
         return
     by_word = {**{r.code.upper(): r for r in RULES.values()}, **{r.name.upper(): r for r in RULES.values()}}
-    found = by_word.get(code.upper())
+    found = by_word.get(RETIRED.get(code.upper(), code.upper()))
     if found is None:
         close = nearest(code.upper(), by_word)
         raise UsageError(
             f"there is no rule {code!r}",
             hint=f"did you mean {close}?" if close else "runscope rule lists them all",
         )
+    if code.upper() in RETIRED:
+        console.print(f"{code.upper()} is now {found.code}.\n")
     console.print(f"[bold]{found.code}[/bold] {found.name} ({found.family}, {found.status})\n")
     console.print(Markdown(found.manual))

@@ -14,6 +14,7 @@ from runscope.reporting.page.rendering import render
 from runscope.reporting.text.study import OUTCOMES, STANDINGS, standing_words
 from runscope.reporting.view.charts import charts, evaluated, metric_label
 from runscope.reporting.view.marks import NOTHING_ACROSS, marks
+from runscope.reporting.view.resumes import close_ups
 from runscope.verdict.types import Diagnosis
 
 STATUS = {
@@ -67,6 +68,7 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
         keep=_keep(diagnosis), findings=diagnosis.findings, notes=sorted_notes(diagnosis.notes),
         rows=checkpoint_rows(diagnosis.study, diagnosis.checkpoints, verdict.keep),
         study=diagnosis.study, metric=metric_label(diagnosis.study) if diagnosis.study is not None else "",
+        resumes=close_ups(line),
     )  # fmt: skip
 
 
@@ -75,6 +77,7 @@ def line_page(line: Timeline, facts: Mapping[str, Any]) -> str:
     return render(
         "line.html.j2", lambda room: charts(line, room=room), lambda keys: marks(line, None, keys), [line], facts,
         title=title_of(line), runs=described_runs(line), status="Stitched", line=line, notes=sorted_notes(line.notes),
+        resumes=close_ups(line),
     )  # fmt: skip
 
 

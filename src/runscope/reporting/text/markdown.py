@@ -6,7 +6,8 @@ from runscope.history import Timeline
 from runscope.reporting.text.diagnosis import not_looked, sureness
 from runscope.reporting.text.escaping import escape, markdown_table
 from runscope.reporting.text.study import markdown_scores
-from runscope.rules import Finding
+from runscope.rules import Finding, View
+from runscope.rules.resume.answers import answers
 from runscope.verdict.types import Diagnosis
 
 
@@ -58,4 +59,8 @@ def markdown_timeline(line: Timeline) -> str:
         )
         for s in line.segments
     ]
-    return markdown_table(("run", "steps", "sure"), rows)
+    said = [
+        f"- {escape(t.resume.name)}, resumed at step {t.resume.join.start:,.0f}: {escape(t.short)}"
+        for t in answers(View(line))
+    ]
+    return "\n\n".join([markdown_table(("run", "steps", "sure"), rows), *(["\n".join(said)] if said else [])])

@@ -9,6 +9,8 @@ from rich.text import Text
 from runscope.history import Timeline
 from runscope.reporting.text.braille import loss_chart
 from runscope.reporting.text.run import sparkline
+from runscope.rules import View
+from runscope.rules.resume.answers import answers
 
 
 def print_timeline(console: Console, line: Timeline) -> None:
@@ -28,6 +30,10 @@ def print_timeline(console: Console, line: Timeline) -> None:
     for s in line.segments[1:]:
         for reason in s.evidence[:3]:
             console.print(Text(f"  {s.run.name}: {reason}"))
+    for told in answers(View(line)):
+        console.print(
+            Text(f"  {told.resume.name}: resumed at step {told.resume.join.start:,.0f}: {told.short}")
+        )
     loss = line.role("train_loss")
     if console.is_terminal:
         _print_loss(console, line)

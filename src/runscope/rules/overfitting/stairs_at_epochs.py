@@ -88,7 +88,7 @@ def _held_out_decides(view: View) -> bool:
 
 def _joins(view: View) -> tuple[int, ...]:
     """Boundaries within half an epoch of a join: a new optimiser and schedule move the loss there too."""
-    starts = [s.offset for s in view.timeline.line[1:]]
+    starts = [s.joined_at for s in view.timeline.line[1:]]
     at = shuffled_passes_at(view, starts) if starts else np.zeros(0)
     return tuple(int(b) for e in at[np.isfinite(at)] for b in (np.floor(e), np.ceil(e)) if abs(b - e) <= 0.5)
 

@@ -23,8 +23,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.rules.context import joins
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.resume.joins import schedule_since
 from runscope.rules.schedule.which import fitted
 
 CODE = "SCH002"
@@ -40,11 +40,13 @@ def look(view: View) -> Iterable[Finding]:
     if view.timeline.line[-1].run.state == "running":
         raise CouldNotLook("the run still goes on")
     schedule = fitted(view)
-    if joins(view):
-        rate = rate.between(joins(view)[-1], None)
+    since = schedule_since(view)
+    rate = rate.between(since, None)
     peak = float(np.max(rate.value))
     left = float(rate.value[-1]) / peak if peak > 0 else 0.0
     earlier = float(rate.value[-max(3, len(rate) // 20)])
+    if schedule.kind == "rising" and since is not None:
+        return  # no warm-up, but a schedule that a resume made another
     if schedule.kind == "rising":
         yield _in_warmup(view, int(rate.step[-1]), peak)
         return

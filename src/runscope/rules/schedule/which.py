@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from runscope.rules.context import joins
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.resume.joins import schedule_since
 from runscope.stats.schedule import Schedule, fit_schedule
 
 CODE = "SCH001"
@@ -40,27 +40,21 @@ _WORDS = {
 
 
 def fitted(view: View) -> Schedule:
-    """The schedule of the line's last run: each run of a line may have its own.
+    """The schedule of the line, or of its part since the last resume that did not go on with it.
 
     Raises:
         CouldNotLook: fewer than 8 learning rates in it.
     """
-    rate = view.need("learning_rate", points=8)
-    cuts = joins(view)
-    if cuts:
-        rate = rate.between(cuts[-1], None)
+    rate = view.need("learning_rate", points=8).between(schedule_since(view), None)
     if len(rate) < 8:
-        raise CouldNotLook(f"{len(rate)} learning rates since the last join, 8 are needed")
+        raise CouldNotLook(
+            f"{len(rate)} learning rates since the schedule was changed by a resume, 8 are needed"
+        )
     return fit_schedule(rate.step, rate.value)
 
 
-def look(view: View) -> Iterable[Finding]:
-    """Yield one informative finding that names the schedule."""
-    schedule = fitted(view)
-    if schedule.kind not in _WORDS:
-        return
-    rate = view.need("learning_rate")
-    first = joins(view)[-1] if joins(view) else int(rate.step[0])
+def _described(schedule: Schedule) -> str:
+    """A schedule in half a sentence."""
     warm = (
         f"warm-up until step {schedule.warmup_end:,}, then "
         if schedule.warmup_end is not None
@@ -71,16 +65,37 @@ def look(view: View) -> Iterable[Finding]:
     ends = f" that ends at step {schedule.ends:,.0f}" if schedule.ends is not None else ""
     again = f" ({len(schedule.restarts)} times)" if schedule.restarts else ""
     floor = f" at {100 * schedule.floor:.0f}% of the peak" if schedule.floor > 0.005 else ""
+    return f"{warm}{_WORDS[schedule.kind]}{again}{ends}{floor}"
+
+
+def look(view: View) -> Iterable[Finding]:
+    """Yield one informative finding that names the schedule."""
+    schedule = fitted(view)
+    if schedule.kind not in _WORDS:
+        return
+    rate = view.need("learning_rate")
+    since = schedule_since(view)
+    words = (
+        "a rate that still rises where the run ends"
+        if since is not None and schedule.kind == "rising"
+        else None
+    )
+    said = f"{words or _described(schedule)}; peak {schedule.peak:.3g}."
+    if since is not None:
+        before = rate.between(None, since - 1)
+        earlier = fit_schedule(before.step, before.value) if len(before) >= 8 else None
+        if earlier is not None and earlier.kind in _WORDS:
+            said = f"{_described(earlier)}; from step {since:,} on (resumed) {said}"
+        else:
+            said = f"from step {since:,} on (resumed) {said}"
     yield Finding(
         code=CODE,
         name=NAME,
         severity="info",
         probability=0.95,
-        first_step=first,
+        first_step=int(rate.step[0]),
         last_step=int(rate.step[-1]),
-        message=(
-            f"Learning-rate schedule: {warm}{_WORDS[schedule.kind]}{again}{ends}{floor}; peak {schedule.peak:.3g}."
-        ),
+        message=f"Learning-rate schedule: {said}",
         evidence={
             "kind": schedule.kind,
             "peak": schedule.peak,

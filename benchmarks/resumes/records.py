@@ -1,0 +1,116 @@
+"""The written curves as lines that runscope reads, and what is true of each join."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runscope.history import Run, Segment, Series, Timeline
+from runscope.stats.curves import heavy_noise
+
+ROLES = {
+    "epoch": "epoch",
+    "loss": "train_loss",
+    "grad_norm": "grad_norm",
+    "learning_rate": "learning_rate",
+    "eval_loss": "eval_loss",
+}
+TRACE = 0.05
+"""A learning rate within 5% of the clean one everywhere leaves no trace."""
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A join whose cause is known.
+
+    Attributes:
+        about: the line of the file: library, size, split, fault.
+        line: both runs, joined where they were.
+        causes: what is right to name; ``clean`` where the fault left no trace that a log could show.
+    """
+
+    about: Mapping[str, Any]
+    line: Timeline
+    causes: tuple[str, ...]
+
+
+def read(file: Path, *, tails: bool | None = None) -> list[Known]:
+    """All joins of a file.
+
+    Args:
+        file: what ``make.py`` wrote.
+        tails: keep what the first run logged after the state that the resume began from; None: of every other join.
+    """
+    runs: dict[str, Mapping[str, Any]] = {}
+    joins: list[Mapping[str, Any]] = []
+    with gzip.open(file) as lines:
+        for line in map(json.loads, lines):
+            (runs.__setitem__(line["run"], line) if "run" in line else joins.append(line))
+    return [
+        _known(about, runs, number % 2 == 0 if tails is None else tails) for number, about in enumerate(joins)
+    ]
+
+
+def _known(about: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]], tail: bool) -> Known:
+    first, then = _run(runs[about["first"]]), _run(runs[about["then"]])
+    start = about["start"]
+    if not tail:
+        series = {name: s.between(None, start) for name, s in first.series.items()}
+        first = Run(**{**first.__dict__, "series": series})
+    segments = (
+        Segment(first, cut=start),
+        Segment(then, offset=about["offset"], start=start, parent=first.id, method="checkpoint"),
+    )
+    return Known(about, Timeline(segments), _visible(about, runs, tail))
+
+
+def _run(line: Mapping[str, Any]) -> Run:
+    series = {name: Series.of(name, *points) for name, points in line["curves"].items()}
+    return Run(
+        line["run"],
+        line["run"],
+        line["run"],
+        "table",
+        series,
+        {ROLES[n]: n for n in series},
+        config=line["config"],
+    )
+
+
+def _visible(about: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]], tail: bool) -> tuple[str, ...]:
+    """The causes that left a trace, against the clean resume of the same state; ``clean`` where none did."""
+    causes: Sequence[str] = about["causes"]
+    seen, clean = runs[about["then"]]["curves"], runs[about["clean"]]["curves"]
+    found = []
+    for cause in causes:
+        if cause == "schedule":
+            rate, other = (np.array(c["learning_rate"][1]) for c in (seen, clean))
+            count = min(len(rate), len(other))
+            if np.max(np.abs(rate[:count] - other[:count])) > TRACE * np.max(other):
+                found.append(cause)
+        elif cause == "data":
+            if tail or about["fault"] == "data_replayed":
+                found.append(cause)
+        elif cause == "optimiser":
+            if _moved(seen["loss"][1], clean["loss"][1], tail):
+                found.append(cause)
+        else:
+            found.append(cause)
+    return tuple(found) or ("clean",)
+
+
+def _moved(seen: Sequence[float], clean: Sequence[float], tail: bool) -> bool:
+    """Whether the loss of the first ten points lies measurably above that of the clean resume.
+
+    With a discarded tail batch is compared with batch; without it the noise of the batches hides what is smaller.
+    """
+    count = min(len(seen), len(clean), 10)
+    apart = np.array(seen[:count]) - np.array(clean[:count])
+    error = float(np.std(apart)) if tail else heavy_noise(np.array(clean))
+    return float(np.mean(apart[:5])) > 2.5 * error / 5**0.5

@@ -1,0 +1,1 @@
+"""Rules about what a resume did: each looks at every join of a line."""

@@ -1,0 +1,174 @@
+"""What a resume did: causes that compete to explain what both sides of a join show.
+
+One model for all causes: a multinomial logistic regression (softmax) over a few bounded measures, fitted with a ridge
+penalty on real trainings that were interrupted and resumed with a fault on purpose (``benchmarks/resumes``), and
+checked on others. The learning rate is judged beside it: it is logged without noise, and a schedule that was not
+restored explains a jump of the loss as well as it happens together with other causes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from runscope.stats.calibration import RESUMES
+from runscope.stats.resumes.join import Join
+from runscope.stats.resumes.level import Jump, Norms, held_out, jump, norms
+from runscope.stats.resumes.order import Order, order
+from runscope.stats.resumes.rate import Rate, rate
+
+Cause = Literal["clean", "weights", "optimiser", "data", "scale", "other_data"]
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a resume did.
+
+    Attributes:
+        probability: by cause, together 1; ``clean`` is that weights, optimiser, scale and data went on.
+        schedule: probability that the learning-rate schedule did not go on as planned; None where no rate tells.
+        jump, norms, order, rate: the measures it rests on; None where there was nothing to measure.
+        held_out: share of the held-out loss's fall that the first evaluation after the join gives back.
+        pace: data a step takes after the join over that before it; None where not known.
+        terms: what the model was given.
+    """
+
+    probability: Mapping[str, float]
+    schedule: float | None
+    jump: Jump
+    norms: Norms | None
+    order: Order
+    rate: Rate | None
+    held_out: float | None
+    pace: float | None
+    terms: Mapping[str, float]
+
+    @property
+    def likeliest(self) -> str:
+        """The likeliest cause."""
+        return max(self.probability, key=lambda cause: self.probability[cause])
+
+
+def judge(join: Join) -> Answer | None:
+    """Say what a resume did; None with fewer than four losses before the join or two after it."""
+    leap = jump(join)
+    if leap is None:
+        return None
+    size, found, bumps, then = norms(join), rate(join), order(join), held_out(join)
+    pace = join.pace if join.pace is not None else join.batch
+    terms = measures(join, leap, size, bumps, found, then, pace)
+    return Answer(
+        softmax(terms),
+        None if found is None else _schedule(found),
+        leap,
+        size,
+        bumps,
+        found,
+        then,
+        pace,
+        terms,
+    )
+
+
+def softmax(terms: Mapping[str, float]) -> dict[str, float]:
+    """Probability of each cause."""
+    score = {
+        cause: weights["bias"] + sum(weights.get(name, 0.0) * value for name, value in terms.items())
+        for cause, weights in RESUMES.items()
+    }
+    highest = max(score.values())
+    odds = {cause: float(np.exp(value - highest)) for cause, value in score.items()}
+    return {cause: value / sum(odds.values()) for cause, value in odds.items()}
+
+
+def _schedule(found: Rate) -> float:
+    """Rates carry no noise: a departure is one, to the rounding of the log; an unknown plan leaves a doubt."""
+    if found.kind == "as planned":
+        return 0.03 if found.known else 0.15
+    return 0.97 if found.known else 0.85
+
+
+def measures(
+    join: Join,
+    leap: Jump,
+    size: Norms | None,
+    bumps: Order,
+    found: Rate | None,
+    then: float | None,
+    pace: float | None,
+) -> dict[str, float]:
+    """What the model is given: each between -1 and 1 or so, 0 where it was not logged."""
+    up, down = float(np.tanh(max(leap.z, 0.0) / 6)), float(np.tanh(max(-leap.z, 0.0) / 6))
+    within = join.within_epoch
+    # Where the data returns the loss drops by itself; in the middle of an epoch it has no reason to.
+    middle = 0.5 if within is None else min(1.0, within / 0.08)
+    share = 0.0 if leap.share is None else float(np.clip(leap.share, 0.0, 2.0))
+    near_begin = 0.0 if leap.share is None else float(np.exp(-(((share - 1) / 0.3) ** 2)))
+    grown = 0.0 if size is None else float(np.clip(np.log(size.first), -2, 2))
+    later = 0.0 if size is None else float(np.clip(np.log(size.later), -2, 2))
+    return {
+        "up": up,
+        "down": down * middle,
+        "share": up * min(share, 1.2),
+        "like_begin": up * near_begin,
+        "beyond": up * float(np.clip(share - 1.2, 0.0, 0.8)),
+        "retraces": up * leap.retraces,
+        "stays": up * float(np.clip(leap.stays, 0.0, 1.0)),
+        "scaled": scaled(leap, size),
+        "grad_first": max(grown, -0.5),
+        "grad_fades": max(grown - later, -0.5),
+        "quieter": _noise(leap, -1),
+        "noisier": _noise(leap, 1),
+        "batch": 0.0 if pace is None else float(np.clip(abs(np.log(pace)) / np.log(2), 0.0, 1.5)),
+        "replay": float(np.tanh(max(bumps.replay, 0.0) / 3)),
+        **_same_order(bumps),
+        "epoch_off": _epoch_off(join),
+        "held_up": 0.0 if then is None else float(np.clip(then, -0.2, 1.2)),
+        "held_calm": 0.0 if then is None else up * float(np.exp(-((then / 0.12) ** 2))),
+        "rate_off": 0.0 if found is None or found.kind == "as planned" else min(1.0, 3 * found.off),
+    }  # fmt: skip
+
+
+def scaled(leap: Jump, size: Norms | None) -> float:
+    """How well one steady factor explains loss and gradient norm: a sum in place of a mean, other devices."""
+    if not np.isfinite(leap.ratio) or leap.ratio <= 0:
+        return 0.0
+    factor = abs(float(np.log(leap.ratio)))
+    strong = float(1 / (1 + np.exp(-(factor - 0.45) / 0.08)))
+    match = 0.6
+    if size is not None and size.later > 0:
+        match = float(np.exp(-(((np.log(size.later) - np.log(leap.ratio)) / max(0.35, 0.25 * factor)) ** 2)))
+    return strong * leap.steady * match
+
+
+def _noise(leap: Jump, sign: int) -> float:
+    """How surely the scatter changed by more than a quarter."""
+    log = sign * float(np.log(max(leap.noise_ratio, 1e-6)))
+    return float(np.tanh(max(log - 0.22, 0.0) / (1.5 * max(leap.noise_error, 0.05))))
+
+
+def _same_order(bumps: Order) -> dict[str, float]:
+    """What a discarded tail tells: the steps that were done twice."""
+    if bumps.again is None:
+        return {"again": 0.0, "not_again": 0.0, "exact": 0.0, "apart": 0.0}
+    sure = min(1.0, bumps.shared / 12)
+    alike = max(bumps.again, 0.0)
+    close = float(np.exp(-((bumps.off / 0.25) ** 2)))
+    return {
+        "again": sure * alike,
+        "not_again": sure * (1 - alike),
+        "exact": sure * alike**2 * close,
+        "apart": sure * alike**2 * float(np.tanh(max(bumps.above_t, 0.0) / 4)) * (1 - close),
+    }
+
+
+def _epoch_off(join: Join) -> float:
+    """How far the epoch counter jumps where the step counter goes on: 0.05 epochs or more is no rounding."""
+    old, new = join.epoch, join.epoch_after
+    if old is None or new is None or not join.counts_on:
+        return 0.0
+    return float(np.tanh(max(abs(new - old) - 0.05, 0.0) / 0.1))

@@ -1,0 +1,164 @@
+"""What the model of a join measures, against curves whose every part is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runscope.stats.resumes.causes import CAUSES, judge
+from runscope.stats.resumes.join import Curve, Join
+from runscope.stats.resumes.level import expected, jump, leaps
+from runscope.stats.resumes.order import order
+from runscope.stats.resumes.rate import form_of, rate
+
+STEPS = np.arange(10.0, 2001, 10)
+LATER = np.arange(2010.0, 3001, 10)
+
+
+def share(step: np.ndarray, total: float, kind: str, floor: float = 0.0, warmup: float = 0.0) -> np.ndarray:
+    done = np.clip((step - warmup) / (total - warmup), 0, 1)
+    form = {"linear": 1 - done, "cosine": 0.5 * (1 + np.cos(np.pi * done)), "constant": np.ones(len(step))}[
+        kind
+    ]
+    return (floor + (1 - floor) * form) * np.minimum(1, step / max(warmup, 1e-9))
+
+
+def made(
+    loss: np.ndarray, later: np.ndarray, *, tail: Curve | None = None, **more: tuple[np.ndarray, np.ndarray]
+) -> Join:
+    before = {"loss": Curve(STEPS, loss)} | {n: Curve(STEPS, v[0]) for n, v in more.items()}
+    after = {"loss": Curve(LATER, later)} | {n: Curve(LATER, v[1]) for n, v in more.items()}
+    return Join(2000.0, -np.inf, before, {} if tail is None else {"loss": tail}, after)
+
+
+def noise(count: int, seed: int = 0) -> np.ndarray:
+    return 0.03 * np.random.default_rng(seed).standard_normal(count)
+
+
+def falling(step: np.ndarray) -> np.ndarray:
+    return 1.5 + 1.5 * np.exp(-step / 300)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(["linear", "cosine"]), seen=st.floats(0.25, 0.95), warm=st.sampled_from([0.0, 0.03, 0.1]),
+    floor=st.sampled_from([0.0, 0.1]), peak=st.floats(1e-6, 1e-2),
+)  # fmt: skip
+def test_a_schedule_is_carried_on_to_its_end(
+    kind: str, seen: float, warm: float, floor: float, peak: float
+) -> None:
+    floor = floor if kind == "cosine" else 0.0
+    total = 2000 / seen
+    rates = peak * share(STEPS, total, kind, floor, warm * total)
+    form = form_of(Curve(STEPS, rates))
+    assert form is not None
+    wanted = peak * share(LATER, total, kind, floor, warm * total)
+    assert np.max(np.abs(form.value(LATER) - wanted)) < 0.02 * peak
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine", "constant"])
+def test_a_schedule_that_goes_on_is_as_planned(kind: str) -> None:
+    rates = share(STEPS, 4000, kind, warmup=100), share(LATER, 4000, kind, warmup=100)
+    found = rate(made(falling(STEPS), falling(LATER), learning_rate=rates))
+    assert found is not None
+    assert found.kind == "as planned"
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+@pytest.mark.parametrize("total", [3000, 5500, 9000])
+def test_a_schedule_over_another_length_is_told_with_its_end(kind: str, total: float) -> None:
+    rates = share(STEPS, 4000, kind), share(LATER, total, kind)
+    found = rate(made(falling(STEPS), falling(LATER), learning_rate=rates))
+    assert found is not None
+    assert found.kind == "other length"
+    assert found.ends_before == pytest.approx(4000, rel=0.02)
+    assert found.ends_after == pytest.approx(total, rel=0.02)
+
+
+def test_a_schedule_from_its_beginning_is_anew() -> None:
+    rates = share(STEPS, 4000, "cosine", warmup=200), share(LATER - 2000, 4000, "cosine", warmup=200)
+    found = rate(made(falling(STEPS), falling(LATER), learning_rate=rates))
+    assert found is not None
+    assert found.kind == "anew"
+
+
+def test_the_expected_course_is_that_of_the_curve_before() -> None:
+    course = expected(Curve(STEPS, falling(STEPS) + noise(200)), 2000.0)
+    assert course is not None
+    assert course.level == pytest.approx(falling(np.array([2000.0]))[0], abs=0.03)
+    assert course.noise == pytest.approx(0.03, rel=0.4)
+
+
+def test_how_much_is_lost_and_how_long_it_takes() -> None:
+    later = falling(LATER) + 0.6 * np.exp(-(LATER - 2000) / 150) + noise(len(LATER), 1)
+    leap = jump(made(falling(STEPS) + noise(200), later))
+    assert leap is not None
+    assert leap.share == pytest.approx(0.4, abs=0.08)
+    assert leap.fades_over == pytest.approx(150, abs=60)
+    assert leap.back_after is not None
+    assert 200 < leap.back_after < 500
+
+
+def test_the_same_batches_make_the_same_bumps() -> None:
+    bumps = noise(300, 2)
+    tail = Curve(LATER[:30], falling(LATER[:30]) + bumps[200:230])
+    same = order(made(falling(STEPS) + bumps[:200], falling(LATER) + bumps[200:], tail=tail))
+    other = order(made(falling(STEPS) + bumps[:200], falling(LATER) + noise(100, 3), tail=tail))
+    assert same.again is not None
+    assert other.again is not None
+    assert same.again > 0.95
+    assert other.again < 0.5
+
+
+def test_batches_that_come_again_are_found_with_their_distance() -> None:
+    bumps = noise(200, 4)
+    later = falling(LATER) + np.resize(bumps[120:], len(LATER))
+    found = order(made(falling(STEPS) + bumps, later))
+    assert found.shift == 800
+    assert found.replay > 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10**6), scale=st.floats(1e-6, 1e6))
+def test_a_curve_that_goes_on_is_seldom_accused_whatever_its_unit(seed: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    loss = scale * (falling(STEPS) + 0.03 * rng.standard_normal(200))
+    later = scale * (falling(LATER) + 0.03 * rng.standard_normal(len(LATER)))
+    answer = judge(made(loss, later))
+    unit = judge(made(loss / scale, later / scale))
+    assert answer is not None
+    assert unit is not None
+    assert sum(answer.probability.values()) == pytest.approx(1)
+    assert answer.probability["weights"] < 0.2
+    assert answer.probability["clean"] == pytest.approx(unit.probability["clean"], abs=0.02)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.floats(-1e12, 1e12), min_size=0, max_size=30),
+    st.lists(st.floats(-1e12, 1e12), min_size=0, max_size=30),
+)
+def test_any_numbers_give_probabilities_or_no_answer(before: list[float], after: list[float]) -> None:
+    curves = [
+        Curve(np.arange(1.0, len(v) + 1) + start, np.array(v))
+        for v, start in ((before, 0), (after, len(before)))
+    ]
+    roles = ("loss", "learning_rate", "grad_norm", "epoch", "eval_loss")
+    join = Join(
+        float(len(before)), -np.inf, dict.fromkeys(roles, curves[0]) if before else {}, {},
+        dict.fromkeys(roles, curves[1]) if after else {},
+    )  # fmt: skip
+    answer = judge(join)
+    if answer is not None:
+        assert set(answer.probability) == set(CAUSES)
+        assert all(0 <= p <= 1 for p in answer.probability.values())
+
+
+def test_a_leap_back_to_the_beginning_is_found_and_a_spike_is_not() -> None:
+    restarted = np.concatenate([falling(STEPS[:100]), falling(STEPS[:100])]) + noise(200)
+    spiked = falling(STEPS) + noise(200)
+    spiked[120:122] = 3.0
+    assert leaps(restarted) == [100]
+    assert leaps(spiked) == []
