@@ -9,6 +9,7 @@ each run; a curve takes two milliseconds here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -216,11 +217,22 @@ class Continuation:
     freedom: float
     passing: tuple[float, float] = (0.0, 1.0)
 
+    def spread(self, own: Floats, since: Floats) -> Floats:
+        """(m, m) covariance of what does not depend on the place; ``since`` is the smaller of each two ``own``."""
+        passing = self.passing[0] * np.exp(-own / self.passing[1])
+        return np.asarray(self.drift * since + self.shift**2 + passing[:, None] * passing[None, :])
+
 
 def log_likelihood(
-    level: Level, begin: Floats, scale: float, own: Floats, value: Floats, noise: Floats, how: Continuation
+    level: Level,
+    begin: Floats,
+    scale: float,
+    own: Floats,
+    value: Floats,
+    noise: Floats,
+    kinds: Sequence[Continuation],
 ) -> Floats:
-    """Log-likelihood of a later run's first block means, for every place where it may have begun.
+    """Log-likelihood of a later run's first block means, for every way and place in which it may have begun.
 
     Args:
         level: of the earlier curve.
@@ -229,10 +241,10 @@ def log_likelihood(
         own: (m,) places of the later run's blocks, counted from the state that it began from.
         value: (m,) their means.
         noise: (m, m) covariance of such means around the later run's level.
-        how: how the later curve may differ.
+        kinds: (k) ways in which the later curve may differ.
 
     Returns:
-        (c,) log-likelihoods, up to a constant that :func:`log_t` shares.
+        (k, c) log-likelihoods, up to a constant that :func:`log_t` shares.
     """
     own = scale * own
     place = begin[:, None] + own[None, :]
@@ -243,18 +255,17 @@ def log_likelihood(
     error = value[None, :] - expected
     moved = expected - np.interp(begin, level.x, level.mean)[:, None]
     unsure = np.sqrt(np.interp(inside, level.x, level.variance))
-    alike = np.exp(-np.abs(inside[:, :, None] - inside[:, None, :]) / level.reach)
-    spread = unsure[:, :, None] * unsure[:, None, :] * alike
-    spread += level.walk * np.minimum(beyond[:, :, None], beyond[:, None, :])
-    spread += how.drift * np.minimum(own[:, None], own[None, :]) + how.shift**2 + noise
-    passing = how.passing[0] * np.exp(-own / how.passing[1])
-    spread += passing[:, None] * passing[None, :]
-    spread += how.pace**2 * moved[:, :, None] * moved[:, None, :]
-    return log_t(error, spread, how.freedom)
+    known = np.exp(-np.abs(inside[:, :, None] - inside[:, None, :]) / level.reach)
+    known *= unsure[:, :, None] * unsure[:, None, :]
+    known += level.walk * np.minimum(beyond[:, :, None], beyond[:, None, :]) + noise
+    faster = moved[:, :, None] * moved[:, None, :]
+    since = np.minimum(own[:, None], own[None, :])
+    spread = np.stack([known + how.spread(own, since) + how.pace**2 * faster for how in kinds])
+    return log_t(np.broadcast_to(error, spread.shape[:-1]), spread, kinds[0].freedom)
 
 
 def log_t(error: Floats, spread: Floats, freedom: float) -> Floats:
-    """(c,) logs of the multivariate Student t density of (c, m) errors, without its constant."""
+    """(…) logs of the multivariate Student t density of (…, m) errors of (…, m, m) covariance, without its constant."""
     count = error.shape[-1]
     tiny = 1e-12 * np.trace(spread, axis1=-2, axis2=-1)[..., None, None] / count
     root = np.linalg.cholesky(spread + tiny * np.eye(count))

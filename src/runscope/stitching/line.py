@@ -76,8 +76,9 @@ def _grown(
     if alike or scale is not None or force or len(ordered) > MOST_REORDERED:
         return nodes
     again = grow(other, checkpoints)
+    more = sum(n.parent is not None for n in again) > sum(n.parent is not None for n in nodes)
     better = sum(n.gain for n in again) > sum(n.gain for n in nodes) + REORDERED
-    return again if better else nodes
+    return again if more and better else nodes
 
 
 def _repeated(runs: Sequence[Run]) -> list[str]:

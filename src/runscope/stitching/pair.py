@@ -25,8 +25,9 @@ COUNTER_SURE = {
 GOES_ON, RECORDED, RESTARTED = log(100.0), log(3000.0), log(0.6)
 """A counter that goes on is itself evidence of kinship: half of all resumed runs have one, and hardly any run that
 continues nothing begins far from zero. A record is proof. A counter that restarted is weak evidence against."""
-COMPLETE = log(0.2 / 0.6)
-"""A run that reached the end of its plan is continued less often than it stands beside another."""
+COMPLETE, FINISHED = log(0.2 / 0.6), log(0.4 / 0.7)
+"""A run that reached the end of its plan is continued less often than it stands beside another; so is, by less, one
+that ended by itself and of which no plan is known."""
 COUNTERS = (
     counters.recorded, counters.carried_history, counters.global_step, counters.epochs, counters.tokens,
     counters.samples, schedule.goes_on,
@@ -70,12 +71,11 @@ def compare(
             return Pair([best], True, True, kin)
     step = pace(before, after) if scale is None else Pace(scale, "the scale was given by hand", 0.0, 0.0)
     states, known = saved_states(before, after, checkpoints, step.scale)
-    over = before.run.state == "finished" and before.planned and complete(before)
+    ended = _ended(before)
     for state in states:
         state.scale = step.scale
         state.weights["counter"] = RESTARTED
-        if over:
-            state.weights["complete"] = COMPLETE
+        state.weights["ended"] = ended
         state.weights["scale"] = step.continues
         if step.why:
             state.say(step.why)
@@ -85,6 +85,13 @@ def compare(
     again += held_out.weigh(before, after, states)
     repeats.weigh(before, after, states)
     return Pair(states, False, known, kin, again)
+
+
+def _ended(before: Profile) -> float:
+    """What it says of kinship how the earlier run ended."""
+    if before.run.state != "finished" or not complete(before):
+        return 0.0
+    return COMPLETE if before.planned else FINISHED
 
 
 def _snapped(

@@ -6,7 +6,7 @@ over all states that it may have begun from, each with its prior: the best of ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log
 
@@ -25,9 +25,9 @@ OFF_PATH = 0.02
 PAUSE_SECONDS, LONGEST_AGO = 3600.0, log(200)
 """Of several trainings the one that stopped last is likeliest to be resumed: each counts as 1 / (1 + hours since),
 at least a two-hundredth."""
-MOST_SAID = log(150.0)
-"""The curves say at most 150 to 1 that a run belongs to another: of pairs of public logs one in 100 to 150 begins
-within 5% of where the other ended."""
+MOST_SAID = log(100.0)
+"""The curves say at most 100 to 1 that a run belongs to another: of pairs of public logs about one in 120 begins within
+5% of where the other ended."""
 CURVES = ("loss", "eval_loss")
 MOVED = 0.04
 """Share of continuations whose loss begins anywhere: other data, another loss."""
@@ -97,15 +97,26 @@ class Answer:
     gain: float
 
 
-def decide(pairs: Sequence[tuple[Node, Pair]], after: Profile, prior: Prior) -> Answer:
-    """Weigh every place at which a run may continue one of the earlier ones against all that it else may be."""
-    choices = _choices(pairs, after)
+def decide(
+    pairs: Sequence[tuple[Node, Pair]], after: Profile, prior: Prior, ago: Mapping[Node, float] | None = None
+) -> Answer:
+    """Weigh every place at which a run may continue one of the earlier ones against all that it else may be.
+
+    Args:
+        pairs: each earlier run with the evidence about it and the later run.
+        after: the later run.
+        prior: how likely each relation is before anything was looked at.
+        ago: log-prior of each training, by its first run; by the clocks of these runs alone where not given.
+    """
+    if ago is None:
+        ago = _ago([n for n, _ in pairs], after)
+    choices = _choices(pairs, ago)
     again = _weigh_curves(choices, after)
     counted = any(pair.counted for _, pair in pairs)
     moved = _moved(choices, counted)
     everything = {
         "continues": [log(prior.continues) + c.total for c in choices],
-        "again": [] if counted else [log(prior.again) + w for w in _from_scratch(pairs, after, again)],
+        "again": [] if counted else [log(prior.again) + w for w in _from_scratch(pairs, ago, again)],
         "moved": [log(prior.continues) + w for w in moved],
         "other": [log(prior.other)],
     }
@@ -118,13 +129,12 @@ def decide(pairs: Sequence[tuple[Node, Pair]], after: Profile, prior: Prior) -> 
 
 
 def _from_scratch(
-    pairs: Sequence[tuple[Node, Pair]], after: Profile, curve: dict[Node, float]
+    pairs: Sequence[tuple[Node, Pair]], ago: Mapping[Node, float], curve: dict[Node, float]
 ) -> list[float]:
     """Log-weight, for each training, that the run is that training from scratch."""
     kin, said = _kin(pairs), dict.fromkeys((n.root for n, _ in pairs), -inf)
     for node, pair in pairs:
         said[node.root] = max(said[node.root], pair.again)
-    ago = _ago([n for n, _ in pairs], after)
     return [ago[root] + kin[root].odds + curve.get(root, 0.0) + said[root] for root in said]
 
 
@@ -181,12 +191,11 @@ def _why_not(pairs: Sequence[tuple[Node, Pair]], what: str, best: Choice | None)
     return ("its losses begin far from where any saved state stood", *kin.against)
 
 
-def _choices(pairs: Sequence[tuple[Node, Pair]], after: Profile) -> list[Choice]:
+def _choices(pairs: Sequence[tuple[Node, Pair]], ago: Mapping[Node, float]) -> list[Choice]:
     """Candidates of all earlier runs with their priors. Where a counter goes on, only such count."""
     if any(p.counted for _, p in pairs):
         pairs = [(n, p) for n, p in pairs if p.counted]
     limits = _limits([n for n, _ in pairs])
-    ago = _ago([n for n, _ in pairs], after)
     kin = _kin(pairs)
     ranks: dict[Node, tuple[Rank, Rank]] = {}
     found: list[tuple[Choice, float]] = []
@@ -239,15 +248,17 @@ class Rank:
     """How many newer states there are, where some of them may not exist."""
 
     def __init__(self) -> None:
-        self.newer = [1.0]
+        self.newer = {0: 1.0}
 
     def take(self, exists: float) -> float:
         """Prior of the next state, newest first: it counts for those behind it as far as it exists."""
-        share = exists * sum(p * _geometric(n) for n, p in enumerate(self.newer))
-        moved = [0.0, *(p * exists for p in self.newer)]
-        for n, p in enumerate(self.newer):
-            moved[n] += p * (1 - exists)
-        self.newer = moved[:-1] if moved[-1] == 0.0 else moved
+        share = exists * sum(p * _geometric(n) for n, p in self.newer.items())
+        left: dict[int, float] = {}
+        for n, p in self.newer.items():
+            for rank, part in ((n, p * (1 - exists)), (n + 1, p * exists)):
+                if part > 0:
+                    left[rank] = left.get(rank, 0.0) + part
+        self.newer = left
         return share
 
 

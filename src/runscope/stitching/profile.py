@@ -14,6 +14,8 @@ from runscope.stats.continuation import Level, fit
 from runscope.stats.level import blocks
 from runscope.stats.schedule import decay_end
 
+DEVIATIONS = 5000
+"""The order of the data is told by so many points."""
 CLOCK_POINTS = 4000
 """A clock or a schedule of a million points is told as well by so many of them."""
 NEGATIVE, FLOOR = 0.05, 0.02
@@ -79,6 +81,11 @@ class Profile:
     batch: float | None
     length: float | None
 
+    @cached_property
+    def deviations(self) -> tuple[Ints, Floats] | None:
+        """Of the first losses: logging intervals since the run began, and what each misses of its neighbours' mean."""
+        return _deviations(self.loss, self.base, self.interval)
+
     @property
     def planned(self) -> bool:
         """Whether its planned end is known."""
@@ -89,6 +96,19 @@ class Profile:
         """Whether the first step of its training counts as 0: the state after n steps then lies at n - 1."""
         every = max(round(self.interval), 1)
         return self.first_step <= 0 or (every > 1 and (self.first_step + 1) % every == 0)
+
+
+def _deviations(loss: Series | None, base: int, interval: float) -> tuple[Ints, Floats] | None:
+    """Logging intervals since the run began, and what the losses there miss of the mean of their neighbours."""
+    if loss is None or len(loss) < 8:
+        return None
+    loss = loss.where(np.arange(len(loss)) < DEVIATIONS)
+    rest = loss.value[1:-1] - 0.5 * (loss.value[:-2] + loss.value[2:])
+    # Single spikes at three robust standard deviations: two of them at one place are chance.
+    limit = 3 * 1.4826 * float(np.median(np.abs(rest)))
+    place = np.rint((loss.step[1:-1] - base) / interval).astype(np.int64)
+    place, first = np.unique(place, return_index=True)
+    return place, np.clip(rest, -limit, limit)[first]
 
 
 def profile(run: Run) -> Profile:

@@ -66,10 +66,11 @@ def attach(
     if answer.best is None or (answer.joined < RELATED and not force):
         node.confidence, node.evidence = round(1 - answer.joined, 4), answer.against
         return
-    _place(node, answer, force)
+    place(node, answer, force=force)
 
 
-def _place(node: Node, answer: Answer, force: bool) -> None:
+def place(node: Node, answer: Answer, *, force: bool = False) -> None:
+    """Hang a run at the likeliest place."""
     best = answer.best
     assert best is not None
     candidate, pair = best.candidate, best.pair

@@ -38,7 +38,7 @@ OTHER_RATE = (0.4, 0.35, 0.25)
 ANYWHERE, SIBLING = 2.2, 0.3
 """Standard deviations of the logarithm of where another run's loss begins against where a run's loss ended (2.2 over
 pairs of public logs), and of where the losses of two trainings of one kind begin."""
-FALLS = ((0.3, 0.5), (0.1, 0.3), (0.03, 0.2))
+FALLS = ((1.0, 0.2), (0.3, 0.4), (0.1, 0.25), (0.03, 0.15))
 """How strongly a new run's loss falls in each factor e of its steps, as a share of it, and how often."""
 STEADY = 0.4
 """Share of new runs that move from the start as they do later on (7% of public logs end within 5% of where they began).
@@ -213,13 +213,10 @@ def _channel(
         Continuation(far, DRIFT * walk + own, PACE, FREEDOM, passing),
         Continuation(far, LIVELIER * walk + own, 2 * PACE, FREEDOM, passing),
     ]
-    shares = OTHER_RATE if other_rate else RESTARTS
-    found = np.logaddexp.reduce(
-        [
-            log(share) + log_likelihood(level, begin, scale, head.own, head.mean, noise, how)
-            for share, how in zip(shares, kinds, strict=True)
-        ]
-    )
+    weights = np.log(OTHER_RATE if other_rate else RESTARTS)
+    found = log_likelihood(level, begin, scale, head.own, head.mean, noise, kinds) + weights[:, None]
+    found = np.logaddexp.reduce(found)
+    shares = np.exp(weights)
     drifts = [(share, how.drift * scale) for share, how in zip(shares, kinds, strict=True)]
     other = _other(head, noise, drifts, height)
     start = np.logaddexp(
@@ -246,7 +243,7 @@ def _again(
         Continuation(shift, min(own, level.walk), PACE, FREEDOM),
         Continuation(shift, LIVELIER * level.walk + own, AGAIN_PACE, FREEDOM),
     ]
-    found = [log_likelihood(level, begin, scale, head.own, head.mean, noise, how)[0] for how in kinds]
+    found = log_likelihood(level, begin, scale, head.own, head.mean, noise, kinds)[:, 0]
     return float(np.logaddexp.reduce(found)) - log(len(kinds))
 
 
@@ -269,11 +266,9 @@ def _other(
         error, where = head.mean - float(level.mean[0]), (SIBLING * min(span, height)) ** 2
     walks = [((1 - STEADY) * share, (fall * height) ** 2 * older) for fall, share in FALLS]
     walks += [(STEADY * share, drift * later) for share, drift in drifts]
-    return float(
-        np.logaddexp.reduce(
-            [log(share) + float(log_t(error, where + walk + noise, FREEDOM)) for share, walk in walks]
-        )
-    )
+    spread = np.stack([walk for _, walk in walks]) + where + noise
+    found = log_t(np.broadcast_to(error, spread.shape[:-1]), spread, FREEDOM)
+    return float(np.logaddexp.reduce(found + np.log([share for share, _ in walks])))
 
 
 def explain(before: Profile, after: Profile, candidate: Candidate) -> str:

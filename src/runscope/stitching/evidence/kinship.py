@@ -10,16 +10,16 @@ from typing import Any
 
 from runscope.stitching.profile import Profile
 
-_MODEL = (
+MODEL = (
     "_name_or_path", "model_name_or_path", "model_name", "model", "base_model", "pretrained_model_name_or_path",
 )  # fmt: skip
-_DATA = (
+SOURCES_OF_DATA = (
     "dataset", "dataset_name", "dataset_config_name", "data", "data_path", "train_file", "train_data", "datasets",
     "dataset_path", "data_dir",
 )  # fmt: skip
-_FORM = ("architectures", "model_type", "hidden_size", "num_hidden_layers", "vocab_size", "n_layer", "n_embd")
-_PLACE = ("output_dir", "hub_model_id", "save_dir", "out_dir")
-_SETTINGS = (
+FORM = ("architectures", "model_type", "hidden_size", "num_hidden_layers", "vocab_size", "n_layer", "n_embd")
+PLACES = ("output_dir", "hub_model_id", "save_dir", "out_dir")
+SETTINGS = (
     "learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps", "num_train_epochs", "max_steps",
     "save_steps", "logging_steps", "warmup_ratio", "warmup_steps", "lr_scheduler_type", "seed", "weight_decay",
     "max_grad_norm", "optim", "lora_r", "batch_size", "lr", "epochs",
@@ -33,7 +33,7 @@ _COMMON = frozenset({
 _RESUMED = re.compile(r"resum|restart|continu|\bcont\b|retry|part[-_ ]?\d")
 MANY = 6
 """Who resumes changes a setting or two, not so many."""
-SAME_NAMES, OTHER_NAMES = log(0.80 / 0.33), log(0.05 / 0.58)
+SAME_NAMES, OTHER_NAMES = log(0.80 / 0.33), log(0.02 / 0.58)
 SAME_INTERVAL, OTHER_INTERVAL = log(0.80 / 0.50), log(0.20 / 0.50)
 """What is logged, and how often: over pairs of public logs 61% of those of one project and 4% of those of two log the
 same metrics, 37% and 80% share less than half of them; 82% and 17% log at the same interval. Of runs that do not
@@ -44,12 +44,14 @@ five."""
 @dataclass(frozen=True)
 class Kinship:
     """Log-likelihood ratio that two runs are one training against runs that have nothing to do with each other, and
-    the reasons for and against. ``data`` names settings of the data that differ."""
+    the reasons for and against. ``data`` names settings of the data that differ; ``told`` is the part of the ratio that
+    names tell, and what speaks against."""
 
     odds: float
     reasons: tuple[str, ...]
     against: tuple[str, ...]
     data: tuple[str, ...] = ()
+    told: float = 0.0
 
 
 def kinship(before: Profile, after: Profile) -> Kinship:
@@ -59,16 +61,17 @@ def kinship(before: Profile, after: Profile) -> Kinship:
     strong evidence against, data that differ are evidence against, settings that differ are weak evidence (people
     change them on resume).
     """
-    odds = 0.0
+    odds = told = 0.0
     reasons: list[str] = []
     against: list[str] = []
     for weigh in (_names, _model, _data, _settings, _logged):
         change, reason = weigh(before, after)
         odds += change
+        told += change if weigh is _names or change < 0 else 0.0
         if reason:
             (reasons if change >= 0 else against).append(reason)
-    data = _compare(before.run.config, after.run.config, _DATA)[1]
-    return Kinship(odds, tuple(reasons), tuple(against), tuple(data))
+    data = _compare(before.run.config, after.run.config, SOURCES_OF_DATA)[1]
+    return Kinship(odds, tuple(reasons), tuple(against), tuple(data), told)
 
 
 def stem(name: str) -> str:
@@ -105,26 +108,26 @@ def _model(before: Profile, after: Profile) -> tuple[float, str]:
     heir = _handed_over(one, other)
     if heir:
         return 4.0, heir
-    same, differ = _compare(one, other, (*_MODEL, *_FORM))
+    same, differ = _compare(one, other, (*MODEL, *FORM))
     if differ:
         name = differ[0]
         return -5.0 if len(
             differ
         ) > 1 else -4.0, f"{name} differs: {_short(one[name])}, {_short(other[name])}"
-    place, elsewhere = _compare(one, other, _PLACE)
+    place, elsewhere = _compare(one, other, PLACES)
     same += place
     if same:
         return min(2.0, 0.7 * len(same)), f"the same {', '.join(same[:3])}"
     if elsewhere:
         return -0.3, ""
-    lone = next((n for n in _MODEL if (n in one) != (n in other)), None)
+    lone = next((n for n in MODEL if (n in one) != (n in other)), None)
     return (-0.7, f"only one of them names its {lone}") if lone else (0.0, "")
 
 
 def _handed_over(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Whether the later run's model is what the earlier one wrote: its folder, a checkpoint in it, its repository."""
-    model = next((str(other[n]) for n in _MODEL if isinstance(other.get(n), str)), "")
-    written = [str(one[n]) for n in _PLACE if isinstance(one.get(n), str) and one.get(n)]
+    model = next((str(other[n]) for n in MODEL if isinstance(other.get(n), str)), "")
+    written = [str(one[n]) for n in PLACES if isinstance(one.get(n), str) and one.get(n)]
     parts = _parts(model)
     for place in written:
         name = _parts(place)[-1]
@@ -135,14 +138,14 @@ def _handed_over(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 def _data(before: Profile, after: Profile) -> tuple[float, str]:
     one, other = before.run.config, after.run.config
-    same, differ = _compare(one, other, _DATA)
+    same, differ = _compare(one, other, SOURCES_OF_DATA)
     if differ:
         return -2.0, f"{differ[0]} differs: {_short(one[differ[0]])}, {_short(other[differ[0]])}"
     return (0.7, "") if same else (0.0, "")
 
 
 def _settings(before: Profile, after: Profile) -> tuple[float, str]:
-    same, differ = _compare(before.run.config, after.run.config, _SETTINGS)
+    same, differ = _compare(before.run.config, after.run.config, SETTINGS)
     if not same and not differ:
         return 0.0, ""
     share = len(same) / (len(same) + len(differ))

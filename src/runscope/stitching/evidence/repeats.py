@@ -10,72 +10,55 @@ from math import exp, log, pi, sqrt
 
 import numpy as np
 
-from runscope.stats.arrays import Floats
+from runscope.stats.arrays import Floats, Ints
 from runscope.stitching.evidence.candidate import Candidate
 from runscope.stitching.profile import Profile
 
 REPEATS = 0.2
 """How often the order is the same."""
-FEWEST, MOST = 16, 2000
-"""So many common points are compared."""
+FEWEST = 16
+"""So many common points are compared at least."""
+MOST_SAID = 12.0
+"""Log-likelihood ratio above which it is no more sure."""
 
 
 def weigh(before: Profile, after: Profile, candidates: list[Candidate]) -> None:
     """Add what the order says of each place, and of kinship at all."""
-    own = _rest(after)
-    old = _rest(before)
-    if own is None or old is None:
+    if before.deviations is None or after.deviations is None or before.interval != after.interval:
         return
     kin = again(before, after)
     for candidate in candidates:
         if candidate.scale == 1.0:
-            here = _ratio(old, own, candidate.start - before.base, before.interval, after.interval)
+            begin, rest = divmod(candidate.start - before.base, before.interval)
+            here = 0.0 if rest else _ratio(before.deviations, after.deviations, int(begin))
             candidate.weights["order"] = max(here, kin)
 
 
 def again(before: Profile, after: Profile) -> float:
     """Log-likelihood ratio that the later run sees the data in the order in which the earlier one began."""
-    own, old = _rest(after), _rest(before)
-    if own is None or old is None:
+    if before.deviations is None or after.deviations is None or before.interval != after.interval:
         return 0.0
-    return max(_ratio(old, own, 0, before.interval, after.interval), 0.0)
+    return max(_ratio(before.deviations, after.deviations, 0), 0.0)
 
 
-def _rest(run: Profile) -> tuple[Floats, Floats] | None:
-    """Logging intervals since the run's beginning, and what the losses there miss of the level."""
-    if run.loss is None or run.level is None or len(run.loss) < FEWEST:
-        return None
-    loss = run.loss
-    # Against the neighbours, not the level: what is left is then free of any slow movement.
-    rest = loss.value[1:-1] - 0.5 * (loss.value[:-2] + loss.value[2:])
-    return (loss.step[1:-1] - run.base) / run.interval, rest
-
-
-def _ratio(
-    old: tuple[Floats, Floats], own: tuple[Floats, Floats], begin: float, each: float, other: float
-) -> float:
-    if each != other or begin % each:
+def _ratio(old: tuple[Ints, Floats], own: tuple[Ints, Floats], begin: int) -> float:
+    """Of the deviations of both runs, of which the later one began so many logging intervals after the earlier one."""
+    place = own[0] + begin
+    if len(old[0]) < FEWEST or place[0] > old[0][-FEWEST]:
         return 0.0
-    place = np.rint(own[0] + begin / each).astype(np.int64)
-    there = np.rint(old[0]).astype(np.int64)
-    _, mine, theirs = np.intersect1d(there, place, return_indices=True)
-    mine, theirs = mine[:MOST], theirs[:MOST]
-    count = len(mine)
+    found = np.minimum(np.searchsorted(old[0], place), len(old[0]) - 1)
+    both = old[0][found] == place
+    count = int(both.sum())
     if count < FEWEST:
         return 0.0
-    one, two = _drawn_in(old[1][mine]), _drawn_in(own[1][theirs])
-    if not (one.any() and two.any()):
+    one, two = old[1][found[both]], own[1][both]
+    size = float(one @ one) * float(two @ two)
+    if size <= 0:
         return 0.0
-    together = float(one @ two / np.sqrt((one @ one) * (two @ two)))
+    together = float(one @ two) / sqrt(size)
     if together <= 0:
         return log(1 - REPEATS)
     # What each misses of its neighbours is correlated from point to point (-2/3, 1/6): it counts as half as many.
     free = count / 2
     gain = -0.5 * free * log(max(1 - together**2, 1e-9)) + log(sqrt(2 * pi / free))
-    return min(log(1 - REPEATS + REPEATS * exp(min(gain, 50.0))), 12.0)
-
-
-def _drawn_in(value: Floats) -> Floats:
-    """Single spikes at three robust standard deviations: two of them at one place are chance."""
-    limit = 3 * 1.4826 * float(np.median(np.abs(value)))
-    return np.clip(value, -limit, limit)
+    return min(log(1 - REPEATS + REPEATS * exp(min(gain, 50.0))), MOST_SAID)
