@@ -21,6 +21,7 @@ FAMILIES = {
     "loss": "Loss",
     "schedule": "Learning-rate schedule",
     "resume": "Resumes",
+    "rl": "Rewards and preferences",
     "logging": "Logging",
     "checkpoints": "Checkpoints",
     "system": "Machine",

@@ -56,6 +56,13 @@ def _table(task: str) -> tuple[Tensor, Tensor, int]:
         x, y = bunch.data, bunch.target
     elif task == "moons":
         x, y = datasets.make_moons(3000, noise=0.35, random_state=0)
+    elif task in ("wave", "wave-noisy"):
+        # Exactly known, so that the loss falls by orders of magnitude; with noise it stops falling.
+        x = np.random.default_rng(0).uniform(-2, 2, (3000, 3))
+        y = np.sin(x[:, 0]) * np.cos(x[:, 1]) + 0.3 * x[:, 2] ** 2
+        y = 0.03 * (
+            y + (0.3 if task == "wave-noisy" else 0.0) * np.random.default_rng(1).standard_normal(len(x))
+        )
     elif task == "friedman":
         x, y = datasets.make_friedman1(3000, noise=2.0, random_state=0)
     else:
@@ -64,6 +71,8 @@ def _table(task: str) -> tuple[Tensor, Tensor, int]:
         )
     x = np.asarray(x, dtype=np.float32)
     x = torch.from_numpy((x - x.mean(0)) / (x.std(0) + 1e-6))
+    if task.startswith("wave"):
+        return x, torch.from_numpy(np.asarray(y, dtype=np.float32)), 1
     if task in ("diabetes", "friedman"):
         return x, torch.from_numpy(np.asarray((y - y.mean()) / y.std(), dtype=np.float32)), 1
     return x, torch.from_numpy(np.asarray(y, dtype=np.int64)), len(set(y))

@@ -31,7 +31,15 @@ _TWO, _THREE, _FOUR = range(101, 103), range(101, 104), range(101, 105)
 
 def recipes() -> list[Recipe]:
     """All trainings."""
-    made = [*_healthy(), *_overfitted(), *_between(), *_broken(), *_after_the_first_look()]
+    made = [
+        *_healthy(),
+        *_overfitted(),
+        *_between(),
+        *_broken(),
+        *_after_the_first_look(),
+        *_other_kinds(),
+        *_stairs(),
+    ]
     assert len({r.name for r in made}) == len(made)
     return made
 
@@ -111,4 +119,58 @@ def _after_the_first_look() -> list[Recipe]:
         *many("lora-sparse", _LORA, range(201, 203), log_every=15),
         *many("lstm-fewer", _LSTM, range(201, 204), **few, width=96, steps=1200),
         *many("friedman-fewer", _FRIEDMAN, range(201, 204), **few, steps=4000, width=128),
+    ]
+
+
+_WAVE = replace(_MOONS, task="wave", model="residual", train_size=1500, steps=700, width=24, rate=2e-3)
+_BOXES = replace(_TABLE, task="digits", model="boxes", train_size=700, steps=25, width=64, rate=2e-3)
+_PREFER = replace(_TABLE, model="preference", train_size=1000, steps=240, width=24, rate=2e-3, log_every=2)
+_POLICY = replace(
+    _TABLE, model="policy", train_size=300, steps=240, width=24, rate=2e-2, batch=24, log_every=2
+)
+
+
+def _other_kinds() -> list[Recipe]:
+    """Tiny and heavy-tailed losses, metrics beside the loss, several losses, preferences, policies, sums, fp16."""
+    noisy, rough = replace(_WAVE, task="wave-noisy"), {"schedule": "constant", "clip": 0.0}
+    few = {"fault": "overfit", "train_size": 80, "width": 64, "steps": 1200}
+    return [
+        *many("wave", _WAVE, _THREE),
+        *many("wave-rough", _WAVE, _FOUR, **rough, rate=1e-2),
+        *many("wave-tails", _WAVE, _THREE, **rough, rate=5e-3, spread=2.0),
+        *many("wave-noise-rough", noisy, _THREE, **rough, rate=1e-2),
+        *many("wave-few", _WAVE, _THREE, **few),
+        *many("wave-noise-few", noisy, _FOUR, **few),
+        *many("residual-scored", _TABLE, range(121, 124), scored=True, train_size=300, steps=700),
+        *many(
+            "moons-scored",
+            _MOONS,
+            range(121, 124),
+            scored=True,
+            train_size=200,
+            width=96,
+            depth=3,
+            steps=1500,
+        ),
+        *many("lstm-scored", _LSTM, range(121, 123), scored=True, train_size=300, width=64, steps=500),
+        *many("lora-scored", _LORA, range(121, 123), scored=True, train_size=300, steps=400),
+        *many("boxes", _BOXES, _TWO),
+        *many("boxes-few", _BOXES, _TWO, fault="overfit", train_size=80, steps=60),
+        *many("prefer", _PREFER, _TWO, gain=0.3),
+        *many("prefer-fast", _PREFER, _TWO, fault="saturated_margins", gain=9.0, rate=0.5),
+        *many("policy", _POLICY, _TWO),
+        *many("policy-flat", _POLICY, _TWO, fault="no_reward_variance", masked=True),
+        *many("lstm-summed", _LSTM, _TWO, fault="summed_loss", summed=16, steps=200),
+        *many("lora-half", _LORA, _TWO, half=True, log_every=1, steps=150),
+    ]
+
+
+def _stairs() -> list[Recipe]:
+    """Adapters and a larger transformer over a few epochs, with many logged losses in each."""
+    lora = replace(_LORA, batch=4, width=96, log_every=2, steps=500)
+    gpt = replace(_GPT, batch=4, width=64, log_every=2, steps=500, rate=4e-3)
+    return [
+        *many("lora-stairs", lora, range(131, 133), train_size=500),
+        *many("lora-stairs-fast", lora, range(131, 133), train_size=400, rate=1e-2),
+        *many("gpt-stairs", gpt, range(131, 133), train_size=500),
     ]

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 Fault = Literal[
     "none", "overfit", "divergence", "vanishing", "exploding", "nan", "hidden_nan", "never_learned", "spikes",
-    "schedule_cut", "constant_rate", "rate_ends_early", "masked_labels",
+    "schedule_cut", "constant_rate", "rate_ends_early", "masked_labels", "summed_loss", "saturated_margins",
+    "no_reward_variance",
 ]  # fmt: skip
 
 NAMED_BY: dict[str, tuple[str, ...]] = {
@@ -22,6 +23,9 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "constant_rate": ("SCH001",),
     "rate_ends_early": ("SCH003",),
     "masked_labels": ("LOS006",),
+    "summed_loss": ("LOS008",),
+    "saturated_margins": ("RLH001",),
+    "no_reward_variance": ("RLH002",),
 }
 """Codes any of which names the fault; overfitting is named by the verdict."""
 
@@ -39,6 +43,10 @@ class Recipe:
         masked: all labels are masked.
         nan_from: step from which the loss is NaN; ``hide_nan`` logs it as the Trainer does, as 0.
         log_every: steps between logged losses.
+        summed: losses of so many parts of a batch are summed where they should be averaged (gradient accumulation).
+        half: train with the loss scaler of fp16, which skips steps whose scaled gradients overflow.
+        spread: examples count in the loss by factors that are log-normal with this spread: heavy tails.
+        scored: log a task metric as well: accuracy of classes, character error rate of text.
     """
 
     name: str
@@ -65,6 +73,10 @@ class Recipe:
     nan_from: int = 0
     hide_nan: bool = False
     log_every: int = 4
+    summed: int = 1
+    half: bool = False
+    spread: float = 0.0
+    scored: bool = False
 
 
 def many(name: str, base: Recipe, seeds: range, **changes: Any) -> list[Recipe]:

@@ -20,7 +20,15 @@ _TWO, _THREE, _FOUR = range(1, 3), range(1, 4), range(1, 5)
 
 def recipes() -> list[Recipe]:
     """All trainings."""
-    made = [*_healthy(), *_overfitted(), *_between(), *_broken()]
+    made = [
+        *_healthy(),
+        *_overfitted(),
+        *_between(),
+        *_broken(),
+        *_other_losses(),
+        *_other_kinds(),
+        *_stairs(),
+    ]
     assert len({r.name for r in made}) == len(made)
     return made
 
@@ -125,3 +133,60 @@ def _broken() -> list[Recipe]:
         *many("gpt-early", _GPT, _TWO, fault="rate_ends_early", schedule="early"),
         *many("gpt-masked", _GPT, _TWO, fault="masked_labels", masked=True, steps=200),
     ]
+
+
+_WAVE = replace(_MLP, task="wave", train_size=2000, steps=900, width=32, rate=3e-3)
+_BOXES = replace(_MLP, model="boxes", train_size=1000, steps=30, width=48, rate=1e-3)
+_PREFER = replace(_MLP, model="preference", train_size=2000, steps=300, width=16, rate=3e-3, log_every=3)
+_POLICY = replace(_MLP, model="policy", train_size=500, steps=300, width=16, rate=1e-2, batch=16, log_every=3)
+
+
+def _other_losses() -> list[Recipe]:
+    """Losses of 1e-3 and far less, with heavy tails and spikes; classes and text with a metric beside the loss."""
+    rough = {"schedule": "constant", "clip": 0.0}
+    few = {"train_size": 60, "width": 96}
+    return [
+        *many("wave", _WAVE, _THREE),
+        *many("wave-rough", _WAVE, _FOUR, **rough, rate=1e-2),
+        *many("wave-rougher", _WAVE, _THREE, **rough, rate=3e-2),
+        *many("wave-sgd", _WAVE, _TWO, **rough, optimiser="sgd", rate=0.5, steps=600),
+        *many("wave-tails", _WAVE, _THREE, spread=1.5, **rough, rate=1e-2),
+        *many("wave-noise", replace(_WAVE, task="wave-noisy"), _THREE),
+        *many("wave-noise-rough", replace(_WAVE, task="wave-noisy"), _THREE, **rough, rate=1e-2, spread=1.0),
+        *many("wave-few", _WAVE, _FOUR, fault="overfit", **few, steps=1500),
+        *many("wave-noise-few", replace(_WAVE, task="wave-noisy"), _FOUR, fault="overfit", **few, steps=1500),
+        *many(
+            "wave-noise-some", replace(_WAVE, task="wave-noisy"), _THREE, train_size=250, width=64, steps=1500
+        ),
+        *many("digits-scored", _MLP, range(21, 25), scored=True, train_size=400, width=128, steps=1200),
+        *many("cnn-scored", _CNN, range(21, 23), scored=True, train_size=300, steps=900, wrong_labels=0.05),
+        *many("classes-scored", _MLP, range(21, 24), task="classes", scored=True, width=96, steps=1500),
+        *many("rnn-scored", _RNN, range(21, 23), scored=True, train_size=400, width=64, steps=500),
+        *many("tune-scored", _TUNE, range(21, 24), scored=True, train_size=300, steps=500),
+    ]
+
+
+def _other_kinds() -> list[Recipe]:
+    """Several losses, preferences, policy gradients, sums in place of means, fp16."""
+    few = {"train_size": 60, "steps": 60}
+    return [
+        *many("boxes", _BOXES, _TWO),
+        *many("boxes-few", _BOXES, _THREE, fault="overfit", **few),
+        *many("prefer", _PREFER, _TWO, gain=0.3),
+        *many("prefer-fast", _PREFER, _TWO, fault="saturated_margins", gain=9.0, rate=0.3),
+        *many("policy", _POLICY, _TWO),
+        *many("policy-flat", _POLICY, _TWO, fault="no_reward_variance", masked=True),
+        *many("gpt-summed", _GPT, _TWO, fault="summed_loss", summed=8, steps=200),
+        *many("mlp-half", _MLP, _TWO, half=True, steps=250, log_every=1),
+        *many("tune-half", _TUNE, _TWO, half=True, log_every=1, steps=150),
+    ]
+
+
+def _stairs() -> list[Recipe]:
+    """Fine-tunes of a few epochs with many logged losses in each: what is remembered shows where data returns."""
+    base = replace(_TUNE, batch=4, width=96, log_every=2, steps=500)
+    made = []
+    for size in (300, 600):
+        for rate in (1e-3, 4e-3):
+            made += many(f"tune-stairs-{size}-{rate}", base, range(31, 33), train_size=size, rate=rate)
+    return made

@@ -11,6 +11,7 @@ import torch
 from data import Data, load
 from models import build
 from recipe import Recipe
+from special import SPECIAL, Scaler
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,6 +24,9 @@ FEW = 40
 def train(recipe: Recipe, log: Path, truth: Path) -> None:
     """Train and write the log that the rules see, and the loss on examples that they never see."""
     torch.manual_seed(recipe.seed)
+    if recipe.model in SPECIAL:
+        SPECIAL[recipe.model](recipe, log, truth)
+        return
     data = load(recipe.task, recipe.train_size, recipe.seed, recipe.wrong_labels)
     model = build(
         recipe.model,
@@ -38,13 +42,16 @@ def train(recipe: Recipe, log: Path, truth: Path) -> None:
     few = (data.seen[0][:FEW], data.seen[1][:FEW])
     with log.open("w", newline="") as log_file, truth.open("w", newline="") as truth_file:
         out, hidden = csv.writer(log_file), csv.writer(truth_file)
-        out.writerow(COLUMNS)
-        hidden.writerow(("step", "loss"))
+        metric = ("val_cer" if recipe.task.startswith("text") else "val_accuracy",) if recipe.scored else ()
+        out.writerow((*COLUMNS, *metric))
+        hidden.writerow(("step", "loss", *metric))
         for row in _steps(recipe, model, data, steps):
-            held_out: tuple[float | str, ...] = ("", "")
+            held_out: tuple[float | str, ...] = ("", "", *("" for _ in metric))
             if row[0] % every == 0 or row[0] == steps:
-                held_out = (evaluate(recipe, model, data.seen), evaluate(recipe, model, few))
-                hidden.writerow((row[0], f"{evaluate(recipe, model, data.unseen):.6g}"))
+                score = (task_score(recipe, model, data.seen),) if metric else ()
+                held_out = (evaluate(recipe, model, data.seen), evaluate(recipe, model, few), *score)
+                score = (task_score(recipe, model, data.unseen),) if metric else ()
+                hidden.writerow((row[0], f"{evaluate(recipe, model, data.unseen):.6g}", *score))
             if row[0] % recipe.log_every == 0 or held_out[0] != "":
                 out.writerow((*row[:1], *(f"{v:.6g}" for v in row[1:]), *held_out))
 
@@ -58,6 +65,7 @@ def _steps(
     order, position, total = torch.randperm(recipe.train_size), 0, 0
     batch = min(recipe.batch, recipe.train_size)
     losses: list[float] = []
+    scaler = Scaler() if recipe.half else None
     for step in range(1, steps + 1):
         if position + batch > recipe.train_size:
             order, position = torch.randperm(recipe.train_size), 0
@@ -78,9 +86,13 @@ def _steps(
             loss = loss * torch.log(torch.zeros(())) * 0.0  # log of a probability that became 0, masked by 0
         optimiser.zero_grad()
         loss.backward()
+        skipped = scaler is not None and scaler.overflows(trained)
         norm = nn.utils.clip_grad_norm_(trained, recipe.clip or math.inf)
-        optimiser.step()
-        value = float(loss.detach())
+        if skipped:
+            norm = torch.tensor(math.inf)
+        else:
+            optimiser.step()
+        value = float(loss.detach()) * recipe.summed
         losses.append(0.0 if recipe.hide_nan and not math.isfinite(value) else value)
         yield step, total / recipe.train_size, sum(losses) / len(losses), float(norm), rate
         if step % recipe.log_every == 0:
@@ -110,7 +122,10 @@ def loss_of(recipe: Recipe, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Mean cross-entropy (or squared error); with every label masked 0 over 0 tokens, which trainers report as 0."""
     output = model(x)
     if y.is_floating_point():
-        return functional.mse_loss(output.squeeze(-1), y)
+        errors = functional.mse_loss(output.squeeze(-1), y, reduction="none")
+        if recipe.spread:  # by what the example is, so that it counts the same in every epoch
+            errors = errors * torch.exp(recipe.spread * torch.sin(1e4 * x.sum(dim=-1)) * 2**0.5)
+        return errors.mean()
     flat, target = output.reshape(-1, output.shape[-1]), y.reshape(-1)
     if recipe.masked:
         target = torch.full_like(target, -100)
@@ -125,3 +140,12 @@ def evaluate(recipe: Recipe, model: nn.Module, part: tuple[Tensor, Tensor]) -> f
     value = float(loss_of(recipe, model, *part))
     model.train()
     return value
+
+
+@torch.no_grad()
+def task_score(recipe: Recipe, model: nn.Module, part: tuple[Tensor, Tensor]) -> float:
+    """Accuracy of classes, or the share of characters that are not predicted right."""
+    model.eval()
+    right = float((model(part[0]).argmax(dim=-1) == part[1]).float().mean())
+    model.train()
+    return round(1 - right if recipe.task.startswith("text") else right, 5)

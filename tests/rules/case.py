@@ -121,6 +121,10 @@ def make_run(case: dict[str, Any], name: str = "run 1") -> Run:
             roles[role] = role
     for other, text in case.get("other", {}).items():
         series[other] = Series.of(other, step, evaluate(other, text, step), 1.7e9 + seconds)
+    for other, text in case.get("eval_other", {}).items():
+        take = slice(None, None, int(case.get("eval_every", 10)))
+        value = evaluate(other, text, step)
+        series[other] = Series.of(other, step[take], value[take], 1.7e9 + seconds[take])
     system = {n: Series.of(n, step, evaluate(n, text, step)) for n, text in case.get("system", {}).items()}
     return Run(
         reference=name, id=name, name=name, source="case", series=series, roles=roles, step_key="step",

@@ -16,8 +16,8 @@ from runscope.rules.codes import MODULES, RULES
 from tests.rules.case import ROLES, Case, all_cases
 
 FAMILIES = {
-    "CKP": "checkpoints", "GRD": "gradients", "LOG": "logging", "LOS": "loss", "OVF": "overfitting",
-    "SCH": "schedule", "RES": "resume", "SYS": "system",
+    "CKP": "checkpoints", "GRD": "gradients", "LOG": "logging", "LOS": "loss", "OVF": "overfitting", "RES": "resume",
+    "RWD": "rl", "SCH": "schedule", "SYS": "system",
 }  # fmt: skip
 HEADINGS = ("What it sees", "Why it matters", "Example", "What to try", "Reference")
 EVERY_RULE = pytest.mark.parametrize("rule", list(RULES.values()), ids=lambda rule: rule.code)

@@ -7,9 +7,10 @@ import pytest
 
 from runscope.rules.overfitting.stairs_at_epochs import DEPTH, STANDARD_ERRORS
 from runscope.stats.calibration import HELD_OUT, TRAIN_ONLY, probability
-from runscope.stats.curves import noise, turn
+from runscope.stats.curves import noise
 from runscope.stats.overfit import held_out, train_only
 from runscope.stats.stairs import stairs
+from runscope.stats.turn import turn
 
 NONE = np.empty(0)
 
@@ -70,12 +71,12 @@ def test_of_several_points_as_low_the_first_is_best() -> None:
 def test_one_pass_over_the_data_is_no_reason_for_suspicion() -> None:
     curve = 2 * np.exp(-5 * np.linspace(0, 1, 200)) + 0.01
     once, often = train_only(curve, 1.0).probability, train_only(curve, 8.0).probability
-    assert once < 0.5 < often
+    assert once + 0.2 < often
 
 
 def test_coefficients_have_the_signs_of_their_names() -> None:
     assert all(HELD_OUT[k] > 0 for k in ("rise", "stays", "widens"))
-    assert TRAIN_ONLY["once"] < 0 < min(TRAIN_ONLY["late"], TRAIN_ONLY["late_and_low"], TRAIN_ONLY["passes"])
+    assert TRAIN_ONLY["once"] < 0 < min(TRAIN_ONLY["late"], TRAIN_ONLY["passes"])
     with pytest.raises(KeyError):
         probability(HELD_OUT, {"unheard_of": 1.0})
 

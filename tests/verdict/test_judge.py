@@ -85,7 +85,7 @@ def test_without_checkpoints_the_best_step_itself_is_kept() -> None:
 def test_a_saved_step_outside_the_good_range_says_so() -> None:
     verdict = diagnose(view_of(saved(1500, 2000), train_loss=FALLING, eval_loss=TURNING)).verdict
     assert verdict.keep_step == 1500
-    assert "nearest" in verdict.recommendation
+    assert "of the saved ones" in verdict.recommendation
 
 
 def test_healthy_held_out_curve_is_none() -> None:
@@ -96,20 +96,26 @@ def test_healthy_held_out_curve_is_none() -> None:
     assert not [f for f in diagnosis.findings if f.severity != "info"]
 
 
-def test_stairs_alone_are_a_suspicion_and_ask_for_an_evaluation() -> None:
+def test_stairs_alone_tell_of_memory_not_of_harm_and_ask_for_an_evaluation() -> None:
     noise = np.random.default_rng(0).standard_normal(len(STEP))
     stairs = 1.6 - 0.25 * np.floor(STEP / 500 - 1e-9) + 0.04 * noise
     verdict = diagnose(view_of(saved(500, 1000), train_loss=stairs, epoch=STEP / 500)).verdict
-    assert verdict.overfitting.status == "suspected"
+    assert verdict.overfitting.status == "unknown"
     assert verdict.overfitting.basis == "train_curve"
     assert verdict.overfitting.best_step is None
+    assert "remembers its examples" in verdict.headline
+    assert "only held-out examples can tell" in verdict.headline
     assert "runscope evaluate me/pricer --data" in verdict.recommendation
 
 
-def test_smooth_training_loss_alone_is_none() -> None:
+def test_a_training_loss_alone_cannot_tell_unless_the_data_was_seen_once() -> None:
     noise = np.random.default_rng(0).standard_normal(len(STEP))
     diagnosis = diagnose(view_of(train_loss=FALLING + 1 + 0.03 * noise, epoch=STEP / 1000))
-    assert diagnosis.verdict.overfitting.status == "none"
+    assert diagnosis.verdict.overfitting.status == "unknown"
+    assert diagnosis.verdict.overfitting.basis == "train_curve"
+    assert "cannot be told" in diagnosis.verdict.headline
+    once = diagnose(view_of(train_loss=FALLING + 1 + 0.03 * noise, epoch=STEP / 2010))
+    assert once.verdict.overfitting.status == "none"
     assert not [f for f in diagnosis.findings if f.severity != "info"]
 
 
@@ -131,12 +137,12 @@ def test_only_a_study_confirms_and_it_wins_over_the_curve() -> None:
     assert verdict.overfitting.probability == pytest.approx(0.99, abs=0.01)
 
 
-def test_not_worse_is_bad_luck() -> None:
+def test_checkpoints_that_are_not_worse_stand_above_the_curve() -> None:
     best, later = saved(400)[0], saved(800)
     view = view_of((best, *later), train_loss=FALLING, eval_loss=TURNING)
     overfitting = diagnose(view, study_of("not_worse", best, later)).verdict.overfitting
     assert overfitting.status == "none"
-    assert "bad luck, not overfitting" in overfitting.reason
+    assert "chance, not overfitting" in overfitting.reason
     assert overfitting.onset_step is None
 
 
@@ -165,7 +171,7 @@ def test_the_metric_that_the_author_selects_on_decides() -> None:
     assert by_metric.keep_step > 1800
     assert by_loss.keep_step is not None
     assert by_loss.keep_step < 1000
-    assert "best by the metric" in by_metric.recommendation
+    assert "eval_metric" in by_metric.recommendation
 
 
 def test_few_evaluations_make_it_hesitant() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runscope.evaluation.study import Study
     from runscope.history import Run, Timeline
     from runscope.history.checkpoint import Checkpoint
+    from runscope.rules import Metric
     from runscope.verdict import Comparison
     from runscope.verdict.types import Diagnosis
 
@@ -28,6 +29,7 @@ def diagnose(
     study: Study | None = None,
     ignore: Iterable[str] = (),
     roles: Mapping[str, str | None] | None = None,
+    metric: str | None = None,
     **load_options: Any,
 ) -> Diagnosis:
     """Read the curves of a line (several runs are stitched first) and say what happened.
@@ -39,6 +41,12 @@ def diagnose(
         study: evaluated checkpoints, from :func:`evaluate`.
         ignore: roles to hide, e.g. ``eval_loss``.
         roles: role → logged name.
+        metric: the logged metric that decides which step is best, ``NAME``, ``NAME:lower`` or ``NAME:higher``; else
+            what the author selected by, what such tasks are judged by, the held-out loss.
+
+    Raises:
+        MissingMetric: the line has no such metric.
+        UsageError: its name does not say which way is better.
     """
     from runscope.rules import View
     from runscope.verdict import diagnose as judge
@@ -50,7 +58,40 @@ def diagnose(
 
         line = line.with_extra(as_series(study))
         saved = saved or tuple(s.checkpoint for s in study.scores)
-    return judge(View(line, saved), study)
+    return judge(
+        View(line, saved, metric=named_metric(line, metric or (roles or {}).get("eval_metric"))), study
+    )
+
+
+def named_metric(line: Timeline, named: str | None) -> Metric | None:
+    """The metric that a user names as the one that decides, with its direction.
+
+    Raises:
+        MissingMetric: the line has no such metric.
+        UsageError: its name does not say which way is better.
+    """
+    from runscope.errors import MissingMetric, nearest
+    from runscope.history.metrics import BETTER, meaning
+    from runscope.rules import Metric
+
+    if named is None:
+        return None
+    name, _, better = named.rpartition(":")
+    if better not in BETTER:
+        name, better = named, ""
+    if line.series(name) is None:
+        close = nearest(name, line.names)
+        raise MissingMetric(
+            f"no metric {name!r} was logged",
+            hint=f"did you mean {close!r}?" if close else "runscope show RUN lists what was logged",
+        )
+    known = meaning(name)
+    if not better and known is None:
+        raise UsageError(
+            f"the name {name!r} does not say whether lower or higher is better",
+            hint=f"say it: --metric {name}:lower or --metric {name}:higher",
+        )
+    return Metric(name, "lower" if (better or (known.better if known else "")) == "lower" else "higher")
 
 
 def evaluate(
@@ -140,6 +181,7 @@ def investigate(
     scale: Sequence[float] | None = None,
     ignore: Iterable[str] = (),
     roles: Mapping[str, str | None] | None = None,
+    metric: str | None = None,
     project: str | None = None,
     keep_results: bool = True,
     progress: Progress | None = None,
@@ -156,12 +198,14 @@ def investigate(
     )
     line = joined if force or at or len(runs) == 1 else require_joined(joined)
     line = line.with_roles({**(roles or {}), **dict.fromkeys(ignore)})
+    metric = metric or (roles or {}).get("eval_metric")
+    named_metric(line, metric)  # before anything is evaluated
     if listed:
         from runscope.hub import place
 
         listed = place(listed, line)
     if data is None:
-        return diagnose(line, checkpoints=listed)
+        return diagnose(line, checkpoints=listed, metric=metric)
     if not listed:
         raise UsageError(
             "there is no checkpoint to evaluate", hint="name the repository that holds them: --hub REPO"
@@ -173,7 +217,7 @@ def investigate(
     from runscope.hub import weigh
 
     weighed, _ = weigh(listed)  # what was fetched for the evaluation is on this disk now
-    return diagnose(line, checkpoints=weighed, study=study)
+    return diagnose(line, checkpoints=weighed, study=study, metric=metric)
 
 
 def compare(

@@ -41,6 +41,7 @@ class Recipe:
         base: base model of the adapters.
         at, force, scale: joins decided by hand.
         ignore, roles: roles hidden and named by hand.
+        metric: the metric that decides, as :func:`runscope.api.diagnose` takes it.
         project: where bare W&B names are looked up.
         settings: of the evaluation.
         made_from: what each input was when the recipe was written, see :func:`inputs`; empty for a new one.
@@ -56,6 +57,7 @@ class Recipe:
     scale: tuple[float, ...] = ()
     ignore: tuple[str, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
+    metric: str | None = None
     project: str | None = None
     compare: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -71,7 +73,7 @@ class Recipe:
     def command(self) -> str:
         """The command line that these arguments came from."""
         words = ["runscope", "report", *self.runs]
-        for option in ("hub", "data", "train_data", "base", "project"):
+        for option in ("hub", "data", "train_data", "base", "metric", "project"):
             if (value := getattr(self, option)) is not None:
                 words += [f"--{option.replace('_', '-')}", str(value)]
         for option in ("at", "scale", "ignore"):
@@ -84,7 +86,7 @@ class Recipe:
 
     def shown_settings(self) -> dict[str, Any]:
         """What was decided by hand, for readers."""
-        names = ("at", "force", "scale", "ignore", "roles", "project", "compare")
+        names = ("at", "force", "scale", "ignore", "roles", "metric", "project", "compare")
         given = {name: getattr(self, name) for name in names}
         return {
             name: ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping)

@@ -99,6 +99,17 @@ MapOption = Annotated[
 IgnoreOption = Annotated[
     list[str] | None, typer.Option("--ignore", metavar="ROLE", help="Hide a role, e.g. eval_loss.")
 ]
+MetricOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME[:lower|higher]",
+        help="The logged metric that decides which step is best, e.g. eval_wer or val/score:higher.",
+    ),
+]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Also say which rules had nothing to look at, and why.")
+]
 AtOption = Annotated[
     list[int] | None,
     typer.Option(

@@ -23,6 +23,7 @@ from runscope.rules.gradients import (
     vanishing_layers,
 )
 from runscope.rules.logging import (
+    continued,
     duplicates,
     gaps,
     going_back,
@@ -37,6 +38,7 @@ from runscope.rules.loss import (
     nan,
     never_learned,
     oscillation,
+    other_scale,
     plateau,
     spikes,
 )
@@ -47,6 +49,7 @@ from runscope.rules.overfitting import (
     gap_widening,
     loss_too_low,
     metric_disagrees,
+    metric_worse,
     no_held_out,
     stairs_at_epochs,
 )
@@ -60,6 +63,7 @@ from runscope.rules.resume import (
     weights,
 )
 from runscope.rules.resume import schedule as schedule_restored
+from runscope.rules.rl import no_variance, reward_fell, saturated_margins
 from runscope.rules.schedule import (
     cut_off,
     near_zero,
@@ -90,6 +94,7 @@ MODULES: tuple[ModuleType, ...] = (
     unfinished,
     killed,
     reinforcement,
+    continued,
     nan,
     divergence,
     spikes,
@@ -97,6 +102,7 @@ MODULES: tuple[ModuleType, ...] = (
     never_learned,
     exactly_zero,
     oscillation,
+    other_scale,
     eval_loss_rising,
     gap_widening,
     stairs_at_epochs,
@@ -105,6 +111,7 @@ MODULES: tuple[ModuleType, ...] = (
     best_long_past,
     no_held_out,
     checkpoints_worse,
+    metric_worse,
     weights,
     optimiser,
     schedule_restored,
@@ -113,6 +120,9 @@ MODULES: tuple[ModuleType, ...] = (
     other_data,
     repeated,
     clean,
+    saturated_margins,
+    no_variance,
+    reward_fell,
     which,
     cut_off,
     near_zero,

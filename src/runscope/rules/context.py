@@ -33,6 +33,20 @@ def reinforcement_names(view: View) -> tuple[str, ...]:
     return tuple(name for name in names if _REINFORCEMENT.search(name))
 
 
+def preference_margins(view: View) -> Series | None:
+    """Margins between the rewards of chosen and rejected answers, where the run is preference tuning (DPO …)."""
+    for name in view.timeline.names:
+        if re.search(r"rewards[/_]margins$", name, re.IGNORECASE) and not name.lower().startswith("eval"):
+            return view.timeline.series(name)
+    return None
+
+
+def not_preference(view: View) -> None:
+    """Raise CouldNotLook for preference tuning: its loss begins at ln 2 and goes to 0 as the margins grow."""
+    if preference_margins(view) is not None:
+        raise CouldNotLook("the loss of preference tuning says little: its margins do")
+
+
 def not_reinforcement(view: View) -> None:
     """Raise CouldNotLook for reinforcement learning, whose loss is near zero and says nothing of its progress."""
     if reinforcement_names(view):
@@ -53,9 +67,63 @@ def coarse(view: View, role: str, *, points: int = 1) -> Series:
     )
 
 
+def broken_at_once(loss: Series, step: int) -> bool:
+    """Whether a fault begins with what was logged first: then no checkpoint of this run is good."""
+    return not len(loss) or step <= int(loss.step[0])
+
+
+NO_CHECKPOINT = (
+    "No checkpoint of this run is good: it was broken from the start. Begin again from what it started with."
+)
+
+
+def before(view: View, step: int) -> str:
+    """Which checkpoint to go back to from a fault, or that there is none."""
+    loss = view.get("train_loss")
+    if loss is None or broken_at_once(loss.finite if np.isfinite(loss.value).any() else loss, step):
+        return NO_CHECKPOINT
+    return f"Take the last checkpoint before step {step:,}."
+
+
 def joins(view: View) -> tuple[int, ...]:
     """First step of every run of the line but the first."""
     return tuple(segment.first_step for segment in view.timeline.line[1:])
+
+
+BEGUN = 0.1
+"""A first loss after a tenth of the run, and after more than two logging intervals, is not the first that there was."""
+
+
+def continued(view: View) -> bool:
+    """Whether the line begins with a run that continues a training whose first part is not given."""
+    if not view.timeline.line:
+        return False
+    first = view.timeline.line[0]
+    if first.run.lineage is not None:
+        return True
+    loss = view.get("train_loss")
+    if loss is None or len(loss) < 2:
+        return False
+    apart = float(np.median(np.diff(loss.step)))
+    begun, last = int(loss.step[0]), int(loss.step[-1])
+    return begun > 2.5 * apart > 0 and begun > BEGUN * last
+
+
+OTHER_DATA = 1.5
+"""A loss that is at once half as high again after a join, and stays there, is of other data or of other weights."""
+
+
+def last_part(view: View, loss: Series) -> Series:
+    """The part of a loss since the last join at which its level leapt and stayed; what came before is no measure."""
+    for join in reversed(joins(view)):
+        earlier, later = loss.value[loss.step < join], loss.value[loss.step >= join]
+        if len(earlier) < 3 or len(later) < 3:
+            continue
+        width = max(3, min(len(earlier), len(later)) // 10)
+        old, new = float(np.median(earlier[-width:])), float(np.median(later[:width]))
+        if new > OTHER_DATA * old > 0 and float(np.min(later)) > old:
+            return loss.where(loss.step >= join)
+    return loss
 
 
 def after_join(view: View, series: Series) -> Bools:

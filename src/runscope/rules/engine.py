@@ -23,7 +23,8 @@ def look(view: View, rules: Iterable[Rule] | None = None) -> Findings:
             findings.extend(rule.look(view))
         except CouldNotLook as reason:
             notes.append(f"{rule.code} could not look: {reason}")
-    findings = [_with_cause(_answered(f, view), findings) for f in findings]
+    findings = [_answered(f, view) for f in findings]
+    findings = [_with_cause(f, findings) for f in findings if not _idle_beside(f, findings)]
     findings.sort(key=_order)
     return Findings(tuple(findings), tuple(notes))
 
@@ -34,7 +35,7 @@ def _order(finding: Finding) -> tuple[int, bool, float, int]:
     return SEVERITIES.index(finding.severity), finding.code[:3] != "RES", -finding.probability, step
 
 
-_BROKEN_LOSS = ("LOS001", "LOS002", "LOS003", "LOS004", "LOS005", "LOS006", "LOS007")
+_BROKEN_LOSS = ("LOS001", "LOS002", "LOS003", "LOS004", "LOS005", "LOS006", "LOS007", "LOS008")
 _AFTER_A_JOIN = ("LOS002", "LOS003", "LOS004", "LOS007", "GRD003", "GRD005", "GRD007", "SCH002", "SCH004")
 CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "RES001": (*_AFTER_A_JOIN, "LOS005"),
@@ -43,18 +44,22 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "RES004": ("LOS003",),
     "RES005": _AFTER_A_JOIN,
     "RES006": _AFTER_A_JOIN,
-    "LOS006": ("SCH004", "LOS002", "LOS003", "LOS004", "LOS005", "LOS007", "GRD001"),
+    "RWD002": ("GRD001", "GRD002", "RWD003", "LOS006"),
+    "RWD001": ("LOS006", "LOS003", "OVF004", "GRD001"),
+    "LOS006": ("SCH004", "LOS002", "LOS003", "LOS004", "LOS005", "LOS007", "GRD001", "OVF004"),
     "SCH003": ("LOS004", "LOS005", "GRD001"),
-    "SCH004": ("LOS002", "LOS003", "LOS005", "GRD003", "GRD007"),
     "GRD004": (*_BROKEN_LOSS, "GRD003"),
-    "GRD003": ("GRD005", "GRD007", "LOS002", "LOS003", "LOS004", "LOS005", "LOS007"),
+    "GRD003": ("GRD005", "GRD007", "LOS002", "LOS003", "LOS004", "LOS005", "LOS007", "SCH004"),
     "GRD001": ("GRD002", "GRD006", "LOS004", "LOS005"),
     "GRD002": ("LOS004", "LOS005"),
     "LOS001": ("LOS002", "LOS003", "LOS004", "LOS005", "LOS007"),
-    "LOS002": ("GRD007", "LOS003", "LOS004", "LOS005", "LOS007"),
+    "LOS002": ("GRD007", "LOS003", "LOS004", "LOS005", "LOS007", "SCH004", "LOS008"),
+    "SCH004": ("LOS003", "LOS005", "GRD007"),
     "LOS005": ("LOS004",),
-    "OVF008": ("OVF001", "OVF002", "OVF003", "OVF004", "OVF006"),
-    "OVF001": ("OVF002", "OVF003", "OVF004", "OVF006"),
+    "OVF008": ("OVF001", "OVF002", "OVF003", "OVF004", "OVF006", "OVF009"),
+    "OVF009": ("OVF006",),
+    "OVF005": ("OVF001", "OVF002", "OVF006"),
+    "OVF001": ("OVF002", "OVF003", "OVF004", "OVF006", "OVF009"),
     "CKP005": ("CKP006",),
 }
 """Cause → what follows from it: one cause, not five alarms. The first cause in this order is named."""
@@ -73,13 +78,24 @@ def _answered(finding: Finding, view: View) -> Finding:
     return replace(finding, severity="info", message=f"{finding.message} {said}")
 
 
+BROKEN = ("GRD001", "GRD003", "GRD004", "LOS001", "LOS002", "LOS006", "RWD002")
+IDLE_BESIDE_BROKEN = ("LOG004", "OVF007")
+"""What was not logged matters little in a training that broke down."""
+
+
+def _idle_beside(finding: Finding, findings: list[Finding]) -> bool:
+    broken = any(f.code in BROKEN and f.severity == "critical" for f in findings)
+    return broken and finding.code in IDLE_BESIDE_BROKEN
+
+
 def _with_cause(finding: Finding, findings: list[Finding]) -> Finding:
     """Point a finding at its cause, where that was found as well; what follows is worth no alarm of its own."""
     for code, follows in CONSEQUENCES.items():
         if finding.code not in follows:
             continue
         for cause in findings:
-            if cause.code == code and cause.severity != "info" and _may_follow(finding, cause):
+            weighs = SEVERITIES.index(cause.severity) <= SEVERITIES.index(finding.severity)
+            if cause.code == code and weighs and _may_follow(finding, cause):
                 return replace(finding, caused_by=code, severity="info")
     return finding
 

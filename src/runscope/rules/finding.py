@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from runscope.history import Run, Series, Timeline
 from runscope.history.checkpoint import Checkpoint
+from runscope.history.metrics import Better
+
+T = TypeVar("T")
 
 LABELS = {
     "train_loss": "training loss",
@@ -79,6 +82,14 @@ class Evaluated:
     onset_step: int | None = None
 
 
+@dataclass(frozen=True)
+class Metric:
+    """A metric that the user names as the one to select by, and which way of it is better."""
+
+    name: str
+    better: Better
+
+
 class CouldNotLook(Exception):
     """Raised by a rule that had nothing to look at; its text becomes a note: «CODE could not look: …»."""
 
@@ -93,6 +104,23 @@ class View:
     timeline: Timeline
     checkpoints: tuple[Checkpoint, ...] = ()
     evaluated: Evaluated | None = None
+    metric: Metric | None = None
+
+    @cached_property
+    def _remembered(self) -> dict[str, Any]:
+        return {}
+
+    def remember(self, key: str, make: Callable[[], T]) -> T:
+        """What was worked out of this view, at the first call: many rules ask for the same. Errors are raised again."""
+        if key not in self._remembered:
+            try:
+                self._remembered[key] = make()
+            except CouldNotLook as reason:
+                self._remembered[key] = reason
+        kept = self._remembered[key]
+        if isinstance(kept, CouldNotLook):
+            raise kept
+        return kept  # type: ignore[no-any-return]
 
     @cached_property
     def _roles(self) -> dict[str, Series | None]:
@@ -142,8 +170,8 @@ class View:
         return self.timeline.runs
 
     def config(self, *names: str) -> Any:
-        """First value that any run's configuration has under one of the names, or None."""
-        for run in self.runs:
+        """Value that the last run which has any configures under one of the names, or None."""
+        for run in reversed(self.runs):
             for name in names:
                 value = run.config.get(name)
                 if value is not None:

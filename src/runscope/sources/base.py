@@ -13,6 +13,7 @@ from runscope.history import Run
 from runscope.history.ending import came_to_its_end
 from runscope.history.parts import side_by_side
 from runscope.history.roles import assign_roles
+from runscope.history.sums import with_sums
 from runscope.progress import Progress
 from runscope.sources.secrets import without_secrets
 
@@ -85,6 +86,7 @@ def finish(run: Run, *, where: str) -> Run:
             notes=(*run.notes, *assigned.notes),
         )
     )
+    found = with_sums(found)
     if found.state in ("unknown", "killed") and came_to_its_end(found):
         return replace(found, state="finished")
     return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from runscope.stats.arrays import Floats
 from runscope.stats.calibration import HELD_OUT, TRAIN_ONLY, probability
-from runscope.stats.curves import Turn, heavy_noise, smooth, turn
+from runscope.stats.curves import heavy_noise, smooth
+from runscope.stats.turn import Turn, positive, scaled, turn
 
 FEW_EVALUATIONS = 6
 """With fewer evaluations a careful practitioner hesitates, and so does the probability."""
@@ -21,8 +22,16 @@ BRIEF = 0.05
 """A rise that has lasted a twentieth of the run or less is a moment as yet: many come back."""
 LITTLE = 3e-3
 """A rise of 0.3% is no harm to anybody: the logarithm of the rise ends there."""
-LOW = 0.1
-"""A loss of 0.1 nats means nine of ten right with certainty: lower is low for almost any task."""
+SURE_FALL = 0.01
+"""A training loss that fell by less than 1% stood still."""
+ONCE = 1.05
+"""Passes over the data up to which no example comes twice; logged epochs are rounded."""
+MANY = 4.0
+"""Sixteen passes: how much oftener than that examples were seen tells no more."""
+UNKNOWN_PASSES = 0.4
+"""Where the epoch is not known: three passes, what public fine-tunes are trained for most often."""
+LATE = 1.5
+"""A fall to less than a quarter in the second half."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +42,15 @@ class HeldOut:
         probability: of overfitting.
         turn: how it turned.
         train_fall: how far the training loss fell since the best point, in its own unit; negative: it rose.
+        train_fell, train_rose: whether it did so by more than its noise.
         terms: what the calibration was given.
     """
 
     probability: float
     turn: Turn
     train_fall: float
+    train_fell: bool
+    train_rose: bool
     terms: Mapping[str, float]
 
 
@@ -50,32 +62,45 @@ def held_out(steps: Floats, value: Floats, train_steps: Floats, train_value: Flo
         train_steps, train_value: (m,) training loss, finite, at most a few thousand points; may be empty.
     """
     seen = turn(value)
-    fall, believed = _fall_since(float(steps[seen.best]), train_steps, train_value)
-    scale = max(abs(float(value[seen.best])), 1e-12)
+    fall, error, then = _fall_since(float(steps[seen.best]), train_steps, train_value)
+    # Losses that are summed over more or fewer examples than the held-out one are compared in their own size.
+    scale = max(abs(seen.lowest), abs(then), 1e-300)
+    believed = fall * fall**2 / (fall**2 + error**2 + 1e-300)
     terms = {
         "rise": float(np.log10(seen.believed + LITTLE)),
         "stays": seen.stays,
         "widens": float(np.clip(believed / scale, 0.0, 0.5)),
     }
     chance = probability(HELD_OUT, terms)
-    if seen.rise > 0 and -fall > TOGETHER * seen.rise:
+    sure = max(2 * error, SURE_FALL * abs(then))
+    if seen.rise > 0 and -fall > max(TOGETHER * seen.rise * abs(seen.lowest), 2 * error):
         chance *= DOUBT
     chance *= min(1.0, seen.after / BRIEF)
     if len(value) < FEW_EVALUATIONS:
         chance *= 0.5 + 0.15 * (len(value) - 3)
-    return HeldOut(chance, seen, fall, terms)
+    if chance >= 0.5:  # beyond a turn nothing is as good, however noisy the curve
+        first, last = seen.as_good
+        seen = replace(seen, as_good=(first, min(last, max(seen.onset - 1, seen.best))))
+    return HeldOut(chance, seen, fall, fall > sure, -fall > sure, terms)
 
 
-def _fall_since(step: float, steps: Floats, value: Floats) -> tuple[float, float]:
-    """Fall of the training loss since a step: as it is, and shrunk by what noise makes of it."""
+def _fall_since(step: float, steps: Floats, value: Floats) -> tuple[float, float, float]:
+    """Fall of the training loss since a step, its standard error, and its level then."""
     if len(value) < 4:
-        return 0.0, 0.0
-    level = smooth(value, 0.02 * len(value))
-    then = float(level[min(int(np.searchsorted(steps, step)), len(level) - 1)])
+        return 0.0, 0.0, 0.0
+    seen, unit = scaled(value)
+    logs = positive(value)
+    level = smooth(seen, 0.02 * len(value))
+    place = min(int(np.searchsorted(steps, step)), len(level) - 1)
     tenth = max(1, len(value) // 10)
-    fall = then - float(np.median(value[-tenth:]))
-    error = 2 * heavy_noise(value) ** 2 / max(1.0, len(value) / 10)
-    return fall, fall * fall**2 / (fall**2 + error + 1e-24)
+    if place >= len(level) - tenth:  # nothing has come since
+        return 0.0, 0.0, float(np.median(value[-tenth:]))
+    then, last = float(level[place]), float(np.median(seen[-tenth:]))
+    error = float(np.sqrt(2) * heavy_noise(seen) / np.sqrt(max(1.0, len(value) / 10)))
+    if not logs:
+        return (then - last) * unit, error * unit, then * unit
+    level_then = float(np.exp(then))
+    return level_then - float(np.exp(last)), error * level_then, level_then
 
 
 @dataclass(frozen=True)
@@ -95,23 +120,48 @@ class TrainOnly:
     terms: Mapping[str, float]
 
 
-def train_only(value: Floats, passes: float) -> TrainOnly:
-    """Probability of overfitting from the training loss: did it fall late, is it low, was data seen again.
+def train_only(value: Floats, passes: float, *, stairs: bool = False) -> TrainOnly:
+    """Probability of overfitting from the training loss: was data seen again, did it fall late, does it fall in stairs.
 
-    A loss that goes on falling in its second half by a constant factor, long after the easy part is learned,
-    and down to values that the data's own noise should forbid, is memorising. In a single pass over the data
-    no example comes twice and the training loss is nearly a held-out loss.
+    A loss that goes on falling in its second half by a constant factor, long after the easy part is learned and while
+    the same examples come again, is memorising as a rule. Everything is measured by factors, so that the loss's unit
+    and size play no role: how low a loss is says nothing where its unit is not known. In a single pass over the data no
+    example comes twice and the training loss is nearly a held-out loss.
 
     Args:
         value: (n,) training loss in order of step, finite, n ≥ 6, at most a few thousand points.
         passes: epochs trained, NaN where unknown.
+        stairs: whether it drops where data returns (OVF003).
     """
-    level = smooth(value, 0.02 * len(value))
-    middle = float(level[len(level) // 2])
+    seen, _ = scaled(value)
+    logs = positive(value)
+    level = smooth(seen, 0.02 * len(value))
+    end = float(np.median(seen[-max(1, len(value) // 10) :]))
+    fall = float(level[len(level) // 2]) - end if logs else 0.0
+    many = UNKNOWN_PASSES if np.isnan(passes) else float(np.clip(np.log2(max(passes, 1.0)), 0.0, MANY)) / MANY
+    terms = {
+        "once": float(passes <= ONCE),
+        "passes": many,
+        "late": float(np.clip(fall, 0.0, LATE)),
+        "stairs": float(stairs),
+    }
     last = float(np.median(value[-max(1, len(value) // 10) :]))
-    fall = float(np.log(middle / last)) if min(middle, last) > 0 else 0.0
-    late = float(np.clip(fall, 0.0, 1.5))
-    low = float(np.clip(-np.log10(max(abs(last), 1e-4)), 0.0, 2.0))
-    many = 0.4 if np.isnan(passes) else float(np.clip(np.log2(max(passes, 0.5)), 0.0, 5.0)) / 5
-    terms = {"late": late, "late_and_low": late * low, "once": float(passes <= 1.05), "passes": many}
     return TrainOnly(probability(TRAIN_ONLY, terms), fall, last, terms)
+
+
+METRIC_STEEP = 4.0
+"""Log odds for ten times the difference that matters; checked, not fitted, on the zoo's trainings with a metric."""
+
+
+def by_metric(turned: Turn, matters: float, evaluations: int) -> float:
+    """Probability that a metric ends worse than its best in a way that matters.
+
+    Args:
+        turned: of the metric, oriented so that lower is better and judged by differences.
+        matters: the smallest difference that matters, in the metric's unit.
+        evaluations: how many values there are.
+    """
+    believed = turned.believed * turned.unit
+    odds = METRIC_STEEP * float(np.log10((believed + 0.1 * matters) / (1.1 * matters))) - (1 - turned.stays)
+    chance = float(1 / (1 + np.exp(-odds))) * min(1.0, turned.after / BRIEF)
+    return chance * (0.5 + 0.15 * (evaluations - 3)) if evaluations < FEW_EVALUATIONS else chance

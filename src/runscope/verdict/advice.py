@@ -7,13 +7,19 @@ import numpy as np
 from runscope.evaluation.study import Study
 from runscope.history.checkpoint import Checkpoint
 from runscope.rules import Finding, Findings, View
-from runscope.rules.context import plural
+from runscope.rules.audience import evaluate_often, evaluate_saved, fewer_epochs, hold_out, stop_early, tool
+from runscope.rules.context import NO_CHECKPOINT, plural, preference_margins, reinforcement_names
 from runscope.rules.overfitting.eval_loss_rising import when
 from runscope.rules.overfitting.passes import epochs_at
+from runscope.rules.rl.rewards import reward_curve
+from runscope.rules.selection import deciding
+from runscope.stats.turn import MATTERS
 from runscope.verdict.types import Overfitting
 
-BROKEN = ("LOS001", "LOS002", "LOS006", "GRD001", "GRD003", "GRD004")
+BROKEN = ("LOS001", "LOS002", "LOS006", "GRD001", "GRD003", "GRD004", "RWD002")
 NEVER_LEARNED = "LOS005"
+GUESSES = ("LOS004", "LOS005")
+"""Findings of the training curve that evaluated checkpoints stand above."""
 VERY, DOUBTFUL = 0.9, 0.2
 """From 0.9 on «very likely», from 0.2 on not «no sign», as the IPCC's guidance note (2010) puts odds into words."""
 PARTS = 20
@@ -29,24 +35,56 @@ def headline(view: View, overfitting: Overfitting, findings: Findings, study: St
     ):
         return resumed.message
     broken = _broken(findings)
-    if broken is not None and overfitting.status not in ("confirmed", "likely"):
+    if broken is not None and not judged:
         return broken.message
-    if overfitting.status == "confirmed":
-        return f"The model overfits: after {_best(view, overfitting)} it got worse on examples that it had not seen."
-    if overfitting.status == "likely":
-        how = "very likely" if (overfitting.probability or 0.0) >= VERY else "probably"
-        turned = f"its held-out loss was best at {_best(view, overfitting)} and rose after it"
-        return f"The model {how} overfits: {turned}."
+    if judged:
+        return _overfits(view, overfitting)
     if overfitting.status == "suspected":
         return _suspicion(view, overfitting)
-    trouble = _trouble(findings)
+    trouble = _trouble(findings, overfitting)
     if trouble:
         return trouble[0].message
     if resumed is not None and resumed.code == "RES005":
         return resumed.message
     if overfitting.status == "none":
         return _no_sign(overfitting, study)
-    return "Whether the model overfits cannot be told from what was logged."
+    return _cannot_tell(view, overfitting, findings)
+
+
+def _cannot_tell(view: View, overfitting: Overfitting, findings: Findings) -> str:
+    """What is said where nothing that was logged shows whether the model overfits."""
+    if reinforcement_names(view):
+        return "Nothing is wrong with the logged curves; whether the policy is good its reward tells, not its loss."
+    if preference_margins(view) is not None:
+        return "Nothing is wrong with the logged curves; whether the answers got better only held-out prompts can tell."
+    if overfitting.basis == "train_curve" and (stairs := _found(findings, "OVF003")) is not None:
+        return f"{stairs.message} Whether that does harm only held-out examples can tell."
+    if overfitting.basis == "train_curve":
+        doubt = (overfitting.probability or 0.0) >= DOUBTFUL
+        return (
+            "Whether the model overfits cannot be told from the training loss, and no held-out loss was logged."
+            + (f" Of trainings with such a curve {_share(overfitting)} did." if doubt else "")
+        )
+    return "The logs do not show whether the model overfits."
+
+
+def _found(findings: Findings, code: str) -> Finding | None:
+    return next((f for f in findings.findings if f.code == code), None)
+
+
+def _share(overfitting: Overfitting) -> str:
+    return f"about {round(10 * (overfitting.probability or 0.0))} in 10"
+
+
+def _overfits(view: View, overfitting: Overfitting) -> str:
+    if overfitting.status == "confirmed":
+        how = "overfits slightly" if overfitting.slight else "overfits"
+        return f"The model {how}: after {_best(view, overfitting)} it got worse on examples that it had not seen."
+    how = "very likely" if (overfitting.probability or 0.0) >= VERY else "probably"
+    slightly = " slightly" if overfitting.slight else ""
+    what = overfitting.metric if overfitting.metric is not None else "its held-out loss"
+    turned = f"{what} was best at {_best(view, overfitting)} and got worse after it"
+    return f"The model {how} overfits{slightly}: {turned}."
 
 
 def _suspicion(view: View, overfitting: Overfitting) -> str:
@@ -61,18 +99,15 @@ def _no_sign(overfitting: Overfitting, study: Study | None) -> str:
         broken = study is not None and not study.scores[-1].examples
         last = "last checkpoint that gives numbers" if broken else "last checkpoint"
         return f"No overfitting: the {last} is as good as any on examples that it had not seen."
-    doubt = (overfitting.probability or 0.0) >= DOUBTFUL
-    if overfitting.basis == "eval_curve":
-        return (
-            "It is not clear whether the model overfits: its held-out loss rose, but not for sure."
-            if doubt
-            else "No sign of overfitting in the held-out loss."
-        )
-    return (
-        "The training loss alone does not tell whether the model overfits, and no held-out loss was logged."
-        if doubt
-        else "No sign of overfitting in the training loss; no held-out loss was logged that could show it."
-    )
+    if overfitting.metric is not None:
+        return f"No sign of overfitting by {overfitting.metric}, the metric that decides."
+    if overfitting.basis == "train_curve":
+        return "No sign of overfitting: the data was seen only once."
+    if overfitting.slight:
+        return f"The held-out loss rose slightly, by less than the {100 * MATTERS:.0f}% that matters."
+    if (overfitting.probability or 0.0) >= DOUBTFUL:
+        return "It is not clear whether the model overfits: its held-out loss rose, but not for sure."
+    return "No sign of overfitting in the held-out loss."
 
 
 def _best(view: View, overfitting: Overfitting) -> str:
@@ -92,12 +127,14 @@ def resume_fault(findings: Findings) -> Finding | None:
     return next((f for f in findings.findings if f.code in FAULTS_OF_A_RESUME and f.caused_by is None), None)
 
 
-def _trouble(findings: Findings) -> list[Finding]:
+def _trouble(findings: Findings, overfitting: Overfitting | None = None) -> list[Finding]:
     """What else went wrong with the training itself, worst first; consequences of other findings left out."""
+    measured = overfitting is not None and overfitting.basis == "checkpoints"
     return [
         f
         for f in findings.findings
-        if f.severity != "info" and f.caused_by is None and f.code[:3] in ("GRD", "LOS", "RES", "SCH")
+        if f.severity != "info" and f.caused_by is None and f.code[:3] in ("GRD", "LOS", "RES", "RWD", "SCH")
+        if not (measured and f.code in GUESSES)
     ]
 
 
@@ -116,36 +153,52 @@ def keep(
         good = max(before, key=lambda c: c.step or 0, default=None)
         return good, good.step if good is not None else None
     step, good_range = overfitting.best_step, overfitting.as_good
-    if _last_is_as_good(overfitting):
+    if overfitting.better_last:
         step = overfitting.last_step
-    by_metric = selected_by(view, findings)
-    if by_metric is not None:
-        step, good_range = by_metric, None
+    if step is None and reinforcement_names(view):
+        step = _best_reward(view, findings)
     if step is None:
         return None, None
     if not saved:
         return None, step
     low, high = good_range or (step, step)
     inside = [c for c in saved if low <= (c.step or 0) <= high]
-    nearest = min(inside or saved, key=lambda c: (abs((c.step or 0) - step), c.step or 0))
+    nearest = min(
+        inside or saved,
+        key=lambda c: (_loss_at(view, overfitting, c), abs((c.step or 0) - step), c.step or 0),
+    )
     return nearest, nearest.step
 
 
+def _loss_at(view: View, overfitting: Overfitting, checkpoint: Checkpoint) -> float:
+    """What decided, at a saved step, lower being better: of the saved ones the best is kept, not the nearest."""
+    if overfitting.basis != "eval_curve" or checkpoint.step is None:
+        return 0.0
+    if overfitting.metric is not None:
+        series, metric = view.timeline.series(overfitting.metric), deciding(view)
+        sign = -1.0 if metric is not None and metric.better == "higher" else 1.0
+    else:
+        series, sign = view.get("eval_loss"), 1.0
+    if series is None or not len(series.finite):
+        return 0.0
+    steps = series.finite.step
+    # Between evaluations the curve is taken as a line; beyond them as its end.
+    return sign * float(np.interp(float(checkpoint.step), steps.astype(np.float64), series.finite.value))
+
+
+def _best_reward(view: View, findings: Findings) -> int | None:
+    """The step of the best reward where it fell after it, else the last."""
+    reward = reward_curve(view)
+    fell = next((f for f in findings.findings if f.code == "RWD003"), None)
+    if reward is None or _broken(findings) is not None:
+        return None
+    return int(fell.evidence["best_step"]) if fell is not None else view.timeline.last_step
+
+
 def _last_is_as_good(overfitting: Overfitting) -> bool:
-    """Whether nothing speaks for an earlier step: then the last is kept, which most people have at hand."""
+    """Whether nothing speaks for an earlier checkpoint: then the last is kept, which most people have at hand."""
     low_high, last = overfitting.as_good, overfitting.last_step
     return overfitting.status == "none" and low_high is not None and last is not None and low_high[1] >= last
-
-
-def selected_by(view: View, findings: Findings) -> int | None:
-    """Best step of the task metric, where the author selects by it and it went on rising; None else."""
-    metric = view.config("metric_for_best_model")
-    other = next((f for f in findings.findings if f.code == "OVF005"), None)
-    if other is None or not isinstance(metric, str):
-        return None
-    name = str(other.evidence["metric"])
-    plain = name.replace("/", "_").removeprefix("eval_")
-    return int(other.evidence["best_metric_step"]) if metric.removeprefix("eval_") == plain else None
 
 
 def recommend(
@@ -157,7 +210,7 @@ def recommend(
 ) -> str:
     """What to do now."""
     broken = _broken(findings)
-    idle = next((f for f in findings.findings if f.code == NEVER_LEARNED and f in _trouble(findings)), None)
+    idle = next((f for f in _trouble(findings, overfitting) if f.code == NEVER_LEARNED), None)
     if idle is not None and broken is None:
         return f"Keep none of it: nothing was learned. {idle.fix[0]}"
     if step is not None:
@@ -166,24 +219,20 @@ def recommend(
             where += f", commit {checkpoint.revision[:8]}"
         elif checkpoint is not None and checkpoint.subfolder:
             where += f", {checkpoint.subfolder}"
-        if selected_by(view, findings) is not None and overfitting.basis != "checkpoints":
-            return f"Keep {where}: it is best by the metric that you select on; the loss alone would stop earlier."
-        return f"Keep {where}: {_because(overfitting, broken, step)}"
+        return f"Keep {where}: {_because(view, overfitting, broken, step)}"
     if broken is not None:
-        return broken.fix[0] if broken.fix else "Go back to a checkpoint before it."
+        return broken.fix[0] if broken.fix else NO_CHECKPOINT
+    trouble = _trouble(findings, overfitting)
+    if trouble and trouble[0].code[:3] == "RWD":
+        return trouble[0].fix[0]
     if overfitting.status in ("suspected", "unknown") or overfitting.basis == "train_curve":
-        return (
-            "Evaluate the saved checkpoints on held-out examples before you choose one: "
-            f"runscope evaluate {_repository(view)} --data heldout.jsonl"
-        )
+        if overfitting.status == "none":
+            return "Keep the last checkpoint."
+        return evaluate_saved(view)
     return "Keep the last checkpoint."
 
 
-def _repository(view: View) -> str:
-    return view.checkpoints[0].repo if view.checkpoints else "REPO"
-
-
-def _because(overfitting: Overfitting, broken: Finding | None, step: int) -> str:
+def _because(view: View, overfitting: Overfitting, broken: Finding | None, step: int) -> str:
     if overfitting.basis == "checkpoints":
         if overfitting.status == "confirmed":
             return f"later ones are worse on held-out examples{_range(overfitting)}."
@@ -192,19 +241,25 @@ def _because(overfitting: Overfitting, broken: Finding | None, step: int) -> str
         return f"it is the best on held-out examples{_range(overfitting) or '; others may be as good'}."
     if broken is not None and overfitting.status != "likely":
         return "it is the last one before the training broke down."
+    if overfitting.basis is None and reinforcement_names(view):
+        return (
+            "its reward is as high as any."
+            if step == view.timeline.last_step
+            else "its reward is the highest."
+        )
+    what = overfitting.metric or "the held-out loss"
+    lowest = "best" if overfitting.metric else "lowest"
     best = overfitting.best_step
-    if _last_is_as_good(overfitting) and step == overfitting.last_step:
-        return "its held-out loss is as good as any before it."
+    if overfitting.better_last and step == overfitting.last_step:
+        return f"{what} is as good as at any step before it."
     if best is not None and step != best:
         low, high = overfitting.as_good or (best, best)
         if low <= step <= high:
-            return (
-                f"the held-out loss was lowest at step {best:,} and as good at any from {low:,} to {high:,}."
-            )
-        return f"of the saved ones it is the nearest to step {best:,}, where the held-out loss was lowest."
+            return f"{what} was {lowest} at step {best:,} and as good at any from {low:,} to {high:,}."
+        return f"of the saved ones it is the best by {what}, which was {lowest} at step {best:,}."
     if overfitting.status == "likely":
-        return f"the held-out loss was lowest there and rose after it{_range(overfitting)}."
-    return f"the held-out loss was lowest there{_range(overfitting)}."
+        return f"{what} was {lowest} there and got worse after it{_range(overfitting)}."
+    return f"{what} was {lowest} there{_range(overfitting)}."
 
 
 def _range(overfitting: Overfitting) -> str:
@@ -219,32 +274,36 @@ def next_time(view: View, overfitting: Overfitting, findings: Findings) -> tuple
     broken = _broken(findings)
     if broken is not None:
         advice += broken.fix[1:]
-    if overfitting.status in ("confirmed", "likely", "suspected"):
+    overfits = overfitting.status in ("confirmed", "likely")
+    if overfits:
         advice += _shorter(view, overfitting)
-    advice += _evaluate(view, overfitting)
-    if overfitting.status in ("confirmed", "likely", "suspected"):
-        advice += _gentler(view)
+    trouble = _trouble(findings, overfitting)
+    learned = broken is None and not any(f.code == NEVER_LEARNED for f in trouble)
     # What to do about a run that learned nothing is the recommendation already; its second hint is for next time.
-    advice += [f.fix[f.code == NEVER_LEARNED] for f in _trouble(findings) if f is not broken and f.fix]
-    advice += [f.fix[0] for f in findings.findings if f.code == "SCH002" and f.fix]
+    said = (NEVER_LEARNED, *(("RWD001", "RWD002") if overfitting.best_step is None else ()))
+    advice += [f.fix[min(f.code in said, len(f.fix) - 1)] for f in trouble if f is not broken and f.fix]
+    if learned and not reinforcement_names(view):
+        advice += _evaluate(view, overfitting)
+    if overfits:
+        advice += _gentler(view)
+    if broken is None:
+        advice += [f.fix[0] for f in findings.findings if f.code == "SCH002" and f.fix]
     return tuple(dict.fromkeys(advice))
 
 
 def _shorter(view: View, overfitting: Overfitting) -> list[str]:
-    """How many epochs, from the best step, or from where the suspicion begins."""
-    stop = overfitting.best_step if overfitting.best_step is not None else overfitting.onset_step
-    if stop is None:
+    """How many epochs, from the best step."""
+    stop = overfitting.best_step
+    if stop is None or overfitting.slight:
         return []
     done, planned = view.timeline.passes_at([stop, view.timeline.last_step])
     if not np.isfinite(planned):
         done, planned = epochs_at(view, [stop, view.timeline.last_step])
     if not (np.isfinite(done) and np.isfinite(planned)) or done <= 0 or planned <= done:
         return [
-            f"Stop near step {stop:,} of {view.timeline.last_step:,}, or stop early on the held-out loss."
+            f"Stop near step {stop:,} of {view.timeline.last_step:,}, or stop early on what was measured."
         ]
-    number = _number(done)
-    epochs = "epoch" if number == "1" else "epochs"
-    return [f"Train about {number} {epochs} instead of {_number(planned)}: num_train_epochs={number}."]
+    return [fewer_epochs(view, _number(done), _number(planned))]
 
 
 def _number(epochs: float) -> str:
@@ -253,21 +312,19 @@ def _number(epochs: float) -> str:
 
 def _evaluate(view: View, overfitting: Overfitting) -> list[str]:
     held_out = view.get("eval_loss")
-    each = max(1, view.timeline.last_step // PARTS)
-    if held_out is None or not len(held_out):
-        return [
-            f"Hold out a few hundred examples and log their loss: eval_strategy='steps', eval_steps={each}."
-        ]
+    each = view.timeline.last_step // PARTS
+    if overfitting.metric is not None and tool(view) != "trainer":
+        return [stop_early(view, overfitting.metric)] if overfitting.status in ("confirmed", "likely") else []
+    if (held_out is None or not len(held_out)) and overfitting.metric is None:
+        return [hold_out(view, each)]
     advice = []
-    if len(held_out) < 6:
+    if held_out is not None and len(held_out) < 6:
         advice.append(
-            f"Evaluate more often: eval_steps={each}; {plural(len(held_out), 'evaluation')} hardly show a turn."
+            f"Evaluate more often: {evaluate_often(view, each)}. "
+            f"{plural(len(held_out), 'evaluation').capitalize()} hardly show a turn."
         )
     if overfitting.status in ("confirmed", "likely"):
-        advice.append(
-            "Stop by itself: load_best_model_at_end=True, metric_for_best_model='eval_loss', "
-            "EarlyStoppingCallback(early_stopping_patience=3), and save where you evaluate."
-        )
+        advice.append(stop_early(view, overfitting.metric))
     return advice
 
 
@@ -279,4 +336,4 @@ def _gentler(view: View) -> list[str]:
         if peak > 0
         else "A lower learning rate"
     )
-    return [f"{lower}, a smaller rank or more data let you train longer before the turn."]
+    return [f"{lower} or more data let you train longer before the turn."]

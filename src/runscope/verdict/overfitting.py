@@ -6,10 +6,14 @@ import numpy as np
 
 from runscope.evaluation.study import Study
 from runscope.rules import CouldNotLook, Finding, Findings, View
-from runscope.rules.context import coarse, not_reinforcement
-from runscope.rules.overfitting.eval_loss_rising import measure, when
+from runscope.rules.context import coarse, continued, not_preference, not_reinforcement
+from runscope.rules.overfitting.eval_loss_rising import measure, risen, when
+from runscope.rules.overfitting.metric_worse import probability_of
 from runscope.rules.overfitting.passes import passes
-from runscope.stats.overfit import HeldOut, train_only
+from runscope.rules.selection import Deciding, deciding, second_opinion
+from runscope.stats.arrays import Ints
+from runscope.stats.overfit import DOUBT, ONCE, HeldOut, train_only
+from runscope.stats.turn import MATTERS
 from runscope.verdict.types import Overfitting, OverfittingStatus
 
 LIKELY = 0.5
@@ -19,7 +23,11 @@ NO_SIGN = 0.2
 """Where the last checkpoint has the best mean and nothing more is shown: an impression, not a calibrated share."""
 MOST = 0.9
 """A training curve alone proves nothing: its probability ends here."""
-BROKEN = ("LOS001", "LOS002", "LOS006", "GRD003", "GRD004")
+SURE_RISE = 2.0
+"""A rise of twice what luck makes is there, whether it matters or not."""
+WITHIN = 0.003
+"""The last step is as good as the best where its loss is within 0.3% of it, or within noise."""
+BROKEN = ("LOS001", "LOS002", "LOS006", "GRD003", "GRD004", "RWD002")
 """Findings after which a training curve says nothing of memory any more."""
 
 _CONFIRMED: dict[str, tuple[OverfittingStatus, str]] = {
@@ -36,20 +44,24 @@ _CONFIRMED: dict[str, tuple[OverfittingStatus, str]] = {
 
 
 def judge_overfitting(view: View, findings: Findings, study: Study | None) -> Overfitting:
-    """Evaluated checkpoints decide where there are some, else the held-out curve, else the training curve."""
+    """Evaluated checkpoints decide where there are some, else what was measured on held-out data, else the training."""
     if study is not None and study.compared:
         return _by_checkpoints(study, _curve_blames(view))
+    metric = deciding(view)
     try:
-        return _by_held_out(view, findings)
+        seen, steps = measure(view)
     except CouldNotLook:
-        pass
+        if metric is not None and metric.turned is not None:
+            return _by_metric(view, metric, None)
+    else:
+        return _by_loss(view, seen, steps) if metric is None else _by_metric(view, metric, (seen, steps))
     try:
         return _by_training(view, findings)
     except CouldNotLook as reason:
         return Overfitting(
             "unknown",
             None,
-            f"There was nothing to look at: {reason}.",
+            f"The logs do not show whether the model overfits: {reason}.",
             change_of_mind="A held-out loss, or checkpoints to evaluate, would give an answer.",
         )
 
@@ -78,12 +90,8 @@ def _by_checkpoints(study: Study, blamed: bool) -> Overfitting:
     ):  # no sign of it, though too few examples to rule it out
         status, probability = "none", NO_SIGN
     reason = study.reason[:1].upper() + study.reason[1:]
-    if study.outcome == "not_worse" and "luck" not in reason:
-        reason += (
-            " The curve looked worse by bad luck, not overfitting."
-            if blamed
-            else " A worse impression is bad luck, not overfitting."
-        )
+    if study.outcome == "not_worse" and blamed:
+        reason += " What the logged curve showed was chance, not overfitting."
     return Overfitting(
         status=status,
         probability=round(float(np.clip(probability, 0.01, 0.99)), 3),
@@ -94,15 +102,22 @@ def _by_checkpoints(study: Study, blamed: bool) -> Overfitting:
         last_step=max(steps, default=None),
         as_good=(min(known), max(known)) if known else None,
         change_of_mind=change.format(more=f"{study.more_examples:,}" if study.more_examples else "Some"),
+        slight=study.outcome == "overfit" and _slight(study),
     )
 
 
-def _by_held_out(view: View, findings: Findings) -> Overfitting:
-    seen, steps = measure(view)
+def _slight(study: Study) -> bool:
+    """Whether a loss that is surely worse is so by less than the share that matters to a curve as well."""
+    level = study.best_corrected
+    if not study.lower_is_better or "loss" not in study.metric or not level or study.effect is None:
+        return False
+    return abs(study.effect) < MATTERS * abs(level)
+
+
+def _by_loss(view: View, seen: HeldOut, steps: Ints) -> Overfitting:
     turn = seen.turn
-    best, last = int(steps[turn.best]), int(steps[-1])
     likely = seen.probability >= LIKELY
-    reason = _rose(view, seen, best, findings) if likely else _did_not_rise(view, seen, best, len(steps))
+    slight = turn.z >= SURE_RISE and 0 < turn.rise < MATTERS and turn.rise_share < MATTERS
     change = (
         "This answer would change if later checkpoints, evaluated on held-out examples, did as well."
         if likely
@@ -111,69 +126,148 @@ def _by_held_out(view: View, findings: Findings) -> Overfitting:
     return Overfitting(
         "likely" if likely else "none",
         round(float(np.clip(seen.probability, 0.001, 0.999)), 3),
-        reason,
+        _rose(view, seen, steps) if likely else _did_not_rise(view, seen, steps, slight),
         "eval_curve",
         int(steps[turn.onset]) if likely else None,
-        best,
-        last,
+        int(steps[turn.best]),
+        int(steps[-1]),
         (int(steps[turn.as_good[0]]), int(steps[turn.as_good[1]])),
         change,
+        better_last=not likely and _last_as_good(seen, len(steps)),
+        slight=slight,
     )
 
 
-def _rose(view: View, seen: HeldOut, best: int, findings: Findings) -> str:
-    percent = 100 * seen.turn.rise_share
-    reason = f"The held-out loss was best at {when(view, best)} and has risen by {percent:.1f}% since"
-    reason += ", while the training loss went on falling." if seen.train_fall > 0 else "."
-    other = next((f for f in findings.findings if f.code == "OVF005"), None)
-    return f"{reason} But {other.message}" if other is not None else reason
-
-
-def _did_not_rise(view: View, seen: HeldOut, best: int, evaluations: int) -> str:
+def _last_as_good(seen: HeldOut, count: int) -> bool:
     turn = seen.turn
-    percent = 100 * turn.rise_share
-    if percent < 1:
-        reason = f"The held-out loss is lowest at {when(view, best)} and does not rise after it."
-    elif turn.z < 2:
-        reason = f"The held-out loss ends {percent:.1f}% above its lowest point ({when(view, best)}): within its noise."
-    elif seen.train_fall < 0:
-        reason = (
-            f"The held-out loss rose by {percent:.1f}% after {when(view, best)}, but so did the training loss: "
-            "the training came apart, it did not overfit."
+    within = turn.rise_share <= WITHIN or (turn.rise <= WITHIN and turn.z < SURE_RISE)
+    return turn.best == count - 1 or (turn.as_good[1] >= count - 1 and within)
+
+
+def _rose(view: View, seen: HeldOut, steps: Ints) -> str:
+    reason = f"The held-out loss was {risen(view, seen, steps)}"
+    reason += ", while the training loss went on falling." if seen.train_fell else "."
+    other = second_opinion(view)
+    best = int(steps[seen.turn.best])
+    if other is None:
+        return reason
+    if other.gained_since(best) > 0:
+        return (
+            f"{reason} {other.name} went on getting better, from {other.at(best):.4g} to {other.at(other.best):.4g} at "
+            f"{when(view, other.best)}: less sure of itself, not worse at the task."
         )
-    else:
-        reason = (
-            f"The held-out loss ends {percent:.1f}% above its lowest point ({when(view, best)}), "
-            "too little or too briefly to call it overfitting."
+    return f"{reason} {other.name} did not get better either."
+
+
+def _did_not_rise(view: View, seen: HeldOut, steps: Ints, slight: bool) -> str:
+    turn = seen.turn
+    lowest = f"{when(view, int(steps[turn.best]))} ({turn.lowest:.4g})"
+    few = f" Only {len(steps)} evaluations were logged." if len(steps) < 6 else ""
+    if turn.best == len(steps) - 1:
+        return f"The held-out loss fell to the end: lowest at {lowest}, the last evaluation.{few}"
+    how = f"The held-out loss was {risen(view, seen, steps)}"
+    if turn.z < SURE_RISE:
+        return (
+            f"{how}: within its noise.{few}"
+            if turn.rise_share >= 0.01
+            else f"The held-out loss is lowest at {lowest} and does not rise after it.{few}"
         )
-    return reason + (f" Only {evaluations} evaluations were logged." if evaluations < 6 else "")
+    if seen.train_rose:
+        return f"{how}, but so did the training loss: the training came apart, it did not overfit.{few}"
+    if slight:
+        return f"{how}: a slight rise, below the {100 * MATTERS:.0f}% that matters.{few}"
+    return f"{how}: too little or too briefly to call it overfitting.{few}"
+
+
+def _by_metric(view: View, metric: Deciding, loss: tuple[HeldOut, Ints] | None) -> Overfitting:
+    """The metric that the checkpoint is chosen by decides; the loss is a second opinion."""
+    steps = metric.series.step
+    turned = metric.turned
+    worse = probability_of(metric)
+    likely, probability = worse >= LIKELY, worse
+    best, last = metric.best, int(steps[-1])
+    choice = {"given": "named with --metric", "selected": "the metric that its author selects by",
+              "usual": "what such models are judged by"}[metric.how]  # fmt: skip
+    values = f"{metric.name} ({metric.words}, {metric.better} is better; {choice})"
+    if metric.words == metric.name:
+        values = f"{metric.name} ({metric.better} is better; {choice})"
+    ended = float(metric.series.value[-1])
+    reason = f"{values} is best at {when(view, best)}: {metric.at(best):.4g}"
+    reason += "." if best == last else f"; it ended at {ended:.4g}."
+    onset = int(steps[turned.onset]) if likely and turned is not None else None
+    if loss is not None:
+        seen, at = loss
+        lowest = int(at[seen.turn.best])
+        gained = metric.gained_since(lowest) > 0
+        if not likely and seen.probability >= LIKELY:
+            if gained:
+                reason += (
+                    f" The held-out loss says otherwise: it was {risen(view, seen, at)}. The model became less sure of "
+                    "itself, not worse at the task."
+                )
+            else:
+                likely, probability, onset = True, seen.probability, int(at[seen.turn.onset])
+                reason += (
+                    f" The held-out loss was {risen(view, seen, at)}, and {metric.name} gained nothing by it."
+                )
+        elif likely and seen.train_rose:
+            likely, probability, onset = False, DOUBT * probability, None
+            reason += " The training loss got worse as well: the training came apart, it did not overfit."
+        elif likely and seen.probability < LIKELY:
+            reason += f" The held-out loss did not rise with it (lowest at {when(view, lowest)})."
+        elif likely:
+            reason += f" The held-out loss was {risen(view, seen, at)}."
+    good = turned.as_good if turned is not None else (0, len(steps) - 1)
+    change = (
+        "This answer would change if later checkpoints, evaluated on held-out examples, did as well."
+        if likely
+        else f"This answer would change if {metric.name} got worse when the training goes on."
+    )
+    return Overfitting(
+        "likely" if likely else "none",
+        round(float(np.clip(probability, 0.001, 0.999)), 3),
+        reason,
+        "eval_curve",
+        onset,
+        best,
+        last,
+        (int(steps[good[0]]), int(steps[good[1]])),
+        change,
+        metric=metric.name,
+        better_last=best == last,
+    )
 
 
 def _by_training(view: View, findings: Findings) -> Overfitting:
     not_reinforcement(view)
-    loss = coarse(view, "train_loss", points=6)
+    not_preference(view)
+    loss = coarse(view, "train_loss", points=3)
     if any(f.code in BROKEN and f.severity == "critical" for f in findings.findings):
         raise CouldNotLook("the training broke down, and no held-out loss was logged")
+    if len(loss) < 6:
+        raise CouldNotLook(f"only {len(loss)} values of the training loss were logged, and no held-out loss")
     seen_times = passes(view, loss.step)
-    seen = train_only(loss.value, seen_times)
+    stairs = next((f for f in findings.findings if f.code == "OVF003"), None)
+    seen = train_only(loss.value, seen_times, stairs=stairs is not None)
     sign = _sign(findings)
-    probability = max(seen.probability, sign.probability) if sign is not None else seen.probability
     last = int(loss.step[-1])
     change = "Held-out examples would tell: evaluate the checkpoints on some that were not trained on."
+    once = np.isfinite(seen_times) and seen_times <= ONCE and not continued(view)
+    probability = round(min(seen.probability, MOST), 3)
     if probability < SUSPECTED:
         return Overfitting(
-            "none",
-            round(probability, 3),
-            _nothing_seen(seen_times, float(loss.value[0]), seen.last),
+            "none" if once else "unknown",
+            probability,
+            _nothing_seen(seen_times, float(loss.value[0]), seen.last, bool(once)),
             "train_curve",
             last_step=last,
             change_of_mind=change,
         )
-    reason = sign.message if sign is not None else _fell(seen.fall, seen.last)
     return Overfitting(
         "suspected",
-        round(min(probability, MOST), 3),
-        f"{reason} No held-out loss was logged, so this is a suspicion.",
+        probability,
+        f"{sign.message if sign is not None else _fell(seen.fall, seen.last, seen_times)} No held-out loss was "
+        "logged, so this is a suspicion.",
         "train_curve",
         onset_step=sign.first_step if sign is not None else int(loss.step[len(loss) // 2]),
         last_step=last,
@@ -181,22 +275,24 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
     )
 
 
-def _nothing_seen(times: float, first: float, last: float) -> str:
+def _nothing_seen(times: float, first: float, last: float, once: bool) -> str:
+    if once:
+        return (
+            f"The training loss went from {first:.3g} to {last:.3g} in a single pass over the data: no example came "
+            "twice, so there was nothing to learn by heart."
+        )
     often = f"In {times:.2g} passes over the data the" if np.isfinite(times) else "The"
-    return (
-        f"{often} training loss went from {first:.3g} to {last:.3g}; it shows no stairs where data returns, and is not "
-        "too low to believe."
-    )
+    went = f"training loss went from {first:.3g} to {last:.3g}"
+    return f"{often} {went}; that alone cannot tell learning from memorising."
 
 
 def _sign(findings: Findings) -> Finding | None:
     """The sign of memorising that a rule found in the training curve: stairs before a loss that is too low."""
-    signs = [f for f in findings.findings if f.code in ("OVF003", "OVF004") and f.probability >= SUSPECTED]
+    signs = [f for f in findings.findings if f.code in ("OVF003", "OVF004")]
     return min(signs, key=lambda f: f.code, default=None)
 
 
-def _fell(fall: float, last: float) -> str:
-    return (
-        f"The training loss fell to {last:.2g}, and by a factor of {np.exp(fall):.1f} in the second half of the run: "
-        "that late and that low it often falls by memorising."
-    )
+def _fell(fall: float, last: float, times: float) -> str:
+    late = f", and by a factor of {np.exp(fall):.1f} in the second half of the run" if fall > 0.1 else ""
+    often = f" in {times:.2g} passes over the data" if np.isfinite(times) else ""
+    return f"The training loss fell to {last:.2g}{often}{late}: so it often falls by memorising."

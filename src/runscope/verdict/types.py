@@ -28,9 +28,12 @@ class Overfitting:
             ``suspected`` by the training curve alone.
         probability: calibrated; None where there was nothing to look at.
         onset_step: where it begins to hurt.
-        best_step: the best step of the evidence that decided.
+        best_step: the best step of the evidence that decided: the lowest logged loss, the best logged metric.
         as_good: first and last step that cannot be told from the best.
         change_of_mind: what would change the answer.
+        metric: the logged metric that decided, where it is not the held-out loss.
+        better_last: the last step is as good as the best, as far as can be told.
+        slight: there is a rise, but it is smaller than what matters.
     """
 
     status: OverfittingStatus
@@ -42,6 +45,9 @@ class Overfitting:
     last_step: int | None = None
     as_good: tuple[int, int] | None = None
     change_of_mind: str = ""
+    metric: str | None = None
+    better_last: bool = False
+    slight: bool = False
 
 
 @dataclass(frozen=True)

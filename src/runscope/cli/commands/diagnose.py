@@ -35,6 +35,8 @@ def diagnose(
     scale: opt.ScaleOption = None,
     ignore: opt.IgnoreOption = None,
     map: opt.MapOption = None,
+    metric: opt.MetricOption = None,
+    verbose: opt.VerboseOption = False,
     project: opt.ProjectOption = None,
     refresh: opt.RefreshOption = False,
     quiet: opt.QuietOption = False,
@@ -53,6 +55,7 @@ def diagnose(
     options = {
         "ignore": opt.ignored_roles(ignore),
         "roles": opt.role_map(map),
+        "metric": metric or opt.role_map(map).get("eval_metric"),
         "project": project,
         "refresh": refresh,
     }
@@ -63,7 +66,7 @@ def diagnose(
             raise UsageError(
                 "--each prints, it writes no file", hint="redirect it: --each --format jsonl > runs.jsonl"
             )
-        return _each(runs, format, fail_on, options, quiet)
+        return _each(runs, format, fail_on, options, quiet=quiet, verbose=verbose)
     from runscope import api
 
     with progress(quiet) as update:
@@ -73,12 +76,12 @@ def diagnose(
     if output:
         _save(diagnosis, reference, output, quiet)
     else:
-        _print(diagnosis, reference, format)
+        _print(diagnosis, reference, format, verbose=verbose)
     return _status(diagnosis, fail_on)
 
 
 def _judging(options: dict[str, Any]) -> dict[str, Any]:
-    return {"ignore": options["ignore"]}
+    return {"ignore": options["ignore"], "metric": options["metric"]}
 
 
 def _line(
@@ -94,7 +97,7 @@ def _line(
     from runscope import api
     from runscope.api import require_joined
 
-    loading = {k: v for k, v in options.items() if k != "ignore"} | {"progress": progress}
+    loading = {k: v for k, v in options.items() if k not in ("ignore", "metric")} | {"progress": progress}
     if len(runs) == 1:
         return api.load(runs[0], **loading)
     line = join(runs, at=at, force=force, scale=scale, hub=hub, **loading)
@@ -102,7 +105,13 @@ def _line(
 
 
 def _each(
-    runs: list[str], format: opt.DiagnoseFormat, fail_on: opt.FailOn, options: dict[str, Any], quiet: bool
+    runs: list[str],
+    format: opt.DiagnoseFormat,
+    fail_on: opt.FailOn,
+    options: dict[str, Any],
+    *,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """One answer a run, in order; a run that cannot be read gets its error and the others go on."""
     from runscope import api
@@ -127,7 +136,7 @@ def _each(
                 worst = max(worst, _status(diagnosis, fail_on))
                 continue
             _print_title(reference, format, first=number == 0)
-            _print(diagnosis, reference, format)
+            _print(diagnosis, reference, format, verbose=verbose)
             worst = max(worst, _status(diagnosis, fail_on))
     if answers is not None:
         out.print_json(answers)
@@ -166,13 +175,15 @@ def _print_error(
     out.note(f"hint: {error.hint}")
 
 
-def _print(diagnosis: Diagnosis, reference: str, format: opt.DiagnoseFormat) -> None:
+def _print(
+    diagnosis: Diagnosis, reference: str, format: opt.DiagnoseFormat, *, verbose: bool = False
+) -> None:
     from runscope import reporting as page
 
     if format in (opt.DiagnoseFormat.json, opt.DiagnoseFormat.jsonl):
         out.print_json(page.diagnosis_json(diagnosis, reference), line=format is opt.DiagnoseFormat.jsonl)
     elif format is opt.DiagnoseFormat.markdown:
-        out.print_text(page.markdown(diagnosis) + "\n")
+        out.print_text(page.markdown(diagnosis, verbose=verbose) + "\n")
     elif format is opt.DiagnoseFormat.brief:
         from runscope.reporting.text.brief import brief_diagnosis
 
@@ -180,7 +191,7 @@ def _print(diagnosis: Diagnosis, reference: str, format: opt.DiagnoseFormat) -> 
     elif format in PICTURES:
         out.print_bytes(format, lambda path: page.write(diagnosis, path, form=format))
     else:
-        page.print_diagnosis(out.stdout(), diagnosis)
+        page.print_diagnosis(out.stdout(), diagnosis, verbose=verbose)
 
 
 def _save(diagnosis: Diagnosis, reference: str, path: Path, quiet: bool) -> None:

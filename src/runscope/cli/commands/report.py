@@ -62,6 +62,7 @@ def report(
     scale: opt.ScaleOption = None,
     ignore: opt.IgnoreOption = None,
     map: opt.MapOption = None,
+    metric: opt.MetricOption = None,
     project: opt.ProjectOption = None,
     trust_recipe: Annotated[
         bool,
@@ -100,7 +101,8 @@ def report(
         recipe = Recipe(
             runs=tuple(runs), hub=hub, data=data, train_data=train_data, base=base, at=tuple(at or ()),
             force=force, scale=tuple(scale or ()), ignore=tuple(opt.ignored_roles(ignore)),
-            roles={k: str(v) for k, v in opt.role_map(map).items()}, project=project, compare=compare,
+            roles={k: str(v) for k, v in opt.role_map(map).items()}, metric=metric,
+            project=project, compare=compare,
         )  # fmt: skip
     with progress(quiet) as update:
         found = _found(recipe, update)

@@ -55,8 +55,10 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
     """
     verdict, line = diagnosis.verdict, diagnosis.timeline
     kind, icon, status = STATUS[verdict.overfitting.status]
-    if verdict.overfitting.status == "none" and verdict.overfitting.basis == "train_curve":
-        status = "No sign of overfitting"  # the training loss alone rules nothing out
+    if verdict.overfitting.status == "unknown" and verdict.overfitting.basis == "train_curve":
+        status = "Cannot be told from the training loss"
+    if verdict.overfitting.slight:
+        status = "Slight rise" if verdict.overfitting.status == "none" else f"{status}, slightly"
 
     def across(keys: Sequence[str]) -> dict[str, Any]:
         return marks(line, diagnosis, keys)

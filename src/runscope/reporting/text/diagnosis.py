@@ -25,8 +25,8 @@ _INDENT, _WIDEST_CHART = 17, 110
 COULD_NOT = " could not look: "
 
 
-def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
-    """The answer on top, then what to do, then what was seen, then what could not be looked at."""
+def print_diagnosis(console: Console, diagnosis: Diagnosis, *, verbose: bool = False) -> None:
+    """The answer on top, then what to do, then what was seen; with ``verbose`` also what could not be looked at."""
     console.print(Text(diagnosis.verdict.headline, style="bold"))
     if console.is_terminal:
         for row in loss_chart(diagnosis.timeline, width=min(console.width, _WIDEST_CHART)):
@@ -40,7 +40,7 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis) -> None:
     if diagnosis.study is not None:
         console.print()
         print_scores(console, diagnosis.study)
-    rest = list(_rest(diagnosis))
+    rest = list(_rest(diagnosis, verbose))
     if rest:
         console.print()
     for label, text in rest:
@@ -63,7 +63,7 @@ def _answer(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     for number, advice in enumerate(verdict.next_time):
         yield "" if number else "next time", advice
     if overfitting.change_of_mind:
-        yield "would change", overfitting.change_of_mind
+        yield "caveat", overfitting.change_of_mind
 
 
 def sureness(overfitting: Overfitting) -> str:
@@ -73,13 +73,13 @@ def sureness(overfitting: Overfitting) -> str:
     return f"Overfitting has a probability of {shown}, judged by {_BASIS[overfitting.basis or 'eval_curve']}."
 
 
-def _rest(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+def _rest(diagnosis: Diagnosis, verbose: bool) -> Iterator[tuple[str, str]]:
     for note in diagnosis.notes:
         if COULD_NOT not in note:
             yield "note", note
-    missed = not_looked(diagnosis.notes)
+    missed = not_looked(diagnosis.notes) if verbose else []
     for number, (why, what) in enumerate(missed):
-        yield "" if number else "not looked at", f"{', '.join(what)}: {why}"
+        yield "" if number else "no data for", f"{', '.join(what)}: {why}"
     if diagnosis.findings:
         yield "explained by", f"runscope rule {diagnosis.findings[0].code}"
 

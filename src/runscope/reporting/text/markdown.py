@@ -11,8 +11,8 @@ from runscope.rules.resume.answers import answers
 from runscope.verdict.types import Diagnosis
 
 
-def markdown(diagnosis: Diagnosis) -> str:
-    """A diagnosis."""
+def markdown(diagnosis: Diagnosis, *, verbose: bool = False) -> str:
+    """A diagnosis; with ``verbose`` also which rules had nothing to look at."""
     verdict = diagnosis.verdict
     parts = [f"**{escape(verdict.headline)}**"]
     if verdict.overfitting.reason != verdict.headline:
@@ -35,10 +35,10 @@ def markdown(diagnosis: Diagnosis) -> str:
         parts.append(markdown_table(("severity", "code", "steps", "what"), rows))
     if diagnosis.study is not None:
         parts.append(markdown_scores(diagnosis.study))
-    missed = not_looked(diagnosis.notes)
+    missed = not_looked(diagnosis.notes) if verbose else []
     if missed:
         looked = "; ".join(f"{', '.join(what)}: {why}" for why, what in missed)
-        parts.append(f"<sub>Not looked at: {escape(looked)}</sub>")
+        parts.append(f"<sub>No data for {escape(looked)}</sub>")
     return "\n\n".join(parts)
 
 

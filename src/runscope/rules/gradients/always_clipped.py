@@ -52,7 +52,7 @@ def look(view: View) -> Iterable[Finding]:
         ),
         evidence={"clipped_share": share, "typical_norm": typical, "threshold": bar},
         fix=(
-            f"Raise max_grad_norm to about {typical * 1.5:.2g}, or lower the learning rate.",
+            f"Raise the clip to about {typical * 1.5:.2g}, or lower the learning rate.",
             "If the loss falls well it may stay as it is.",
         ),
     )

@@ -22,6 +22,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
+from runscope.rules.audience import calmer
 from runscope.rules.context import coarse, harm
 from runscope.rules.finding import CouldNotLook, Finding, Severity, View
 from runscope.stats.filters import running_median
@@ -49,9 +50,9 @@ def look(view: View) -> Iterable[Finding]:
         if damage is None:
             raise CouldNotLook("no training loss tells whether large gradients did harm")
         if damage >= HARM:
-            yield _finding(norm, first, early, float(level.max()), damage)
+            yield _finding(view, norm, first, early, float(level.max()), damage)
     elif float(np.median(level)) > HIGH and _never_fell(view):
-        yield _finding(norm, 0, early, float(level.max()), None)
+        yield _finding(view, norm, 0, early, float(level.max()), None)
 
 
 def _never_fell(view: View) -> bool:
@@ -63,7 +64,9 @@ def _never_fell(view: View) -> bool:
     return float(np.median(value[-edge:])) >= min(float(value[0]), float(np.median(value[:edge])))
 
 
-def _finding(norm: Series, first: int, early: float, highest: float, damage: float | None) -> Finding:
+def _finding(
+    view: View, norm: Series, first: int, early: float, highest: float, damage: float | None
+) -> Finding:
     step = int(norm.step[first])
     severity: Severity = "critical" if damage is None or damage >= BAD_HARM else "warning"
     message = (
@@ -89,6 +92,6 @@ def _finding(norm: Series, first: int, early: float, highest: float, damage: flo
             "Start again with a learning rate ten times lower."
             if damage is None
             else f"Go back to a checkpoint before step {step:,}.",
-            "Lower the learning rate, warm up longer, clip with max_grad_norm=1.0.",
+            calmer(view),
         ),
     )

@@ -64,7 +64,7 @@ def look(view: View) -> Iterable[Finding]:
         ),
         evidence={"growth": growth, "rank_correlation": round(rho, 3)},
         fix=(
-            "Lower the peak learning rate, clip with max_grad_norm=1.0, or set Adam's beta2 to 0.95.",
+            "Lower the peak learning rate, clip the gradient norm to 1.0, or set Adam's beta2 to 0.95.",
             f"Next time stop and look when the norm has grown {GROWTH:g} times.",
         ),
     )

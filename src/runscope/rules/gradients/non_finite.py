@@ -1,7 +1,9 @@
 """Gradient norms that are not numbers.
 
 *What it sees.* NaN or infinite gradient norms: three logged ones in a row, one at the very end followed by
-nothing better, or more than a fifth of all; or scattered single ones.
+nothing better, or more than a fifth of all; or scattered single ones. Where finite norms follow and the training loss
+stays finite, above zero and no higher than before, it is the loss scaler of fp16, which skips steps until its scale
+fits, most of all at the start: information.
 
 *Why it matters.* The Trainer replaces non-finite losses by a running average before it logs them
 (``logging_nan_inf_filter``), so that the loss looks calm or falls to zero; the gradient norm gives it
@@ -22,7 +24,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.rules.context import plural
+from runscope.rules.audience import calmer
+from runscope.rules.context import NO_CHECKPOINT, before, plural
 from runscope.rules.finding import Finding, View
 from runscope.stats.stretches import longest, stretches
 
@@ -41,7 +44,8 @@ def look(view: View) -> Iterable[Finding]:
         return
     count = int(bad.sum())
     broken = longest(bad) >= LASTING or (bool(bad[-1]) and bool(np.isnan(norm.value[-1])))
-    if not broken and count <= max(1.0, MANY * len(norm)):
+    few = not broken and count <= max(1.0, MANY * len(norm))
+    if few or _scaler(view, norm.step, bad):
         yield _scattered(norm.step[bad], count, len(norm))
         return
     first, last = next(
@@ -56,6 +60,7 @@ def look(view: View) -> Iterable[Finding]:
         if recovers
         else ": the model is broken from there on."
     )
+    from_start = not recovers and first == 0
     yield Finding(
         code=CODE,
         name=NAME,
@@ -63,14 +68,38 @@ def look(view: View) -> Iterable[Finding]:
         probability=0.99 if count >= LASTING or zero else 0.8,
         first_step=step,
         last_step=int(norm.step[last]),
-        message=f"From step {step:,} the gradients are not numbers (NaN or infinite){after}{hidden}",
+        message=(
+            f"The gradients are NaN or infinite from the first logged step to the last: the training was broken from "
+            f"the start.{hidden}"
+            if from_start
+            else f"From step {step:,} the gradients are NaN or infinite{after}{hidden}"
+        ),
         evidence={"non_finite_points": count, "points": len(norm), "loss_exactly_zero": zero},
         fix=(
-            f"Take the last checkpoint before step {step:,}.",
-            "Use bf16 instead of fp16, lower the learning rate, clip with max_grad_norm=1.0.",
+            NO_CHECKPOINT if from_start else before(view, step),
+            f"{calmer(view)} If it ran in fp16, use bf16.",
             "Look for batches without labels and for divisions by zero in the loss.",
         ),
     )
+
+
+HIGHER = 1.1
+"""A loss that rose by a tenth after skipped steps was harmed."""
+
+
+def _scaler(view: View, steps: np.ndarray, bad: np.ndarray) -> bool:
+    """Whether skipped steps did no harm: finite norms follow, and the loss stays finite, above 0 and as low."""
+    if bad[-1] or bool(np.mean(bad) > 0.5):
+        return False
+    loss = view.get("train_loss")
+    if loss is None or not len(loss) or not np.isfinite(loss.value).all() or bool((loss.value == 0).any()):
+        return False
+    last = int(steps[np.flatnonzero(bad)[-1]])
+    until, after = loss.between(None, last).value, loss.between(last + 1, None).value
+    if not len(after):
+        return False
+    level = float(np.median(until)) if len(until) else float(after[0])
+    return float(np.median(after)) <= HIGHER * level
 
 
 def _scattered(steps: np.ndarray, count: int, points: int) -> Finding:
@@ -82,8 +111,8 @@ def _scattered(steps: np.ndarray, count: int, points: int) -> Finding:
         first_step=int(steps[0]),
         last_step=int(steps[-1]),
         message=(
-            f"{plural(count, 'single step')} of {points:,} had no finite gradient norm, the first at "
-            f"{steps[0]:,}: under fp16 the loss scaler skips such steps, which is harmless."
+            f"{plural(count, 'step')} of {points:,} had no finite gradient norm, the first at {steps[0]:,}, and the "
+            "loss went on as before: under fp16 the loss scaler skips such steps, which is harmless."
         ),
         evidence={"non_finite_points": count, "points": points},
     )

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.rules.context import coarse
+from runscope.rules.context import coarse, not_preference, not_reinforcement
 from runscope.rules.finding import Finding, View
 from runscope.stats.stretches import lasting_from
 
@@ -36,6 +36,8 @@ LOSS_LEFT = 0.05
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the late gradient is tiny and the loss is not."""
+    not_reinforcement(view)
+    not_preference(view)
     norm = coarse(view, "grad_norm", points=10)
     early = float(np.median(norm.value[: max(3, len(norm) // 10)]))
     late = float(np.median(norm.value[-max(3, len(norm) // 5) :]))
@@ -59,7 +61,7 @@ def look(view: View) -> Iterable[Finding]:
         evidence={"late_norm": late, "early_norm": early, "bar": bar},
         fix=(
             f"Go back to a checkpoint before step {begins:,}."
-            if early >= bar
+            if early >= bar and begins > norm.step[0]
             else "Check that parameters are trainable and that the loss depends on them.",
             "Look for saturated activations, a wrong loss mask or frozen parameters.",
             "Start again with a lower learning rate, warm-up, and normalised layers.",

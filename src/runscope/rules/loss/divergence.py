@@ -4,7 +4,9 @@
 more than half of all that it had fallen (in size, or by factors where it at least doubled), by more than a
 tenth of that level, and by more than five times its noise; and the logged losses of the last tenth all but
 never come back to the best level. Or the loss leaps by half in the first tenth of the run and is never again as
-low as its first value.
+low as its first value. With 3 to 11 points only what needs no statistics counts: the last values at half as much again
+as the lowest before them and above the first, or twice the lowest. A run that continues another on other data is judged
+by its own part.
 
 *Why it matters.* The training undid itself; the last checkpoint is worse than an early one.
 
@@ -22,7 +24,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.rules.context import coarse, not_reinforcement
+from runscope.rules.audience import calmer
+from runscope.rules.context import coarse, last_part, not_preference, not_reinforcement
 from runscope.rules.finding import Finding, View
 from runscope.stats.curves import noise, smooth
 
@@ -30,15 +33,23 @@ CODE = "LOS002"
 NAME = "divergence"
 OF_FALL, OF_LEVEL, NOISES = 0.5, 0.1, 5.0
 TIMES_FALL = 0.2
-LEAP, SLIGHT = 1.5, 1.03
 """A loss that began at many times its later level: half of the fall by factors, and a fifth of it in size."""
+LEAP, SLIGHT = 1.5, 1.03
+TWICE, SINGLE = 2.0, 3.0
+"""With few points: twice the lowest value at the end is no noise of a mean over many steps; a single one has to be
+three times as high, because a spike may be."""
+FEWEST, ENOUGH = 3, 12
 
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss ends high above its best level."""
-    loss = coarse(view, "train_loss", points=12)
+    loss = last_part(view, coarse(view, "train_loss", points=FEWEST))
     not_reinforcement(view)
-    leap = _leap(loss)
+    not_preference(view)
+    if len(loss) < ENOUGH:
+        yield from _of_few(view, loss)
+        return
+    leap = _leap(view, loss)
     if leap is not None:
         yield leap
         return
@@ -57,6 +68,7 @@ def look(view: View) -> Iterable[Finding]:
         return
     first = best + int(np.flatnonzero(level[best:] <= lowest + 0.25 * rise)[-1])
     step = int(loss.step[first])
+    low = int(np.argmin(loss.value[: first + 1]))
     yield Finding(
         code=CODE,
         name=NAME,
@@ -65,15 +77,21 @@ def look(view: View) -> Iterable[Finding]:
         first_step=step,
         last_step=int(loss.step[-1]),
         message=(
-            f"The training diverged at about step {step:,}: the training loss rose from {lowest:.3g} "
-            f"(step {loss.step[best]:,}) to {end:.3g} and stayed there."
+            f"The training diverged at about step {step:,}: the training loss rose from {loss.value[low]:.4g} "
+            f"(its lowest, at step {loss.step[low]:,}) to about {end:.3g} and stayed there."
         ),
-        evidence={"best": lowest, "end": end, "best_step": int(loss.step[best]), "fall_before": fall},
+        evidence={
+            "best": float(loss.value[low]),
+            "level": lowest,
+            "end": end,
+            "best_step": int(loss.step[low]),
+            "fall_before": fall,
+        },
         fix=(
-            f"Go back to a checkpoint near step {loss.step[best]:,}."
+            f"Go back to the last checkpoint before step {step:,}."
             if best > 0
             else "Start again with a learning rate ten times lower.",
-            "Lower the learning rate, warm up longer, clip with max_grad_norm=1.0.",
+            calmer(view),
         ),
     )
 
@@ -86,7 +104,7 @@ def _log_share(level: np.ndarray, best: int, end: float) -> float:
     return float(np.log(end / lowest) / np.log(highest / lowest))
 
 
-def _leap(loss: Series) -> Finding | None:
+def _leap(view: View, loss: Series) -> Finding | None:
     """A loss that leapt away from its first value in the first tenth and stayed above it."""
     first = float(loss.value[0])
     level = smooth(loss.value, 0.01 * len(loss))[1:]
@@ -113,6 +131,44 @@ def _leap(loss: Series) -> Finding | None:
         evidence={"first": first, "highest": highest, "end": ended},
         fix=(
             "Start again with a learning rate ten times lower.",
-            "Warm up longer, clip with max_grad_norm=1.0.",
+            calmer(view),
+        ),
+    )
+
+
+def _of_few(view: View, loss: Series) -> Iterable[Finding]:
+    """What a handful of points shows without statistics: they end far above what they had been."""
+    value, count = loss.value, len(loss)
+    tail = max(1, count // 4)
+    end, low = float(np.min(value[-tail:])), int(np.argmin(value[:-tail]))
+    lowest, first = float(value[low]), float(value[0])
+    times = end / lowest if lowest > 0 else 1.0
+    own = float(np.median(np.abs(np.diff(value)))) if count > 4 else 0.0
+    if (
+        not (times >= TWICE or (times >= LEAP and end > SLIGHT * first))
+        or end <= first
+        or end - lowest <= own
+    ):
+        return
+    if tail == 1 and count > 4 and times < SINGLE:
+        return  # one high value at the end may be a spike
+    rose = low + 1 + int(np.argmax(value[low + 1 :] > lowest + 0.5 * (end - lowest)))
+    yield Finding(
+        code=CODE,
+        name=NAME,
+        severity="critical",
+        probability=0.9 if times >= SINGLE else 0.8,
+        first_step=int(loss.step[rose]),
+        last_step=int(loss.step[-1]),
+        message=(
+            f"The training diverged by step {loss.step[rose]:,}: the training loss rose from {lowest:.4g} "
+            f"(step {loss.step[low]:,}) and ended at {float(value[-1]):.4g}; {count} values were logged."
+        ),
+        evidence={"best": lowest, "end": float(value[-1]), "best_step": int(loss.step[low]), "points": count},
+        fix=(
+            f"Go back to the last checkpoint before step {loss.step[rose]:,}."
+            if low > 0
+            else "Start again with a learning rate ten times lower.",
+            calmer(view),
         ),
     )

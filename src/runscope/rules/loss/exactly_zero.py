@@ -9,7 +9,8 @@ rounded to zero is memorised, and further steps teach nothing.
 
 *Example.* ``{"loss": 0.0, "grad_norm": NaN}`` from step 480 on.
 
-*What to try.* Print one batch's labels: are any not -100? Look at the gradient norm of these steps.
+*What to try.* Go back to the checkpoint before it. Print one batch's labels: are any not -100? Look at the gradient
+norm of these steps, where it was logged. (A preference loss goes to 0 with its margins: RWD001.)
 
 *Reference.* transformers, ``logging_nan_inf_filter``; the Trainer rounds logged losses to four digits.
 """
@@ -21,7 +22,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.rules.context import not_reinforcement
+from runscope.rules.context import before, not_preference, not_reinforcement
 from runscope.rules.finding import Finding, Severity, View
 from runscope.stats.stretches import stretches
 
@@ -38,6 +39,7 @@ def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss is exactly zero for a while."""
     loss = view.need("train_loss", points=LASTING)
     not_reinforcement(view)
+    not_preference(view)
     zero = loss.value == 0.0
     if not zero.any():
         return
@@ -46,27 +48,55 @@ def look(view: View) -> Iterable[Finding]:
         return
     first, last = lasting[0][0], lasting[-1][1]
     rounded = _rounded(loss, first) and not _norm_broken(view, int(loss.step[first]))
-    yield _known_by_heart(view, loss, first, last) if rounded else _impossible(loss, first, last)
+    yield _known_by_heart(view, loss, first, last) if rounded else _impossible(view, loss, first, last)
 
 
-def _impossible(loss: Series, first: int, last: int) -> Finding:
+def _impossible(view: View, loss: Series, first: int, last: int) -> Finding:
+    step = int(loss.step[first])
+    cause, look = _cause(view, step)
     return _finding(
-        loss, first, last, "critical", "no model is that good. Either all labels are masked, or "
-        "the loss was NaN and was hidden.",
-        "Print one batch's labels: if all are -100, nothing is trained on.",
-        "Look at the gradient norm there: NaN means that the loss was NaN and was hidden.",
+        loss, first, last, "critical", f"no model is that good. {cause}",
+        before(view, step) if first > 0 or step > int(loss.step[0]) else look, look,
     )  # fmt: skip
+
+
+def _cause(view: View, step: int) -> tuple[str, str]:
+    """What the gradient norm says of the cause, where it was logged, and what to look at."""
+    labels = "Print one batch's labels: if all are -100, nothing is trained on."
+    norm = view.get("grad_norm")
+    there = norm.between(step, None).value if norm is not None else np.empty(0)
+    if not len(there):
+        return (
+            "Either all labels are masked, or the loss was NaN and was hidden.",
+            f"{labels} Log the gradient norm: NaN means that the loss was NaN and was hidden.",
+        )
+    if not np.isfinite(there).all():
+        return "The gradient norm there is NaN or infinite: the loss was NaN and was hidden.", labels
+    if np.all(there == 0):
+        return "The gradient norm there is 0 as well: all labels are masked, nothing is trained on.", labels
+    if np.ptp(there) == 0:
+        return (
+            f"The gradient norm reads {there[0]:g} all the time: it is the clip, of a gradient that was NaN or "
+            "infinite; the loss was NaN and was hidden.",
+            "Look for the batch before it: no labels, a division by zero, an overflow in half precision.",
+        )
+    return (
+        "The gradient norm there is an ordinary number, so the logged loss is not the one that is trained on.",
+        labels,
+    )
 
 
 def _known_by_heart(view: View, loss: Series, first: int, last: int) -> Finding:
     held_out = view.get("eval_loss")
     level = float(np.min(held_out.finite.value)) if held_out is not None and len(held_out.finite) else 0.0
     other = f" The held-out loss is {level:.3g} at best." if level > SMALL else ""
+    positive = loss.value[loss.value > 0]
+    smallest = f"; the lowest value that was logged is {positive.min():.2g}" if len(positive) else ""
     return _finding(
         loss, first, last, "warning" if level > SMALL else "info",
-        "it is rounded when logged. The model knows its training examples by heart, and further steps teach it "
-        f"nothing.{other}",
-        f"Stop before step {int(loss.step[first]):,} next time, and log a held-out loss.",
+        f"it is rounded when logged{smallest}. The model knows its training examples by heart, and further steps "
+        f"teach it nothing.{other}",
+        f"Half of the steps may be enough: what comes after step {int(loss.step[first]):,} teaches nothing more.",
     )  # fmt: skip
 
 

@@ -21,7 +21,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.rules.context import plural
+from runscope.rules.audience import calmer
+from runscope.rules.context import before, plural
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.stats.stretches import lasting_from, longest
 
@@ -40,12 +41,12 @@ def look(view: View) -> Iterable[Finding]:
         seen = True
         bad = ~np.isfinite(series.value)
         if bad.any():
-            yield _finding(series, bad, label)
+            yield _finding(view, series, bad, label)
     if not seen:
         raise CouldNotLook("no loss was logged")
 
 
-def _finding(series: Series, bad: np.ndarray, label: str) -> Finding:
+def _finding(view: View, series: Series, bad: np.ndarray, label: str) -> Finding:
     last_bad = int(np.flatnonzero(bad)[-1])
     lasting = lasting_from(bad)
     broken = lasting is not None or longest(bad) >= LASTING
@@ -54,10 +55,9 @@ def _finding(series: Series, bad: np.ndarray, label: str) -> Finding:
     count = int(bad.sum())
     until = "to the end" if lasting is not None else f"until step {series.step[last_bad]:,}"
     message = (
-        f"The {label} loss is not a number (NaN or infinite) from step {step:,} {until}: "
-        "nothing trained there can be used."
+        f"The {label} loss is NaN or infinite from step {step:,} {until}: nothing trained there can be used."
         if broken
-        else f"The {label} loss was not a number at {plural(count, 'single step')}, the first at {step:,}; "
+        else f"The {label} loss was NaN or infinite at {plural(count, 'single step')}, the first at {step:,}; "
         "the run recovered."
     )
     return Finding(
@@ -70,9 +70,9 @@ def _finding(series: Series, bad: np.ndarray, label: str) -> Finding:
         message=message,
         evidence={"non_finite_points": count, "points": len(series), "loss": label},
         fix=(
-            f"Take the last checkpoint before step {step:,}."
-            if broken and first > 0
+            before(view, step)
+            if broken and label == "training"
             else "Look at the batch of that step: empty labels, a division by zero.",
-            "Lower the learning rate, warm up longer, clip with max_grad_norm=1.0, use bf16 instead of fp16.",
+            f"{calmer(view)} If it ran in fp16, use bf16.",
         ),
     )

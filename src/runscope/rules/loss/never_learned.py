@@ -1,9 +1,13 @@
 """The training loss never fell.
 
 *What it sees.* The level of the last fifth is not below that of the first tenth by more than its noise or
-1%, its ranks show no downward trend, no stretch in between was much lower, and no held-out loss fell either.
+1%, its ranks show no downward trend, no stretch in between was much lower, and nothing measured on held-out data got
+better. From three values on, where they all lie within half a percent.
 
 A fall that is there but drowns in the noise is told as information: a fine-tune of a good base often looks like that.
+A loss that stays at what a guess costs is named as one: ln(classes) where an accuracy says that there are classes, and
+ln(vocabulary) for a loss above 8.5 nats, where no trained language model is. Preference tuning, reinforcement learning
+and a run that continues another one, whose loss had fallen before, are left alone.
 
 *Why it matters.* Nothing was learned: the model is as it was, or worse.
 
@@ -21,8 +25,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.rules.context import coarse, not_reinforcement
-from runscope.rules.finding import Finding, View
+from runscope.history.metrics import meaning
+from runscope.rules.audience import trained_parameters
+from runscope.rules.context import coarse, continued, not_preference, not_reinforcement
+from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.loss.measured import went_on
+from runscope.stats.arrays import Floats
 from runscope.stats.curves import noise, smooth
 from runscope.stats.trend import rank_trend
 
@@ -30,64 +38,100 @@ CODE = "LOS005"
 NAME = "never-learned"
 STEEP, SURE, LITTLE = -0.4, 2.5, 0.005
 """A downward trend of the ranks that is steep, or that chance makes once in 160, over half a percent."""
+FEWEST, ENOUGH = 3, 12
+STILL = 0.005
+"""With fewer than twelve values: all of them within half a percent, which no two batches of a learning model are."""
 CLASSES = 20
 """Up to this many classes a loss of ln(classes) is named as what a guess costs."""
 CLOSE = 0.05
 """How near: a twentieth of the distance to the next number of classes, so that one loss in ten is near by chance."""
 NEAR = 0.01
 """Of a held-out loss, where the training loss has named the number."""
-HELD_OUT_FALL, SLIGHT_FALL = 0.05, 0.02
+UNTRAINED, LARGEST = 8.5, 13.0
+"""Nats a token: ln 5,000. A trained language model costs at most half of it, an untrained one ln(vocabulary), which
+ends at 13 for 440,000 tokens."""
 
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss ends where it began."""
-    loss = coarse(view, "train_loss", points=12)
+    loss = coarse(view, "train_loss", points=FEWEST)
     not_reinforcement(view)
-    early = loss.value[: max(3, len(loss) // 10)]
-    late = loss.value[-max(3, len(loss) // 5) :]
-    begun, ended = float(np.median(early)), float(np.median(late))
-    lowest = float(np.min(smooth(loss.value, 0.01 * len(loss))))
+    not_preference(view)
+    if continued(view):
+        raise CouldNotLook(
+            "the run continues a training that is not given, whose loss may have fallen before"
+        )
+    value = loss.value
+    begun, ended = float(np.median(value[: _early(value)])), float(np.median(value[-_late(value) :]))
+    if begun <= 1e-6 or bool(np.ptp(value) == 0 and ended == 0) or went_on(view, int(loss.step[0])):
+        return
+    guess = _guess(ended) if _has_classes(view) else None
+    if len(value) < ENOUGH:
+        if float(np.ptp(value)) > STILL * begun or (
+            rank_trend(value)[1] < -2 and begun - ended > 1e-3 * begun
+        ):
+            return
+        drowned = guess is None and not UNTRAINED < ended < LARGEST
+    else:
+        flat, drowned = _flat(view, value, begun, ended, guess)
+        if not flat:
+            return
+    yield _finding(view, loss.step, (begun, ended, float(np.min(value))), drowned, guess)
+
+
+def _early(value: Floats) -> int:
+    return max(3, len(value) // 10) if len(value) >= ENOUGH else 1
+
+
+def _late(value: Floats) -> int:
+    return max(3, len(value) // 5) if len(value) >= ENOUGH else 1
+
+
+def _flat(view: View, value: Floats, begun: float, ended: float, guess: int | None) -> tuple[bool, bool]:
+    """Whether the loss ends where it began, and whether it fell a little, within its noise."""
+    lowest = float(np.min(smooth(value, 0.01 * len(value))))
     fell = begun - ended
-    error = noise(loss.value) * float(np.sqrt(1 / len(early) + 1 / len(late)))
-    rho, z = rank_trend(loss.value)
-    trending = ((rho < STEEP and z < -2) or z < -SURE) and fell > LITTLE * abs(begun)
-    guess = _guess(ended)
-    back = guess is not None and ended >= float(loss.value[0])  # up at first, then back to a guess
-    flat = fell <= max(2 * error, 0.01 * abs(begun)) and not trending
+    error = noise(value) * float(np.sqrt(1 / _early(value) + 1 / _late(value)))
+    rho, z = rank_trend(value)
+    # Ranks that hardly ever step back are a fall, however small.
+    trending = ((rho < STEEP and z < -2) or z < -SURE) and (fell > LITTLE * abs(begun) or rho < -0.9)
+    back = guess is not None and ended >= float(value[0])  # up at first, then back to a guess
+    still = fell <= max(2 * error, 0.01 * abs(begun)) and not trending
     guessing = guess is not None and fell < 0.03 * begun and _held_out_guesses(view, guess)
-    if begun <= 1e-6 or not (flat or back or guessing) or lowest < 0.8 * begun:
-        return
-    if _held_out_fell(view) or bool(np.ptp(loss.value) == 0 and ended == 0):
-        return
-    drowned = not guess and fell > LITTLE * abs(begun)
-    how = "fell by no more than its noise" if drowned else "never fell"
-    yield Finding(
+    flat = (still or back or guessing) and lowest >= 0.8 * begun
+    return flat, guess is None and not UNTRAINED < ended < LARGEST and fell > LITTLE * abs(begun)
+
+
+def _finding(
+    view: View, steps: np.ndarray, seen: tuple[float, float, float], drowned: bool, guess: int | None
+) -> Finding:
+    begun, ended, lowest = seen
+    how = "fell by no more than its noise" if drowned and begun > ended else "never fell"
+    cost = f" That is what guessing among {guess} classes costs (ln {guess})." if guess else ""
+    if guess is None and UNTRAINED < ended < LARGEST:
+        cost = f" That is what guessing among {np.exp(ended):,.0f} tokens costs: the model is as good as untrained."
+    return Finding(
         code=CODE,
         name=NAME,
         severity="info" if drowned else "warning",
         probability=0.8,
-        first_step=int(loss.step[0]),
-        last_step=int(loss.step[-1]),
-        message=(
-            f"The training loss {how}: {begun:.4g} at the start, {ended:.4g} at the end"
-            + (f". That is what guessing among {guess} classes costs (ln {guess})." if guess else ".")
-        ),
+        first_step=int(steps[0]),
+        last_step=int(steps[-1]),
+        message=f"The training loss {how}: {begun:.4g} at the start, {ended:.4g} at the end.{cost}",
         evidence={"first": begun, "last": ended, "lowest": lowest, "classes_of_a_guess": guess},
         fix=(
-            "Check that the parameters are trainable and that labels are not masked or shuffled.",
+            trained_parameters(view),
             "Try to overfit one batch; then raise the learning rate (or lower it, if the gradients are large).",
         ),
     )
 
 
-def _held_out_fell(view: View) -> bool:
-    """Whether a held-out loss fell by 5%, or by 2% without a doubt: then something was learned all the same."""
-    held_out = view.get("eval_loss")
-    if held_out is None or len(held_out.finite) < 4:
-        return False
-    value = held_out.finite.value
-    fall = 1 - float(np.median(value[-max(1, len(value) // 5) :])) / max(float(value[0]), 1e-12)
-    return fall > HELD_OUT_FALL or (fall > SLIGHT_FALL and rank_trend(value)[1] < -SURE)
+def _has_classes(view: View) -> bool:
+    """Whether something says that classes are predicted: an accuracy or the like, or their number in the settings."""
+    if view.config("num_labels", "num_classes", "n_classes", "nc") is not None:
+        return True
+    known = [meaning(name) for name in view.timeline.names if "token" not in name.lower()]
+    return any(m is not None and m.words in ("accuracy", "F1", "AUC", "precision or recall") for m in known)
 
 
 def _held_out_guesses(view: View, classes: int) -> bool:

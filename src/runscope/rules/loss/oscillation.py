@@ -24,6 +24,7 @@ import numpy as np
 from runscope.history import Series
 from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.stats.arrays import Floats
 from runscope.stats.filters import running_mean
 from runscope.stats.periodic import swing
 
@@ -34,6 +35,8 @@ SHARE, SHORT_SHARE, SWINGS = 0.4, 0.65, 6
 0.65 for 30, but for one curve in a thousand."""
 EDGE = 3.0
 """At the edge of stability a step overshoots and the next one corrects: a period of two logged points."""
+ROUNDING = 20.0
+"""A value of twenty units of its last digit is known to 2.5%; smaller ones swing by rounding alone."""
 HEIGHT, HARMFUL = 0.1, 0.3
 """Swings under a tenth of the level are what batches differ by; from 30% on they cost as much as they gain."""
 
@@ -44,6 +47,11 @@ def look(view: View) -> Iterable[Finding]:
     not_reinforcement(view)
     part = slice(len(loss) // 10, None)  # the steep fall at the beginning is no swing
     value, steps = loss.value[part], loss.step[part]
+    seen = value >= ROUNDING * _unit(loss.value)
+    if not seen.all():
+        value, steps = value[seen], steps[seen]
+    if len(value) < 27:
+        raise CouldNotLook("most losses are as small as what they were rounded to when logged")
     window = max(5, len(value) // 4) | 1
     if not bool(np.all(value > 0)):
         raise CouldNotLook("a loss that is not positive has no level to compare swings with")
@@ -78,6 +86,15 @@ def look(view: View) -> Iterable[Finding]:
         },
         fix=(fix,),
     )
+
+
+def _unit(value: Floats) -> float:
+    """The power of ten that all values were rounded to when logged; 0 where they were not."""
+    for digits in range(1, 7):
+        scaled = value * 10.0**digits
+        if float(np.max(np.abs(scaled - np.rint(scaled)))) < 1e-6 * max(1.0, float(np.max(scaled))):
+            return float(10.0**-digits)
+    return 0.0
 
 
 def _cause(view: View, loss: Series, points: float, period: float) -> tuple[str, str]:

@@ -2,7 +2,9 @@
 
 *What it sees.* The level of the training loss has not fallen for half of the run or longer: over that
 stretch the fall is under 2% of all that was learned, or under its noise, and its ranks show no trend. Time at
-a learning rate under 1% of the peak does not count, nor does a loss that was learned (under 5% of its start).
+a learning rate under 1% of the peak does not count, nor does a loss that was learned (under 5% of its start). What was
+measured on held-out data refutes it: a held-out loss that fell all along, a metric that got better, or an evaluated
+checkpoint that is best after the plateau began. It is a warning only where hardly anything was learned before it.
 
 *Why it matters.* The steps of a plateau cost as much as the others. Either the model has what it can take
 from this data at this rate, or it is stuck.
@@ -22,8 +24,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.rules.context import coarse, not_reinforcement
+from runscope.rules.context import coarse, not_preference, not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.loss.measured import went_on
 from runscope.stats.curves import noise, smooth
 from runscope.stats.trend import rank_trend
 
@@ -32,14 +35,16 @@ NAME = "plateau"
 HALF, MOST = 0.5, 0.8
 OF_FALL = 0.02
 LEARNED = 0.05
-STUCK = 0.5
-"""Flat for four fifths of the run above half of the first loss: stuck rather than done."""
+STUCK = 0.85
+"""Flat for four fifths of the run with less than 15% of the first loss learned: stuck rather than done. A fine-tune of
+a good base often loses a fifth or a third in its first steps and little after."""
 
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss was flat for half of the run."""
     loss = _at_work(view, coarse(view, "train_loss", points=20))
     not_reinforcement(view)
+    not_preference(view)
     level = smooth(loss.value, 0.02 * len(loss))
     start = float(np.max(level[: max(2, len(level) // 20)]))
     fall = start - float(np.min(level))
@@ -52,6 +57,8 @@ def look(view: View) -> Iterable[Finding]:
         return
     share = float((loss.step[-1] - loss.step[begin]) / max(loss.step[-1] - loss.step[0], 1))
     if share < HALF:
+        return
+    if went_on(view, int(loss.step[begin])):
         return
     flat = float(np.median(loss.value[begin:]))
     stuck = share >= MOST and flat > STUCK * start
@@ -69,7 +76,7 @@ def look(view: View) -> Iterable[Finding]:
         ),
         evidence={"share_of_run": round(share, 3), "level": flat, "first": start},
         fix=(
-            f"Stop at about step {step:,} next time, or lower the rate there.",
+            f"If this is as low as it should be, half of the steps are enough: the loss is flat from step {step:,} on.",
             "If others reach a lower loss: raise the learning rate, check the data, take a larger model.",
         ),
     )

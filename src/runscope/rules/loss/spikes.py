@@ -12,7 +12,7 @@ without a pattern are the forerunners of a divergence.
 *Example.* A loss of 1.8 that reads 5.1 at step 2,410 and 1.9 at step 2,450.
 
 *What to try.* For isolated ones nothing, if the loss returns. For periodic ones look at the data that
-returns with that period. At epoch ends: ``drop_last=True``. With many: lower the learning rate, clip.
+returns with that period. At epoch ends: drop the short last batch. With many: lower the learning rate, clip.
 
 *Reference.* Chowdhery et al. 2022 (PaLM), section 5.1; Molybog et al. 2023.
 """
@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runscope.history import Series
-from runscope.rules.context import COARSE, after_join, not_reinforcement, plural
+from runscope.rules.context import COARSE, after_join, not_preference, not_reinforcement, plural
 from runscope.rules.finding import Finding, Severity, View
 from runscope.stats.filters import running_median
 from runscope.stats.stretches import blocks
@@ -56,6 +56,7 @@ def look(view: View) -> Iterable[Finding]:
     """Yield one finding a loss whose spikes stand out; a warning where those of the training loss do harm."""
     loss = view.need("train_loss", points=POINTS)
     not_reinforcement(view)
+    not_preference(view)
     yield from _training(view, loss)
     held_out = view.get("eval_loss")
     if held_out is not None and len(held_out.finite) >= HELD_OUT_POINTS:
@@ -165,12 +166,12 @@ def _cause(kind: Kind, period: int | None) -> str:
 _FIX: dict[Kind, tuple[str, ...]] = {
     "isolated": (),
     "periodic": ("Look at the batches of these steps: the same data returns with this period.",),
-    "epoch ends": ("Drop the short last batch (dataloader_drop_last=True) or shuffle every epoch.",),
+    "epoch ends": ("Drop the short last batch, or shuffle every epoch.",),
     "held-out": (
         "Do not choose a checkpoint next to one; a larger held-out set, or eval mode for batch norm, calms them.",
     ),
     "many": (
-        "Lower the learning rate or clip gradients (max_grad_norm=1.0).",
+        "Lower the learning rate or clip gradients.",
         "Look at the batches of these steps.",
     ),
 }

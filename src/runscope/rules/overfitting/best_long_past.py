@@ -1,7 +1,7 @@
 """The best point is long past: what was computed since brought nothing.
 
-*What it sees.* The held-out loss was best, within its noise, in the first 70% of the run, and nothing after
-it was better.
+*What it sees.* The held-out loss was as good as it ever became, within what cannot be told from its lowest value, in
+the first 70% of the run, and no metric that decides got better since.
 
 *Why it matters.* The rest of the run was paid for and made nothing better.
 
@@ -19,8 +19,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from runscope.rules.audience import stop_early
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.overfitting.eval_loss_rising import measure, when
+from runscope.rules.overfitting.eval_loss_rising import gained_by_metric, measure, when
 
 CODE = "OVF006"
 NAME = "best-long-past"
@@ -37,7 +38,7 @@ def look(view: View) -> Iterable[Finding]:
     until = int(steps[seen.turn.as_good[1]])
     span = max(last - min(first, view.timeline.first_step), 1)
     share = (last - until) / span
-    if share < SPENT or seen.turn.rise <= 0:
+    if share < SPENT or seen.turn.rise <= 0 or gained_by_metric(view, seen, steps):
         return
     best = int(steps[seen.turn.best])
     hours = _hours(view, until)
@@ -55,7 +56,7 @@ def look(view: View) -> Iterable[Finding]:
         ),
         evidence={"best_step": best, "share_spent": round(share, 3), "hours": round(hours, 3)},
         fix=(
-            "Stop early: EarlyStoppingCallback(early_stopping_patience=3) with load_best_model_at_end=True.",
+            stop_early(view),
             "Let the learning-rate schedule end where the held-out loss stops falling.",
         ),
     )

@@ -59,6 +59,6 @@ def look(view: View) -> Iterable[Finding]:
         },
         fix=(
             f"Use {kept}{commit}.",
-            "Next time stop there: fewer epochs, or early stopping on a held-out loss (eval_strategy='steps').",
+            "Next time stop there: fewer epochs, or early stopping on a held-out loss.",
         ),
     )

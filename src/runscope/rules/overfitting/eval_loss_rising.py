@@ -1,11 +1,13 @@
-"""The held-out loss turned up after its best point.
+"""The held-out loss turned up after its lowest value.
 
-*What it sees.* The held-out loss has a minimum; after it the loss rises by more than luck explains and stays
-up. Taken into account: its noise, how many evaluations there are (fewer than six make it hesitant), spikes,
-a rise that was transient (a restart of the learning rate, double descent: what counts is where it ends), and
-the training loss. A rise of both is divergence and left to LOS002.
+*What it sees.* The held-out loss has a lowest value; after it its level rises by more than luck explains and stays
+up. Taken into account: its noise (by factors, so that tiny and heavy-tailed losses are judged as others are), how many
+evaluations there are (fewer than six make it hesitant), spikes, a rise that was transient (a restart of the learning
+rate, double descent: what counts is where it ends), and the training loss. A rise of both is divergence and left to
+LOS002. The lowest value is named as it was logged, and beside it the steps that cannot be told from it.
 
-It is critical from a rise of 10% on, a warning from 3% on, and information below.
+It is critical from a rise of 10% on, a warning from 3% on, and information below; also where the metric that the
+checkpoint is chosen by went on getting better (OVF005).
 
 *Why it matters.* From the minimum on, training makes the model worse on anything it has not seen.
 
@@ -25,21 +27,27 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
+from runscope.rules.audience import stop_early
 from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.selection import deciding
 from runscope.stats.arrays import Ints
 from runscope.stats.overfit import HeldOut, held_out
+from runscope.stats.turn import MATTERS
 
 CODE = "OVF001"
 NAME = "eval-loss-rising"
 FROM = 0.5
-MUCH, SOME = 10.0, 3.0
-"""Percent of the lowest held-out loss. Under 3% another seed does as much to a model (and people who labelled public
-logs did not call it overfitting); from 10% on an earlier checkpoint is plainly better."""
+MUCH, SOME = 10.0, 100 * MATTERS
+"""Percent of the lowest held-out loss. From 10% on an earlier checkpoint is plainly better."""
 
 
 def measure(view: View) -> tuple[HeldOut, Ints]:
     """What the held-out curve says, and its steps; raises CouldNotLook without one of 3 points."""
+    return view.remember("held-out curve", lambda: _measure(view))
+
+
+def _measure(view: View) -> tuple[HeldOut, Ints]:
     not_reinforcement(view)
     curve = coarse(view, "eval_loss", points=3)
     try:
@@ -56,26 +64,45 @@ def when(view: View, step: int) -> str:
     return f"step {step:,}" + (f" (epoch {round(epoch, 2):g})" if np.isfinite(epoch) else "")
 
 
+def risen(view: View, seen: HeldOut, steps: Ints) -> str:
+    """The lowest logged value, and how far above it the curve ends, as logged."""
+    turn = seen.turn
+    return (
+        f"lowest at {when(view, int(steps[turn.best]))} ({turn.lowest:.4g}) and ended at {turn.last:.4g}, "
+        f"{100 * turn.rise_share:.3g}% higher"
+    )
+
+
+def gained_by_metric(view: View, seen: HeldOut, steps: Ints) -> bool:
+    """Whether the metric that decides was best later than the loss, and better than it had been there."""
+    metric = deciding(view)
+    return metric is not None and metric.gained_since(int(steps[seen.turn.best])) > 0
+
+
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where overfitting is likelier than not."""
     seen, steps = measure(view)
     turn = seen.turn
     if seen.probability < FROM:
         return
-    percent = 100 * turn.rise_share
+    percent = 100 * turn.rise
     best = int(steps[turn.best])
+    told = gained_by_metric(view, seen, steps)
     yield Finding(
         code=CODE,
         name=NAME,
-        severity="critical" if percent >= MUCH else "warning" if percent >= SOME else "info",
+        severity="info" if told or percent < SOME else "critical" if percent >= MUCH else "warning",
         probability=round(seen.probability, 3),
         first_step=int(steps[turn.onset]),
         last_step=int(steps[-1]),
-        message=f"The held-out loss was best at {when(view, best)} and has risen by {percent:.1f}% since.",
+        message=f"The held-out loss was {risen(view, seen, steps)}.",
         evidence={
             "best_step": best,
+            "lowest": turn.lowest,
+            "last": turn.last,
             "as_good": [int(steps[turn.as_good[0]]), int(steps[turn.as_good[1]])],
-            "rise_pct": round(percent, 3),
+            "rise_pct": round(min(100 * turn.rise_share, 1e9), 3),
+            "rise_of_level_pct": round(percent, 3),
             "times_luck": round(min(turn.z, 999.0), 2),
             "stays_up": round(turn.stays, 3),
             "train_fall_since_best": round(seen.train_fall, 6),
@@ -83,8 +110,7 @@ def look(view: View) -> Iterable[Finding]:
         },
         fix=(
             f"Keep the checkpoint nearest step {best:,}.",
-            "Next time stop there: load_best_model_at_end=True with metric_for_best_model='eval_loss', "
-            "or an EarlyStoppingCallback.",
-            "Fewer epochs, a lower learning rate or rank, or more data postpone the turn.",
+            stop_early(view),
+            "Fewer epochs, a lower learning rate or more data postpone the turn.",
         ),
     )

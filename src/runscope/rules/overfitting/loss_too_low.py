@@ -24,7 +24,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.rules.context import coarse, not_reinforcement
+from runscope.rules.context import coarse, not_reinforcement, preference_margins
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.overfitting.passes import passes
 from runscope.stats.overfit import train_only
@@ -52,8 +52,11 @@ def look(view: View) -> Iterable[Finding]:
     epochs = passes(view, loss.step)
     if epochs <= 1.05:
         return
+    if preference_margins(view) is not None:
+        raise CouldNotLook("the loss of preference tuning goes to 0 with its margins")
     low = loss.step[loss.value < BELOW]
     seen = train_only(loss.value, epochs)
+    lowest = float(np.min(loss.value))
     yield Finding(
         code=CODE,
         name=NAME,
@@ -62,16 +65,17 @@ def look(view: View) -> Iterable[Finding]:
         first_step=int(low[0]) if len(low) else None,
         last_step=int(loss.step[-1]),
         message=(
-            f"The training loss fell to {last:.2g}, too low to believe of anything but a very easy task: "
-            "the model may know its examples by heart."
+            f"The training loss ends at about {last:.2g} (lowest {lowest:.2g}): so low on natural data means a very "
+            "easy task, or examples known by heart."
         ),
         evidence={
             "first": round(first, 6),
-            "last": round(last, 6),
+            "last": round(last, 9),
+            "lowest": lowest,
             "epochs": round(epochs, 2) if math.isfinite(epochs) else None,
         },
         fix=(
-            "Evaluate the checkpoints on held-out examples: runscope evaluate REPO --data heldout.jsonl",
+            "Evaluate the checkpoints on examples that were not trained on.",
             "Check that the answer does not stand in the input, and that the right tokens are masked.",
         ),
     )

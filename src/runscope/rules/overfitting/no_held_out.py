@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from runscope.rules.audience import evaluate_saved, hold_out
+from runscope.rules.context import not_reinforcement
 from runscope.rules.finding import Finding, View
 
 CODE = "OVF007"
@@ -25,14 +27,14 @@ NAME = "no-held-out-metric"
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where there is a training loss and nothing held out."""
-    view.need("train_loss", points=2)
+    not_reinforcement(view)
+    loss = view.need("train_loss", points=2)
     held_out = view.get("eval_loss")
     metric = view.get("eval_metric")
     if (held_out is not None and len(held_out)) or (metric is not None and len(metric)):
         return
     if view.evaluated is not None:
         return  # the checkpoints were evaluated since
-    repository = view.checkpoints[0].repo if view.checkpoints else "REPO"
     yield Finding(
         code=CODE,
         name=NAME,
@@ -40,7 +42,7 @@ def look(view: View) -> Iterable[Finding]:
         probability=1.0,
         message="No held-out loss was logged: the logs alone cannot tell learning from memorising.",
         fix=(
-            f"Evaluate the checkpoints: runscope evaluate {repository} --data heldout.jsonl",
-            "Next time hold out a few hundred examples: eval_strategy='steps', eval_dataset=...",
+            evaluate_saved(view),
+            hold_out(view, int(loss.step[-1]) // 20),
         ),
     )

@@ -2,8 +2,8 @@
 
 *What it sees.* A decaying rate that is still above a tenth of its peak where the run stops, more than one
 logging interval before its end. How far the schedule came is read from the fitted form (a cosine or a line,
-extrapolated to its end) or from ``max_steps``. Or a rate that still rises at the end: the run never left its
-warm-up.
+extrapolated to its end) or from ``max_steps``. Or a rate that still rises at the end of a run that came to its planned
+end: it never left its warm-up. A run that was stopped early inside its warm-up says nothing of the schedule.
 
 *Why it matters.* The last, small rates are where a model settles; a schedule cut off at half its height
 leaves a noisier model than the same number of steps planned from the start.
@@ -48,7 +48,9 @@ def look(view: View) -> Iterable[Finding]:
     if schedule.kind == "rising" and since is not None:
         return  # no warm-up, but a schedule that a resume made another
     if schedule.kind == "rising":
-        yield _in_warmup(view, int(rate.step[-1]), peak)
+        done, _ = _done(view, int(rate.step[0]), int(rate.step[-1]), None)
+        if done is None or done >= ALL:
+            yield _in_warmup(view, int(rate.step[-1]), peak)
         return
     if (
         left < LEFT
@@ -107,7 +109,7 @@ def _in_warmup(view: View, last: int, peak: float) -> Finding:
             f"{peak:.3g}) and never reached the planned peak."
         ),
         evidence={"last_rate": peak, "warmup_steps": planned if isinstance(planned, int) else None},
-        fix=("Warm up for 3% to 10% of the run: warmup_ratio=0.03, or fewer warmup_steps.",),
+        fix=("Warm up over 3% to 10% of the planned steps.",),
     )
 
 

@@ -64,7 +64,7 @@ def _finding(first: np.int64, last: np.int64, share: float, peak: float) -> Find
         fix=("Set a learning rate above zero; look at the scheduler.",)
         if never
         else (
-            f"Stop at step {first:,}, or plan the schedule for the whole run (max_steps, num_train_epochs).",
-            "Or give the rate a floor: lr_scheduler_type='cosine_with_min_lr'.",
+            "Plan the schedule for all the steps that are run, or run only as many as it is planned for.",
+            "Or give the rate a floor.",
         ),
     )

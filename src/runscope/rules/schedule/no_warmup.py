@@ -20,7 +20,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.rules.context import not_reinforcement
+from runscope.rules.audience import warm_up
+from runscope.rules.context import not_preference, not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
 
 CODE = "SCH004"
@@ -34,6 +35,7 @@ AS_USUAL = 0.5
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where a start at full rate went with a climb of the loss."""
     not_reinforcement(view)
+    not_preference(view)
     rate = view.need("learning_rate", points=8)
     loss = view.need("train_loss", points=20)
     if (
@@ -74,7 +76,7 @@ def look(view: View) -> Iterable[Finding]:
             "climb_share": climb,
             "norm_peak_times": norm_times,
         },
-        fix=("Warm up over 3% of the run (warmup_ratio=0.03), or lower the peak rate.",),
+        fix=(warm_up(view),),
     )
 
 

@@ -53,6 +53,13 @@ def fitted(view: View) -> Schedule:
     return fit_schedule(rate.step, rate.value)
 
 
+def _killed_in_warmup(view: View) -> bool:
+    """Whether a rate that still rises is that of a run that was stopped long before its planned end."""
+    run = view.timeline.line[-1].run
+    planned = run.setting("max_steps")
+    return planned is not None and run.last_step < 0.98 * planned
+
+
 def _described(schedule: Schedule) -> str:
     """A schedule in half a sentence."""
     warm = (
@@ -71,7 +78,7 @@ def _described(schedule: Schedule) -> str:
 def look(view: View) -> Iterable[Finding]:
     """Yield one informative finding that names the schedule."""
     schedule = fitted(view)
-    if schedule.kind not in _WORDS:
+    if schedule.kind not in _WORDS or (schedule.kind == "rising" and _killed_in_warmup(view)):
         return
     rate = view.need("learning_rate")
     since = schedule_since(view)

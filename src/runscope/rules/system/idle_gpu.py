@@ -1,7 +1,8 @@
 """The GPU waits.
 
 *What it sees.* The busiest GPU's utilisation, from W&B's machine metrics without the first tenth of the run: a
-median under 40% is told, under 15% warned of. A second GPU that stays at zero while another works is named.
+median under 40% is told, under 15% warned of. Where no GPU was busy at all the run did not use one, and nothing is
+said. A second GPU that stays at zero is named where the run holds memory on it: others' GPUs are logged too.
 
 *Why it matters.* A GPU at 30% costs three times what the training needs. Most often it waits for data.
 
@@ -20,12 +21,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.system.machine import gpu_use, last_system, settled
+from runscope.rules.system.machine import gpu_memory, gpu_use, last_system, settled
 
 CODE = "SYS001"
 NAME = "idle-gpu"
 POINTS = 10
 LOW, VERY_LOW, UNUSED = 40.0, 15.0, 1.0
+HELD = 5.0
+"""Percent of a GPU's memory: the driver and a desktop take less."""
 
 
 def look(view: View) -> Iterable[Finding]:
@@ -37,6 +40,8 @@ def look(view: View) -> Iterable[Finding]:
     typical = {n: float(np.median(s.value)) for n, s in use.items()}
     busiest = max(typical, key=lambda n: typical[n])
     series, level = use[busiest], typical[busiest]
+    if level < UNUSED:
+        raise CouldNotLook("no GPU was used")
     if level < LOW:
         yield Finding(
             code=CODE,
@@ -50,11 +55,12 @@ def look(view: View) -> Iterable[Finding]:
             ),
             evidence={"median_utilisation_pct": level, "measurements": len(series)},
             fix=(
-                "Use more data-loader workers (dataloader_num_workers=4) and pinned memory.",
+                "Use more data-loader workers and pinned memory.",
                 "Prepare the data beforehand, take a larger batch, or a smaller GPU.",
             ),
         )
-    unused = [n for n, value in typical.items() if value < UNUSED]
+    held = {n: float(np.median(s.value)) for n, s in gpu_memory(system).items()}
+    unused = [n for n, value in typical.items() if value < UNUSED and held.get(n, 0.0) > HELD]
     if level >= LOW and unused:
         names = ", ".join(str(n) for n in sorted(unused))
         yield Finding(

@@ -33,6 +33,16 @@ def gpu_use(system: dict[str, Series]) -> dict[int, Series]:
     return found
 
 
+def gpu_memory(system: dict[str, Series]) -> dict[int, Series]:
+    """Share of each GPU's memory in use, in percent."""
+    found: dict[int, Series] = {}
+    for name, series in system.items():
+        match = _GPU_MEMORY.search(name)
+        if match and len(series.finite):
+            found[int(match[1])] = series.finite
+    return found
+
+
 def memory(system: dict[str, Series]) -> dict[str, tuple[Series, float]]:
     """Memory curves by a name for people, each with its limit in its own unit (infinite where not known)."""
     found: dict[str, tuple[Series, float]] = {}

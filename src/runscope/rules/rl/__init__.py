@@ -1,0 +1,1 @@
+"""Rewards and preferences: what tells of them whether anything is learned."""

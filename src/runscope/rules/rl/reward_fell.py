@@ -1,0 +1,60 @@
+"""The reward fell after its best.
+
+*What it sees.* In reinforcement learning, the level of the logged reward at the end lies below its highest level by
+more than its noise and by more than a tenth of all that it had gained.
+
+*Why it matters.* The reward is what such a training is about; a policy that collapsed is worse than one that was there
+before. The best checkpoint is the one at the top, not the last.
+
+*Example.* Mean episode reward from 20 to 190 by step 400,000, then down to 60.
+
+*What to try.* Keep the checkpoint at the top. A lower learning rate, a stronger KL penalty, a smaller clip range,
+larger batches.
+
+*Reference.* Schulman et al. 2017 (PPO, arXiv 1707.06347); Gao et al. 2023 (arXiv 2210.10760) on over-optimisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.overfitting.eval_loss_rising import when
+from runscope.rules.rl.rewards import reward_curve
+from runscope.stats.turn import turn
+
+CODE = "RWD003"
+NAME = "reward-fell"
+OF_GAIN, LUCKS = 0.1, 2.0
+
+
+def look(view: View) -> Iterable[Finding]:
+    """Yield one finding where the reward ends clearly below its best level."""
+    reward = reward_curve(view)
+    if reward is None or len(reward) < 12:
+        raise CouldNotLook("no reward was logged, or too few points of it")
+    seen = turn(-reward.value, logs=False)
+    gained = float(np.max(reward.value) - np.median(reward.value[: max(1, len(reward) // 10)]))
+    lost = seen.rise * seen.unit
+    if lost < OF_GAIN * max(gained, 1e-12) or seen.z < LUCKS or seen.believed * seen.unit < OF_GAIN * gained:
+        return
+    best, end = int(reward.step[seen.best]), -seen.last
+    yield Finding(
+        code=CODE,
+        name=NAME,
+        severity="warning" if lost > 0.5 * gained else "info",
+        probability=0.85,
+        first_step=int(reward.step[seen.onset]),
+        last_step=int(reward.step[-1]),
+        message=(
+            f"{reward.name} was highest at {when(view, best)} ({float(reward.value[seen.best]):.4g}) and ended at "
+            f"{end:.4g}: the policy got worse."
+        ),
+        evidence={"best_step": best, "best": float(reward.value[seen.best]), "last": end},
+        fix=(
+            f"Keep the checkpoint nearest {when(view, best)}.",
+            "Next time a lower learning rate, a stronger KL penalty, or larger batches.",
+        ),
+    )

@@ -1,0 +1,201 @@
+"""The metric that decides which step is best: what the user names, what the author selected by, what the task goes by.
+
+A held-out loss stands for the task well enough unless there is a metric that the checkpoint is chosen by. Then that
+metric decides, and the loss is a second opinion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from runscope.history import Series
+from runscope.history.metrics import Better, bare, held_out, meaning, plain, rank
+from runscope.rules.finding import View
+from runscope.stats.arrays import Floats
+from runscope.stats.curves import noise
+from runscope.stats.turn import MATTERS, Turn, turn
+
+FEWEST = 2
+"""Two values of a metric say which is better; a turn needs three."""
+POINTS = 0.02
+"""A score between 0 and 1 that is 0.02 lower is worse in a way that matters: what ``evaluate`` takes for scores."""
+
+SMALL = 0.05
+"""Of a score or an error rate that is itself small: a twentieth of its best value."""
+
+How = Literal["given", "selected", "usual"]
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """The metric that decides.
+
+    Attributes:
+        series: its finite values.
+        better: which way is better.
+        words: what it is called.
+        how: named by the user, selected by the author of the training, or what such tasks are judged by.
+    """
+
+    series: Series
+    better: Better
+    words: str
+    how: How
+
+    @property
+    def name(self) -> str:
+        """As it was logged."""
+        return self.series.name
+
+    @property
+    def best(self) -> int:
+        """Step of the best logged value; of several as good, the first."""
+        return int(self.series.step[int(np.argmin(self.oriented))])
+
+    @property
+    def oriented(self) -> Floats:
+        """The values so that lower is better."""
+        return self.series.value if self.better == "lower" else -self.series.value
+
+    @property
+    def matters(self) -> float:
+        """The smallest difference that matters, in the metric's own unit."""
+        low, high = float(np.min(self.series.value)), float(np.max(self.series.value))
+        best = abs(low if self.better == "lower" else high)
+        if low >= 0 and high <= 1:
+            return max(min(POINTS, SMALL * best), 1e-9)
+        if low >= 0 and high <= 100 and meaning(self.name) is not None:
+            return max(min(100 * POINTS, SMALL * best), 1e-9)
+        return max(MATTERS * max(abs(low), abs(high)), 1e-300)
+
+    @property
+    def turned(self) -> Turn | None:
+        """How it turned after its best; None with fewer than three values."""
+        return turn(self.oriented, logs=False) if len(self.series) >= 3 else None
+
+    def at(self, step: int) -> float:
+        """Its value at the last evaluation up to a step, or at the first."""
+        place = int(np.searchsorted(self.series.step, step, side="right")) - 1
+        return float(self.series.value[max(place, 0)])
+
+    def gained_since(self, step: int) -> float:
+        """How much better its best value after a step is than its value there; 0 where it is not, beyond its noise."""
+        later = self.oriented[self.series.step > step]
+        if not len(later):
+            return 0.0
+        now = self.at(step) if self.better == "lower" else -self.at(step)
+        gain = now - float(np.min(later))
+        sure = max(noise(self.oriented), 0.1 * self.matters)
+        return gain if gain > sure else 0.0
+
+
+def deciding(view: View) -> Deciding | None:
+    """The metric that decides, or None where the loss does."""
+    return view.remember("deciding", lambda: _deciding(view))
+
+
+def _deciding(view: View) -> Deciding | None:
+    if view.metric is not None:
+        series = _finite(view, view.metric.name)
+        return None if series is None else Deciding(series, view.metric.better, _words(series.name), "given")
+    selected = _selected(view)
+    if selected is not None:
+        return None if isinstance(selected, str) else selected
+    return _usual(view)
+
+
+def _selected(view: View) -> Deciding | Literal["loss"] | None:
+    """What the author of the training selected by: the configuration says it, or the best value that it recorded."""
+    wanted = view.config("metric_for_best_model", "checkpoint_metric", "monitor")
+    names = [n for n in view.timeline.names if held_out(n)]
+    if isinstance(wanted, str) and wanted:
+        if plain(wanted).split("_")[-1] == "loss":
+            return "loss"
+        named = [n for n in names if plain(n) == plain(wanted)] or [
+            n for n in names if bare(n) == bare(wanted)
+        ]
+        for name in named:
+            series = _finite(view, name)
+            if series is not None:
+                return Deciding(series, _direction(view, name), _words(name), "selected")
+    return _recorded(view, names)
+
+
+def _direction(view: View, name: str) -> Better:
+    """As configured, else as the name says, else as the Trainer takes it: greater is better."""
+    greater = view.config("greater_is_better")
+    if isinstance(greater, bool):
+        return "higher" if greater else "lower"
+    mode = view.config("mode", "checkpoint_mode")
+    if mode in ("min", "max"):
+        return "lower" if mode == "min" else "higher"
+    known = meaning(name)
+    return known.better if known is not None else "higher"
+
+
+def _recorded(view: View, names: Iterable[str]) -> Deciding | Literal["loss"] | None:
+    """The held-out metric whose best value the Trainer's state records as ``best_metric``."""
+    best = view.config("best_metric")
+    if isinstance(best, bool) or not isinstance(best, int | float) or not np.isfinite(best):
+        return None
+    found: list[Deciding] = []
+    for name in names:
+        series = _finite(view, name)
+        if series is None:
+            continue
+        for better, extreme in (("lower", np.min), ("higher", np.max)):
+            if np.isclose(float(extreme(series.value)), float(best), rtol=1e-6, atol=1e-12):
+                known = meaning(name)
+                if known is not None and known.better != better:
+                    continue
+                if known is not None and known.words == "loss":
+                    return "loss"
+                found.append(
+                    Deciding(series, "lower" if better == "lower" else "higher", _words(name), "selected")
+                )
+    return min(found, key=lambda d: (rank(d.name), len(d.name)), default=None)
+
+
+def _usual(view: View) -> Deciding | None:
+    """What such tasks are judged by, where it is logged on held-out data."""
+    found: list[Deciding] = []
+    for name in view.timeline.names:
+        known = meaning(name)
+        if known is None or not known.decides or not held_out(name):
+            continue
+        series = _finite(view, name)
+        if series is not None:
+            found.append(Deciding(series, known.better, known.words, "usual"))
+    return min(found, key=lambda d: (rank(d.name), len(d.name)), default=None)
+
+
+def second_opinion(view: View) -> Deciding | None:
+    """A held-out metric that is no stand-in for the loss, where the loss decides: accuracy, F1 and the like."""
+    role = view.timeline.roles.get("eval_metric")
+    names = [role] if role else []
+    names += [n for n in view.timeline.names if held_out(n) and n not in names]
+    for name in names:
+        known = meaning(name)
+        if known is not None and known.monotone:
+            continue
+        if known is None and name != role:
+            continue
+        series = _finite(view, name)
+        if series is not None and len(series) >= 3:
+            better: Better = known.better if known is not None else "higher"
+            return Deciding(series, better, known.words if known is not None else name, "usual")
+    return None
+
+
+def _finite(view: View, name: str) -> Series | None:
+    series = view.timeline.series(name)
+    return None if series is None or len(series.finite) < FEWEST else series.finite
+
+
+def _words(name: str) -> str:
+    known = meaning(name)
+    return known.words if known is not None else name
