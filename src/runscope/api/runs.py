@@ -125,10 +125,15 @@ def find_trainings(
         if progress is not None:
             progress("runs", number, len(references))
         try:
-            runs.append(read(reference, context=context))
+            run = read(reference, context=context)
         except InputError as error:
             failed[reference] = error.message
-    return find(runs), failed
+            continue
+        if run.points:
+            runs.append(run)
+        else:
+            failed[reference] = "it logged nothing"
+    return find(runs, progress=progress), failed
 
 
 def as_run(what: str | Path | Run, **options: Any) -> Run:

@@ -14,7 +14,7 @@ from runscope.history.batch import batch_size
 from runscope.history.counters import COUNTERS, counted_on, passes_at
 from runscope.history.run import Run
 from runscope.history.series import Series, concat
-from runscope.stats.arrays import Bools, Floats
+from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -104,6 +104,12 @@ class Segment:
     def dropped_points(self) -> int:
         """How many logged values lie in the dead tail."""
         return sum(len(self.dropped(s)) for s in self.run.series.values())
+
+    @cached_property
+    def discarded_steps(self) -> Ints:
+        """Continuous steps at which it logged anything that is not kept, each once."""
+        parts = [self.dropped(s).step for s in self.run.series.values()]
+        return np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
 
     @property
     def joined_at(self) -> int:

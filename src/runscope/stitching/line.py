@@ -49,6 +49,7 @@ def stitch(
     Raises:
         UsageError: no runs, or ``at`` or ``scale`` have not one value for each run after the first.
     """
+    runs, empty = _logged(runs)
     # Steps given by hand belong to the runs in the order in which those were named.
     ordered = in_order(runs) if at is None else [part for run in runs for part in taken_apart(run)]
     _check(ordered, at, "at")
@@ -58,7 +59,9 @@ def stitch(
         if at is None
         else _by_hand(ordered, at, checkpoints)
     )
-    notes = _repeated(runs) if at is None else _out_of_reach(nodes)
+    notes = [f"{run.name} logged nothing and was left out" for run in empty]
+    notes += _repeated(runs) if at is None else _out_of_reach(nodes)
+    notes += _other_data(nodes)
     if scale is not None and at is not None:
         for node, given in zip(nodes[1:], scale, strict=True):
             node.scale = given
@@ -81,10 +84,26 @@ def _grown(
     return again if more and better else nodes
 
 
+def _logged(runs: Sequence[Run]) -> tuple[Sequence[Run], list[Run]]:
+    """Runs that logged anything, and those that logged nothing: tries that died at once."""
+    empty = [run for run in runs if not run.points]
+    return ([run for run in runs if run.points] if len(empty) < len(runs) else runs), empty
+
+
 def _repeated(runs: Sequence[Run]) -> list[str]:
     """Runs that were given more than once."""
     twice = [r.name for n, r in enumerate(runs) if any(same(r, other) for other in runs[:n])]
     return [f"{name} was named more than once, and is taken once" for name in dict.fromkeys(twice)]
+
+
+def _other_data(nodes: Sequence[Node]) -> list[str]:
+    """Joins at which the data changed: what follows cannot be judged by what went before."""
+    return [
+        f"from step {node.start:,} on {node.profile.run.name} learns from other data ({node.other_data}): judge each "
+        "part on its own"
+        for node in nodes
+        if node.parent is not None and node.other_data
+    ]
 
 
 def _out_of_reach(nodes: Sequence[Node]) -> list[str]:

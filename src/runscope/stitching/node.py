@@ -23,6 +23,7 @@ class Node:
         own_start: the same on the parent's own axis.
         confidence: probability that the offset is right; for the first of a training that it continues none of
             the earlier runs.
+        other_data: what tells that it learns from other data than the run that it continues; empty where nothing does.
         gain: log-likelihood ratio of all that was found against runs that have nothing to do with each other.
     """
 
@@ -37,6 +38,7 @@ class Node:
     evidence: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     gain: float = 0.0
+    other_data: str = ""
     children: list[Node] = field(default_factory=list)
 
     @property

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log
 
 from runscope.history import Alternative, Method, Run
 from runscope.history.checkpoint import Checkpoint
 from runscope.stitching.evidence import curves
 from runscope.stitching.node import Node
 from runscope.stitching.pair import COUNTER_SURE, compare
-from runscope.stitching.posterior import Answer, Choice, Prior, decide
+from runscope.stitching.posterior import MOVED, Answer, Choice, Prior, decide
 from runscope.stitching.profile import profile
 
 RELATED = 0.5
 MOST_SURE = 0.99
+FAR_OFF = log(2 * MOVED)
+"""Where the curves say no more for a join than this, it is likelier that the loss is one of other data."""
 
 
 def grow(
@@ -91,8 +94,18 @@ def place(node: Node, answer: Answer, *, force: bool = False) -> None:
     forced = ("the join was forced by hand",) if force and answer.joined < RELATED else ()
     told = candidate.told(best.node.offset, best.node.scale)
     node.evidence = tuple(w for w in (*forced, *told, *said, *pair.kin.reasons, *pair.kin.against) if w)
+    node.other_data = _other_data(best)
     if forced:
         node.method, node.confidence = "given", 1.0
+
+
+def _other_data(best: Choice) -> str:
+    """What tells that a run which continues another learns from other data: a setting, or where its losses begin."""
+    if best.pair.kin.data:
+        return f"{best.pair.kin.data[0]} differs"
+    if best.pair.counted and best.candidate.weights.get("loss", 0.0) < FAR_OFF:
+        return "its losses begin far from where the run before stood"
+    return ""
 
 
 def _others(mass: dict[int, float], taken: int, near: float) -> list[Alternative]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,10 +73,12 @@ def stitch(
             runs, at=at, force=force, scale=scale, hub=hub, project=project, roles=opt.role_map(map),
             refresh=refresh, progress=update,
         )  # fmt: skip
-    if len(runs) > 1 and not force and not at:
+    # One reference may hold many parts: their joins are no surer than those of runs that were named.
+    unsure = len(line.segments) > 1 and not force and not at
+    if unsure:
         line = _ask(line, quiet)
     _show(line, format, output, axis, quiet)
-    if len(runs) > 1 and not force and not at:
+    if unsure:
         from runscope.api import require_joined
 
         require_joined(line)
@@ -131,7 +134,7 @@ def _find(place: str, format: opt.Format, project: str | None, refresh: bool, qu
         return 0
     joined = [g for g in groups if len(g) > 1]
     for group in joined:
-        print("runscope stitch " + " ".join(r.reference for r in group))  # noqa: T201
+        print(shlex.join(["runscope", "stitch", *(run.reference for run in group)]))  # noqa: T201
     alone = len(groups) - len(joined)
     what = "training" if len(joined) == 1 else "trainings"
     out.note(f"{len(joined)} {what} of several runs, {alone} runs on their own", quiet=quiet)

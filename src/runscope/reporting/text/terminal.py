@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runscope.history import Timeline
+from runscope.history import Segment, Timeline
 from runscope.reporting.text.braille import loss_chart
 from runscope.reporting.text.run import sparkline
 from runscope.rules import View
@@ -16,14 +16,14 @@ from runscope.rules.resume.answers import answers
 def print_timeline(console: Console, line: Timeline) -> None:
     """The segments, the evidence in words, and the loss as one curve."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("run", "steps", "from", "sure", "method", "dead tail"):
+    for heading in ("run", "steps", "from", "sure", "method", "discarded tail"):
         table.add_column(heading)
     for s in line.segments:
         if s.continues:
             steps = "a branch, not kept" if s.is_branch else f"{s.first_step:,} to {s.last_step:,}"
             begun = f"{s.joined_at if s.parent else s.offset:,}"
             row = (steps, begun, f"{s.confidence:.0%}", s.method)
-            table.add_row(Text(s.run.name), *row, f"{s.dropped_points:,} points" if s.dropped_points else "")
+            table.add_row(Text(s.run.name), *row, _tail(s))
         else:
             table.add_row(Text(s.run.name), "another training", "", f"{s.confidence:.0%}", "", "")
     console.print(table)
@@ -41,6 +41,14 @@ def print_timeline(console: Console, line: Timeline) -> None:
         console.print(Text(f"loss  {sparkline(loss, 60)}  {loss.value[0]:.3g} to {loss.value[-1]:.3g}"))
     for note in line.notes:
         console.print(Text(f"note: {note}"))
+
+
+def _tail(segment: Segment) -> str:
+    """What is not kept of a run, in steps: how many metrics were logged at each is no matter."""
+    steps = segment.discarded_steps
+    if not len(steps):
+        return ""
+    return f"steps {steps[0]:,} to {steps[-1]:,}, {len(steps):,} row{'s' if len(steps) > 1 else ''}"
 
 
 def _print_loss(console: Console, line: Timeline) -> None:

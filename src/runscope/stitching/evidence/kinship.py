@@ -91,7 +91,8 @@ def _names(before: Profile, after: Profile) -> tuple[float, str]:
     resumed = 1.0 if _RESUMED.search(other.name.lower()) and not _RESUMED.search(one.name.lower()) else 0.0
     if not mine and not theirs:
         return resumed, ""
-    if other.name.startswith(one.name) and len(other.name) > len(one.name) > len(mine):
+    rest = other.name[len(one.name) :] if other.name.startswith(one.name) else ""
+    if rest and not rest[0].isalnum() and len(one.name) > len(mine):  # it holds a date or a number
         return 5.0, f"it is named after {one.name}"
     if mine == theirs:
         telling = set(mine.split()) - _COMMON
