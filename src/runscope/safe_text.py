@@ -10,9 +10,13 @@ _WITHOUT_PICTURE = (
     0x200F,
     *range(0x202A, 0x202F),
     *range(0x2066, 0x206A),
+    *range(
+        0xD800, 0xE000
+    ),  # halves of letters, from a file that was cut or is hostile: no encoding takes them
 )
 _SHOWN = {**_C0_PICTURES, 0x7F: 0x2421, **dict.fromkeys(_WITHOUT_PICTURE, 0xFFFD)}
 _IN_JSON = {code: f"\\u{code:04x}" for code in (0x7F, *_WITHOUT_PICTURE)}
+_FIRST_OF_CSV = ("=", "+", "-", "@", "\t", "\r")
 
 
 def harmless(text: str) -> str:
@@ -28,3 +32,13 @@ def harmless(text: str) -> str:
 def harmless_json(text: str) -> str:
     """The same for JSON text, which escapes C0 by itself; it means what it meant."""
     return text.translate(_IN_JSON)
+
+
+def harmless_cell(text: str) -> str:
+    """Text for a cell that a spreadsheet shows; what it would take for a formula gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(_FIRST_OF_CSV) else text
+
+
+def from_cell(text: str) -> str:
+    """What :func:`harmless_cell` was given."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FIRST_OF_CSV) else text

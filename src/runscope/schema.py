@@ -9,6 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any, TypeVar
 
+import msgspec
+from msgspec import Meta
+
+__all__ = ["DEEPEST", "Meta", "checked", "or_none", "read_json", "read_object", "sorted_out"]
+
 Kind = TypeVar("Kind")
 
 DEEPEST = 100
@@ -57,8 +62,6 @@ def checked(value: Any, kind: type[Kind]) -> Kind:
     Raises:
         ValueError: it does not fit; the message names the place.
     """
-    import msgspec
-
     try:
         return msgspec.convert(value, kind)
     except RecursionError:
@@ -71,6 +74,16 @@ def or_none(value: Any, kind: type[Kind]) -> Kind | None:
         return checked(value, kind)
     except ValueError:
         return None
+
+
+def sorted_out(rows: list[Any], kind: Any) -> tuple[list[Any], int]:
+    """The rows that are of a kind, and how many are not."""
+    whole: Any = list[kind]
+    found: list[Any] | None = or_none(rows, whole)
+    if found is not None:
+        return found, 0
+    some = [row for row in (or_none(row, kind) for row in rows) if row is not None]
+    return some, len(rows) - len(some)
 
 
 def _deeper(value: Any, levels: int) -> bool:

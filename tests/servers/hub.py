@@ -44,6 +44,7 @@ class Hub:
         gate: what downloads have to pass, None lets all through.
         cut_after: bytes after which the connection of a large file is dropped; None for never.
         cut_times: how often that happens.
+        empty_trees: the files of every commit are answered with nothing.
         hostile_paths: paths that the tree of every commit lists besides its own.
         page: commits a page.
         tree_page: files a page.
@@ -64,6 +65,7 @@ class Hub:
     gate: Gate | None = None
     cut_after: int | None = None
     cut_times: int = 0
+    empty_trees: bool = False
     hostile_paths: tuple[str, ...] = ()
     retry_after: str | None = None
     page: int = 50
@@ -265,6 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
             {"type": "file", "oid": hashlib.sha1(path.encode()).hexdigest(), "size": 8, "path": path}
             for path in self.service.hostile_paths
         ]
+        rows = [] if self.service.empty_trees else rows
         url = f"{self.service.url}/api/models/{repo}/tree/{quote(revision, safe='')}?recursive=true"
         return self._page(rows, query, url, self.service.tree_page)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from runscope.errors import InputError, UnsafeFile
 from runscope.schema import checked
+from runscope.store.files import write_beside
 from runscope.store.trusted_file import read_own
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ class Recipe:
             if k != "made_from" and v not in (None, (), {}, False)
         }
         content = {"schema": SCHEMA, "investigation": given, "made_from": _toml(facts)}
-        path.write_text(tomli_w.dumps(content), encoding="utf-8")
+        text = tomli_w.dumps(content)
+        write_beside(path, lambda to: to.write_text(text, encoding="utf-8", errors="replace"))
 
     def changed(self, inputs: Sequence[Mapping[str, str]]) -> list[str]:
         """Names of inputs that are not what they were when the recipe was written, told by their hashes.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from runscope.errors import RunscopeError
 
@@ -20,11 +22,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from runscope.cli.settings import defaults
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _prepare(quiet="--quiet" in arguments or "-q" in arguments)
     debug = "--debug" in arguments or bool(os.environ.get("RUNSCOPE_DEBUG"))
     # Base of what the parser raises; typer does not export it under a name of its own.
     parser_error: type[Exception] = typer.BadParameter.__mro__[2]
     try:
         status = app(arguments, standalone_mode=False, prog_name="runscope", default_map=defaults())
+        sys.stdout.flush()  # a full disk is told here, not when nobody listens any more
         if status == INTERRUPTED:  # the parser has caught it already
             raise KeyboardInterrupt
     except RunscopeError as error:
@@ -36,8 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe (head, less) has left. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        if debug:
+            raise
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if full or error.errno in (errno.EIO, errno.EBADF):
+            _drop_output()
+            return complain(
+                f"what was found cannot be written: {error.strerror}",
+                "free some space, or send the output elsewhere",
+            )
+        where = f" ({error.filename})" if error.filename else ""
+        return complain(
+            f"{error.strerror or error}{where}", "check the path, its rights, and the current folder"
+        )
     except parser_error as error:
         return _usage(error)
     except Exception as error:
@@ -48,6 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "the same command with --debug shows where; please report it with that text",
         )
     return status if isinstance(status, int) else 0
+
+
+def _prepare(*, quiet: bool) -> None:
+    """Let any text go to any terminal or pipe, and have waits said."""
+    from runscope import progress
+    from runscope.cli.output import note
+
+    for stream in (sys.stdout, sys.stderr):
+        # A piped Windows console has an encoding that knows few letters; half a letter knows none.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    progress.listen(None if quiet else lambda text: note(f"note: {text}"))
+
+
+def _drop_output() -> None:
+    """Send what is still to be written nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(message: str, hint: str) -> int:

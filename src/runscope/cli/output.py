@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runscope.errors import StoreError, UsageError
 from runscope.safe_text import harmless, harmless_json
+from runscope.store.files import write_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +86,7 @@ def table_forms(table: Callable[[], pd.DataFrame]) -> dict[str, Callable[[Path],
 
 def json_form(data: Callable[[], Mapping[str, Any]]) -> dict[str, Callable[[Path], object]]:
     """Writer for an object as ``.json``."""
-    return {".json": lambda path: path.write_text(as_json(data()), encoding="utf-8")}
+    return {".json": lambda path: path.write_text(as_json(data()), encoding="utf-8", errors="replace")}
 
 
 def save(path: Path, forms: Mapping[str, Callable[[Path], object]], *, quiet: bool = False) -> None:
@@ -108,7 +109,7 @@ def save(path: Path, forms: Mapping[str, Callable[[Path], object]], *, quiet: bo
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writer(path)
+        write_beside(path, writer)
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {error.strerror}", hint="choose another place with --output"

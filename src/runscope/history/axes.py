@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runscope.errors import MissingMetric, UsageError
+from runscope.safe_text import harmless_cell
 from runscope.stats.arrays import Floats
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     Pandas would write it as an empty cell: not logged.
     """
     if path.suffix.lower() == ".csv":
-        table.to_csv(path, index=False, na_rep="NaN")
+        table.apply(_cells).to_csv(path, index=False, na_rep="NaN", errors="replace")
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -71,6 +72,15 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         for name, column in table.items()
     }
     pq.write_table(pa.table(columns), path)
+
+
+def _cells(column: pd.Series) -> pd.Series:
+    """A column of words such that a spreadsheet takes none of them for a formula."""
+    if column.dtype.kind in "biufM":
+        return column
+    words = {word: harmless_cell(word) for word in column.unique() if isinstance(word, str)}
+    changed = {word: cell for word, cell in words.items() if word != cell}
+    return column.replace(changed) if changed else column
 
 
 def axis_values(line: Timeline, axis: str, step: np.ndarray, time: np.ndarray) -> Floats:

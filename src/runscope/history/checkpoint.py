@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +56,15 @@ class File:
     path: str
     size_bytes: int
     content_id: str = ""
+
+    def is_content(self, content: bytes) -> bool:
+        """Whether these bytes are what the content's id stands for; True where there is no id to go by."""
+        if re.fullmatch(r"[0-9a-f]{64}", self.content_id):
+            return hashlib.sha256(content).hexdigest() == self.content_id
+        if re.fullmatch(r"[0-9a-f]{40}", self.content_id):
+            whole = b"blob %d\0" % len(content) + content
+            return hashlib.sha1(whole, usedforsecurity=False).hexdigest() == self.content_id
+        return True
 
 
 @dataclass(frozen=True)

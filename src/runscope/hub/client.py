@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from runscope.errors import (
@@ -24,10 +24,17 @@ from runscope.errors import (
     TooManyRequests,
     Unreachable,
 )
+from runscope.progress import say
+from runscope.schema import checked, read_json
 
+Kind = TypeVar("Kind")
 TIMEOUT_SECONDS = 30
 WAITS_SECONDS = (0.3, 1.0)
 """Pauses before a request that failed on the way, or met a 5xx, is sent again."""
+MOST_PAGES = 10_000
+"""Pages of one listing; at 500 commits a page no repository has as many."""
+SAID_SECONDS = 5
+"""A wait this long is said: silence looks like a hang."""
 PATIENCE_SECONDS = 20
 """The longest wait that a 429 may ask for and still be waited; longer ones are the user's to decide."""
 _AGAIN = (429, 500, 502, 503, 504)
@@ -83,36 +90,107 @@ def get(
                 if asked is not None and asked > PATIENCE_SECONDS:
                     utils.hf_raise_for_status(answer)
                 wait = wait if asked is None else asked
+                if wait >= SAID_SECONDS:
+                    say(f"the Hub asks to wait {wait:.0f} s before it tells of {what}")
             time.sleep(wait)
     raise AssertionError("the last try either returns or raises")
 
 
-def pages(
-    url: str, what: str, *, token: str | None = None, params: Mapping[str, Any] | None = None
-) -> Iterator[Any]:
-    """Rows of all pages of a listing.
+def ask(
+    url: str,
+    what: str,
+    kind: type[Kind],
+    *,
+    token: str | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> Kind:
+    """What the Hub's API answers, as an instance of ``kind``.
 
     Raises:
-        ServiceError: as :func:`get`; also where a next page lies on another host.
+        ServiceError: as :func:`get`; also where another host answered, or the answer is of another kind.
     """
-    answer = get(url, what, token=token, params=params)
-    yield from answer.json()
-    while following := answer.links.get("next", {}).get("url"):
-        following = urljoin(url, following)
+    return _taken(get(url, what, token=token, params=params), url, what, kind)
+
+
+def pages(
+    url: str, what: str, row: type[Kind], *, token: str | None = None, params: Mapping[str, Any] | None = None
+) -> Iterator[Kind]:
+    """Rows of all pages of a listing, each of the kind ``row``.
+
+    Raises:
+        ServiceError: as :func:`ask`; also where a next page lies on another host, or they have no end.
+    """
+    kind: Any = list[row]  # type: ignore[valid-type]
+    following = url
+    for _ in range(MOST_PAGES):
+        answer = get(following, what, token=token, params=params)
+        yield from _taken(answer, url, what, kind)
+        params = None
+        found = answer.links.get("next", {}).get("url")
+        if not found:
+            return
+        following = urljoin(url, found)
         if urlsplit(following).netloc != urlsplit(url).netloc:
             raise ServiceError(
                 f"the next page of {what} lies on another host",
                 hint="the Hub that was asked is not to be trusted",
             )
-        answer = get(following, what, token=token)
-        yield from answer.json()
+    raise ServiceError(f"the pages of {what} have no end", hint="check HF_ENDPOINT")
+
+
+def _taken(answer: Any, url: str, what: str, kind: type[Kind]) -> Kind:
+    """An answer of the API, looked at: by whom it is, and of which kind."""
+    if urlsplit(str(answer.url)).netloc != urlsplit(url).netloc:
+        raise ServiceError(
+            f"the Hub sends whoever asks for {what} on to another host",
+            hint="check HF_ENDPOINT; a proxy may want a login first",
+        )
+    try:
+        return checked(read_json(answer.content), kind)
+    except ValueError as error:
+        raise ServiceError(
+            f"the Hub answered with something else than {what}: {error}",
+            hint="check HF_ENDPOINT; a proxy may want a login first",
+        ) from None
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Inside, a download of the client's that is told to wait for long ends with an error; its own talk is not shown.
+
+    The client repeats a refused download five times and sleeps as long as the service asks.
+    """
+    import logging
+
+    from huggingface_hub import get_session
+
+    def look(answer: Any) -> None:
+        asked = retry_after(answer.headers) if answer.status_code in _AGAIN else None
+        if asked is not None and asked > PATIENCE_SECONDS:
+            raise TooManyRequests(
+                f"the Hub refuses more downloads for now ({answer.status_code})",
+                hint=f"wait {asked:.0f} seconds and call again; what was fetched is kept",
+                status=answer.status_code,
+            )
+        if asked is not None and asked >= SAID_SECONDS:
+            say(f"the Hub asks to wait {asked:.0f} s before it sends more")
+
+    session, log = get_session(), logging.getLogger("huggingface_hub")
+    hooks, level = session.event_hooks, log.level
+    session.event_hooks = {**hooks, "response": [*hooks.get("response", ()), look]}
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        session.event_hooks = hooks
+        log.setLevel(level)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that a refusal asks to wait: ``Retry-After``, or the ``t`` of a ``ratelimit`` header (IETF draft)."""
     given = headers.get("Retry-After") or ""
-    if given.isdigit():
-        return float(given)
+    if given.isascii() and given.isdigit():
+        return float(given[:9])
     parse = getattr(client_utils(), "parse_ratelimit_headers", None)
     limits = parse(headers) if parse is not None else None
     return float(limits.reset_in_seconds) if limits is not None and limits.remaining == 0 else None

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from runscope.errors import InputError, StoreError, UnsafeFile
 from runscope.history.checkpoint import Checkpoint, File
@@ -25,6 +26,8 @@ _FORMATS = {
 }  # fmt: skip
 """Formats that run no code, and that are not evaluated."""
 _WHOLE = ".whole"
+LONGEST_NAME = 150
+"""Letters of a folder's name; file systems take 255 bytes, and a mark goes behind it while it is filled."""
 _NEEDLESS = ("trainer_state.json",)
 
 
@@ -51,7 +54,7 @@ def fetch(
     if checkpoint.local_path is not None:
         return checkpoint.local_path
     home = cache or cache_folder("checkpoints")
-    folder = home / str(checkpoint.revision) / (checkpoint.subfolder or "root")
+    folder = _place(checkpoint, home)
     if (folder / _WHOLE).exists():
         return folder
     repo = repo_of(checkpoint)
@@ -83,10 +86,21 @@ def fetched(checkpoint: Checkpoint, *, cache: Path | None = None) -> Path | None
     """Where a checkpoint already lies on this disk, or None."""
     if checkpoint.local_path is not None:
         return checkpoint.local_path
-    folder = (
-        (cache or cache_folder("checkpoints")) / str(checkpoint.revision) / (checkpoint.subfolder or "root")
-    )
+    try:
+        folder = _place(checkpoint, cache or cache_folder("checkpoints"))
+    except StoreError:  # there is no store: nothing lies in it
+        return None
     return folder if (folder / _WHOLE).exists() else None
+
+
+def _place(checkpoint: Checkpoint, home: Path) -> Path:
+    """Where its files go. One folder each, none inside another: ``checkpoint-100`` may hold a ``best``."""
+    name = quote(checkpoint.subfolder, safe=" ")
+    if len(name) > LONGEST_NAME:
+        name = hashlib.sha256(name.encode()).hexdigest()
+    if name in ("root", "%root"):
+        name = f"%{name}"  # the root of the repository has that name already
+    return home / str(checkpoint.revision) / (name or "root")
 
 
 def _refuse(checkpoint: Checkpoint, allow_pickle: bool) -> None:

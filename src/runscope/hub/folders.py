@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated, Any
 
 from runscope.errors import InputError
 from runscope.history.checkpoint import Checkpoint, File, is_weight
 from runscope.hub.titles import read_title
-from runscope.store import ResultTable
-from runscope.store.home import cache_folder
+from runscope.schema import Meta, checked, read_json
+from runscope.store import Memo
 
 STATE = "trainer_state.json"
+Step = Annotated[int, Meta(ge=0, le=1 << 53)]
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """What a listing takes from ``trainer_state.json``."""
+
+    global_step: Step
+    epoch: float
+    log_history: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class LoggedEpoch:
+    """An entry of its log that tells the epoch."""
+
+    step: Step
+    epoch: float
 
 
 def list_folders(path: Path) -> list[Checkpoint]:
@@ -23,9 +41,15 @@ def list_folders(path: Path) -> list[Checkpoint]:
     Raises:
         InputError: nothing in it holds weights.
     """
-    places = sorted(
-        p for p in path.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith(".")
-    )
+    try:
+        places = sorted(
+            p for p in path.iterdir() if p.is_dir() and not p.is_symlink() and not p.name.startswith(".")
+        )
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be listed: {error.strerror}",
+            hint="name a folder with checkpoint-*/, or check its rights",
+        ) from None
     found = [c for place in [path, *places] if (c := _of_folder(path, place)) is not None]
     if not found:
         raise InputError(
@@ -63,10 +87,10 @@ def _with_state(checkpoint: Checkpoint, file: Path) -> Checkpoint:
     if not file.is_file():
         return checkpoint
     try:
-        state = json.loads(file.read_text(encoding="utf-8"))
-        step, epoch = int(state["global_step"]), float(state["epoch"])
-    except (OSError, ValueError, KeyError, TypeError):
+        state = checked(read_json(file.read_bytes()), SavedState)
+    except (OSError, ValueError):
         return checkpoint
+    step, epoch = state.global_step, state.epoch
     if checkpoint.own_step is None:
         checkpoint = replace(checkpoint, own_step=step, step=step, step_source="trainer_state")
     return replace(checkpoint, epoch=epoch if checkpoint.own_step == step else checkpoint.epoch)
@@ -79,7 +103,7 @@ def _content_id(path: Path) -> str:
     if not is_weight(path.name):
         return quick
     key = f"{path.resolve()}|{quick}"
-    store = ResultTable(cache_folder("hub") / "digests.sqlite")
+    store = Memo("digests.sqlite")
     known = store.get([key])
     if key in known:
         return str(known[key]["sha256"])

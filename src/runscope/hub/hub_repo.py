@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,67 @@ from urllib.parse import quote
 
 from runscope.errors import ServiceError
 from runscope.history.checkpoint import Commit, File, Ref
-from runscope.hub.client import client_utils, get, host, mapped, pages
+from runscope.hub.client import ask, client_utils, get, host, impatient, mapped, pages
 from runscope.hub.safetensors import header_length, parse_header
-from runscope.store import ResultTable
-from runscope.store.home import cache_folder
+from runscope.schema import or_none
+from runscope.store import Memo
 
 COMMITS_A_PAGE = 500
 SIDE_BY_SIDE = 8
 FIRST_BYTES = 65_536
 """The header of most adapters fits in here, so that one request does."""
 _KEEP_EVERY = 50
+
+
+@dataclass(frozen=True)
+class _Commit:
+    """A commit as the Hub's API lists it."""
+
+    id: str
+    date: datetime
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class _Lfs:
+    oid: str = ""
+    sha256: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file or folder as the Hub's API lists it."""
+
+    type: str
+    path: str
+    size: int | None = None
+    oid: str = ""
+    lfs: _Lfs | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Size of the content, Git LFS followed."""
+        return max((self.lfs.size if self.lfs is not None else self.size) or 0, 0)
+
+    @property
+    def content_id(self) -> str:
+        """Its id, Git LFS followed."""
+        return self.oid if self.lfs is None else self.lfs.oid or self.lfs.sha256
+
+
+@dataclass(frozen=True)
+class _Ref:
+    targetCommit: str  # noqa: N815 - the API's word
+    name: str = ""
+    ref: str = ""
+
+
+@dataclass(frozen=True)
+class _Refs:
+    branches: list[_Ref] | None = None
+    tags: list[_Ref] | None = None
+    pullRequests: list[_Ref] | None = None  # noqa: N815 - the API's word
 
 
 class HubRepo:
@@ -46,13 +98,10 @@ class HubRepo:
         self._check()
         where = quote(revision or "main", safe="")
         what = f"repository {self.name}" + (f" at {revision}" if revision else "")
-        rows = pages(self._url("commits", where), what, token=self._token, params={"limit": COMMITS_A_PAGE})
-        return [
-            Commit(
-                _hash(row["id"]), datetime.fromisoformat(row["date"]).timestamp(), str(row.get("title", ""))
-            )
-            for row in rows
-        ][::-1]
+        rows = pages(
+            self._url("commits", where), what, _Commit, token=self._token, params={"limit": COMMITS_A_PAGE}
+        )
+        return [Commit(_hash(row.id), row.date.timestamp(), row.title) for row in rows][::-1]
 
     def _check(self) -> None:
         with mapped(self.name):
@@ -68,12 +117,12 @@ class HubRepo:
         Raises:
             ServiceError: the Hub refused; the trees read so far are kept.
         """
-        store = ResultTable(cache_folder("hub") / "trees.sqlite")
+        store = Memo("trees.sqlite")
         prefix = f"{self._host}/{self.name}@"
         kept = store.get([prefix + r for r in revisions])
+        trees = {key: or_none(value.get("files"), list[tuple[str, int, str]]) for key, value in kept.items()}
         found = {
-            key.removeprefix(prefix): tuple(File(*row) for row in value["files"])
-            for key, value in kept.items()
+            key.removeprefix(prefix): tuple(File(*row) for row in rows) for key, rows in trees.items() if rows
         }
         missing = [r for r in dict.fromkeys(revisions) if r not in found]
         fresh: dict[str, dict[str, Any]] = {}
@@ -83,7 +132,9 @@ class HubRepo:
             for done in as_completed(asked):
                 revision, files = asked[done], done.result()
                 found[revision] = files
-                fresh[prefix + revision] = {"files": [(f.path, f.size_bytes, f.content_id) for f in files]}
+                if files:  # a commit without any file is likelier an answer that went wrong
+                    rows = [(f.path, f.size_bytes, f.content_id) for f in files]
+                    fresh[prefix + revision] = {"files": rows}
                 if len(fresh) >= _KEEP_EVERY:
                     store.put(fresh)
                     fresh = {}
@@ -97,14 +148,10 @@ class HubRepo:
 
     def _tree(self, revision: str) -> tuple[File, ...]:
         rows = pages(
-            self._url("tree", quote(revision, safe="")), f"files of {self.name} at {revision[:8]}",
+            self._url("tree", quote(revision, safe="")), f"files of {self.name} at {revision[:8]}", _Entry,
             token=self._token, params={"recursive": "true"},
         )  # fmt: skip
-        return tuple(
-            File(str(row["path"]), int((row.get("lfs") or row).get("size") or 0), _content_id(row))
-            for row in rows
-            if row.get("type") == "file"
-        )
+        return tuple(File(row.path, row.bytes, row.content_id) for row in rows if row.type == "file")
 
     def refs(self) -> list[Ref]:
         """Branches, tags and open pull requests.
@@ -112,25 +159,20 @@ class HubRepo:
         Raises:
             ServiceError: the Hub refused.
         """
-        found = get(
-            self._url("refs"), f"branches of {self.name}", token=self._token, params={"include_prs": 1}
-        ).json()
-        kinds = (
-            ("branch", "branches", "name"),
-            ("tag", "tags", "name"),
-            ("pull request", "pullRequests", "ref"),
+        found = ask(
+            self._url("refs"), f"branches of {self.name}", _Refs, token=self._token, params={"include_prs": 1}
         )
         return [
-            Ref(kind, str(row[name]), str(row["targetCommit"]))
-            for kind, group, name in kinds
-            for row in found.get(group) or ()
+            *(Ref("branch", row.name, row.targetCommit) for row in found.branches or ()),
+            *(Ref("tag", row.name, row.targetCommit) for row in found.tags or ()),
+            *(Ref("pull request", row.ref, row.targetCommit) for row in found.pullRequests or ()),
         ]
 
     def notes(self, commits: Sequence[Commit], revision: str | None) -> list[str]:
         """Commits that were there at an earlier look and are not in the history any more."""
-        store = ResultTable(cache_folder("hub") / "trees.sqlite")
+        store = Memo("trees.sqlite")
         key = f"{self._host}/{self.name}@{revision or 'main'} history"
-        seen: dict[str, str] = store.get([key]).get(key, {}).get("commits", {})
+        seen = or_none(store.get([key]).get(key, {}).get("commits"), dict[str, str]) or {}
         now = {c.revision: c.title for c in commits}
         if now.keys() - seen.keys():
             store.put({key: {"commits": seen | now}})
@@ -192,7 +234,7 @@ class HubRepo:
         from huggingface_hub import hf_hub_download
 
         folder = target.with_name(f"{target.name}.part")
-        with mapped(f"{file.path} of {self.name}"), _quiet():
+        with mapped(f"{file.path} of {self.name}"), _quiet(), impatient():
             folder.mkdir(parents=True, exist_ok=True)
             got = hf_hub_download(
                 self.name, file.path, revision=revision, local_dir=folder, endpoint=self._host, token=self._token,
@@ -230,7 +272,3 @@ def _hash(given: Any) -> str:
     if not re.fullmatch(r"[0-9a-f]{40,64}", str(given)):
         raise ServiceError("the Hub named a commit that is no hash", hint="check HF_ENDPOINT")
     return str(given)
-
-
-def _content_id(row: dict[str, Any]) -> str:
-    return str((row.get("lfs") or row).get("oid") or (row.get("lfs") or {}).get("sha256") or "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,10 +11,11 @@ import numpy as np
 
 from runscope.errors import InputError, NotFound
 from runscope.history.checkpoint import Checkpoint, Commit, File, Ref, StepSource, is_weight
-from runscope.hub.folders import STATE, list_folders
+from runscope.hub.folders import STATE, LoggedEpoch, SavedState, list_folders
 from runscope.hub.opening import Repo, open_repo
 from runscope.hub.titles import read_title
 from runscope.progress import Progress
+from runscope.schema import checked, or_none, read_json
 
 _PIPELINE = "model_index.json"
 _LAST = "last-checkpoint"
@@ -256,12 +256,13 @@ def _read_state(repo: Repo, checkpoint: Checkpoint) -> tuple[int, Mapping[int, f
     if file is None:
         return None
     try:
-        state = json.loads(repo.content(str(checkpoint.revision), file.path))
-        step = int(state["global_step"])
-        log = {int(e["step"]): float(e["epoch"]) for e in state.get("log_history") or () if "epoch" in e}
-        return step, log | {step: float(state["epoch"])}
-    except (ValueError, KeyError, TypeError, AttributeError, InputError, NotFound):
+        state = checked(read_json(repo.content(str(checkpoint.revision), file.path)), SavedState)
+    except (ValueError, InputError, NotFound):
         return None
+    rows = (or_none(entry, LoggedEpoch) for entry in state.log_history)
+    return state.global_step, {r.step: r.epoch for r in rows if r is not None} | {
+        state.global_step: state.epoch
+    }
 
 
 def _with_twins(found: Sequence[Checkpoint]) -> list[Checkpoint]:

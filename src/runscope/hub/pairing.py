@@ -69,20 +69,30 @@ def list_repositories(
     words = {"author": user, "limit": 500, "full": "true"}
     if name and not re.search(r"[*?\[]", name):
         words["search"] = name
-    rows = pages(f"{host(endpoint)}/api/models", f"repositories of {user}", token=token, params=words)
-    found = [_facts(row) for row in rows]
+    rows = pages(
+        f"{host(endpoint)}/api/models", f"repositories of {user}", _Listed, token=token, params=words
+    )
+    found = [_facts(row) for row in rows if row.id or row.modelId]
     if name:
         pattern = name.lower() if re.search(r"[*?\[]", name) else f"*{name.lower()}*"
         found = [f for f in found if fnmatchcase(f.name.partition("/")[2].lower(), pattern)]
     return tuple(sorted(found, key=lambda f: (f.project, f.created_at or 0.0, f.name)))
 
 
-def _facts(row: dict[str, Any]) -> RepoFacts:
-    name = str(row.get("id") or row.get("modelId"))
-    return RepoFacts(
-        name, project_of(name), _seconds(row.get("createdAt")), _seconds(row.get("lastModified")),
-        bool(row.get("private")),
-    )  # fmt: skip
+@dataclass(frozen=True)
+class _Listed:
+    """A repository as the Hub's API lists it."""
+
+    id: str = ""
+    modelId: str = ""  # noqa: N815 - the API's word
+    createdAt: str | None = None  # noqa: N815
+    lastModified: str | None = None  # noqa: N815
+    private: bool = False
+
+
+def _facts(row: _Listed) -> RepoFacts:
+    name = row.id or row.modelId
+    return RepoFacts(name, project_of(name), _seconds(row.createdAt), _seconds(row.lastModified), row.private)
 
 
 def project_of(repo: str) -> str:

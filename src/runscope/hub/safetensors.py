@@ -5,24 +5,39 @@ By hand: reading a header or a norm needs neither torch nor the rest of the file
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from runscope.errors import InputError
+from runscope.schema import Meta, checked, read_object
 
 LARGEST_HEADER_BYTES = 100_000_000
 """The format's own limit."""
+MOST_ELEMENTS = 1 << 50
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
     "U8": "u1",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """What a header says of one tensor."""
+
+    dtype: str
+    shape: list[Annotated[int, Meta(ge=0, le=MOST_ELEMENTS)]]
+    data_offsets: tuple[Annotated[int, Meta(ge=0, le=1 << 62)], Annotated[int, Meta(ge=0, le=1 << 62)]]
+
+    def __post_init__(self) -> None:
+        if len(self.shape) > 64 or math.prod(self.shape) > MOST_ELEMENTS:
+            raise ValueError("a tensor of more elements than any disk holds")
 
 
 def header_length(first: bytes, name: str) -> int:
@@ -46,14 +61,11 @@ def parse_header(text: bytes, name: str) -> dict[str, Any]:
         InputError: it is no header.
     """
     try:
-        found = json.loads(text)
-        tensors = {k: v for k, v in found.items() if k != "__metadata__"}
-        for facts in tensors.values():
-            if not isinstance(facts["dtype"], str) or not all(isinstance(n, int) for n in facts["shape"]):
-                raise TypeError
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        tensors = {k: v for k, v in read_object(text).items() if k != "__metadata__"}
+        checked(tensors, dict[str, _Tensor])
+    except ValueError as error:
         raise InputError(
-            f"the header of {name} is damaged", hint="save it again, or take another checkpoint"
+            f"the header of {name} is damaged: {error}", hint="save it again, or take another checkpoint"
         ) from error
     return tensors
 
@@ -80,6 +92,8 @@ def tensors(path: Path) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
     Raises:
         InputError: it is no safetensors file, or shorter than its header says.
     """
+    if not path.is_file():
+        raise InputError(f"{path} is not there, or is no file", hint="fetch or save it again")
     with path.open("rb") as file:
         length = header_length(file.read(8), path.name)
         header = parse_header(file.read(length), path.name)

@@ -21,6 +21,7 @@ from runscope.reporting.page.picture import draw, draw_line
 from runscope.reporting.page.report import line_page, page
 from runscope.reporting.text.markdown import markdown, markdown_timeline
 from runscope.reporting.text.study import score_json
+from runscope.store.files import write_beside
 from runscope.verdict.comparison import Comparison
 from runscope.verdict.types import Diagnosis
 
@@ -28,6 +29,8 @@ FORM_OF_ENDING = {
     ".html": "html", ".png": "png", ".svg": "svg", ".json": "json", ".md": "markdown", ".csv": "csv",
     ".parquet": "parquet",
 }  # fmt: skip
+TEXT: Any = {"encoding": "utf-8", "errors": "replace"}
+"""Half a letter in a name, which no encoding takes, does not keep a report from being written."""
 Writers = Mapping[str, Callable[[Path], object]]
 
 
@@ -49,11 +52,11 @@ def write(
     return write_as(
         path, form,
         {
-            "html": lambda to: to.write_text(page(diagnosis, facts or {}), encoding="utf-8"),
+            "html": lambda to: to.write_text(page(diagnosis, facts or {}), **TEXT),
             "png": lambda to: draw(diagnosis, to, "png"),
             "svg": lambda to: draw(diagnosis, to, "svg"),
-            "json": lambda to: to.write_text(as_text(report_json(diagnosis)), encoding="utf-8"),
-            "markdown": lambda to: to.write_text(markdown(diagnosis) + "\n", encoding="utf-8"),
+            "json": lambda to: to.write_text(as_text(report_json(diagnosis)), **TEXT),
+            "markdown": lambda to: to.write_text(markdown(diagnosis) + "\n", **TEXT),
             "csv": lambda to: write_table(diagnosis.timeline.to_pandas(), to),
             "parquet": lambda to: write_table(diagnosis.timeline.to_pandas(), to),
         },
@@ -75,11 +78,11 @@ def write_line(line: Timeline, path: Path, *, axis: str = "step") -> Path:
     return write_as(
         path, None,
         {
-            "html": lambda to: to.write_text(line_page(line, {}), encoding="utf-8"),
+            "html": lambda to: to.write_text(line_page(line, {}), **TEXT),
             "png": lambda to: draw_line(line, to),
             "svg": lambda to: draw_line(line, to),
-            "json": lambda to: to.write_text(as_text(timeline_json(line)), encoding="utf-8"),
-            "markdown": lambda to: to.write_text(markdown_timeline(line) + "\n", encoding="utf-8"),
+            "json": lambda to: to.write_text(as_text(timeline_json(line)), **TEXT),
+            "markdown": lambda to: to.write_text(markdown_timeline(line) + "\n", **TEXT),
             "csv": lambda to: write_table(line.to_pandas(axis), to),
             "parquet": lambda to: write_table(line.to_pandas(axis), to),
         },
@@ -104,11 +107,11 @@ def write_comparison(
     return write_as(
         path, form,
         {
-            "html": lambda to: to.write_text(comparison_page(comparison, facts or {}), encoding="utf-8"),
+            "html": lambda to: to.write_text(comparison_page(comparison, facts or {}), **TEXT),
             "png": lambda to: draw_comparison(comparison, to, "png"),
             "svg": lambda to: draw_comparison(comparison, to, "svg"),
-            "json": lambda to: to.write_text(as_text(comparison_json(comparison)), encoding="utf-8"),
-            "markdown": lambda to: to.write_text(markdown_comparison(comparison) + "\n", encoding="utf-8"),
+            "json": lambda to: to.write_text(as_text(comparison_json(comparison)), **TEXT),
+            "markdown": lambda to: to.write_text(markdown_comparison(comparison) + "\n", **TEXT),
         },
     )  # fmt: skip
 
@@ -126,7 +129,7 @@ def write_as(path: Path, form: str | None, writers: Writers) -> Path:
             f"nothing is written as {form or path.suffix or 'a file without ending'!r}",
             hint=f"the endings are {endings}",
         )
-    writer(path)
+    write_beside(path, writer)
     return path
 
 

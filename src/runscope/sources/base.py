@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
 
 from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun, nearest
-from runscope.history import Run
+from runscope.history import Run, Series
 from runscope.history.ending import came_to_its_end
 from runscope.history.parts import side_by_side
 from runscope.history.roles import assign_roles
@@ -71,6 +71,7 @@ def finish(run: Run, *, where: str) -> Run:
     Raises:
         UnreadableRun: no metric has a single point.
     """
+    run = _sane(run)
     if run.points == 0:
         raise UnreadableRun(
             f"{where} holds no logged metric",
@@ -90,6 +91,35 @@ def finish(run: Run, *, where: str) -> Run:
     if found.state in ("unknown", "killed") and came_to_its_end(found):
         return replace(found, state="finished")
     return found
+
+
+_FIRST_TIME, _LAST_TIME = 0.0, 4e9
+"""Unix seconds from 1970 to 2096: what lies outside is no time that a run was logged at."""
+LARGEST_STEP = 1 << 53
+"""Steps beyond it are no counters, and two of them could not be told apart as numbers."""
+
+
+def _sane(run: Run) -> Run:
+    """The run without what no clock and no counter says: a foreign value in one row is no reason to lose the others."""
+    notes = []
+    lost = 0
+    series = dict(run.series)
+    for name, one in run.series.items():
+        beyond = (one.step > LARGEST_STEP) | (one.step < -LARGEST_STEP)
+        if beyond.any():
+            lost += int(beyond.sum())
+            kept = ~beyond
+            series[name] = Series(one.name, one.step[kept], one.value[kept], one.time[kept])
+    if lost:
+        notes.append(f"{lost:,} values have a step beyond 2^53, which is no counter, and were left out")
+    return replace(
+        run, series=series if lost else run.series, started_at=_time(run.started_at), ended_at=_time(run.ended_at),
+        notes=(*run.notes, *notes),
+    )  # fmt: skip
+
+
+def _time(seconds: float | None) -> float | None:
+    return seconds if seconds is not None and _FIRST_TIME <= seconds <= _LAST_TIME else None
 
 
 def identity(name: str, place: PurePath | str, member: str = "") -> str:

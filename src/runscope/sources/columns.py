@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from runscope.history import Histograms, Lineage, Series
 from runscope.history.roles import AXES
+from runscope.schema import DEEPEST, read_json
 from runscope.stats.arrays import Floats, Ints
 
 NESTED = "\x1f"
@@ -68,7 +68,7 @@ class Rows:
     def add_value(self, path: tuple[str, ...], value: Any, row: int | None = None) -> None:
         """Take whatever stands under a nested key: a number, a histogram or part of one, an object; text is none."""
         if isinstance(value, int | float):
-            self.add(NESTED.join(path), _as_float(value), row)
+            self.add(NESTED.join(path), as_float(value), row)
         elif isinstance(value, str) and value in NON_FINITE:
             self.add(NESTED.join(path), NON_FINITE[value], row)
         elif len(path) > 1 and path[-1] in _PARTS:
@@ -76,7 +76,7 @@ class Rows:
         elif isinstance(value, Mapping):
             kind = value.get("_type")
             for key, inner in value.items():
-                if kind is None:
+                if kind is None and len(path) < DEEPEST:
                     self.add_value((*path, key), inner, row)
                 elif kind == "histogram":
                     self.add_part(NESTED.join(path), key, inner, row)
@@ -197,7 +197,7 @@ def _in_order(blocks: list[Ints]) -> Ordered:
     return rows[order], order
 
 
-def _as_float(value: float) -> float:
+def as_float(value: float) -> float:
     """A number of JSON, where integers may be of any size."""
     try:
         return float(value)
@@ -270,7 +270,9 @@ def machine_series(machine: Rows, at: Floats, when: Floats, step: Ints) -> dict[
     known = np.isfinite(when)
     clock, steps = np.maximum.accumulate(when[known]), step[known]
     place = np.interp(at, clock, steps) if len(clock) else np.zeros(len(at))
-    reached = np.rint(place).astype(np.int64)
+    reached = np.rint(np.where(np.isfinite(place), place, 0.0)).astype(
+        np.int64
+    )  # a damaged time tells no step
     columns = {name: machine.column(name) for name in machine.names()}
     return {name: Series(name, reached[rows], values, at[rows]) for name, (rows, values) in columns.items()}
 
@@ -293,6 +295,6 @@ def parsed_json(text: str) -> Any:
     except ValueError:
         pass
     try:
-        return json.loads(text)  # takes NaN and Infinity bare
-    except (ValueError, RecursionError):
+        return read_json(text)  # takes NaN and Infinity bare
+    except ValueError:
         return text

@@ -13,7 +13,7 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import PurePosixPath
 
-from runscope.errors import SeveralRuns, UnreadableRun
+from runscope.errors import SeveralRuns, StoreError, UnreadableRun
 from runscope.history import Run
 from runscope.history.checkpoint import Commit, File
 from runscope.hub.opening import Repo, open_repo
@@ -133,6 +133,12 @@ def _content(repo: Repo, commit: Commit, file: File) -> bytes:
         with suppress(OSError):
             return kept.read_bytes()
     content = repo.content(commit.revision, file.path)
+    if not file.is_content(content):
+        raise UnreadableRun(
+            f"{file.path} arrived damaged: its hash is not the one that the repository names",
+            hint="call again: it is fetched anew",
+        )
     if file.content_id:
-        write_whole(kept, lambda path: path.write_bytes(content))
+        with suppress(StoreError):  # without room for it, it can still be read
+            write_whole(kept, lambda path: path.write_bytes(content))
     return content

@@ -13,7 +13,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from runscope.errors import RunscopeError, SeveralRuns, UnknownReference, UsageError, nearest, nearest_beside
+from runscope.errors import (
+    RunscopeError,
+    SeveralRuns,
+    UnknownReference,
+    UnreadableRun,
+    UsageError,
+    nearest,
+    nearest_beside,
+)
 from runscope.history import Run
 from runscope.sources.base import MEMBER, LoadContext, Source, existing
 
@@ -52,10 +60,59 @@ def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:
         raise UsageError("the name of a run is blank", hint=f"a run is one of: {describe_forms()}")
     context = context or LoadContext()
     name = _in_full(str(reference), context)
+    _refuse_special(name)
     for source in _each(_LOCAL + _REMOTE):
         if source.claims(name):
-            return source.read(name, context)
+            return _read(source, name, context)
     return replace(load(_below(name), context=context), reference=name)
+
+
+def _refuse_special(name: str) -> None:
+    """Refuse a pipe, a socket or a device, before anything waits for what never comes.
+
+    Raises:
+        UnreadableRun: it is one.
+    """
+    path = existing(name.partition(MEMBER)[0])
+    if path is not None and not path.is_file() and not path.is_dir():
+        raise UnreadableRun(
+            f"{path} is a pipe, a socket or a device, no file", hint="save it to a file, and name that"
+        )
+
+
+def _read(source: Source, name: str, context: LoadContext) -> Run:
+    """Read a run; what a reader did not foresee in a file is an error about the file.
+
+    Schemas are checked where a file is parsed, and say what does not fit; this is the last door.
+
+    Raises:
+        UnreadableRun, ServiceError: it holds something that does not belong there.
+    """
+    try:
+        return source.read(name, context)
+    except OSError as error:
+        raise UnreadableRun(
+            f"{name} cannot be read: {error.strerror or type(error).__name__}",
+            hint="check the path and its rights",
+        ) from error
+    except MemoryError as error:
+        raise UnreadableRun(
+            f"{name} needs more memory than there is",
+            hint="name a smaller part of it, or use a larger machine",
+        ) from error
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise UnreadableRun(
+            f"{name} holds something that does not belong there ({type(error).__name__}: {error})",
+            hint="it may be damaged: take another copy of it; --debug shows where",
+        ) from error
 
 
 def _in_full(name: str, context: LoadContext) -> str:
@@ -161,7 +218,8 @@ def _sessions_as_one(references: list[str]) -> list[str]:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        entries = [Path(e.path) for e in os.scandir(folder) if e.name[0] != "." and not e.is_symlink()]
+        found = [e for e in os.scandir(folder) if e.name[0] != "." and not e.is_symlink()]
+        entries = [Path(e.path) for e in found if e.is_dir() or e.is_file()]  # no pipes
     except OSError:  # a folder that may not be read
         return []
     return sorted(entry for entry in entries if entry.name not in _SKIPPED)
@@ -190,7 +248,8 @@ def _members(path: str) -> list[str]:
         return []
     try:
         return list(source.members(path)) if hasattr(source, "members") else [path]
-    except RunscopeError:  # reading it says what is wrong with it
+    except (RunscopeError, ArithmeticError, LookupError, OSError, TypeError, ValueError):
+        # Reading it says what is wrong with it.
         return [path]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ _MARK = ".writing"
 
 
 def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = True) -> None:
-    """Write a file beside its place, then put it there in one step.
+    """Write a file of the store beside its place, then put it there in one step.
 
     Two processes may write the same file at once: one of the two is there afterwards, never a mixture.
 
@@ -29,19 +30,42 @@ def write_whole(path: Path, write: Callable[[Path], object], *, durable: bool = 
     Raises:
         StoreError: the disk is full, or the place cannot be written. What lay there before is untouched.
     """
-    beside = path.with_name(f".{uuid.uuid4().hex}{_MARK}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(beside)
-        if durable:
-            with beside.open("rb+") as file:
-                os.fsync(file.fileno())
-        beside.replace(path)
+        _write_beside(path, write, f".{uuid.uuid4().hex}{_MARK}", durable=durable)
     except OSError as error:
         raise StoreError(
             f"{path.parent} cannot be written: {error.strerror or error}",
             hint="free some space (runscope cache), or name another folder with RUNSCOPE_HOME",
         ) from error
+
+
+def write_beside(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file of the user's: whole or not at all, through a link to what it names, rights kept.
+
+    A pipe or a device is written as it stands, and so is a file in a folder where none may be made.
+
+    Raises:
+        OSError: it cannot be written. What lay there before is untouched.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and (not path.is_file() or not os.access(path.parent, os.W_OK)):
+        write(path)
+        return
+    # The ending stays: writers go by it.
+    _write_beside(path, write, f".{uuid.uuid4().hex}{_MARK}{path.suffix}", durable=False)
+
+
+def _write_beside(path: Path, write: Callable[[Path], object], name: str, *, durable: bool) -> None:
+    beside = path.with_name(name)
+    try:
+        write(beside)
+        if path.exists():
+            shutil.copymode(path, beside)
+        if durable:
+            with beside.open("rb+") as file:
+                os.fsync(file.fileno())
+        beside.replace(path)
     finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from runscope.errors import StoreError
-from runscope.store.home import cache_folder
+from runscope.schema import read_object
+from runscope.store.home import cache_folder, home
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID"
 MANY = 500
@@ -45,7 +46,9 @@ class ResultTable:
             for begin in range(0, len(keys), MANY):
                 part = list(keys[begin : begin + MANY])
                 question = f"SELECT key, row FROM results WHERE key IN ({','.join('?' * len(part))})"
-                found |= {key: json.loads(row) for key, row in table.execute(question, part)}
+                found |= {
+                    key: kept for key, row in table.execute(question, part) if (kept := _row(row)) is not None
+                }
         return found
 
     def put(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -71,3 +74,33 @@ class ResultTable:
                 f"the results in {self.path} cannot be used: {error}",
                 hint="free some space, or name another folder with RUNSCOPE_HOME; a broken file may be deleted",
             ) from error
+
+
+class Memo(ResultTable):
+    """Rows that cost little to get again: where they cannot be kept, or what is kept is broken, all goes on without.
+
+    Args:
+        name: of the file, below the store's ``hub``.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(home() / "hub" / name)
+
+    def get(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The rows that are there."""
+        with suppress(StoreError):
+            return super().get(keys)
+        return {}
+
+    def put(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep rows, where that can be."""
+        with suppress(StoreError):
+            super().put(rows)
+
+
+def _row(text: Any) -> dict[str, Any] | None:
+    """A kept row; None where it is damaged."""
+    try:
+        return read_object(text)
+    except (ValueError, TypeError):
+        return None

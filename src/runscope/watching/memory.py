@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from runscope.errors import StoreError
-from runscope.store.home import cache_folder
+from runscope.schema import checked, read_json
+from runscope.store.files import write_whole
+from runscope.store.home import home
 
 
 @dataclass
@@ -36,13 +37,13 @@ class MemoryFile:
 
     def __init__(self, names: Sequence[str], folder: Path | None = None) -> None:
         key = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-        self.path = (folder or cache_folder("watch")) / f"{key}.json"
+        self.path = (folder or home() / "watch") / f"{key}.json"
 
     def read(self) -> Memory:
         """What is kept; nothing where the file is missing or damaged."""
         try:
-            return Memory(**json.loads(self.path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            return checked(read_json(self.path.read_bytes()), Memory)
+        except (OSError, ValueError):
             return Memory()
 
     def write(self, memory: Memory) -> None:
@@ -51,15 +52,9 @@ class MemoryFile:
         Raises:
             StoreError: the place cannot be written.
         """
-        part = self.path.with_suffix(".part")
-        try:
-            part.write_text(json.dumps(asdict(memory)), encoding="utf-8")
-            part.replace(self.path)
-        except OSError as error:
-            raise StoreError(
-                f"{self.path} cannot be written: {error.strerror}",
-                hint="free some space, or set RUNSCOPE_HOME to a folder with space",
-            ) from error
+        write_whole(
+            self.path, lambda to: to.write_text(json.dumps(asdict(memory)), encoding="utf-8"), durable=False
+        )
 
     def forget(self) -> None:
         """Begin anew."""

@@ -58,7 +58,7 @@ def show(
 
     if output:
         text = "\n\n".join(markdown_run(run) for run in loaded) + "\n"
-        forms = {".md": lambda path: path.write_text(text, encoding="utf-8")}
+        forms = {".md": lambda path: path.write_text(text, encoding="utf-8", errors="replace")}
         return out.save(output, out.table_forms(table) | out.json_form(data) | forms, quiet=quiet)
     if format is opt.Format.json:
         return out.print_json(data())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from runscope.errors import InputError, RunscopeError
 from runscope.history.checkpoint import AdapterFacts, Checkpoint, File
@@ -17,8 +16,8 @@ from runscope.hub.hub_repo import SIDE_BY_SIDE, HubRepo
 from runscope.hub.opening import repo_of
 from runscope.hub.safetensors import elements, read_header
 from runscope.progress import Progress
-from runscope.store import ResultTable
-from runscope.store.home import cache_folder
+from runscope.schema import Meta, checked, read_object
+from runscope.store import Memo
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -76,11 +75,14 @@ def _facts(checkpoint: Checkpoint) -> tuple[AdapterFacts, Mapping[str, Any]]:
     weights = checkpoint.file(WEIGHTS)
     notes = []
     try:
-        config = json.loads(_content(checkpoint, CONFIG))
-        if not isinstance(config, dict):
-            raise ValueError
+        config = read_object(_content(checkpoint, CONFIG))
     except (ValueError, RunscopeError) as error:
         why = error.message if isinstance(error, RunscopeError) else f"{CONFIG} is no JSON object"
+        return AdapterFacts(None, None, None, (), notes=(why,)), {}
+    try:
+        said = checked(config, _Config)
+    except ValueError as error:
+        why = f"{CONFIG} is none that peft writes: {error}"
         return AdapterFacts(None, None, None, (), notes=(why,)), {}
     header: Mapping[str, Any] = {}
     if weights is None:
@@ -90,14 +92,24 @@ def _facts(checkpoint: Checkpoint) -> tuple[AdapterFacts, Mapping[str, Any]]:
             header = _header(checkpoint, weights)
         except RunscopeError as error:
             notes.append(error.message)
-    targets = config.get("target_modules") or ()
-    named = (targets,) if isinstance(targets, str) else tuple(sorted(str(t) for t in targets))
+    targets = said.target_modules or ()
+    named = (targets,) if isinstance(targets, str) else tuple(sorted(targets))
     facts = AdapterFacts(
-        base_model=config.get("base_model_name_or_path"), rank=config.get("r"), alpha=config.get("lora_alpha"),
+        base_model=said.base_model_name_or_path, rank=said.r, alpha=said.lora_alpha,
         target_modules=named, parameters=elements(header) or None, dtype=_dtype(header),
         size_bytes=weights.size_bytes if weights is not None else None, notes=tuple(notes),
     )  # fmt: skip
     return facts, config
+
+
+@dataclass(frozen=True)
+class _Config:
+    """What is taken from ``adapter_config.json``; the rest of it is peft's own."""
+
+    base_model_name_or_path: str | None = None
+    r: Annotated[int, Meta(ge=0, le=1 << 31)] | None = None
+    lora_alpha: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
+    target_modules: list[str] | str | None = None
 
 
 def _dtype(header: Mapping[str, Any]) -> str | None:
@@ -159,8 +171,7 @@ def _base_config(name: str, checkpoint: Checkpoint) -> Mapping[str, Any] | str:
             return (
                 f"the base {name} is not on this disk: its shapes are not known (name a folder with --base)"
             )
-        found = json.loads(text)
-        return found if isinstance(found, dict) else f"config.json of the base {name} is no JSON object"
+        return read_object(text)
     except (OSError, ValueError):
         return f"config.json of the base {name} cannot be read: its shapes are not known"
     except RunscopeError as error:
@@ -191,7 +202,11 @@ def _content(checkpoint: Checkpoint, name: str) -> bytes:
             ) from None
     kept = _Remembered("json", file)
     if kept.value is None:
-        kept.put(repo_of(checkpoint).content(str(checkpoint.revision), file.path).decode("utf-8", "replace"))
+        content = repo_of(checkpoint).content(str(checkpoint.revision), file.path)
+        text = content.decode("utf-8", "replace")
+        if not file.is_content(content):  # an answer that went wrong is not kept for good
+            return text.encode()
+        kept.put(text)
     return str(kept.value).encode()
 
 
@@ -206,7 +221,10 @@ def _header(checkpoint: Checkpoint, file: File) -> Mapping[str, Any]:
             ) from None
     kept = _Remembered("header", file)
     if kept.value is None:
-        kept.put(repo_of(checkpoint).header(str(checkpoint.revision), file.path))
+        header = repo_of(checkpoint).header(str(checkpoint.revision), file.path)
+        if not header:
+            return {}
+        kept.put(header)
     return kept.value if isinstance(kept.value, dict) else {}
 
 
@@ -214,7 +232,7 @@ class _Remembered:
     """What the content of a file said, on disk, by the content's id."""
 
     def __init__(self, kind: str, file: File) -> None:
-        self._store = ResultTable(cache_folder("hub") / "contents.sqlite")
+        self._store = Memo("contents.sqlite")
         self._key = f"{kind} {file.content_id}" if file.content_id else ""
         self.value: Any = self._store.get([self._key]).get(self._key, {}).get("value")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -19,8 +18,8 @@ from runscope.hub.adapters.facts import CONFIG, WEIGHTS
 from runscope.hub.fetching import fetch, fetched
 from runscope.hub.safetensors import tensors
 from runscope.progress import Progress
-from runscope.store import ResultTable
-from runscope.store.home import cache_folder
+from runscope.schema import or_none, read_object
+from runscope.store import Memo
 
 Matrix = npt.NDArray[np.float32]
 
@@ -89,11 +88,12 @@ def _norms_of(checkpoint: Checkpoint, download: bool) -> AdapterNorms | None:
     file, config = checkpoint.file(WEIGHTS), checkpoint.file(CONFIG)
     if file is None or config is None:
         return None
-    store = ResultTable(cache_folder("hub") / "contents.sqlite")
+    store = Memo("contents.sqlite")
     key = f"norms {file.content_id} {config.content_id}"
     kept = store.get([key]).get(key)
-    if kept is not None:
-        return _revived(kept)
+    known = or_none(kept, AdapterNorms)
+    if known is not None:
+        return known
     folder = fetch(checkpoint) if download else fetched(checkpoint)
     if folder is None:
         return None
@@ -101,10 +101,6 @@ def _norms_of(checkpoint: Checkpoint, download: bool) -> AdapterNorms | None:
     if file.content_id:
         store.put({key: asdict(found)})
     return found
-
-
-def _revived(row: Mapping[str, Any]) -> AdapterNorms:
-    return AdapterNorms(row["norm"], row["non_finite"], tuple(LayerNorms(**layer) for layer in row["layers"]))
 
 
 def read_norms(folder: Path) -> AdapterNorms:
@@ -116,7 +112,7 @@ def read_norms(folder: Path) -> AdapterNorms:
         InputError: its file or configuration is damaged.
     """
     try:
-        config = json.loads((folder / CONFIG).read_bytes())
+        config = read_object((folder / CONFIG).read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / CONFIG} cannot be read", hint="take another checkpoint") from error
     squares = 0.0
@@ -150,11 +146,12 @@ def _square(matrix: Matrix | None) -> float:
     if matrix is None:
         return 0.0
     flat = matrix.ravel()
-    quick = float(np.dot(flat, flat))
-    if np.isfinite(quick):
-        return quick
-    exact = flat[np.isfinite(flat)].astype(np.float64)
-    return float(np.dot(exact, exact))
+    with np.errstate(over="ignore", invalid="ignore"):
+        quick = float(np.dot(flat, flat))
+        if np.isfinite(quick):
+            return quick
+        exact = flat[np.isfinite(flat)].astype(np.float64)
+        return float(np.dot(exact, exact))
 
 
 def _update_square(a: Matrix | None, b: Matrix | None, config: Mapping[str, Any]) -> float:

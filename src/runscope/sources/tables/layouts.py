@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runscope.errors import UnreadableRun
+from runscope.safe_text import from_cell
 from runscope.sources.tables.files import read_cells
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
         cells = cells[cells["kept"].str.lower().isin(("true", "1"))].drop(
             columns=["kept", "run"], errors="ignore"
         )
+        if "metric" in cells.columns:
+            cells = cells.assign(metric=cells["metric"].map(from_cell))
     metric = metric_column(cells)
     run = _run_column(cells, metric)
     runs = {"": cells} if run is None else {str(name): rows for name, rows in cells.groupby(run, sort=False)}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series, State
-from runscope.sources.base import MEMBER, LoadContext, finish, pick, split_member
+from runscope.schema import Meta, sorted_out
+from runscope.sources.base import LARGEST_STEP, MEMBER, LoadContext, finish, pick, split_member
 from runscope.sources.columns import checkpoint_lineage, system_series
 from runscope.sources.trackers.sqlite import has_columns, opened
 from runscope.stats.arrays import Floats, Ints
@@ -31,6 +32,11 @@ _SYSTEM = "system/"
 
 Point = tuple[str, int, float, float]
 """Metric, step, value, Unix seconds."""
+
+
+_Step = Annotated[int, Meta(ge=-LARGEST_STEP, le=LARGEST_STEP)]
+_MetricRow = tuple[str, _Step, float, bool | int | None, float]
+"""``key, step, value, is_nan, timestamp`` of the database: SQLite takes text and NULL for numbers as well."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ def _database_entries(path: Path) -> list[_Entry]:
             "WHERE r.lifecycle_stage = 'active'"
         ).fetchall()
     return [
-        _Entry(key, str(name), str(experiment or ""), str(status), _seconds(start), _seconds(end))
+        _Entry(str(key), str(name), str(experiment or ""), str(status), _seconds(start), _seconds(end))
         for key, name, experiment, status, start, end in rows
     ]
 
@@ -143,12 +149,11 @@ def _read_database(path: Path, entry: _Entry) -> _Content:
             (entry.id,),
         ).fetchall()
         config = _config(connection.execute("SELECT key, value FROM params WHERE run_uuid = ?", (entry.id,)))
-    points, lost = [], 0
-    for key, step, value, is_nan, when in rows:
-        try:
-            points.append((str(key), int(step), _from_database(value, bool(is_nan)), when / 1000))
-        except (TypeError, ValueError, OverflowError):
-            lost += 1
+    known, lost = sorted_out(rows, _MetricRow)
+    points = [
+        (key, step, _from_database(value, bool(is_nan)), when / 1000)
+        for key, step, value, is_nan, when in known
+    ]
     notes = (f"{lost:,} rows of the database are damaged and were left out",) if lost else ()
     return _Content(points, config, notes)
 
@@ -172,7 +177,7 @@ def _is_meta(file: Path) -> bool:
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return file.read_bytes() if file.is_file() else b""  # nobody waits for a pipe
     except OSError:
         return b""
 
@@ -216,7 +221,9 @@ def _read_folder(place: Path) -> _Content:
     lost = 0
     metrics = place / "metrics"
     for file in sorted(f for f in metrics.rglob("*") if f.is_file()):
-        for line in _bytes(file).decode(errors="replace").splitlines():
+        *lines, rest = _bytes(file).decode(errors="replace").split("\n")
+        lost += bool(rest.strip())  # MLflow ends every line: this one was cut, and half a number is none
+        for line in lines:
             point = _point(file.relative_to(metrics).as_posix(), line)
             points += [point] if point else []
             lost += point is None
@@ -232,8 +239,9 @@ def _read_folder(place: Path) -> _Content:
 def _point(name: str, line: str) -> Point | None:
     words = line.split()
     try:
-        return (name, int(words[2]) if len(words) > 2 else 0, float(words[1]), int(words[0]) / 1000)
-    except (ValueError, IndexError):
+        step, when = int(words[2]) if len(words) > 2 else 0, int(words[0]) / 1000
+        return (name, step, float(words[1]), when) if abs(step) <= LARGEST_STEP else None
+    except (ValueError, IndexError, OverflowError):
         return None
 
 
@@ -252,8 +260,8 @@ def _config(rows: Any) -> dict[str, Any]:
                 if number.is_integer() and "." not in value and "e" not in value.lower()
                 else number
             )
-        except ValueError:
-            found[key] = value
+        except (TypeError, ValueError, AttributeError):
+            found[str(key)] = value
     return found
 
 

@@ -35,11 +35,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     """Read-only; where even its lock files cannot be made (a read-only disk), as a file that nobody changes."""
     address = f"file:{quote(str(path.absolute()))}?mode=ro"
     connection = sqlite3.connect(address, uri=True, timeout=10)
+    connection.text_factory = _text
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
     except sqlite3.OperationalError:
         connection.close()
         connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
+        connection.text_factory = _text
     return connection
 
 
@@ -60,3 +62,8 @@ def has_columns(path: Path | None, table: str, columns: frozenset[str]) -> bool:
 def columns_of(connection: sqlite3.Connection, table: str) -> set[str]:
     """Names of the columns of a table; none where there is no such table."""
     return {row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')}
+
+
+def _text(content: bytes) -> str:
+    """One text that is no UTF-8 does not keep the others from being read."""
+    return content.decode("utf-8", "replace")

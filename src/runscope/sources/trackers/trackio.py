@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from datetime import datetime
 from typing import Any
 
 from runscope.errors import UnreadableRun
 from runscope.history import Run
+from runscope.schema import read_object
 from runscope.sources.base import MEMBER, LoadContext, finish, identity, pick, split_member
-from runscope.sources.columns import Rows, checkpoint_lineage, system_series
+from runscope.sources.columns import Rows, as_float, checkpoint_lineage, system_series
 from runscope.sources.trackers.sqlite import columns_of, has_columns, opened
 
 FORM = "Trackio database"
@@ -86,8 +86,8 @@ def _chosen(connection: sqlite3.Connection, column: str, key: str, name: str) ->
     """Value of the column that tells runs apart."""
     if column == "run_name" or key != name:
         return key
-    (value,) = connection.execute("SELECT run_id FROM metrics WHERE run_name = ? LIMIT 1", (name,)).fetchone()
-    return str(value)
+    found = connection.execute("SELECT run_id FROM metrics WHERE run_name = ? LIMIT 1", (name,)).fetchone()
+    return str(found[0]) if found is not None else key
 
 
 def _rows(connection: sqlite3.Connection, column: str, value: str) -> tuple[Rows, int]:
@@ -108,7 +108,7 @@ def _system(connection: sqlite3.Connection, column: str, value: str) -> list[tup
         return []
     query = f"SELECT timestamp, metrics FROM system_metrics WHERE {column} = ? ORDER BY id"
     return [
-        (_seconds(timestamp), name, float(number))
+        (_seconds(timestamp), name, as_float(number))
         for timestamp, text in connection.execute(query, (value,))
         for name, number in (_parsed(text) or {}).items()
         if isinstance(number, int | float)
@@ -125,14 +125,13 @@ def _config(connection: sqlite3.Connection, column: str, value: str) -> dict[str
 def _parsed(text: str | bytes) -> dict[str, Any] | None:
     """A row's JSON; None where it is damaged."""
     try:
-        row = json.loads(text)
-    except (ValueError, TypeError, RecursionError):
+        return read_object(text)
+    except (ValueError, TypeError):
         return None
-    return row if isinstance(row, dict) else None
 
 
 def _seconds(timestamp: str) -> float:
     try:
         return datetime.fromisoformat(timestamp).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return float("nan")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+from runscope.errors import ServiceError
 from runscope.history import Lineage, State
+from runscope.schema import Meta, checked, or_none, read_json
 from runscope.sources.secrets import without_secrets
 from runscope.store import RunKey
 
@@ -58,6 +59,27 @@ _STATES: Mapping[str, State] = {
 Change = Literal["none", "grown", "other"]
 
 
+Count = Annotated[int, Meta(ge=0, le=1 << 53)]
+LARGEST_STEP = 2.0**53
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A run as the service's GraphQL schema has it, in its own words."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    displayName: str | None = None  # noqa: N815
+    state: str | None = None
+    createdAt: str | None = None  # noqa: N815
+    heartbeatAt: str | None = None  # noqa: N815
+    group: str | None = None
+    jobType: str | None = None  # noqa: N815
+    tags: list[str] | None = None
+    historyLineCount: Count | None = None  # noqa: N815
+    historyKeys: Any = None  # noqa: N815
+    config: Any = None
+
+
 @dataclass(frozen=True)
 class Facts:
     """What the service says of a run.
@@ -91,23 +113,30 @@ class Facts:
 
     @classmethod
     def of_node(cls, node: Mapping[str, Any], host: str, project: str) -> Self:
-        """From a run as the service sends it."""
-        keys = _object(node.get("historyKeys"))
-        last = keys.get("lastStep")
+        """From a run as the service sends it.
+
+        Raises:
+            ServiceError: it is of another shape.
+        """
+        try:
+            run = checked(node, _Node)
+        except ValueError as error:
+            raise ServiceError(
+                f"W&B at {host} described a run of {project} in a way that is not known: {error}",
+                hint="it may be newer than this runscope: pip install -U runscope",
+            ) from None
+        last = or_none(_object(run.historyKeys).get("lastStep"), float)
         return cls(
-            host, project, node["name"], node.get("displayName") or node["name"], node.get("state") or "unknown",
-            node.get("createdAt"), node.get("heartbeatAt"), node.get("group"), node.get("jobType"),
-            tuple(node.get("tags") or ()), int(node.get("historyLineCount") or 0), -1 if last is None else int(last),
-            without_secrets(_object(node.get("config"))),
+            host, project, run.name, run.displayName or run.name, run.state or "unknown", run.createdAt,
+            run.heartbeatAt, run.group, run.jobType, tuple(run.tags or ()), run.historyLineCount or 0,
+            -1 if last is None or not 0 <= last < LARGEST_STEP else int(last), without_secrets(_object(run.config)),
         )  # fmt: skip
 
     @classmethod
     def of_dict(cls, kept: Mapping[str, Any]) -> Self | None:
         """From what :meth:`as_dict` made; None where it is of another kind."""
-        try:
-            return cls(**{f.name: kept[f.name] for f in fields(cls)} | {"tags": tuple(kept["tags"])})
-        except (KeyError, TypeError):
-            return None
+        given = {name: value for name, value in kept.items() if name in {f.name for f in fields(cls)}}
+        return or_none(given, cls)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -134,9 +163,9 @@ class Facts:
         """Unix seconds; None where the service says no time that can be read."""
         try:
             when = datetime.fromisoformat((self.created_at or "").replace("Z", "+00:00"))
-        except ValueError:
+            return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError, OSError):
             return None
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -155,9 +184,9 @@ class Facts:
         branch = self.internal.get("branch_point")
         if not isinstance(branch, Mapping) or not branch.get("run_id"):
             return None
-        at = branch.get("step")
+        at = or_none(branch.get("step"), Count)
         kind: Literal["rewind", "fork"] = "rewind" if branch["run_id"] == self.id else "fork"
-        return Lineage(kind, str(branch["run_id"]), None if at is None else int(at), "_step")
+        return Lineage(kind, str(branch["run_id"]), at, "_step")
 
     @property
     def axes(self) -> dict[str, int]:
@@ -173,14 +202,14 @@ class Facts:
             axis = (
                 entries[place - 1].get("1") if isinstance(place, int) and 0 < place <= len(entries) else None
             )
-            if axis:
+            if axis and isinstance(axis, str):
                 found[axis] = found.get(axis, 0) + (100 if entry.get("2") == "*" else 1)
         return found
 
     def with_last_step(self, summary: Any) -> Self:
         """The same, with the last step that a run's summary tells."""
-        last = _object(summary).get("_step")
-        return replace(self, last_step=int(last)) if isinstance(last, int | float) else self
+        last = or_none(_object(summary).get("_step"), float)
+        return replace(self, last_step=int(last)) if last is not None and 0 <= last < LARGEST_STEP else self
 
     def change_since(self, before: Facts) -> Change:
         """What happened to the history since it was read: nothing, rows were added, or it is another one.
@@ -202,7 +231,7 @@ def _object(content: Any) -> Mapping[str, Any]:
     """An object that comes as such or as JSON."""
     if isinstance(content, str):
         try:
-            content = json.loads(content)
+            content = read_json(content)
         except ValueError:
             return {}
     return content if isinstance(content, Mapping) else {}

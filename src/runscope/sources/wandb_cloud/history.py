@@ -10,13 +10,14 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from runscope.errors import ServiceError
 from runscope.progress import Progress
-from runscope.sources.wandb_cloud.facts import EVENTS, PAGE, Facts, exports_question
+from runscope.schema import checked, or_none
+from runscope.sources.wandb_cloud.facts import EVENTS, PAGE, Count, Facts, exports_question
 from runscope.sources.wandb_cloud.points import STEP, Points, joined, of_events, of_export, of_rows
 from runscope.sources.wandb_cloud.service import SIDE_BY_SIDE, Rejected, Service
 
@@ -43,6 +44,33 @@ class Known:
     points: Points = field(default_factory=Points)
     exports: tuple[str, ...] = ()
     short: int = 0
+
+
+@dataclass(frozen=True)
+class _Exports:
+    """What the service says of exported files."""
+
+    parquetUrls: list[str] | None = None  # noqa: N815 - the service's word
+    liveData: list[Any] | None = None  # noqa: N815
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the service says of a run's history, in its own words."""
+
+    history: list[Any] | None = None
+    events: list[Any] | None = None
+    parquetHistory: _Exports | None = None  # noqa: N815
+
+
+@dataclass(frozen=True)
+class _Project:
+    run: _Run | None = None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    project: _Project | None = None
 
 
 class AnotherHistory(Exception):
@@ -121,9 +149,8 @@ class Fetch:
         if not urls:
             return 0, []
         content = self._exports(live=True)
-        live = [
-            int(row[STEP]) for row in content.get("liveData") or () if isinstance(row, dict) and STEP in row
-        ]
+        rows = (row.get(STEP) for row in content.get("liveData") or () if isinstance(row, dict))
+        live = [step for row in rows if (step := or_none(row, Count)) is not None]
         urls = content.get("parquetUrls") or urls
         if live and min(live) <= missing[0][0]:
             return 0, []
@@ -143,7 +170,7 @@ class Fetch:
         try:
             with pq.ParquetFile(pa.BufferReader(content)) as file:
                 points = of_export(file.read())
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError, TypeError) as error:
             raise ServiceError(
                 f"an exported history of {self.facts.id} cannot be read: {type(error).__name__}",
                 hint="W&B may be writing it just now; try again in a few minutes",
@@ -233,7 +260,15 @@ class Fetch:
 
     def _run(self, question: str, **words: Any) -> dict[str, Any]:
         data = self.service.ask(question, **self.facts.words, **words)
-        return (data.get("project") or {}).get("run") or {}
+        try:
+            answer = checked(data, _Answer)
+        except ValueError as error:
+            raise ServiceError(
+                f"W&B answered the question for {self.facts.id} with something else: {error}",
+                hint="check WANDB_BASE_URL; it may be newer than this runscope: pip install -U runscope",
+            ) from None
+        run = answer.project.run if answer.project is not None else None
+        return {} if run is None else {k: v for k, v in asdict(run).items() if v is not None}
 
     def _tell(self, done: int, total: int) -> None:
         if self.progress is not None:

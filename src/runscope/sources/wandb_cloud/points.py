@@ -6,7 +6,6 @@ costs what was logged of it. Columns are placed by ``_step``, the row counter th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runscope.errors import ServiceError
 from runscope.history import Histograms
+from runscope.schema import DEEPEST, read_json
 from runscope.sources.columns import NESTED, NON_FINITE, Rows
 from runscope.stats.arrays import Floats, Ints
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 STEP = "_step"
+LARGEST_STEP = 2.0**53
 HISTORY, SYSTEM = "history", "system"
 _PARTS = ("low", "high", "rms", "zero_share")
 """What is kept of a histogram; each is a stream ``histogram/<part>`` of the table."""
@@ -123,7 +125,11 @@ def of_rows(texts: Iterable[str | bytes | Mapping[str, Any]]) -> Points:
     places: dict[tuple[str, ...], list[int]] = {}
     for row in _rows(texts):
         step = row.get(STEP)
-        if isinstance(step, int | float) and not isinstance(step, bool):
+        if (
+            isinstance(step, int | float)
+            and not isinstance(step, bool)
+            and -LARGEST_STEP < step < LARGEST_STEP
+        ):
             names = tuple(row)
             if names not in kinds:
                 kinds[names], places[names] = [], []
@@ -223,9 +229,7 @@ def of_events(texts: Iterable[str | bytes | Mapping[str, Any]]) -> dict[str, tup
                 column = columns.setdefault(name, ([], []))
                 column[0].append(at)
                 column[1].append(value)
-    return {
-        n: (np.asarray(t, dtype=np.float64), np.asarray(v, dtype=np.float64)) for n, (t, v) in columns.items()
-    }
+    return {n: (_floats(t), _floats(v)) for n, (t, v) in columns.items()}
 
 
 def histograms_of(points: Points, rows: Ints) -> dict[str, Histograms]:
@@ -253,14 +257,24 @@ def _rows(texts: Iterable[str | bytes | Mapping[str, Any]]) -> Iterator[Mapping[
             try:
                 row = parse(text)
             except orjson.JSONDecodeError:
-                row = json.loads(text)  # takes bare NaN
+                row = _read(text)  # takes bare NaN
         else:
             row = text
         if type(row) is dict:
             yield row
 
 
-def _flat(row: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+def _read(text: str | bytes) -> Any:
+    try:
+        return read_json(text)
+    except ValueError as error:
+        raise ServiceError(
+            f"W&B sent a row that cannot be read: {error}",
+            hint="try again later; if it stays so, please report it",
+        ) from None
+
+
+def _flat(row: Mapping[str, Any], path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Numbers, and histograms with all their parts, by full name."""
     for key, value in row.items():
         kind = type(value)
@@ -272,8 +286,8 @@ def _flat(row: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
         elif kind is dict:
             if value.get("_type") == "histogram":
                 yield path + key, value
-            else:
-                yield from _flat(value, f"{path}{key}{NESTED}")
+            elif depth < DEEPEST:
+                yield from _flat(value, f"{path}{key}{NESTED}", depth + 1)
 
 
 def _floats(values: Sequence[float]) -> Floats:

@@ -8,6 +8,7 @@ of them back, and each has an end.
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import threading
@@ -27,13 +28,18 @@ from runscope.errors import (
     ServiceError,
     TooManyRequests,
     Unreachable,
+    UsageError,
 )
+from runscope.progress import say
+from runscope.schema import read_object
 from runscope.sources.wandb_cloud.account import authorization, base_url, host_name
 
 SIDE_BY_SIDE = 4
 """Requests under way at once: W&B limits requests a minute, and answers more of them with 429."""
 PATIENCE_SECONDS = 120.0
 """How long one question is repeated while the service is busy or away; ``RUNSCOPE_PATIENCE_SECONDS`` sets another."""
+SAID_SECONDS = 5.0
+"""Silence for longer than this looks like a hang."""
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 _PASSING = (408, 429, 500, 502, 503, 504)
@@ -66,13 +72,14 @@ class Service:
 
         self.base = base or base_url()
         self.host = host_name(self.base)
-        self.patience_seconds = float(os.environ.get("RUNSCOPE_PATIENCE_SECONDS") or PATIENCE_SECONDS)
+        self.patience_seconds = _patience()
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         self._secret = {"Authorization": authorization(self.base)}
         self._client = httpx.Client(timeout=timeout, headers={"User-Agent": "runscope"})
         self._places = threading.BoundedSemaphore(SIDE_BY_SIDE)
         self._lock = threading.Lock()
         self._quiet_until = 0.0
+        self._said_again = -math.inf
         self._answered = False
         self._stopped = threading.Event()
         self._now, self._wait = now, wait
@@ -100,14 +107,16 @@ class Service:
         body = json.dumps({"query": question, "variables": words}).encode()
         text = self._answer("POST", f"{self.base}/graphql", body)
         try:
-            told = _parsed(text)
+            told = read_object(text)
         except ValueError:
             raise ServiceError(
                 f"{self.base} answered with something that is no W&B answer",
                 hint="check WANDB_BASE_URL; a proxy may want a login first",
             ) from None
         if told.get("errors"):
-            raise self._rejection(told["errors"], 200)
+            raise self._rejection(
+                told["errors"] if isinstance(told["errors"], list) else [told["errors"]], 200
+            )
         data = told.get("data")
         return data if isinstance(data, dict) else {}
 
@@ -133,9 +142,20 @@ class Service:
             pause = max(after, 0.0) if after >= 0 else wait * (1 + random.random() / 4)
             if self._now() + pause > give_up:
                 raise problem
+            self._say(problem, give_up, pause)
             wait = min(2 * wait, LONGEST_WAIT_SECONDS)
             with self._lock:
                 self._quiet_until = max(self._quiet_until, self._now() + pause)
+
+    def _say(self, problem: ServiceError, give_up: float, pause: float) -> None:
+        """Say that we wait, and how long at most: where it is to last, and then from time to time."""
+        now = self._now()
+        with self._lock:
+            waited = now + pause - (give_up - self.patience_seconds)
+            if waited < SAID_SECONDS or now < self._said_again:
+                return
+            self._said_again = now + LONGEST_WAIT_SECONDS
+        say(f"{problem.message}: asking again, for {give_up - now:.0f} s at most")
 
     def _try(
         self, method: str, url: str, body: bytes | None, give_up: float
@@ -178,8 +198,8 @@ class Service:
     def _refused(self, status: int, where: str, retry_after: str | None, text: bytes) -> ServiceError:
         if status in (400, 422):
             try:
-                return self._rejection(_parsed(text).get("errors") or [], status)
-            except ValueError:
+                return self._rejection(read_object(text).get("errors") or [], status)
+            except (ValueError, TypeError):
                 pass
         if status == 401:
             return NotSignedIn(
@@ -234,21 +254,22 @@ def _read(response: Any, give_up: float, now: Callable[[], float]) -> bytes:
     return b"".join(parts)
 
 
-def _parsed(text: bytes) -> dict[str, Any]:
-    """An answer as an object.
+def _patience() -> float:
+    """How long to ask again.
 
     Raises:
-        ValueError: it is none.
+        UsageError: the environment says something that is no time.
     """
-    import orjson
-
+    given = os.environ.get("RUNSCOPE_PATIENCE_SECONDS")
     try:
-        told = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        told = json.loads(text)  # takes bare NaN
-    if not isinstance(told, dict):
-        raise ValueError("no object")
-    return told
+        seconds = float(given) if given else PATIENCE_SECONDS
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 1e6:
+        raise UsageError(
+            f"RUNSCOPE_PATIENCE_SECONDS is {given!r}, no number of seconds", hint="for example 120"
+        )
+    return seconds
 
 
 def _seconds(retry_after: str | None) -> float:
@@ -256,12 +277,13 @@ def _seconds(retry_after: str | None) -> float:
     if not retry_after:
         return -1.0
     try:
-        return max(float(retry_after), 0.0)
+        seconds = float(retry_after)
+        return max(seconds, 0.0) if math.isfinite(seconds) else -1.0
     except ValueError:
         pass
     try:
         return max((parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return -1.0
 
 

@@ -28,6 +28,8 @@ from runscope.errors import (
 )
 from runscope.history import Run, Series
 from runscope.progress import Progress
+from runscope.schema import checked as of_kind
+from runscope.schema import or_none
 from runscope.sources.base import LoadContext, existing, finish
 from runscope.sources.columns import Rows, checkpoint_lineage, machine_series
 from runscope.sources.wandb_cloud.account import NoKey, base_url, host_name
@@ -152,18 +154,26 @@ def list_runs(service: Service, project: str, filters: dict[str, object] | None 
     entity, _, name = project.partition("/")
     found: list[Facts] = []
     cursor: str | None = None
+    seen: set[str] = set()
     while True:
         data = service.ask(
             RUNS, entity=entity, project=name, cursor=cursor, perPage=50, order="+created_at",
             filters=json.dumps(filters or {}),
         )  # fmt: skip
-        content = checked(data, service, project).get("runs") or {}
-        edges = content.get("edges") or []
-        found += [Facts.of_node(edge["node"], service.host, project) for edge in edges]
-        following = edges[-1].get("cursor") if edges else None
-        if not (content.get("pageInfo") or {}).get("hasNextPage") or not following or following == cursor:
+        try:
+            page = of_kind(checked(data, service, project).get("runs") or {}, _Runs)
+        except ValueError as error:
+            raise ServiceError(
+                f"W&B listed the runs of {project} in a way that is not known: {error}",
+                hint="it may be newer than this runscope: pip install -U runscope",
+            ) from None
+        edges = page.edges or []
+        found += [Facts.of_node(edge.node, service.host, project) for edge in edges]
+        cursor = edges[-1].cursor if edges else None
+        more = page.pageInfo is not None and page.pageInfo.hasNextPage
+        if not more or cursor is None or cursor in seen:
             return found
-        cursor = following
+        seen.add(cursor)
 
 
 def default_entity(service: Service) -> str:
@@ -175,7 +185,7 @@ def default_entity(service: Service) -> str:
     named = os.environ.get("WANDB_ENTITY")
     if named:
         return named
-    viewer = service.ask(ENTITY).get("viewer") or {}
+    viewer = or_none(service.ask(ENTITY).get("viewer"), dict[str, Any]) or {}
     if not viewer.get("entity"):
         raise _unknown_key(service)
     return str(viewer["entity"])
@@ -218,6 +228,25 @@ def _unknown_key(service: Service) -> NotSignedIn:
 
 
 @dataclass(frozen=True)
+class _Edge:
+    node: dict[str, Any]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class _PageInfo:
+    hasNextPage: bool | None = None  # noqa: N815 - the service's word
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """A page of a project's runs, in the service's own words."""
+
+    edges: list[_Edge] | None = None
+    pageInfo: _PageInfo | None = None  # noqa: N815
+
+
+@dataclass(frozen=True)
 class Current:
     """A run as it is now.
 
@@ -237,7 +266,8 @@ def placed(service: Service, facts: Facts) -> Facts:
     if facts.last_step >= 0 or facts.line_count == 0:
         return facts
     data = service.ask(SUMMARY, **facts.words, name=facts.id)
-    return facts.with_last_step(((data.get("project") or {}).get("run") or {}).get("summaryMetrics"))
+    answer = or_none(data, dict[str, dict[str, dict[str, Any]]]) or {}
+    return facts.with_last_step(answer.get("project", {}).get("run", {}).get("summaryMetrics"))
 
 
 def up_to_date(service: Service, facts: Facts, context: LoadContext) -> Current:
@@ -250,6 +280,8 @@ def up_to_date(service: Service, facts: Facts, context: LoadContext) -> Current:
     kept = None if store is None or context.refresh else store.get(facts.key)
     before = Facts.of_dict(kept.facts) if kept is not None else None
     change = "other" if before is None else facts.change_since(before)
+    if change == "none" and facts.line_count and kept is not None and not kept.table.num_rows:
+        change = "other"  # an empty answer was kept once
     points = Points() if kept is None or change == "other" else Points.of_table(kept.table)
     if change == "none":
         return Current(points, change, None if before == facts else _keep(store, facts, points))
@@ -265,6 +297,11 @@ def up_to_date(service: Service, facts: Facts, context: LoadContext) -> Current:
         if store is not None:
             store.drop_parts(facts.key)
         points = _fetch(service, facts, store, context.progress).points(Known())
+    if facts.line_count and not len(points.steps):
+        raise ServiceError(
+            f"W&B says that {facts.project}/{facts.id} has {facts.line_count:,} rows, and sent none of them",
+            hint="try again in a few minutes: nothing was kept",
+        )
     return Current(points, change, _keep(store, facts, points))
 
 
@@ -288,7 +325,7 @@ def _with_pieces(known: Known, facts: Facts, store: RunStore | None) -> Known:
     for part in store.parts(facts.key) if store is not None else ():
         then = Facts.of_dict(part.facts.get("run") or {})
         if then is not None and facts.change_since(then) != "other":
-            begin, end = part.facts["steps"]
+            begin, end = or_none(part.facts.get("steps"), tuple[int, int]) or (0, 0)
             # What was the last page of a run that has gone on is whole up to the last step of that time.
             pieces.append((part.name, (begin, min(end, then.last_step + 1)), Points.of_table(part.table)))
     if not pieces:

@@ -1,0 +1,1 @@
+"""Inputs, services and moments that nobody wants: nothing is run, nothing is lost, nothing hangs."""
