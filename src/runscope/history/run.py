@@ -124,6 +124,12 @@ class Run:
         span = f"steps {self.first_step}..{self.last_step}"
         return f"Run({self.name!r}, {self.source}, {len(self.series)} metrics, {span})"
 
+    @property
+    def recorded(self) -> Mapping[str, Any]:
+        """What a callback of runscope wrote into the configuration: who the run is and whom it continues."""
+        found = self.config.get("runscope")
+        return found if isinstance(found, Mapping) else {}
+
     def role(self, role: str) -> Series | None:
         """The series that plays a role, as logged, or None."""
         name = self.roles.get(role)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
 
 from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun, nearest
-from runscope.history import Run, Series
+from runscope.history import Lineage, Run, Series
 from runscope.history.ending import came_to_its_end
 from runscope.history.parts import side_by_side
 from runscope.history.roles import assign_roles
@@ -77,6 +77,7 @@ def finish(run: Run, *, where: str) -> Run:
             f"{where} holds no logged metric",
             hint="the run ended before its first log, or logs something else",
         )
+    run = replace(run, lineage=run.lineage or _recorded_lineage(run))
     assigned = assign_roles(run.series, step_key=run.step_key)
     found = side_by_side(
         replace(
@@ -120,6 +121,14 @@ def _sane(run: Run) -> Run:
 
 def _time(seconds: float | None) -> float | None:
     return seconds if seconds is not None and _FIRST_TIME <= seconds <= _LAST_TIME else None
+
+
+def _recorded_lineage(run: Run) -> Lineage | None:
+    """The predecessor that a callback of runscope wrote into the configuration."""
+    parent, step = run.recorded.get("parent"), run.recorded.get("start_step")
+    if not isinstance(parent, str) or not isinstance(step, int) or isinstance(step, bool) or step < 0:
+        return None
+    return Lineage("checkpoint", parent, step, "train/global_step")
 
 
 def identity(name: str, place: PurePath | str, member: str = "") -> str:

@@ -178,7 +178,9 @@ def _run(reference: str, folder: PurePath, state: TrainerState, place: PurePath 
             if id(rows) not in shared:
                 shared[id(rows)] = (rows, steps if len(rows) == len(steps) else steps[rows])
             series[name] = Series(name, shared[id(rows)][1], values, times[: len(rows)])
-    config = {k: v for k, v in state.settings.items() if k != "stateful_callbacks"}
+    config = {k: v for k, v in state.settings.items() if k != "stateful_callbacks"} | _recorded(
+        state.settings
+    )
     own = folder.parent if folder.name.startswith("checkpoint-") else folder
     name = folder_name(own) if isinstance(own, Path) else own.name
     return Run(
@@ -195,6 +197,16 @@ def _run(reference: str, folder: PurePath, state: TrainerState, place: PurePath 
         if state.whole
         else (f"the file is cut: read up to step {steps[-1]:,}, its last whole entry",),
     )
+
+
+def _recorded(settings: dict[str, Any]) -> dict[str, Any]:
+    """What runscope's callback kept in the state, as it stands in other runs' configurations."""
+    kept = settings.get("stateful_callbacks")
+    found = kept.get("RunscopeCallback") if isinstance(kept, dict) else None
+    found = found[0] if isinstance(found, list) and found else found
+    attributes = found.get("attributes") if isinstance(found, dict) else None
+    facts = attributes.get("runscope") if isinstance(attributes, dict) else None
+    return {"runscope": facts} if isinstance(facts, dict) else {}
 
 
 def _reached_its_end(state: dict[str, Any]) -> bool:

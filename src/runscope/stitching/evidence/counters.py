@@ -20,7 +20,9 @@ SAME_POINTS = 3
 def recorded(before: Profile, after: Profile) -> list[Candidate]:
     """The join that the run itself recorded: a fork, rewind, resume or ``resume_from_checkpoint`` with a step."""
     lineage = after.run.lineage
-    if lineage is None or lineage.step is None or lineage.run_id not in (None, before.run.id):
+    if lineage is None or lineage.step is None or lineage.run_id not in (
+        None, before.run.id, before.run.recorded.get("run"),
+    ):  # fmt: skip
         return []
     step = lineage.step
     if lineage.step_key == "_step" and before.run.step_key != "_step":

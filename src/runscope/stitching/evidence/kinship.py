@@ -64,7 +64,7 @@ def kinship(before: Profile, after: Profile) -> Kinship:
     odds = told = 0.0
     reasons: list[str] = []
     against: list[str] = []
-    for weigh in (_names, _model, _data, _settings, _logged):
+    for weigh in (_recorded, _names, _model, _data, _settings, _logged):
         change, reason = weigh(before, after)
         odds += change
         told += change if weigh is _names or change < 0 else 0.0
@@ -81,6 +81,18 @@ def stem(name: str) -> str:
         r"(?:re)?(?:sumed?|start(?:ed)?|try)|continue[sd]?|cont|part|attempt|run|v?\d+", " ", plain
     )
     return " ".join(re.findall(r"[a-z]+", plain))
+
+
+def _recorded(before: Profile, after: Profile) -> tuple[float, str]:
+    """What a callback wrote into both runs while they trained: certain, one way or the other."""
+    mine, theirs = before.run.recorded, after.run.recorded
+    if not mine.get("run") or not theirs.get("run"):
+        return 0.0, ""
+    if theirs.get("parent") == mine["run"]:
+        return 12.0, f"it recorded that it continues {before.run.name}"
+    if theirs.get("training") != mine.get("training"):
+        return -12.0, "both recorded which training they belong to, and these are two"
+    return 0.0, ""
 
 
 def _names(before: Profile, after: Profile) -> tuple[float, str]:
