@@ -158,13 +158,15 @@ def assign_roles(series: Mapping[str, Series], *, step_key: str = "step") -> Rol
 
 
 def _candidates(role: str, free: list[_Logged]) -> list[list[_Logged]]:
-    """Names that could play a role, one list a kind of name, best first: the usual names, then each pattern."""
+    """Names that could play a role, a list a kind of name, best first: usual ones, whole losses, patterns."""
     wanted = _EXACT.get(role, ())
-    exact = [one for one in free if one.plain in wanted or _is_whole(role, one.plain)]
     place = {plain: n for n, plain in enumerate(wanted)}
-    kinds = [sorted(exact, key=lambda one: place.get(one.plain, len(place)))]
+    exact = sorted((one for one in free if one.plain in place), key=lambda one: place[one.plain])
+    whole = [one for one in free if one.plain not in place and _is_whole(role, one.plain)]
+    kinds = [exact, sorted(whole, key=lambda one: -one.points)]
+    named = {*exact, *whole}
     for pattern in _PATTERNS.get(role, ()):
-        found = [one for one in free if re.fullmatch(pattern, one.plain) and one not in exact]
+        found = [one for one in free if re.fullmatch(pattern, one.plain) and one not in named]
         if role == "train_loss":
             found = [one for one in found if not re.match(_HELD_OUT, one.plain)]
         if role == "eval_loss":

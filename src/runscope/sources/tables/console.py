@@ -7,8 +7,10 @@ litgpt, fairseq, Megatron-LM, Keras' progress lines, spaCy's table, and plain ``
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from runscope.sources.tables.json_text import frame
@@ -65,7 +67,38 @@ def read_console(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
         text, notes = text[: text.rfind("\n") + 1], [*notes, "the last line has no end and was left out"]
     state = _State()
     rows = [row for line in _lines(without_colours(text)) if (row := _row(line, state)) is not None]
+    if state.total is not None:
+        notes += _settle(rows, state.total)
     return frame(rows), tuple(notes)
+
+
+STEADY = 0.9
+"""Share of equal distances between logs from which on the bar told the step of each."""
+
+
+def _settle(rows: list[Row], total: int) -> list[str]:
+    """Steps of the Trainer's lines, where its progress bar lags behind: it is drawn ten times a second at most.
+
+    Every so many steps a loss is logged; the bar is never ahead, so it bounds that number from below, and the planned
+    steps bound it from above.
+    """
+    logged = [row for row in rows if "loss" in row and "step" in row]
+    seen = [int(row["step"]) for row in logged]
+    ahead = [b - a for a, b in pairwise(seen)]
+    if len(ahead) < 2 or ahead.count(max(set(ahead), key=ahead.count)) >= STEADY * len(ahead):
+        return []
+    every = max(1, math.ceil(max(step / number for number, step in enumerate(seen, 1)) - 1e-9))
+    if every * len(seen) > total:
+        for row in rows:
+            row.pop("step", None)
+        return ["the progress bar does not tell the steps: rows are counted instead"]
+    step = 0
+    for row in rows:
+        if row.keys() & {"loss"} and "step" in row:
+            step += every
+        if "step" in row:
+            row["step"] = step
+    return [f"the progress bar lags behind: losses are taken to be logged every {every} steps"]
 
 
 def _lines(text: str) -> list[str]:
