@@ -342,7 +342,7 @@ def identity(task: Task) -> str:
     except (OSError, TypeError):  # typed in by hand, in a notebook perhaps
         source = ""
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
-    asked = (task.settings.max_new_tokens, task.settings.top_tokens)
+    asked = (task.settings.max_new_tokens, task.settings.top_tokens, task.settings.scoring)
     return f"{kind.__module__}:{kind.__qualname__}/{digest}/{asked}/{task.key}"
 
 
