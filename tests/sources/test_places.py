@@ -161,3 +161,21 @@ def test_all_verbs_read_the_parts_of_one_log_as_one_training(tmp_path: Path) -> 
     assert 3300 <= line.last_step <= 3600
     assert any("holds 2 parts of one training" in note for note in found.notes)
     assert not {"LOS002", "LOG001"} & {f.code for f in found.findings}
+
+
+def test_epochs_that_were_counted_from_zero_twice_are_counted_through(tmp_path: Path) -> None:
+    """Keras' ``CSVLogger(append=True)`` over two calls of ``fit``: nothing of either is dropped."""
+    import numpy as np
+
+    rng = np.random.default_rng(3)
+    text = "epoch,loss,val_loss\n"
+    for epoch in range(40):
+        held = 0.5 + 0.6 * 0.9**epoch + 0.004 * max(0, epoch - 25)
+        text += f"{epoch % 20},{1.2 * 0.96**epoch + rng.normal(0, 0.002)},{held + rng.normal(0, 0.002)}\n"
+    line = diagnose(_log(tmp_path / "run", "training.log", text)).timeline
+    loss, epochs = line.role("train_loss"), line.epochs
+    assert loss is not None
+    assert epochs is not None
+    assert loss.step.tolist() == list(range(40))
+    assert epochs.value.tolist() == list(range(40))
+    assert line.passes_at([25, 39]).tolist() == [26, 40]

@@ -127,8 +127,43 @@ def line_of(run: Run) -> Timeline:
 
     if len(taken_apart(run)) == 1:
         return Timeline.of(run)
-    line = stitch([run])
+    line = _from_the_end(stitch([run]))
     return replace(line, notes=(*_parts_said(run, line), *line.notes))
+
+
+NEAR = 2.5
+"""A join is right to about two logging intervals, and a part that goes on so near to the end of the one before it in
+the same log goes on from there: nothing that was logged is dropped for the sake of noise."""
+
+
+def _from_the_end(line: Timeline) -> Timeline:
+    """Parts of one log that go on where the one before ended, moved to its very end; later parts move along."""
+    from dataclasses import replace
+
+    from runscope.history.ending import logging_interval
+
+    segments, moved = list(line.segments), 0
+    for number in range(1, len(segments)):
+        before, after = segments[number - 1], segments[number]
+        if not (before.continues and after.continues) or after.method in (
+            "global_step",
+            "resume_metadata",
+            "given",
+        ):
+            continue
+        after = replace(after, offset=after.offset + moved, start=after.joined_at + moved)
+        interval = logging_interval(before.run) * before.scale
+        end = round(before.run.last_step * before.scale) + before.offset
+        if end - NEAR * interval <= after.joined_at <= end + NEAR * interval:
+            first = round(after.run.first_step * after.scale) + after.offset
+            by = round(end + logging_interval(after.run) * after.scale) - first
+            moved += by
+            after = replace(after, offset=after.offset + by, start=end)
+            segments[number - 1] = replace(before, cut=end)
+        elif moved:
+            segments[number - 1] = replace(before, cut=after.start)
+        segments[number] = replace(after, cut=None if after.cut is None else after.cut + moved)
+    return replace(line, segments=tuple(segments))
 
 
 def with_parts(run: Run) -> Run:
