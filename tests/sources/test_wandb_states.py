@@ -13,6 +13,7 @@ import pytest
 
 from runscope.history.ending import may_have_reached
 from runscope.sources import load
+from tests.sources.wandb_writer import row, run_file, run_record
 
 _KILLED = """
 import os, signal, sys, wandb
@@ -40,7 +41,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
         before = load(folder).state
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
     return folder, before, load(folder).state
 
 
@@ -70,8 +71,8 @@ def test_a_file_that_ends_inside_a_record_and_is_not_written_to_is_killed(
 
 def test_a_run_that_came_to_its_planned_end_is_finished_though_no_exit_was_recorded(tmp_path: Path) -> None:
     """A notebook whose kernel was stopped."""
-    from tests.sources.wandb_writer import history_row, write_file  # the records that the SDK writes
-
-    file = write_file(tmp_path, [history_row(n, {"loss": 1.0 / n, "train/global_step": n}) for n in range(1, 101)],
-                      config={"max_steps": 100})  # fmt: skip
-    assert load(file).state == "finished"
+    first = run_record(1, "abcd1234")
+    first.run.config.update.add(key="max_steps", value_json="100")
+    rows = [row(n, train_loss=1.0 / n, train_global_step=n) for n in range(1, 101)]
+    assert load(run_file(tmp_path / "all", "abcd1234", rows, first=first, code=None)).state == "finished"
+    assert load(run_file(tmp_path / "half", "abcd1234", rows[:50], first=first, code=None)).state == "killed"
