@@ -42,3 +42,10 @@ def harmless_cell(text: str) -> str:
 def from_cell(text: str) -> str:
     """What :func:`harmless_cell` was given."""
     return text[1:] if text.startswith("'") and text[1:].startswith(_FIRST_OF_CSV) else text
+
+
+def whole_letters(text: str) -> str:
+    """The text with a sign in place of halves of letters, which JSON can name and no encoding takes."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

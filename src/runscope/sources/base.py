@@ -15,6 +15,7 @@ from runscope.history.parts import side_by_side
 from runscope.history.roles import assign_roles
 from runscope.history.sums import with_sums
 from runscope.progress import Progress
+from runscope.safe_text import whole_letters
 from runscope.sources.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def _sane(run: Run) -> Run:
     """The run without what no clock and no counter says: a foreign value in one row is no reason to lose the others."""
     notes = []
     lost = 0
-    series = dict(run.series)
-    for name, one in run.series.items():
+    series = {whole_letters(name): one for name, one in run.series.items()}
+    for name, one in series.items():
         beyond = (one.step > LARGEST_STEP) | (one.step < -LARGEST_STEP)
         if beyond.any():
             lost += int(beyond.sum())
@@ -114,8 +115,8 @@ def _sane(run: Run) -> Run:
     if lost:
         notes.append(f"{lost:,} values have a step beyond 2^53, which is no counter, and were left out")
     return replace(
-        run, series=series if lost else run.series, started_at=_time(run.started_at), ended_at=_time(run.ended_at),
-        notes=(*run.notes, *notes),
+        run, series=series, name=whole_letters(run.name), started_at=_time(run.started_at),
+        ended_at=_time(run.ended_at), notes=(*run.notes, *notes),
     )  # fmt: skip
 
 

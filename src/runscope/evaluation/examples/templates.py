@@ -8,7 +8,10 @@ from typing import Any
 
 from runscope.errors import InputError
 from runscope.evaluation.examples.example import Chat, Turn, said
+from runscope.evaluation.examples.limits import limited
 
+_OF_A_TEMPLATE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What a template's own expressions raise."""
 _MARKED = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
@@ -39,13 +42,22 @@ def render(tokenizer: Any, chat: Chat, turns: Sequence[Turn], *, prompt: bool = 
     from jinja2 import TemplateError
 
     try:
-        return str(
-            tokenizer.apply_chat_template(
-                [dict(t) for t in turns], tokenize=False, add_generation_prompt=prompt,
-                tools=[dict(t) for t in chat.tools] or None, **dict(chat.extra),
-            )
-        )  # fmt: skip
-    except (TemplateError, TypeError, KeyError, ValueError) as error:
+        with limited():
+            return str(
+                tokenizer.apply_chat_template(
+                    [dict(t) for t in turns], tokenize=False, add_generation_prompt=prompt,
+                    tools=[dict(t) for t in chat.tools] or None, **dict(chat.extra),
+                )
+            )  # fmt: skip
+    except (
+        TemplateError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         roles = ", ".join(str(t["role"]) for t in turns)
         raise InputError(
             f"the model's chat template refuses a conversation of {roles}: {error}",
@@ -89,10 +101,11 @@ def assistant_positions(tokenizer: Any, chat: Chat) -> list[int]:
     if isinstance(template, dict):
         template = template.get("default", "")
     if _MARKED.search(template or "") and tokenizer.is_fast:
-        made = tokenizer.apply_chat_template(
-            [dict(t) for t in chat.turns], tokenize=True, return_dict=True, return_assistant_tokens_mask=True,
-            tools=[dict(t) for t in chat.tools] or None, **dict(chat.extra),
-        )  # fmt: skip
+        with limited():
+            made = tokenizer.apply_chat_template(
+                [dict(t) for t in chat.turns], tokenize=True, return_dict=True, return_assistant_tokens_mask=True,
+                tools=[dict(t) for t in chat.tools] or None, **dict(chat.extra),
+            )  # fmt: skip
         return [i for i, own in enumerate(made["assistant_masks"]) if own]
     return _by_difference(tokenizer, chat)
 

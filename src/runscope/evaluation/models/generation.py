@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from runscope.evaluation.examples.limits import limited
+
 
 class Answer(str):
     """What a model said, and whether it came to an end by itself."""
@@ -48,7 +50,8 @@ def _turn_end(tokenizer: Any) -> list[int]:
     mark = "answer"
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": mark}]
     try:
-        text = str(tokenizer.apply_chat_template(turns, tokenize=False))
+        with limited():
+            text = str(tokenizer.apply_chat_template(turns, tokenize=False))
     except Exception:  # a template runs code of its own kind; one that refuses this chat tells nothing
         return []
     behind = tokenizer(text.rpartition(mark)[2], add_special_tokens=False)["input_ids"]

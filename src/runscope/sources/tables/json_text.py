@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from runscope.safe_text import whole_letters
 from runscope.sources.text import Text
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     """Rows as cells of text; nested names are joined with a dot."""
     import pandas as pd
 
-    texts = [{name: _as_text(value) for name, value in _flat(row)} for row in rows]
+    texts = [{whole_letters(name): _as_text(value) for name, value in _flat(row)} for row in rows]
     return pd.DataFrame(texts, dtype=object).fillna("").astype(str)
 
 
@@ -126,7 +127,7 @@ def _as_text(value: Any) -> str:
         return repr(float(value))
     if isinstance(value, int):
         return str(value) if abs(value) < 1 << 63 else _large(value)
-    return str(value)
+    return whole_letters(str(value))
 
 
 def _large(value: int) -> str:
