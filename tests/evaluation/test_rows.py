@@ -281,3 +281,13 @@ def test_a_column_that_is_not_there_names_those_that_are(tmp_path: Path) -> None
     with pytest.raises(InputError, match="no column 'descripton'; found: description, price") as caught:
         one(tmp_path, {"description": "a", "price": "b"}, "prompt=descripton,completion=price")
     assert "'description'" in caught.value.hint
+
+
+def test_labels_beside_texts_are_said_to_be_unused(tmp_path: Path) -> None:
+    data = letters.write(tmp_path / "rows.jsonl", [{"text": "great film", "label": 1}])
+    notes: list[str] = []
+    (found,) = read_examples(data, notes=notes)
+    assert found.completion == "great film"
+    assert "--columns prompt=text,completion=label" in notes[0]
+    (asked,) = read_examples(data, "prompt=text,completion=label", notes=[])
+    assert (asked.prompt, asked.completion) == ("great film", "1")

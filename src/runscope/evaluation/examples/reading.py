@@ -50,7 +50,7 @@ def read_examples(
         UsageError: ``columns`` names no role.
         MissingExtra: a data set is named, and ``datasets`` is not installed.
     """
-    named, left_out = parse_columns(columns), 0
+    named, left_out, labelled = parse_columns(columns), 0, False
     found: dict[str, Example] = {}
     for number, row in enumerate(_rows_of(reference), 1):
         if text and not named and isinstance(row.get(text), str) and not _KNOWN_TO_TRAINERS & row.keys():
@@ -60,6 +60,7 @@ def read_examples(
             left_out += 1
         else:
             found.setdefault(example.id, example)
+            labelled |= not example.prompt and "label" in row and not named
     if not found:
         raise InputError(
             f"{reference} holds no example"
@@ -68,6 +69,11 @@ def read_examples(
         )
     if left_out and notes is not None:
         notes.append(f"{left_out:,} rows of {reference} say nothing that could be scored, and were left out")
+    if labelled and notes is not None:
+        notes.append(
+            f"{reference} has labels, which are not used: the loss is that of the texts themselves. "
+            "To ask for the label behind the text: --columns prompt=text,completion=label"
+        )
     return tuple(found.values())
 
 
