@@ -9,7 +9,6 @@ from scipy.optimize import minimize
 
 from runscope.rules import CouldNotLook, View
 from runscope.rules.context import coarse
-from runscope.rules.overfitting import stairs_at_epochs
 from runscope.rules.overfitting.eval_loss_rising import measure
 from runscope.rules.overfitting.passes import passes
 from runscope.stats.overfit import train_only
@@ -35,11 +34,7 @@ def train_terms(view: View) -> Mapping[str, float] | None:
         loss = coarse(view, "train_loss", points=6)
     except CouldNotLook:
         return None
-    try:
-        stairs = any(stairs_at_epochs.look(view))
-    except CouldNotLook:
-        stairs = False
-    return train_only(loss.value, passes(view, loss.step), stairs=stairs).terms
+    return train_only(loss.value, passes(view, loss.step)).terms
 
 
 def fit(names: Sequence[str], rows: Sequence[Row], ridge: float = RIDGE) -> dict[str, float]:

@@ -24,8 +24,8 @@ NAMED_BY: dict[str, tuple[str, ...]] = {
     "rate_ends_early": ("SCH003",),
     "masked_labels": ("LOS006",),
     "summed_loss": ("LOS008",),
-    "saturated_margins": ("RLH001",),
-    "no_reward_variance": ("RLH002",),
+    "saturated_margins": ("RWD001",),
+    "no_reward_variance": ("RWD002",),
 }
 """Codes any of which names the fault; overfitting is named by the verdict."""
 

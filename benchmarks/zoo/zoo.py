@@ -46,7 +46,17 @@ SPLITS = {"tune": tuning.recipes, "holdout": holdout.recipes}
 YES, NO = 0.05, 0.02
 LOOKS = tuple(itertools.product(("eval_loss", "few"), (1, 4), (1.0, 0.7, 0.45)))
 """Column of the held-out loss, which of its evaluations (every one or every fourth), and at what share of the run."""
-BROKEN = ("divergence", "exploding", "nan", "hidden_nan", "masked_labels")
+SPECIAL = ("boxes", "preference", "policy")
+"""Kinds that log by other names: judged as they are, and looked at in one way only."""
+BROKEN = (
+    "divergence",
+    "exploding",
+    "nan",
+    "hidden_nan",
+    "masked_labels",
+    "saturated_margins",
+    "no_reward_variance",
+)
 """What both losses do together is told apart before the calibration, so it is fitted without them."""
 
 
@@ -118,10 +128,14 @@ def case(cache: Path, recipe: Recipe) -> Case:
     line = Timeline.of(load(cache / f"{recipe.name}.csv"))
     truth = cache / f"{recipe.name}.truth"
     broken = recipe.fault in BROKEN
-    looks = [
-        Look(column, every, share, look_at(line, column, every, share), truth_of(truth, share))
-        for column, every, share in LOOKS
-    ]
+    looks = (
+        []
+        if recipe.model in SPECIAL
+        else [
+            Look(column, every, share, look_at(line, column, every, share), truth_of(truth, share))
+            for column, every, share in LOOKS
+        ]
+    )
     return Case(
         recipe,
         False if broken else truth_of(truth, 1.0),
@@ -154,7 +168,7 @@ def truth_of(path: Path, share: float) -> bool | None:
         return False
     level = np.median(np.lib.stride_tricks.sliding_window_view(loss, min(5, len(loss))), axis=1)
     low = float(level.min())
-    rise, sigma = float(level[-1]) / low - 1, noise(loss) / low
+    rise, sigma = float(level[-1]) / low - 1, noise(np.log(np.maximum(loss, 1e-300)))
     return True if rise >= max(YES, 2 * sigma) else False if rise <= max(NO, sigma) else None
 
 

@@ -51,7 +51,7 @@ def judge_overfitting(view: View, findings: Findings, study: Study | None) -> Ov
     try:
         seen, steps = measure(view)
     except CouldNotLook:
-        if metric is not None and metric.turned is not None:
+        if metric is not None and metric.turned is not None and not _broke_down(findings):
             return _by_metric(view, metric, None)
     else:
         return _by_loss(view, seen, steps) if metric is None else _by_metric(view, metric, (seen, steps))
@@ -64,6 +64,10 @@ def judge_overfitting(view: View, findings: Findings, study: Study | None) -> Ov
             f"The logs do not show whether the model overfits: {reason}.",
             change_of_mind="A held-out loss, or checkpoints to evaluate, would give an answer.",
         )
+
+
+def _broke_down(findings: Findings) -> bool:
+    return any(f.code in BROKEN and f.severity == "critical" for f in findings.findings)
 
 
 def _curve_blames(view: View) -> bool:
@@ -242,13 +246,12 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
     not_reinforcement(view)
     not_preference(view)
     loss = coarse(view, "train_loss", points=3)
-    if any(f.code in BROKEN and f.severity == "critical" for f in findings.findings):
+    if _broke_down(findings):
         raise CouldNotLook("the training broke down, and no held-out loss was logged")
     if len(loss) < 6:
         raise CouldNotLook(f"only {len(loss)} values of the training loss were logged, and no held-out loss")
     seen_times = passes(view, loss.step)
-    stairs = next((f for f in findings.findings if f.code == "OVF003"), None)
-    seen = train_only(loss.value, seen_times, stairs=stairs is not None)
+    seen = train_only(loss.value, seen_times)
     sign = _sign(findings)
     last = int(loss.step[-1])
     change = "Held-out examples would tell: evaluate the checkpoints on some that were not trained on."
