@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,40 @@ def judge_scores(
         min_effect=matters, more_examples=decision.more_examples, detectable=decision.detectable,
         example_evaluations=int(contest.reached.sum()), full_grid=table.size,
         settings={"min_effect": matters, "race": race, "alpha": contest.alpha}, notes=(*said, *notes),
+    )  # fmt: skip
+
+
+def judge_files(
+    places: Sequence[str | Path],
+    *,
+    metric: str | None = None,
+    lower_is_better: bool | None = None,
+    min_effect: float | None = None,
+    cluster: str | None = None,
+    race: bool = False,
+) -> Study:
+    """The same for results in files: a table, or samples of lm-evaluation-harness or logs of Inspect.
+
+    Args:
+        places: see :func:`runscope.evaluation.results.reading.read_scores`.
+        metric: the column, metric or scorer that decides, where there are several.
+        lower_is_better: which way it goes; its name says so where None.
+        min_effect: smallest difference that matters, in units of the metric.
+        cluster: the column that groups examples; ``none`` takes each for itself.
+        race: use only as many results as a race would have asked for.
+
+    Raises:
+        InputError: no usable results.
+        UsageError: nothing says which way the metric goes.
+    """
+    from runscope.evaluation.results.reading import read_scores
+    from runscope.evaluation.results.table import lower_is_better as by_name
+
+    table = read_scores(places, metric=metric, cluster=cluster)
+    lower = by_name(table.metric) if lower_is_better is None else lower_is_better
+    return judge_scores(
+        table.values, steps=table.steps, lower_is_better=lower, min_effect=min_effect, clusters=table.clusters,
+        weights=table.weights, race=race, metric=table.metric, notes=table.notes,
     )  # fmt: skip
 
 

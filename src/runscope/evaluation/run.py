@@ -26,7 +26,7 @@ from runscope.evaluation.work.shards import Fetch
 from runscope.history.checkpoint import Checkpoint
 from runscope.progress import Progress
 from runscope.stats.arrays import Floats
-from runscope.stats.paired import cluster_codes
+from runscope.stats.paired import cluster_codes, grouping
 from runscope.stats.racing import Race, starting_arms
 
 
@@ -103,7 +103,7 @@ def evaluate(
         evaluations=race.evaluations(), sample=sample,
         settings=asdict(settings) | {"data": str(data), "base": str(base) if base is not None else None}
         | ({"train_data": str(train_data)} if train_data is not None else {}),
-        notes=(*notes, *race.notes),
+        notes=(*notes, *grouping(race.race.clusters, settings.cluster or "source"), *race.notes),
     )  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def held_out_examples(
 ) -> tuple[tuple[Example, ...], int]:
     """Held-out examples in random order without those that were trained on, and how many those were."""
     known = {e.id for e in train}
-    every = read_examples(data, settings.columns, settings.scoring.text, notes)
+    every = read_examples(data, settings.columns, settings.scoring.text, notes, settings.cluster)
     fresh = [e for e in every if e.id not in known]
     if len(fresh) < 2:
         raise InputError(

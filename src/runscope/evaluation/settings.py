@@ -32,6 +32,8 @@ class EvaluateSettings:
         score: what of an example the loss is taken of: ``completion``, ``assistant`` (every turn of it), ``all``,
             ``last`` (the assistant's last turn), or ``auto``: what the training scored, where its configuration says.
         scoring: what ``score`` comes down to; found out when checkpoints are evaluated.
+        cluster: column that says which examples belong together; None takes ``cluster``, ``source``, ``group`` or
+            ``document`` where there is one, ``none`` takes every example for itself.
         full: every checkpoint on every example instead of a race.
         min_effect: smallest difference that matters, in the unit of the metric; None takes the metric's own
             (nats a token for the loss: 0.02 is 2% of perplexity).
@@ -63,6 +65,7 @@ class EvaluateSettings:
     columns: str | None = None
     score: str = "auto"
     scoring: Scoring = COMPLETION
+    cluster: str | None = None
     full: bool = False
     min_effect: float | None = None
     alpha: float = ALPHA

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,24 +10,52 @@ import typer
 from runscope.cli import options as opt
 from runscope.cli import output as out
 from runscope.cli.progress import progress
+from runscope.errors import UsageError
 
 if TYPE_CHECKING:
     from runscope.evaluation.plan import Plan
+    from runscope.evaluation.study import Study
     from runscope.history import Timeline
 
 
 def evaluate(
     repo: Annotated[
-        str, typer.Argument(metavar="REPO", help="Hub repository, local clone or bundle of one, or folder.")
-    ],
+        str | None,
+        typer.Argument(metavar="[REPO]", help="Hub repository, local clone or bundle of one, or folder."),
+    ] = None,
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--data",
             metavar="FILE|DATASET",
             help="Held-out examples: JSON lines, CSV, Parquet, or a Hub data set as user/name:split.",
         ),
-    ],
+    ] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scores",
+            metavar="TABLE",
+            help="In place of REPO and --data: results that are there already. A table, or samples_*.jsonl of "
+            "lm-evaluation-harness or logs of Inspect (files or folders; repeat for each).",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="COLUMN|none",
+            help="Column whose equal values make rows one observation (default: cluster, source, group or document, "
+            "where there is one); none: every row for itself.",
+        ),
+    ] = None,
+    lower_is_better: Annotated[
+        bool | None,
+        typer.Option(
+            "--lower-is-better/--higher-is-better",
+            help="Of --scores: which way the metric goes (default: as its name says).",
+        ),
+    ] = None,
     train_data: opt.TrainDataOption = None,
     base: opt.BaseOption = None,
     run: Annotated[
@@ -141,15 +170,33 @@ def evaluate(
       runscope evaluate me/pricer-2024-09-13 --data heldout.jsonl
 
       runscope evaluate ./output --data prices.csv --task number --tolerance 40 --relative-tolerance 0.2
+
+      runscope evaluate --scores losses.csv --cluster document
     """
     from runscope import api
-    from runscope import reporting as page
     from runscope.evaluation import EvaluateSettings
 
+    if scores:
+        if repo or data:
+            raise UsageError(
+                "--scores takes the place of REPO and --data",
+                hint="name either results or what is to be evaluated",
+            )
+        from runscope.evaluation.given import judge_files
+
+        judged = judge_files(
+            scores, metric=metric, lower_is_better=lower_is_better, min_effect=min_effect, cluster=cluster
+        )
+        return _show(judged, None, format, output, quiet=quiet)
+    if repo is None or data is None:
+        raise UsageError(
+            "there is nothing to evaluate" if repo is None else "there are no examples to evaluate on",
+            hint="runscope evaluate REPO --data heldout.jsonl, or --scores TABLE for results that are there already",
+        )
     settings: dict[str, Any] = {
         "task": task, "scorer": scorer, "metric": metric, "tolerance": tolerance,
         "relative_tolerance": relative_tolerance, "extract": extract, "max_new_tokens": max_new_tokens,
-        "chat": chat, "columns": columns, "score": score,
+        "chat": chat, "columns": columns, "score": score, "cluster": cluster,
         "full": full, "min_effect": min_effect, "max_examples": max_examples, "device": device, "dtype": dtype,
         "batch_tokens": batch_tokens, "backend": backend, "launch": launch, "workers": workers,
         "allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code,
@@ -168,6 +215,12 @@ def evaluate(
         if plan:
             return _print_plan(api.plan_evaluation(saved, data, **what), format)
         study = api.evaluate(saved, data, **what)
+    return _show(study, repo, format, output, quiet=quiet)
+
+
+def _show(study: Study, repo: str | None, format: opt.Format, output: Path | None, *, quiet: bool) -> None:
+    from runscope import reporting as page
+
     if output:
         forms = out.table_forms(lambda: page.study_table(study)) | out.json_form(
             lambda: page.study_json(study, repo)

@@ -156,6 +156,23 @@ def cluster_of(row: Mapping[str, Any], used: Collection[str] = ()) -> str:
     return next((str(row[c]) for c in CLUSTERS if c not in used and row.get(c) not in (None, "")), "")
 
 
+def named_cluster(row: Mapping[str, Any], column: str, where: str) -> str:
+    """The source of a row by the column that the user names; "" where it is ``none``.
+
+    Raises:
+        InputError: the row has no such column.
+    """
+    if column == "none":
+        return ""
+    if column not in row:
+        close = nearest(column, list(map(str, row)))
+        raise InputError(
+            f"{where} has no column {column!r}; found: {listed(row)}",
+            hint=(f"did you mean {close!r}? " if close else "") + "--cluster none takes every row for itself",
+        )
+    return "" if row[column] is None else str(row[column])
+
+
 def listed(row: Mapping[str, Any]) -> str:
     """The columns of a row, in words."""
     return ", ".join(sorted(map(str, row))) or "none"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from runscope.evaluation.examples.columns import (
     cluster_of,
     likely_mapping,
     listed,
+    named_cluster,
     paired,
     parse_columns,
 )  # fmt: skip
@@ -33,6 +35,7 @@ def read_examples(
     columns: str | Mapping[str, str] | None = None,
     text: str | None = None,
     notes: list[str] | None = None,
+    cluster: str | None = None,
 ) -> tuple[Example, ...]:
     """Read examples, equal ones once, in the order of the file.
 
@@ -44,6 +47,7 @@ def read_examples(
         text: column that counts before others where a row has no conversation, nor prompt and completion by these
             names: the one that the training took.
         notes: what was left out is appended to it.
+        cluster: column that says which examples belong together; None takes one that is called so.
 
     Raises:
         InputError: no such file, another form, or no usable column.
@@ -54,11 +58,16 @@ def read_examples(
     found: dict[str, Example] = {}
     for number, row in enumerate(_rows_of(reference), 1):
         if text and not named and isinstance(row.get(text), str) and not _KNOWN_TO_TRAINERS & row.keys():
-            row = {"text": row[text], **{c: row[c] for c in CLUSTERS if c in row and c != text}}
+            kept = {c: row[c] for c in (*CLUSTERS, cluster or "") if c in row and c != text}
+            row = {"text": row[text], **kept}
         example = example_of(row, named, f"{reference}, example {number}")
         if example is None:
             left_out += 1
         else:
+            if cluster is not None:
+                example = replace(
+                    example, cluster=named_cluster(row, cluster, f"{reference}, example {number}")
+                )
             found.setdefault(example.id, example)
             labelled |= not example.prompt and "label" in row and not named
     if not found:

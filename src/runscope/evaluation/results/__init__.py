@@ -1,0 +1,1 @@
+"""Results that other tools computed, one number for each example and checkpoint."""

@@ -1,0 +1,137 @@
+"""Per-example results of Inspect: one log (``.eval`` or ``.json``) for each checkpoint."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from runscope.errors import InputError
+from runscope.evaluation.results.table import Entry, number, step_of_path
+
+ZSTANDARD = 93
+"""Number of the compression in a ZIP archive (APPNOTE 6.3.7)."""
+LOCAL_HEADER = 30
+"""Bytes before a member's name; its last four are the lengths of the name and of what follows it."""
+LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+"""Correct, partial, incorrect and no answer, as Inspect counts them."""
+
+
+def is_log(content: Any) -> bool:
+    """Whether JSON is one of Inspect's logs."""
+    return isinstance(content, dict) and isinstance(content.get("eval"), dict) and "samples" in content
+
+
+def read_eval(path: Path) -> dict[str, Any]:
+    """A ``.eval`` file: a ZIP archive of ``header.json`` and a file for each sample.
+
+    Raises:
+        InputError: it is cut, compressed in a way that Python does not know, or another archive.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            content = json.loads(_member(archive, "header.json"))
+            samples = [
+                json.loads(_member(archive, n))
+                for n in names
+                if n.startswith("samples/") and n.endswith(".json")
+            ]
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
+        raise InputError(
+            f"{path} cannot be read as a log of Inspect: {error}",
+            hint="convert it with: inspect log convert --to json --output-dir FOLDER FILE",
+        ) from None
+    return {**content, "samples": samples}
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """One file of an archive; Inspect compresses with Zstandard, which ``zipfile`` reads from Python 3.14 on."""
+    info = archive.getinfo(name)
+    if info.compress_type != ZSTANDARD:
+        return archive.read(info)
+    import pyarrow as pa
+
+    file = archive.fp
+    if file is None:
+        raise ValueError("the archive is closed")
+    file.seek(info.header_offset)
+    header = file.read(LOCAL_HEADER)
+    file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
+    with pa.CompressedInputStream(pa.BufferReader(file.read(info.compress_size)), "zstd") as stream:
+        return bytes(stream.read())
+
+
+def entries(
+    logs: Sequence[tuple[Path, Mapping[str, Any]]], metric: str | None, cluster: str | None
+) -> tuple[list[Entry], str, list[str]]:
+    """All results of several logs, what they are called, and what was taken for granted.
+
+    Epochs of a sample are averaged.
+
+    Args:
+        logs: each with its content.
+        metric: the scorer that decides; where its value has parts, ``scorer.part``.
+        cluster: a field of the samples' ``metadata`` that groups them.
+
+    Raises:
+        InputError: a log is not finished, has no such scorer, or says of no checkpoint.
+    """
+    found: list[Entry] = []
+    notes: list[str] = []
+    names: list[str] = []
+    for path, log in logs:
+        if log.get("status") not in ("success", None):
+            raise InputError(
+                f"the evaluation in {path} did not finish: its status is {log['status']!r}",
+                hint="inspect eval-retry FILE finishes it",
+            )
+        step = step_of_path(path, str(log["eval"].get("model", "")))
+        values: dict[str, list[float]] = {}
+        groups: dict[str, str | None] = {}
+        for sample in log["samples"] or ():
+            scores = sample.get("scores") or {}
+            names = names or list(scores)
+            example = str(sample.get("id"))
+            values.setdefault(example, []).append(
+                _value(scores, metric or next(iter(names), ""), path, example)
+            )
+            groups[example] = _group(sample, cluster, path)
+        found += [Entry(step, e, sum(v) / len(v), groups[e]) for e, v in values.items()]
+    chosen = metric or next(iter(names), "")
+    if metric is None and len(names) > 1:
+        notes.append(f"the scorer {chosen} was judged; there are {', '.join(names[1:])} as well")
+    return found, chosen, notes
+
+
+def _value(scores: Mapping[str, Any], metric: str, path: Path, example: str) -> float:
+    scorer, _, part = metric.partition(".") if metric not in scores else (metric, "", "")
+    score = scores.get(scorer)
+    value = score.get("value") if isinstance(score, Mapping) else score
+    if part and isinstance(value, Mapping):
+        value = value.get(part)
+    found = LETTERS.get(value) if isinstance(value, str) else None
+    found = number(value) if found is None else found
+    if found is None:
+        parts = f"{scorer}.{next(iter(value))}" if isinstance(value, Mapping) and value else ""
+        raise InputError(
+            f"sample {example} of {path} has no number for the scorer {metric!r}",
+            hint=f"its value has parts: --metric {parts}"
+            if parts
+            else f"its scorers: {', '.join(scores) or 'none'}",
+        )
+    return found
+
+
+def _group(sample: Mapping[str, Any], cluster: str | None, path: Path) -> str | None:
+    if cluster in (None, "none"):
+        return None
+    facts = sample.get("metadata") or {}
+    if cluster not in facts:
+        raise InputError(
+            f"the samples of {path} have no {cluster!r} in their metadata; found: {', '.join(facts) or 'nothing'}",
+            hint="--cluster none takes every sample for itself",
+        )
+    return str(facts[cluster])

@@ -1,0 +1,157 @@
+"""Results as a table: a column for each checkpoint, or a row for each example and checkpoint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runscope.errors import InputError
+from runscope.evaluation.examples.columns import CLUSTERS
+from runscope.evaluation.results.table import (
+    HIGHER,
+    LOWER,
+    Entry,
+    ScoreTable,
+    cluster_column,
+    number,
+    step_in,
+    tabled,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STEPS = ("step", "global_step", "checkpoint", "checkpoint_step", "train_step", "iteration")
+EXAMPLES = (
+    "example", "example_id", "id", "doc_id", "sample_id", "sample", "question_id", "qid", "uid", "index", "idx", "row",
+)  # fmt: skip
+WEIGHTS = ("weight", "weights", "tokens", "num_tokens", "n_tokens", "token_count")
+
+
+def read_frame(frame: pd.DataFrame, place: str, metric: str | None, cluster: str | None) -> ScoreTable:
+    """A table of either form.
+
+    Args:
+        frame: its rows, under the names that the file has.
+        place: what errors call it.
+        metric: the column, or the part of the columns' names, that decides.
+        cluster: the column that groups examples, ``none`` for no grouping, None for one that is called so.
+
+    Raises:
+        InputError: it is of neither form, or cells are no numbers.
+    """
+    frame = frame.rename(columns=str)
+    names = {c.strip().lower(): c for c in frame.columns}
+    step = next((names[c] for c in STEPS if c in names), None)
+    if step is not None:
+        return _long(frame, names, step, place, metric, cluster)
+    return _wide(frame, names, place, metric, cluster)
+
+
+def _long(
+    frame: pd.DataFrame, names: dict[str, str], step: str, place: str, metric: str | None, cluster: str | None
+) -> ScoreTable:  # fmt: skip
+    example = next((names[c] for c in EXAMPLES if c in names), None)
+    if example is None:
+        raise InputError(
+            f"{place} has a column {step!r} but none that names the examples; found: {', '.join(frame.columns)}",
+            hint="add a column example that says which rows are of the same example",
+        )
+    group = cluster_column(frame.columns, cluster, [names[c] for c in CLUSTERS if c in names])
+    weight = next((names[c] for c in WEIGHTS if c in names), None)
+    taken = {step, example, group, weight}
+    value = metric or _only_metric([c for c in frame.columns if c not in taken], frame, place)
+    if value not in frame.columns:
+        raise InputError(f"{place} has no column {value!r}", hint=f"it has {', '.join(frame.columns)}")
+    entries = []
+    for line, row in enumerate(frame.to_dict("records"), 1):
+        at = step_in(str(_whole(row[step])))
+        if at is None:
+            raise InputError(
+                f"{place}, row {line}: {row[step]!r} is no step", hint="a step is a whole number: 500"
+            )
+        entries.append(
+            Entry(
+                at, str(row[example]), _cell(row[value], place, line, value),
+                str(row[group]) if group else None, _cell(row[weight], place, line, weight) if weight else 1.0,
+            )
+        )  # fmt: skip
+    return tabled(entries, value, _weighed(weight))
+
+
+def _wide(
+    frame: pd.DataFrame, names: dict[str, str], place: str, metric: str | None, cluster: str | None
+) -> ScoreTable:  # fmt: skip
+    steps = {c: s for c in frame.columns if (s := step_in(c) if _says_step(c) else None) is not None}
+    if metric is not None:
+        steps = {c: s for c, s in steps.items() if _stem(c) in ("", metric.lower())} or steps
+    if len(steps) < 2 or len(set(steps.values())) < len(steps):
+        why = "two columns are of the same step" if len(steps) > 1 else "it has no columns of checkpoints"
+        raise InputError(
+            f"{place} is no table of results: {why}; found: {', '.join(frame.columns[:20])}",
+            hint="a column for each checkpoint (step_100, step_200, …), or the columns example, step and the metric",
+        )
+    example = next((names[c] for c in EXAMPLES if c in names and names[c] not in steps), None)
+    group = cluster_column(frame.columns, cluster, [names[c] for c in CLUSTERS if c in names])
+    weight = next((names[c] for c in WEIGHTS if c in names), None)
+    stems = {_stem(c) for c in steps} - {""}
+    called = metric or (stems.pop() if len(stems) == 1 else "score")
+    entries = []
+    for line, row in enumerate(frame.to_dict("records"), 1):
+        name = f"{row[example]}" if example else f"row {line}"
+        for column, at in steps.items():
+            entries.append(
+                Entry(
+                    at, name, _cell(row[column], place, line, column), str(row[group]) if group else None,
+                    _cell(row[weight], place, line, weight) if weight else 1.0,
+                )
+            )  # fmt: skip
+    return tabled(entries, called, _weighed(weight))
+
+
+def _says_step(column: str) -> bool:
+    """Whether a column's name is a step with or without words before it: 100, step_100, loss@checkpoint-100."""
+    return (
+        re.fullmatch(r"\d[\d,_]*|.*(checkpoint|ckpt|step|iter|epoch)\D{0,2}\d[\d,_]*", column.strip().lower())
+        is not None
+    )
+
+
+def _stem(column: str) -> str:
+    """What stands before the step in a column's name: ``loss`` of ``loss_step_100``."""
+    words = re.sub(
+        r"(checkpoint|ckpt|step|iteration|iter|epoch)?s?[ _=-]*\d[\d,_]*$", "", column.strip().lower()
+    )
+    return words.strip(" _@/.-")
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _cell(value: object, place: str, line: int, column: str) -> float:
+    found = number(value)
+    if found is None:
+        raise InputError(
+            f"{place}, row {line}, column {column!r}: {value!r} is no number",
+            hint="leave out examples that a checkpoint gave no result for",
+        )
+    return found
+
+
+def _only_metric(columns: Sequence[str], frame: pd.DataFrame, place: str) -> str:
+    """The column that holds the results: the only one of numbers, else the only one with a metric's name."""
+    numbers = [c for c in columns if all(number(v) is not None for v in frame[c].head(50))]
+    named = [c for c in numbers if set(re.split(r"[^a-z0-9]+", c.lower())) & {*LOWER, *HIGHER}]
+    for some in (numbers, named):
+        if len(some) == 1:
+            return some[0]
+    raise InputError(
+        f"{place} does not say which column is judged; of numbers are: {', '.join(numbers) or 'none'}",
+        hint="name it with --metric COLUMN",
+    )
+
+
+def _weighed(weight: str | None) -> list[str]:
+    return [f"examples were weighted by the column {weight}"] if weight else []
