@@ -1,8 +1,8 @@
 """How often the verdict on evaluated checkpoints is wrong: results are drawn whose true means are known, and judged.
 
-*false*: overfitting is said where no checkpoint is better than the last. *missed*: no overfitting is said where the last is
-worse by more than matters. *found*: overfitting is said where it is. *covers*: the interval of the effect holds the truth.
-*corrected*: which share of what picking the best flatters ``best_corrected`` takes back.
+*false*: overfitting is said where no checkpoint is better than the last. *missed*: no overfitting is said where it
+is worse by more than matters. *found*: overfitting is said where it is. *covers*: the interval of the effect holds the
+truth. *corrected*: which share of what picking the best flatters ``best_corrected`` takes back.
 """
 
 from __future__ import annotations
