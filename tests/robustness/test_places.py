@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -255,3 +256,18 @@ def test_steps_beyond_all_counters_are_left_out_and_said(tmp_path: Path) -> None
     run = load(file)
     assert all(np.abs(s.step).max() < 2**53 for s in run.series.values())
     assert io.StringIO("\n".join(run.notes)).read()
+
+
+def test_foreign_text_in_markdown_is_no_link_and_no_table() -> None:
+    from runscope.reporting.text.escaping import escape, markdown_table
+
+    for text in (
+        "https://evil.example/x",
+        "HTTP://evil",
+        "www.evil.example",
+        "mailto:a@b.example",
+        "ftp://x",
+    ):
+        assert not re.search(r"(?i)https?:|www\\.|mailto:|ftp:|@\w", escape(text))
+    table = markdown_table(("run",), [("a | b\n| c",)])
+    assert len(table.splitlines()) == 3

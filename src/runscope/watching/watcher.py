@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from runscope.errors import NotAllowed, NotSignedIn, RunscopeError, ServiceError, UnreadableRun
+from runscope.errors import NotAllowed, NotSignedIn, RunscopeError, ServiceError, StoreError, UnreadableRun
 from runscope.evaluation.study import Study
 from runscope.history import Run, Series, Timeline
 from runscope.history.checkpoint import Checkpoint
@@ -122,7 +122,10 @@ class Watcher:
         self._judge(now, events, SURE if self.ended else NEW_ROWS if fresh or new else NO_ROWS)
         self._finish(now, events)
         if self.memory is not None:
-            self.memory.write(self._said)
+            try:
+                self.memory.write(self._said)
+            except StoreError as error:  # a watch that is stopped will repeat itself; this one goes on
+                self._trouble("memory", now, error, events)
         return events
 
     def _read_run(self, now: float, events: list[Event]) -> bool:

@@ -82,8 +82,9 @@ def _print(pulled: Pulled, format: opt.Format) -> None:
     changed = [run for run in pulled.runs if run.outcome not in ("unchanged", "empty")]
     lines = [(r.reference, r.name, r.state, r.outcome, r.error or f"{r.values:,} values") for r in changed]
     if format is opt.Format.markdown:
-        head = [("run", "name", "state", "outcome", ""), ("---",) * 5]
-        print("\n".join("| " + " | ".join(line) + " |" for line in (*head, *lines)))  # noqa: T201
+        from runscope.reporting.text.escaping import markdown_table
+
+        out.print_text(markdown_table(("run", "name", "state", "outcome", ""), lines) + "\n")
     elif lines:
         from rich.table import Table
         from rich.text import Text
@@ -94,7 +95,7 @@ def _print(pulled: Pulled, format: opt.Format) -> None:
         for line in lines:
             table.add_row(*(Text(cell) for cell in line))
         out.stdout().print(table)
-    print(_summary(pulled))  # noqa: T201
+    out.print_text(_summary(pulled) + "\n")
 
 
 def _summary(pulled: Pulled) -> str:

@@ -15,6 +15,8 @@ def escape(text: str) -> str:
     safe = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
     # A pull request would notify the people that a run's name mentions.
     safe = re.sub(r"@(?=\w)", "@" + _ZERO_WIDTH_SPACE, safe)
+    # A bare address would become a link that somebody else chose.
+    safe = re.sub(r"(?i)\b(https?|ftp|mailto|xmpp)(:)|\b(www)(\.)", rf"\1\3{_ZERO_WIDTH_SPACE}\2\4", safe)
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", safe)
 
 
