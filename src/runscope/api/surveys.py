@@ -98,7 +98,7 @@ def _runs_in(place: str, *, refresh: bool, progress: Progress | None) -> Iterato
 
     path = existing(place)
     if path is not None:
-        yield from (_Found(reference) for reference in list_references(place))
+        yield from (_Found(reference) for reference in list_references(place, apart=False))
     elif place.startswith("hf://"):
         yield from (_Found(reference) for reference in _on_the_hub(place))
     elif place.startswith(("http://", "https://")) or re.fullmatch(r"[\w.-]+/[^/\\]+", place):

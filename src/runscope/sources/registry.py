@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import shlex
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -159,10 +159,15 @@ MOST_ENTRIES = 1_000_000
 _SKIPPED = frozenset(("node_modules", "__pycache__", "site-packages", "wandb-cache", "artifacts"))
 
 
-def list_references(folder: str) -> list[str]:
+def list_references(folder: str, *, apart: bool = True) -> list[str]:
     """Runs that lie in a folder, however deep: offline W&B runs, Trainer outputs, event files, tables.
 
     A folder that is itself a run is not searched for more of them.
+
+    Args:
+        folder: where to look.
+        apart: name each run of a file or store that holds several, for which it is opened; False names the place, and
+            whoever loads it is told its runs by :class:`SeveralRuns`.
 
     Raises:
         UnknownReference: there is no such folder, or nothing in it is a run.
@@ -171,21 +176,21 @@ def list_references(folder: str) -> list[str]:
     path = existing(folder)
     if path is None or not path.is_dir():
         raise UnknownReference(f"there is no folder {folder}", hint="name a folder that holds runs")
-    found = _members(folder)
+    found = _members(folder, apart=apart)
     if len(found) < 2:  # else the folder is itself a store of several runs
-        found = runs_below(path) or found
+        found = runs_below(path, apart=apart) or found
     if not found:
         raise UnknownReference(f"no run lies in {folder}", hint=f"a run is one of: {describe_forms()}")
     return found
 
 
-def runs_below(folder: Path) -> list[str]:
+def runs_below(folder: Path, *, apart: bool = True) -> list[str]:
     """References of the runs below a folder, in order of their names; links and hidden folders are passed over."""
     found: list[str] = []
     seen = 0
-    waiting = [folder]
+    waiting = deque([folder])
     while waiting:
-        place = waiting.pop(0)
+        place = waiting.popleft()
         entries = _entries(place)
         seen += len(entries)
         if seen > MOST_ENTRIES:
@@ -194,7 +199,7 @@ def runs_below(folder: Path) -> list[str]:
             )
         here: list[str] = []
         for entry in entries:
-            inside = _members(str(entry)) if entry.is_dir() or _may_be_run(entry) else []
+            inside = _members(str(entry), apart=apart) if entry.is_dir() or _may_be_run(entry) else []
             here += inside
             if not inside and entry.is_dir():
                 waiting.append(entry)
@@ -241,13 +246,13 @@ def _natural(reference: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", reference)]
 
 
-def _members(path: str) -> list[str]:
+def _members(path: str, *, apart: bool = True) -> list[str]:
     """The runs of one place on this disk; none where no source claims it, or what it claims cannot be listed."""
     source = next((s for s in _each(_LOCAL) if s.claims(path)), None)
     if source is None:
         return []
     try:
-        return list(source.members(path)) if hasattr(source, "members") else [path]
+        return list(source.members(path)) if apart and hasattr(source, "members") else [path]
     except (RunscopeError, ArithmeticError, LookupError, OSError, TypeError, ValueError):
         # Reading it says what is wrong with it.
         return [path]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 import orjson
 
+from runscope.sources.base import MEMBER
 from runscope.stitching.evidence.kinship import stem
 from runscope.survey.card import Card
 
@@ -24,8 +26,9 @@ ENOUGH_SETTINGS = 8
 def kin(cards: Sequence[Card]) -> list[list[int]]:
     """Groups of indices that may hold one training in several runs; of at least two runs each.
 
-    Two runs are held together where one id occurs in both, where they have one name but for dates and counters in one
-    place, or where their configurations agree but for what changes on a resume. Cost grows with the number of cards.
+    Two runs are held together where one id occurs in both, where they or their folders have one name but for dates and
+    counters in one place, or where their configurations agree but for what changes on a resume. Cost grows with the
+    number of cards.
     """
     groups = _Groups(len(cards))
     first: dict[bytes, int] = {}
@@ -51,6 +54,11 @@ def _keys(card: Card) -> Iterable[bytes]:
     named = stem(card.name)
     if named:
         yield f"name {card.project}\n{named}".encode()
+    folder = PurePath(card.references[0].partition(MEMBER)[0]).parent
+    if stem(folder.name):  # logs are called «log» and «metrics» everywhere: their folder has the name
+        yield f"name {folder.parent}\n{stem(folder.name)}".encode()
+    if source == "trainer-state":  # it holds where the training stands, not what it was set to
+        return
     settings = {k: v for k, v in card.config.items() if k.rpartition(".")[2] not in CHANGES_ON_RESUME}
     if len(settings) >= ENOUGH_SETTINGS:
         text = orjson.dumps(settings, option=orjson.OPT_SORT_KEYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
@@ -82,7 +83,7 @@ def marks_of(references: Sequence[str]) -> dict[str, Mark | None]:
     for reference in references:
         place = reference if existing(reference) is not None else reference.partition(MEMBER)[0]
         if place not in by_place:
-            by_place[place] = mark_of(place)
+            by_place[place] = _mark_of_all(place)
         found[reference] = by_place[place]
     remote = {reference for reference, mark in found.items() if mark is None}
     if remote:
@@ -90,6 +91,14 @@ def marks_of(references: Sequence[str]) -> dict[str, Mark | None]:
         kept = {f"{key.project}/{key.id}": store.folder / f"{key.path}.parquet" for key, _ in store.all()}
         found |= {reference: mark_of(str(kept[reference])) for reference in remote if reference in kept}
     return found
+
+
+def _mark_of_all(place: str) -> Mark | None:
+    """The state of a place, or of all that a pattern stands for (the sessions of one resumed W&B run)."""
+    if existing(place) is not None or "*" not in place:
+        return mark_of(place)
+    marks = [mark for path in sorted(glob.glob(place)) if (mark := mark_of(path)) is not None]  # noqa: PTH207
+    return tuple(row for mark in marks for row in mark) or None
 
 
 def _place_key(places: Sequence[str]) -> str:

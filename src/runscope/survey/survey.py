@@ -127,6 +127,7 @@ def take(
     cards = [card for reference in unique for card in single[(reference,)]]
     together = kin(cards)
     wanted = [tuple(r for i in group for r in cards[i].references) for group in together]
+    marks |= marks_of([r for group in wanted for r in group if r not in marks])
     joined = judged("joins", wanted)
     taken = {i for group in together for i in group}
     whole = [card for i, card in enumerate(cards) if i not in taken]

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from runscope.errors import RunscopeError
+from runscope.errors import RunscopeError, SeveralRuns
 from runscope.survey.card import Card, card_of, unreadable
 
 
@@ -33,9 +33,13 @@ def cards_of(references: Sequence[str]) -> list[Card]:
     cards: list[Card] = []
     runs: list[Run] = []
     context = LoadContext(store=RunStore(), ask=False)
-    for reference in references:
+    waiting = list(references)[::-1]
+    while waiting:
+        reference = waiting.pop()
         try:
             runs.append(load(reference, context=context))
+        except SeveralRuns as place:
+            waiting += place.references[::-1]
         except RunscopeError as error:
             cards.append(unreadable(reference, error.message, error.hint))
         except MemoryError:

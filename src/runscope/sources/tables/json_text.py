@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from runscope.safe_text import whole_letters
 from runscope.sources.text import Text
 
@@ -93,9 +95,12 @@ def _columns(data: Mapping[str, Any], head: str = "", depth: int = 0) -> Iterato
 
 def _object(line: str) -> Row | None:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
+        row = orjson.loads(line)
+    except ValueError:  # perhaps for a bare NaN or a number of a hundred digits, which every script writes
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
     return row if isinstance(row, dict) else None
 
 
