@@ -13,6 +13,8 @@ import numpy as np
 
 from runscope.history import Run, Segment, Series, Timeline
 from runscope.stats.curves import heavy_noise
+from runscope.stats.resumes.join import Curve
+from runscope.stats.resumes.order import LEAST, bumps
 
 ROLES = {
     "epoch": "epoch",
@@ -95,14 +97,33 @@ def _visible(about: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]], ta
             if np.max(np.abs(rate[:count] - other[:count])) > TRACE * np.max(other):
                 found.append(cause)
         elif cause == "data":
-            if tail or about["fault"] == "data_replayed":
+            jumped = abs(seen["epoch"][1][0] - clean["epoch"][1][0]) > 0.1
+            replayed = about["fault"] == "data_replayed" and _replayed(about, runs) >= LEAST
+            if tail or jumped or replayed:
                 found.append(cause)
         elif cause == "optimiser":
             if _moved(seen["loss"][1], clean["loss"][1], tail):
                 found.append(cause)
         else:
             found.append(cause)
+    if tail and not _same_order(runs[about["first"]], runs[about["clean"]]):
+        found.append("data")
     return tuple(found) or ("clean",)
+
+
+def _same_order(first: Mapping[str, Any], clean: Mapping[str, Any]) -> bool:
+    """Whether a resume without a fault makes the same bumps as the tail that was lost: not every library's does."""
+    before, after = (
+        Curve(*(np.array(v, dtype=float) for v in run["curves"]["loss"])) for run in (first, clean)
+    )
+    _, a, b = np.intersect1d(after.x, before.x, return_indices=True)
+    return len(a) < LEAST or float(np.corrcoef(bumps(after.y[a]), bumps(before.y[b]))[0, 1]) > 0.5
+
+
+def _replayed(about: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]]) -> float:
+    """How many logged points lie between the start of the epoch and the state: so many were replayed."""
+    step, epoch = (np.array(v) for v in runs[about["first"]]["curves"]["epoch"])
+    return float(np.interp(about["start"], step, epoch) % 1 / np.median(np.diff(epoch)))
 
 
 def _moved(seen: Sequence[float], clean: Sequence[float], tail: bool) -> bool:

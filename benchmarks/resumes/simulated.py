@@ -39,7 +39,9 @@ class _World:
         self.warmup = rng.choice([0.0, 0.03, 0.1]) * self.total
         self.grads, self.held_out = rng.random() < 0.7, rng.random() < 0.4
         self.linked = rng.random() < 0.5
-        self.bumps = self.noise * rng.standard_normal(self.points)
+        self.tail = int(rng.uniform(0.3, 1) * self.after) if rng.random() < 0.5 else 0
+        self.bumps = self.noise * rng.standard_normal(self.points + self.after)
+        self.exact = rng.choice([0.0, 0.05, 0.2])
 
     def level(self, place: np.ndarray) -> np.ndarray:
         """Mean loss at points, without stairs."""
@@ -113,6 +115,7 @@ def _optimiser(w: _World, later: _Later, learned: float) -> None:
 
 
 def _replay(w: _World, later: _Later, _learned: float) -> None:
+    later.noise = w.noise * w.rng.standard_normal(w.after)
     until = np.ceil(w.points / w.epoch) * w.epoch
     seen = later.loss * (1 - w.stairs * w.rng.uniform(0.8, 1.6))
     later.loss = np.where(later.place <= until, seen, later.loss)
@@ -120,11 +123,18 @@ def _replay(w: _World, later: _Later, _learned: float) -> None:
 
 def _repeated(w: _World, later: _Later, _learned: float) -> None:
     begun = int(np.floor(w.points / w.epoch) * w.epoch) if w.points / w.epoch % 1 > 0.2 else w.points // 2
-    same = w.bumps[begun : begun + w.after]
+    same = w.bumps[begun : min(begun + w.after, w.points)]
+    later.noise = w.noise * w.rng.standard_normal(w.after)
     later.noise[: len(same)] = 0.95 * same + 0.3 * later.noise[: len(same)]
 
 
+def _order(w: _World, later: _Later, _learned: float) -> None:
+    w.tail = max(w.tail, min(w.after, 10))
+    later.noise = w.noise * w.rng.standard_normal(w.after)
+
+
 def _skip(w: _World, later: _Later, _learned: float) -> None:
+    later.noise = w.noise * w.rng.standard_normal(w.after)
     later.epoch = later.epoch + w.rng.choice([-1, 1, 1]) * w.rng.uniform(0.12, 0.8)
 
 
@@ -135,6 +145,7 @@ def _summed(w: _World, later: _Later, _learned: float) -> None:
 
 def _batch(w: _World, later: _Later, _learned: float) -> None:
     factor = float(w.rng.choice([2, 4, 8, 0.5, 0.25]))
+    later.noise = w.noise * w.rng.standard_normal(w.after)
     later.noise, later.epoch = later.noise / factor**0.5, w.points / w.epoch + later.own * factor / w.epoch
     later.loss = w.level(later.place) * w.stair(later.epoch * w.epoch)
     later.grad = later.grad / (factor**0.5 if w.linked else 1)
@@ -142,6 +153,7 @@ def _batch(w: _World, later: _Later, _learned: float) -> None:
 
 def _other(w: _World, later: _Later, learned: float) -> None:
     shift = w.rng.choice([-1, 1, 1, 1, 1]) * max(w.rng.uniform(0.12, 0.8) * learned, 4 * w.noise)
+    later.noise = w.noise * w.rng.standard_normal(w.after)
     adapted = 1 - w.rng.uniform(0, 0.4) * (1 - np.exp(-later.own / w.tau))
     later.loss = np.maximum(later.loss + shift * adapted, 0.05)
     later.grad = later.grad * (w.rng.uniform(0.7, 2.2) if w.linked else 1)
@@ -159,7 +171,8 @@ def _rescaled(w: _World, later: _Later, _learned: float) -> None:
 
 FAULTS: dict[str, tuple[str, Callable[[_World, _Later, float], None] | None]] = {
     "clean": ("clean", None), "weights": ("weights", _weights), "optimiser": ("optimiser", _optimiser),
-    "replay": ("data", _replay), "repeated bumps": ("data", _repeated), "skip": ("data", _skip),
+    "replay": ("data", _replay), "repeated bumps": ("data", _repeated),
+    "skip": ("data", _skip), "other order": ("data", _order),
     "summed": ("scale", _summed),
     "batch": ("scale", _batch), "other data": ("other_data", _other), "anew": ("schedule", _anew),
     "rescaled": ("schedule", _rescaled),
@@ -175,10 +188,10 @@ def simulated(seed: int, count: int = 300) -> list[Known]:
 def _one(rng: np.random.Generator, fault: str, number: int) -> Known:
     w = _world(rng, fault)
     before, place = np.arange(1, w.points + 1.0), w.points + np.arange(1, w.after + 1.0)
-    loss = w.level(before) * w.stair(before)
     level = w.level(place) * w.stair(place)
+    same = w.bumps[w.points :] + w.exact * w.noise * rng.standard_normal(w.after)
     later = _Later(
-        place - w.points, place, level, w.noise * rng.standard_normal(w.after), np.ones(w.after),
+        place - w.points, place, level, same, np.ones(w.after),
         w.rate(place, w.total), place / w.epoch, level * 1.05,
     )  # fmt: skip
     cause, change = FAULTS[fault]
@@ -188,8 +201,16 @@ def _one(rng: np.random.Generator, fault: str, number: int) -> Known:
     if fault in ("weights", "optimiser") and w.kind != "constant" and rng.random() < 0.3:
         later.rate = w.rate(later.own, w.total)
         causes += ["schedule"] * (fault == "optimiser")
+    seen = np.concatenate([before, place[: w.tail]])
+    loss = w.level(seen) * w.stair(seen)
     first = w.run(
-        "a", before, loss + w.bumps, np.ones(w.points), w.rate(before, w.total), before / w.epoch, loss * 1.05
+        "a",
+        seen,
+        loss + w.bumps[: len(seen)],
+        np.ones(len(seen)),
+        w.rate(seen, w.total),
+        seen / w.epoch,
+        loss * 1.05,
     )
     then = w.run("b", place, later.loss + later.noise, later.grad, later.rate, later.epoch, later.held)
     start = w.points * w.every

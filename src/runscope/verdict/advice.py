@@ -209,6 +209,9 @@ def recommend(
     step: int | None,
 ) -> str:
     """What to do now."""
+    resumed = resume_fault(findings)
+    if resumed is not None and resumed.severity == "critical":
+        return resumed.fix[0]
     broken = _broken(findings)
     idle = next((f for f in _trouble(findings, overfitting) if f.code == NEVER_LEARNED), None)
     if idle is not None and broken is None:

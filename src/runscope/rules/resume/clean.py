@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runscope.rules.finding import Finding, View
-from runscope.rules.resume.joins import Resume, cause_of, resumes
+from runscope.rules.resume.joins import LEAST, Resume, cause_of, resumes
 from runscope.rules.resume.saying import and_list, evidence, settings
 from runscope.stats.resumes.causes import Answer
 
@@ -46,7 +46,10 @@ def look(view: View) -> Iterable[Finding]:
             first_step=resume.step,
             last_step=resume.step,
             message=(
-                f"Resumed at step {resume.join.start:,.0f} as it should be ({sure:.0%} sure): "
+                f"Nothing stands out from the noise where the run was resumed (step {resume.join.start:,.0f}), but "
+                f"little can be told: {sure:.0%} that all went on as it should."
+                if sure < LEAST
+                else f"Resumed at step {resume.join.start:,.0f} as it should be ({sure:.0%} sure): "
                 f"{and_list(yes)} went on.{_boundary(resume, resume.answer)}"
                 + (f" {_capital(and_list(unknown))} cannot be told from what was logged." if unknown else "")
                 + settings(resume, "scale")

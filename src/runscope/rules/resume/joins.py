@@ -177,6 +177,18 @@ def schedule_since(view: View) -> int | None:
 
 LEAST = 0.5
 """A cause is named where it is likelier than not."""
+SCATTER = 0.8
+"""A scatter that changed and nothing else is a weak witness: within one training it changes by itself."""
+TWICE = 2.0
+"""Where none is, an accusation, which costs a search, has to be twice as likely as that all went on."""
+
+
+def _believable(answer: Answer) -> dict[str, float]:
+    """The causes, without another scale where nothing but the scatter speaks for it and does not do so clearly."""
+    terms, found = answer.terms, dict(answer.probability)
+    if found["scale"] < SCATTER and terms["scaled"] < LEAST and terms["batch"] < SCATTER / 2:
+        del found["scale"]
+    return found
 
 
 def cause_of(resume: Resume) -> tuple[str, float]:
@@ -187,9 +199,10 @@ def cause_of(resume: Resume) -> tuple[str, float]:
     answer = resume.answer
     if answer is None:
         return "unknown", 0.0
-    schedule = answer.schedule or 0.0
-    cause = answer.likeliest
-    sure = answer.probability[cause]
+    schedule, clean = answer.schedule or 0.0, answer.probability["clean"]
+    cause, sure = max(_believable(answer).items(), key=lambda item: item[1])
+    if cause != "clean" and sure < TWICE * clean:
+        cause, sure = "clean", clean
     if cause in ("weights", "scale", "other_data") and sure >= LEAST:
         return cause, sure
     if schedule >= LEAST:

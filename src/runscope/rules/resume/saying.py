@@ -58,7 +58,7 @@ def accused(view: View, cause: str) -> Iterable[tuple[Resume, Answer, float]]:
             continue
         named, _ = cause_of(resume)
         sure = answer.probability[cause]
-        if named == cause or sure >= LEAST:
+        if named == cause or (named != "clean" and sure >= LEAST):
             yield resume, answer, sure
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runscope.rules.finding import Finding, View
-from runscope.rules.resume.saying import accused, conclusion, evidence, settings, where
+from runscope.rules.resume.saying import SURE, accused, conclusion, evidence, settings, where
 
 CODE = "RES001"
 NAME = "weights-not-restored"
@@ -48,7 +48,7 @@ def look(view: View) -> Iterable[Finding]:
         yield Finding(
             code=CODE,
             name=NAME,
-            severity="critical",
+            severity="critical" if sure >= SURE else "warning",
             probability=round(sure, 3),
             first_step=resume.step,
             last_step=int(resume.join.after["loss"].x[-1]),

@@ -102,23 +102,26 @@ def measures(
     pace: float | None,
 ) -> dict[str, float]:
     """What the model is given: each between -1 and 1 or so, 0 where it was not logged."""
-    up, down = float(np.tanh(max(leap.z, 0.0) / 6)), float(np.tanh(max(-leap.z, 0.0) / 6))
+    # One standard error up, and one and a half down (a loss falls by itself), are what noise does.
+    up, down = float(np.tanh(max(leap.z - 1, 0.0) / 5)), float(np.tanh(max(-leap.z - 1.5, 0.0) / 5))
     within = join.within_epoch
     # Where the data returns the loss drops by itself; in the middle of an epoch it has no reason to.
     middle = 0.5 if within is None else min(1.0, within / 0.08)
+    factor = scaled(leap, size)
     share = 0.0 if leap.share is None else float(np.clip(leap.share, 0.0, 2.0))
     near_begin = 0.0 if leap.share is None else float(np.exp(-(((share - 1) / 0.3) ** 2)))
     grown = 0.0 if size is None else float(np.clip(np.log(size.first), -2, 2))
     later = 0.0 if size is None else float(np.clip(np.log(size.later), -2, 2))
     return {
         "up": up,
-        "down": down * middle,
+        "down": down * middle * (1 - factor),
         "share": up * min(share, 1.2),
         "like_begin": up * near_begin,
         "beyond": up * float(np.clip(share - 1.2, 0.0, 0.8)),
         "retraces": up * leap.retraces,
         "stays": up * float(np.clip(leap.stays, 0.0, 1.0)),
-        "scaled": scaled(leap, size),
+        "heals": up * (1 - float(np.clip(leap.stays, 0.0, 1.0))) * max(1 - share, 0.0),
+        "scaled": factor,
         "grad_first": max(grown, -0.5),
         "grad_fades": max(grown - later, -0.5),
         "quieter": _noise(leap, -1),
@@ -146,9 +149,9 @@ def scaled(leap: Jump, size: Norms | None) -> float:
 
 
 def _noise(leap: Jump, sign: int) -> float:
-    """How surely the scatter changed by more than a quarter."""
+    """How surely the scatter changed by more than a third: so much it changes within one training by itself."""
     log = sign * float(np.log(max(leap.noise_ratio, 1e-6)))
-    return float(np.tanh(max(log - 0.22, 0.0) / (1.5 * max(leap.noise_error, 0.05))))
+    return float(np.tanh(max(log - 0.3, 0.0) / (2 * max(leap.noise_error, 0.05))))
 
 
 def _same_order(bumps: Order) -> dict[str, float]:
@@ -162,7 +165,10 @@ def _same_order(bumps: Order) -> dict[str, float]:
         "again": sure * alike,
         "not_again": sure * (1 - alike),
         "exact": sure * alike**2 * close,
-        "apart": sure * alike**2 * float(np.tanh(max(bumps.above_t, 0.0) / 4)) * (1 - close),
+        "apart": sure
+        * alike**2
+        * float(np.tanh(max(bumps.above_t - 1.5, 0.0) / 3))
+        * float(np.tanh(bumps.above / 0.1)),
     }
 
 

@@ -34,6 +34,8 @@ class Curve:
         return float(np.median(np.diff(self.x))) if len(self.x) > 1 else 1.0
 
 
+TINY = 1e-30
+"""Below this a rate, a norm or a loss is 0 in all but name, and what is divided by it is no number."""
 NOTHING = Curve(np.zeros(0), np.zeros(0))
 
 
@@ -99,7 +101,7 @@ class Join:
         if len(before) < 2 or len(after) < 2:
             return None
         old, new = epochs_a_step(before), epochs_a_step(after)
-        return new / old if old > 0 and new > 0 else None
+        return new / old if old > TINY and new > TINY else None
 
 
 def _whole_numbers(curve: Curve) -> bool:

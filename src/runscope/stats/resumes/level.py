@@ -8,7 +8,7 @@ import numpy as np
 
 from runscope.stats.arrays import Floats
 from runscope.stats.curves import heavy_noise
-from runscope.stats.resumes.join import NOTHING, Curve, Join
+from runscope.stats.resumes.join import NOTHING, TINY, Curve, Join
 
 RECENT, FEWEST = 0.25, 8
 """The last quarter of what was logged before the join, at least eight points, says how the loss was going on."""
@@ -118,7 +118,7 @@ def jump(join: Join) -> Jump | None:
     size = float(np.mean(off[:count]))
     begin, share = _learned(join, course, after)
     ratio, steady = _ratio(after, course)
-    old, new = heavy_noise(near.y[-40:]), heavy_noise(after.y[min(5, len(after) // 3) :])
+    old, new = scatter(near.y[-40:]), scatter(after.y[min(5, len(after) // 3) :])
     known = old > 0 and new > 0 and len(after) >= 8
     return Jump(
         expected=course,
@@ -134,8 +134,21 @@ def jump(join: Join) -> Jump | None:
         ratio=ratio,
         steady=steady,
         noise_ratio=new / old if known else 1.0,
-        noise_error=(0.75 / min(len(near), 40) + 0.75 / max(len(after) - 5, 1)) ** 0.5 if known else np.inf,
+        noise_error=(1.2 / min(len(near), 40) + 1.2 / max(len(after) - 5, 1)) ** 0.5 if known else np.inf,
     )
+
+
+def scatter(value: Floats) -> float:
+    """Standard deviation of a curve's noise from its second differences, those beyond three robust ones drawn in.
+
+    As robust as :func:`runscope.stats.curves.noise` against single spikes, and nearly as sure as a plain standard
+    deviation: the variance of its logarithm is 1.2 / n (simulated with normal noise), that of the median's 2.1 / n.
+    """
+    if len(value) < 4:
+        return 0.0
+    second = np.diff(value, 2)
+    limit = 3 * 1.4826 * float(np.median(np.abs(second)))
+    return float(np.sqrt(np.mean(np.clip(second, -limit, limit) ** 2) / 6)) if limit > 0 else 0.0
 
 
 def _learned(join: Join, course: Expected, after: Curve) -> tuple[float | None, float | None]:
@@ -183,7 +196,7 @@ def _back(after: Curve, off: Floats, near: float) -> float | None:
 
 def _ratio(after: Curve, course: Expected) -> tuple[float, float]:
     then = course.value(after.x)
-    if course.level <= 0 or bool((after.y <= 0).any()) or bool((then <= 0).any()):
+    if course.level <= 0 or bool((after.y <= TINY).any()) or bool((then <= TINY).any()):
         return np.nan, 0.0
     log = np.log(after.y / then)
     middle = float(np.median(log))
@@ -221,7 +234,7 @@ class Norms:
 def norms(join: Join) -> Norms | None:
     """Measure the gradient norm at a join; None with fewer than four points before it or two after it."""
     near, after = join.near("grad_norm"), join.after.get("grad_norm", NOTHING).first(WINDOW)
-    near, after = near.where(near.y > 0), after.where(after.y > 0)
+    near, after = near.where(near.y > TINY), after.where(after.y > TINY)
     if len(near) < 4 or len(after) < 2:
         return None
     usual = float(np.median(near.y[-max(FEWEST, round(RECENT * len(near))) :]))
@@ -238,6 +251,6 @@ def held_out(join: Join) -> float | None:
     if len(before) < 2 or not len(after):
         return None
     fall = float(np.max(before.y[:2])) - float(before.y[-1])
-    if fall <= 0.03 * abs(float(before.y[-1])):
+    if fall <= max(0.03 * abs(float(before.y[-1])), TINY):
         return None
     return (float(after.y[0]) - float(before.y[-1])) / fall

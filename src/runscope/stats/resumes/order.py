@@ -14,6 +14,8 @@ from runscope.stats.resumes.join import NOTHING, Curve, Join, epochs_a_step
 LEAST = 8
 """Points that two stretches must share: the correlation of fewer is high by chance once in a hundred pairs."""
 MOST = 40
+ALIKE = 0.6
+"""Detrended neighbours are not independent: what noise alone reaches lies so much higher, in standard errors."""
 TREND = 2.5
 """Width, in points, of the trend that is taken off: what is left are the bumps of single batches."""
 ONE_EPOCH = 0.04
@@ -97,8 +99,8 @@ def _replay(join: Join, after: Curve, whole: Curve) -> tuple[float, float | None
     scores = _scores(own, wave, where - shifts)
     best = int(np.argmax(scores))
     shift = float(shifts[best]) * every
-    chance = 0.0 if pace is not None and _natural(join, shift, every * pace) else 2 * np.log(len(shifts))
-    return max(float(scores[best]) - float(chance**0.5), 0.0), shift
+    tried = 2 if pace is not None and _natural(join, shift, every * pace) else max(len(shifts), 2)
+    return max(float(scores[best]) - ALIKE - float((2 * np.log(tried)) ** 0.5), 0.0), shift
 
 
 def _scores(own: Floats, wave: Floats, places: Ints) -> Floats:

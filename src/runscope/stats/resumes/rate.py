@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from runscope.stats.arrays import Floats
-from runscope.stats.resumes.join import NOTHING, Curve, Join
+from runscope.stats.resumes.join import NOTHING, TINY, Curve, Join
 
 Kind = Literal["as planned", "anew", "other length", "other level", "other"]
 TOLERANCE = 0.03
@@ -67,7 +67,7 @@ def form_of(curve: Curve, peak: float | None = None) -> Form | None:
         0 if peak is not None else int(len(curve) - 1 - np.argmax(curve.y[::-1] >= 0.9999 * curve.y.max()))
     )
     top = peak if peak is not None else float(curve.y.max())
-    if top <= 0:
+    if top <= TINY:
         return None
     if float(np.ptp(curve.y[min(begin, len(curve) - 2) :])) < 0.002 * top and len(curve) - begin < 3:
         begin = int(np.argmax(curve.y >= 0.998 * top))
@@ -129,7 +129,7 @@ def rate(join: Join) -> Rate | None:
     if len(near) < 2 or not len(after):
         return None
     peak = float(max(near.y.max(), join.before["learning_rate"].y.max()))
-    if peak <= 0:
+    if peak <= TINY:
         return None
     form = form_of(near) if len(near) >= 6 else None
     course, known = _course(near, join.tail.get("learning_rate", NOTHING), after, form)

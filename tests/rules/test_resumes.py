@@ -1,0 +1,77 @@
+"""Real trainings, interrupted and resumed with a fault on purpose: the cause is named, and clean ones are left alone.
+
+The curves are those of ``benchmarks/resumes``: written by the Trainer, TRL, Accelerate, Lightning and a plain loop.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runscope.rules import View, look
+from runscope.rules.resume.joins import cause_of, resumes
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "resumes"
+CODES = {
+    "weights": "RES001", "optimiser": "RES002", "schedule": "RES003", "data": "RES004", "scale": "RES005",
+    "other_data": "RES006", "clean": "RES008",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def joins() -> Sequence[Any]:
+    spec = importlib.util.spec_from_file_location("resume_records", FOLDER / "records.py")
+    assert spec is not None
+    assert spec.loader is not None
+    records = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = records
+    spec.loader.exec_module(records)
+    found: Sequence[Any] = records.read(FOLDER / "curves.jsonl.gz")
+    return found
+
+
+def named(join: Any) -> tuple[str, float]:
+    (resume,) = resumes(View(join.line))
+    return cause_of(resume)
+
+
+def test_there_are_enough_of_every_library_and_size(joins: Sequence[Any]) -> None:
+    holdout = [j for j in joins if j.about["split"] == "holdout"]
+    assert len(joins) >= 240
+    assert len(holdout) >= 120
+    assert {j.about["library"] for j in holdout} == {"plain", "accelerate", "lightning", "trainer", "trl"}
+    assert {j.about["size"] for j in holdout} == {"small", "medium", "large"}
+    assert len({j.about["fault"] for j in holdout}) >= 12
+
+
+def test_causes_are_named_and_clean_ones_left_alone_on_trainings_that_nothing_was_fitted_on(
+    joins: Sequence[Any],
+) -> None:
+    holdout = [j for j in joins if j.about["split"] == "holdout"]
+    said = [named(j) for j in holdout]
+    right = np.array([cause in j.causes for (cause, _), j in zip(said, holdout, strict=True)])
+    assert right.mean() >= 0.85
+    untouched = [cause for (cause, _), j in zip(said, holdout, strict=True) if j.causes == ("clean",)]
+    assert len(untouched) >= 30
+    assert sum(cause != "clean" for cause in untouched) <= 0.05 * len(untouched)
+    sure = np.array([p for _, p in said])
+    assert abs(float(sure.mean()) - float(right.mean())) < 0.1
+    assert right[sure > 0.9].mean() > 0.9
+
+
+@pytest.mark.parametrize("fault", ["fresh_weights", "lost_adapter", "schedule_anew", "loss_summed", "clean"])
+def test_what_is_plain_to_see_is_the_first_finding(joins: Sequence[Any], fault: str) -> None:
+    some = [j for j in joins if j.about["fault"] == fault and (j.causes == ("clean",)) is (fault == "clean")]
+    first = [look(View(j.line)).findings[0].code for j in some]
+    wanted = CODES[some[0].about["causes"][0]]
+    if fault == "clean":  # information, behind what else there is to say
+        codes = [{f.code for f in look(View(j.line)).findings} for j in some]
+        assert sum(wanted in found for found in codes) >= 0.9 * len(some)
+    else:
+        assert sum(code == wanted for code in first) >= 0.85 * len(first)
