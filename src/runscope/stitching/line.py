@@ -19,7 +19,7 @@ from runscope.stitching.tree import grow
 
 MOST_REORDERED = 12
 """Of so many runs the order is tried that contradicts the clocks."""
-REORDERED = 2.5
+REORDERED = 1.0
 """It must be so much likelier, as a logarithm, beyond what wrong clocks cost at each join."""
 GAP_INTERVALS = 2.5
 """A hole of more than so many logging intervals between two runs is a gap: something was not logged."""

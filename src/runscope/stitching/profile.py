@@ -18,8 +18,8 @@ DEVIATIONS = 5000
 """The order of the data is told by so many points."""
 CLOCK_POINTS = 4000
 """A clock or a schedule of a million points is told as well by so many of them."""
-NEGATIVE, FLOOR = 0.05, 0.02
-"""Losses of which at most one in twenty is negative are compared as logarithms, of 2% of their median at least."""
+NEGATIVE, FLOOR = 0.2, 0.02
+"""Losses of which at most one in five is negative are compared as logarithms, of 2% of their median at least."""
 CURVE_POINTS = 8000
 """A loss of a million points is reduced to so many means: its level and noise are as well known from them."""
 

@@ -19,7 +19,7 @@ REACH, UNSAVED_SHARE = 0.1, 0.05
 first twentieth."""
 ENDED_EARLY = 0.05
 """How likely a run that finished before its planned end has saved its very last step, and that was used."""
-LOST = ((4.0, 0.4), (20.0, 0.15))
+LOST = ((4.0, 0.3), (20.0, 0.05))
 """How likely a killed run has reached a state that it did not log any more, by how many logging intervals that lies
 beyond its last row: rows wait in a buffer, and the row of a saved step is often written after the state."""
 LOST_TIMED = 0.92
