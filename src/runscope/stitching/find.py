@@ -21,7 +21,7 @@ IN_A_PROJECT = Prior(continues=0.25, again=0.35)
 """In a project of many runs more start from scratch than are resumed, and nobody has named any two together."""
 SURE = 0.6
 """A join less sure than this is not proposed."""
-NEAREST = 6
+NEAREST = 4
 """So many earlier runs are looked at closely: those that are likeliest by settings, names and clocks."""
 LEAST_WORTH = -7.0
 """Log-odds below which the curves, which say at most 150 to 1, could not make it likely any more."""

@@ -12,6 +12,9 @@ from runscope.reporting.text.run import sparkline
 from runscope.rules import View
 from runscope.rules.resume.answers import answers
 
+SURE = 0.95
+"""Below this the other places are said too."""
+
 
 def print_timeline(console: Console, line: Timeline) -> None:
     """The segments, the evidence in words, and the loss as one curve."""
@@ -30,6 +33,9 @@ def print_timeline(console: Console, line: Timeline) -> None:
     for s in line.segments[1:]:
         for reason in s.evidence[:3]:
             console.print(Text(f"  {s.run.name}: {reason}"))
+        if s.continues and s.alternatives and s.confidence < SURE:
+            others = " or ".join(f"step {a.offset:,} ({a.confidence:.0%})" for a in s.alternatives[:2])
+            console.print(Text(f"  {s.run.name}: it may also have started from {others}"))
     for told in answers(View(line)):
         console.print(
             Text(f"  {told.resume.name}: resumed at step {told.resume.join.start:,.0f}: {told.short}")
