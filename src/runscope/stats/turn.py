@@ -19,8 +19,8 @@ STAY = 0.15
 """Share of the run that a rise must last to count in full: a shorter one is often transient (a restart)."""
 MATTERS = 0.03
 """The rise that matters, as a share of the lowest loss. Another seed moves a fine-tuned model by about as much (Dodge
-et al. 2020, arXiv 2002.06305), and people who labelled public logs called smaller rises none. ``evaluate`` takes the
-same share for a loss, so that the curve and the evaluated checkpoints call the same rise overfitting."""
+et al. 2020, arXiv 2002.06305), and people who labelled public logs called smaller rises none. An evaluated
+loss that is surely worse by less than this share is called slight as well."""
 AS_GOOD = 0.01
 """A loss within 1% of the lowest is as good: a third of what matters."""
 ENOUGH_FOR_LEVEL = 12
