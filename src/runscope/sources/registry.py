@@ -105,7 +105,7 @@ def _read(source: Source, name: str, context: LoadContext) -> Run:
         AssertionError,
         AttributeError,
         LookupError,
-        RecursionError,
+        RuntimeError,
         TypeError,
         ValueError,
     ) as error:

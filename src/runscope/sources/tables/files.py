@@ -83,7 +83,10 @@ def _parquet(file: Path) -> pd.DataFrame:
     import pyarrow.compute
     import pyarrow.parquet as pq
 
-    table = pq.read_table(file)
+    try:
+        table = pq.read_table(file)
+    except NotImplementedError as error:  # Arrow's own, for a kind of column that no writer makes
+        raise ValueError(str(error)) from error
     columns = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_timestamp(column.type):
