@@ -49,5 +49,5 @@ class Shown:
             The axes, to go on with.
         """
         if not _artists:
-            raise UsageError("nobody is there to draw", hint="import runscope.api, which knows who draws")
+            raise UsageError("no drawing code is loaded", hint="import runscope.api first")
         return _artists[0].plot(self, axes)

@@ -196,7 +196,7 @@ def test_examples_that_a_checkpoint_lacks_are_left_out_and_counted(
         ({"example": ["a", "a"], "step": [1, 1], "loss": [1.0, 2.0]}, "two results at step 1"),
         ({"example": ["a", "b"], "step": [1, 2], "loss": [1.0, 2.0]}, "0 of 2 examples"),
         ({"example": ["a", "b"], "loss": [1.0, 2.0]}, "no columns of checkpoints"),
-        ({"step_1": [1.0, "x"], "step_2": [1.0, 2.0]}, "'x' is no number"),
+        ({"step_1": [1.0, "x"], "step_2": [1.0, 2.0]}, "'x' is not a number"),
         ({"step_1": [1.0, None], "step_2": [1.0, 2.0]}, "NaN or infinite"),
         ({"example": ["a", "b"], "step": ["one", 2], "loss": [1.0, 2.0]}, "'one' is no step"),
         ({"example": ["a", "b"], "step": [1, 1], "x": [1.0, 2.0], "y": [1.0, 2.0]}, "which column is judged"),

@@ -84,5 +84,5 @@ def test_the_weighted_number_is_the_mean_of_the_tokens_that_are_numbers() -> Non
 
 
 def test_a_target_without_a_number_is_said() -> None:
-    with pytest.raises(InputError, match="holds no number"):
+    with pytest.raises(InputError, match="contains no number"):
         find_scorer(EvaluateSettings(scorer="number", tolerance=1))("3", "cheap")

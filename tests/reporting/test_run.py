@@ -55,7 +55,7 @@ def test_text_tells_what_was_found() -> None:
     assert lines[6].split()[:6] == ["train_loss", "train/loss", "100", "10", "to", "1,000"]
     assert lines[8].split()[:3] == ["odd|name", "1", "7"]
     assert "not recognised: eval_loss, learning_rate, grad_norm" in lines[9]
-    assert lines[10] == "train/loss: 2 of 100 values are no number, the first at step 50"
+    assert lines[10] == "train/loss: 2 of 100 values are NaN or infinite, the first at step 50"
     assert lines[11] == "also there: 1 settings"
     assert lines[12] == "note: 3 records were lost"
 

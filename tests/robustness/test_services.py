@@ -155,7 +155,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str], *, or_empty: b
     if not (or_empty and status == 0):
         assert status == 2, said
         assert [line.partition(":")[0] for line in lines] == ["error", "hint"], said.err
-        assert "did not foresee" not in said.err
+        assert "unexpected error" not in said.err
         assert "does not belong there" not in said.err
     assert KEY not in said.err + said.out
     assert "secretsecret" not in said.err + said.out

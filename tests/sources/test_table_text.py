@@ -81,7 +81,7 @@ def test_zero_bytes_in_the_middle_of_lines_cost_both_halves(tmp_path: Path) -> N
 def test_words_among_numbers_are_counted(tmp_path: Path) -> None:
     run = _read(tmp_path, PLAIN.replace("2.5\n", "oom\n").replace("2.0\n", "oom\n"))
     assert len(run.series["loss"]) == len(ROWS) - 2
-    assert run.notes == ("2 cells hold no number in column loss (such as oom): left out",)
+    assert run.notes == ("2 cells hold not a number in column loss (such as oom): left out",)
 
 
 def test_rows_that_grow_wider_keep_the_columns_that_are_named(tmp_path: Path) -> None:

@@ -181,5 +181,5 @@ def _parts_said(run: Run, line: Timeline) -> list[str]:
         return [f"{run.name} holds {len(line.segments)} parts that do not continue one another"]
     places = ", ".join(f"{s.joined_at:,} ({s.confidence:.0%} sure)" for s in joined[:4])
     return [
-        f"{run.name} holds {len(line.segments)} parts of one training, whose steps begin anew: joined at {places}"
+        f"{run.name} holds {len(line.segments)} parts of one training, whose steps restart: joined at {places}"
     ]

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         return complain(
-            f"something went wrong that runscope did not foresee: {type(error).__name__}: {error}",
+            f"unexpected error: {type(error).__name__}: {error}",
             "the same command with --debug shows where; please report it with that text",
         )
     return status if isinstance(status, int) else 0

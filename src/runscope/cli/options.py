@@ -116,7 +116,7 @@ AtOption = Annotated[
         "--at",
         metavar="STEP",
         min=0,
-        help="Step from which the next run continues; once a run after the first.",
+        help="Step at which the next run continues. Repeat for each run after the first.",
     ),
 ]
 ForceOption = Annotated[
@@ -125,7 +125,7 @@ ForceOption = Annotated[
 ScaleOption = Annotated[
     list[float] | None,
     typer.Option(
-        "--scale", metavar="X", help="Steps of the line per step of a run; once a run after the first."
+        "--scale", metavar="X", help="Timeline steps per step of a run. Repeat for each run after the first."
     ),
 ]
 DataOption = Annotated[

@@ -17,7 +17,7 @@ StepSource = Literal[
 epoch that the title names, or from the commit's time against the run's clock."""
 
 
-DEAD_TAIL = "saved in a dead tail: nothing was trained on from here"
+DEAD_TAIL = "saved in a discarded tail: the training did not continue from here"
 """Note of a checkpoint that a run saved after the step from which the training was resumed."""
 
 

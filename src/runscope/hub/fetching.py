@@ -156,7 +156,7 @@ def _check(arrived: Path, file: File) -> None:
     if file.size_bytes and size != file.size_bytes:
         raise InputError(
             f"{file.path} arrived with {size:,} bytes instead of {file.size_bytes:,}",
-            hint="call again: it is fetched anew",
+            hint="call again: it is downloaded again",
         )
     kind = {64: "sha256", 40: "sha1"}.get(len(file.content_id))
     if kind is None:
@@ -168,7 +168,7 @@ def _check(arrived: Path, file: File) -> None:
     if digest.hexdigest() != file.content_id:
         raise InputError(
             f"{file.path} arrived damaged: its hash is not the one that the repository names",
-            hint="call again: it is fetched anew",
+            hint="call again: it is downloaded again",
         )
 
 

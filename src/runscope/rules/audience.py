@@ -131,7 +131,7 @@ def warm_up(view: View) -> str:
     """How to warm up."""
     options = {"trainer": "warmup_ratio=0.03", "ultralytics": "warmup_epochs=3"}
     option = f" ({options[tool(view)]})" if tool(view) in options else ""
-    return f"Warm up over 3% of the run{option}, or lower the peak rate."
+    return f"Warm up over 3% of the run{option}, or lower the peak learning rate."
 
 
 def trained_parameters(view: View) -> str:

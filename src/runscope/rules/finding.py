@@ -153,7 +153,8 @@ class View:
             raise CouldNotLook(f"no {label} was logged")
         kept = self._finite(role, series) if finite else series
         if len(kept) < points:
-            raise CouldNotLook(f"{len(kept)} points of {label}, {points} are needed")
+            only = "1 value was" if len(kept) == 1 else f"{len(kept):,} values were"
+            raise CouldNotLook(f"only {only} logged of the {label}; {points} are needed")
         return kept
 
     def _finite(self, role: str, series: Series) -> Series:

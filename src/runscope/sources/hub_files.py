@@ -136,7 +136,7 @@ def _content(repo: Repo, commit: Commit, file: File) -> bytes:
     if not file.is_content(content):
         raise UnreadableRun(
             f"{file.path} arrived damaged: its hash is not the one that the repository names",
-            hint="call again: it is fetched anew",
+            hint="call again: it is downloaded again",
         )
     if file.content_id:
         with suppress(StoreError):  # without room for it, it can still be read

@@ -213,7 +213,7 @@ def notes(line: Timeline) -> str:
     for s in line.line:
         what = "a branch, not kept" if s.is_branch else f"steps {s.first_step:,} to {s.last_step:,}"
         tail = (
-            f", {s.dropped_points:,} points of its dead tail left out"
+            f", {s.dropped_points:,} points of its discarded tail left out"
             if s.dropped_points and not s.is_branch
             else ""
         )

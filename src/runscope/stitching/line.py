@@ -131,7 +131,7 @@ def _check(runs: Sequence[Run], values: Sequence[float] | None, name: str) -> No
     for value in values or ():
         if not math.isfinite(value) or value < 0 or (name == "scale" and value == 0):
             raise UsageError(
-                f"--{name} {value:g} is no place on the line"
+                f"--{name} {value:g} is not a step of the timeline"
                 if name == "at"
                 else f"--scale {value:g} is no scale",
                 hint="a step is 0 or more"
@@ -172,7 +172,7 @@ def _timeline(nodes: list[Node]) -> Timeline:
     strangers = [_stranger(n) for n in nodes if n not in training]
     notes = [f"{s.run.name} continues none of the others: {'; '.join(s.evidence[:2])}" for s in strangers]
     notes += [
-        f"{n.profile.run.name} is a branch from step {n.start:,}, not part of the line"
+        f"{n.profile.run.name} is a branch from step {n.start:,}, not part of the timeline"
         for n in training
         if n not in line
     ]

@@ -61,9 +61,8 @@ def _cannot_tell(view: View, overfitting: Overfitting, findings: Findings) -> st
         return f"{stairs.message} Whether that does harm only held-out examples can tell."
     if overfitting.basis == "train_curve":
         doubt = (overfitting.probability or 0.0) >= DOUBTFUL
-        return (
-            "Whether the model overfits cannot be told from the training loss, and no held-out loss was logged."
-            + (f" Of trainings with such a curve {_share(overfitting)} did." if doubt else "")
+        return "The logs do not show whether the model overfits: no held-out loss was logged." + (
+            f" Of trainings with such a curve, {_share(overfitting)} overfitted." if doubt else ""
         )
     return "The logs do not show whether the model overfits."
 
@@ -79,7 +78,7 @@ def _share(overfitting: Overfitting) -> str:
 def _overfits(view: View, overfitting: Overfitting) -> str:
     if overfitting.status == "confirmed":
         how = "overfits slightly" if overfitting.slight else "overfits"
-        return f"The model {how}: after {_best(view, overfitting)} it got worse on examples that it had not seen."
+        return f"The model {how}: after {_best(view, overfitting)} it got worse on examples it had not seen."
     how = "very likely" if (overfitting.probability or 0.0) >= VERY else "probably"
     slightly = " slightly" if overfitting.slight else ""
     what = overfitting.metric if overfitting.metric is not None else "its held-out loss"
@@ -91,14 +90,14 @@ def _suspicion(view: View, overfitting: Overfitting) -> str:
     if overfitting.basis == "checkpoints":
         return "The evaluated checkpoints do not decide yet whether the model overfits."
     since = f" from {when(view, overfitting.onset_step)} on" if overfitting.onset_step is not None else ""
-    return f"The model may be learning its examples by heart{since}; only held-out examples can tell."
+    return f"The model may be memorising its examples{since}; only held-out examples can tell."
 
 
 def _no_sign(overfitting: Overfitting, study: Study | None) -> str:
     if overfitting.basis == "checkpoints":
         broken = study is not None and not study.scores[-1].examples
         last = "last checkpoint that gives numbers" if broken else "last checkpoint"
-        return f"No overfitting: the {last} is as good as any on examples that it had not seen."
+        return f"No overfitting: the {last} is not measurably worse than any other on held-out examples."
     if overfitting.metric is not None:
         return f"No sign of overfitting by {overfitting.metric}, the metric that decides."
     if overfitting.basis == "train_curve":
@@ -106,7 +105,7 @@ def _no_sign(overfitting: Overfitting, study: Study | None) -> str:
     if overfitting.slight:
         return f"The held-out loss rose slightly, by less than the {100 * MATTERS:.0f}% that matters."
     if (overfitting.probability or 0.0) >= DOUBTFUL:
-        return "It is not clear whether the model overfits: its held-out loss rose, but not for sure."
+        return "It is not clear whether the model overfits: its held-out loss rose, but that may be chance."
     return "No sign of overfitting in the held-out loss."
 
 
@@ -240,7 +239,7 @@ def _because(view: View, overfitting: Overfitting, broken: Finding | None, step:
         if overfitting.status == "confirmed":
             return f"later ones are worse on held-out examples{_range(overfitting)}."
         if step != overfitting.best_step:
-            return f"the last one is as good as any on held-out examples{_range(overfitting)}."
+            return f"the last one is not measurably worse than any other on held-out examples{_range(overfitting)}."
         return f"it is the best on held-out examples{_range(overfitting) or '; others may be as good'}."
     if broken is not None and overfitting.status != "likely":
         return "it is the last one before the training broke down."
@@ -254,11 +253,11 @@ def _because(view: View, overfitting: Overfitting, broken: Finding | None, step:
     lowest = "best" if overfitting.metric else "lowest"
     best = overfitting.best_step
     if overfitting.better_last and step == overfitting.last_step:
-        return f"{what} is as good as at any step before it."
+        return f"{what} is not measurably worse than at any earlier step."
     if best is not None and step != best:
         low, high = overfitting.as_good or (best, best)
         if low <= step <= high:
-            return f"{what} was {lowest} at step {best:,} and as good at any from {low:,} to {high:,}."
+            return f"{what} was {lowest} at step {best:,} and not measurably worse anywhere from {low:,} to {high:,}."
         return f"of the saved ones it is the best by {what}, which was {lowest} at step {best:,}."
     if overfitting.status == "likely":
         return f"{what} was {lowest} there and got worse after it{_range(overfitting)}."
@@ -324,7 +323,7 @@ def _evaluate(view: View, overfitting: Overfitting) -> list[str]:
     if held_out is not None and len(held_out) < 6:
         advice.append(
             f"Evaluate more often: {evaluate_often(view, each)}. "
-            f"{plural(len(held_out), 'evaluation').capitalize()} hardly show a turn."
+            f"{plural(len(held_out), 'evaluation').capitalize()} are too few to locate the turn."
         )
     if overfitting.status in ("confirmed", "likely"):
         advice.append(stop_early(view, overfitting.metric))

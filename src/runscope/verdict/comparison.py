@@ -15,7 +15,7 @@ from runscope.verdict.types import Diagnosis
 
 SAME = 0.002
 """A difference of 0.2% of a loss changes nothing that anybody would notice."""
-APART = "These two losses do not look comparable: they never met, and lie far apart."
+APART = "These losses are probably not comparable: their ranges do not overlap."
 SURE = 0.975
 """From here on one is called better: of two that are equally good one comes out so once in twenty times."""
 LIKELY = 0.9
@@ -100,7 +100,7 @@ def compare(diagnoses: Sequence[Diagnosis]) -> Comparison:
         else "They have too few points, or no step, in common."
     )
     return Comparison(
-        tuple(contenders), None, None, None, "Which one is better cannot be told from what was logged.", reason,
+        tuple(contenders), None, None, None, "Which one is better cannot be told from the logs.", reason,
         _cannot_tell(contenders, None, differing), differing,
     )  # fmt: skip
 
@@ -187,9 +187,9 @@ def _never_met(contenders: Sequence[Contender], basis: str, best: int, second: i
 def _headline(name: str, basis: str, probability: float, *, same: bool, told: bool, several: bool) -> str:
     loss = "held-out loss" if basis == "eval_curve" else "training loss"
     if same:
-        return f"They are as good as each other: their {loss} differs by less than anybody would notice."
+        return f"They are equally good: their {loss} differs by less than {SAME:.1%}."
     if not told:
-        return f"Which one is better cannot be told: their {loss} differs by no more than its noise."
+        return f"Which one is better cannot be told: their {loss} differs by no more than the noise."
     best = "the best" if several else "better"
     if basis == "train_curve":
         fits = "fits" if probability >= SURE else "probably fits"
@@ -234,11 +234,11 @@ def _cannot_tell(
     names = {name for name, _ in differing}
     if names & set(BATCHES):
         said.append(
-            "Whether they saw as much data at a step: their batch sizes differ. Epoch or tokens are the fairer axis."
+            "Whether a step means the same amount of data: their batch sizes differ. Compare over epochs or tokens."
         )
     if names & set(MODELS):
         said.append(
-            "Whether a token is the same for both: their models differ, and a loss a token depends on it."
+            "Whether both count tokens the same way: their models differ, and the loss per token depends on that."
         )
     said.append(
         "Whether other seeds would say the same: each is one training, and seeds often differ by more than the "

@@ -33,11 +33,11 @@ BROKEN = ("LOS001", "LOS002", "LOS006", "GRD003", "GRD004", "RWD002")
 _CONFIRMED: dict[str, tuple[OverfittingStatus, str]] = {
     "overfit": (
         "confirmed",
-        "This answer would change if the later checkpoints did as well on other held-out examples.",
+        "This answer changes if the later checkpoints do as well on other held-out examples.",
     ),
     "not_worse": (
         "none",
-        "This answer would change if the later checkpoints did worse on other held-out examples.",
+        "This answer changes if the later checkpoints do worse on other held-out examples.",
     ),
     "undecided": ("suspected", "{more} more held-out examples would decide."),
 }
@@ -123,9 +123,9 @@ def _by_loss(view: View, seen: HeldOut, steps: Ints) -> Overfitting:
     likely = seen.probability >= LIKELY
     slight = turn.z >= SURE_RISE and 0 < turn.rise < MATTERS and turn.rise_share < MATTERS
     change = (
-        "This answer would change if later checkpoints, evaluated on held-out examples, did as well."
+        "This answer changes if later checkpoints do as well when evaluated on held-out examples."
         if likely
-        else "This answer would change if the held-out loss rose and stayed up when the training goes on."
+        else "This answer changes if the held-out loss rises and stays up in further training."
     )
     return Overfitting(
         "likely" if likely else "none",
@@ -223,9 +223,9 @@ def _by_metric(view: View, metric: Deciding, loss: tuple[HeldOut, Ints] | None) 
             reason += f" The held-out loss was {risen(view, seen, at)}."
     good = turned.as_good if turned is not None else (0, len(steps) - 1)
     change = (
-        "This answer would change if later checkpoints, evaluated on held-out examples, did as well."
+        "This answer changes if later checkpoints do as well when evaluated on held-out examples."
         if likely
-        else f"This answer would change if {metric.name} got worse when the training goes on."
+        else f"This answer changes if {metric.name} gets worse in further training."
     )
     return Overfitting(
         "likely" if likely else "none",
@@ -249,12 +249,14 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
     if _broke_down(findings):
         raise CouldNotLook("the training broke down, and no held-out loss was logged")
     if len(loss) < 6:
-        raise CouldNotLook(f"only {len(loss)} values of the training loss were logged, and no held-out loss")
+        raise CouldNotLook(
+            f"no held-out loss was logged, and only {len(loss)} values of the training loss; 6 are needed"
+        )
     seen_times = passes(view, loss.step)
     seen = train_only(loss.value, seen_times)
     sign = _sign(findings)
     last = int(loss.step[-1])
-    change = "Held-out examples would tell: evaluate the checkpoints on some that were not trained on."
+    change = "To find out, evaluate the checkpoints on held-out examples."
     once = np.isfinite(seen_times) and seen_times <= ONCE and not continued(view)
     probability = round(min(seen.probability, MOST), 3)
     if probability < SUSPECTED:
@@ -284,7 +286,7 @@ def _nothing_seen(times: float, first: float, last: float, once: bool) -> str:
             f"The training loss went from {first:.3g} to {last:.3g} in a single pass over the data: no example came "
             "twice, so there was nothing to learn by heart."
         )
-    often = f"In {times:.2g} passes over the data the" if np.isfinite(times) else "The"
+    often = f"In {_passes(times)} over the data the" if np.isfinite(times) else "The"
     went = f"training loss went from {first:.3g} to {last:.3g}"
     return f"{often} {went}; that alone cannot tell learning from memorising."
 
@@ -297,5 +299,11 @@ def _sign(findings: Findings) -> Finding | None:
 
 def _fell(fall: float, last: float, times: float) -> str:
     late = f", and by a factor of {np.exp(fall):.1f} in the second half of the run" if fall > 0.1 else ""
-    often = f" in {times:.2g} passes over the data" if np.isfinite(times) else ""
+    often = f" in {_passes(times)} over the data" if np.isfinite(times) else ""
     return f"The training loss fell to {last:.2g}{often}{late}: so it often falls by memorising."
+
+
+def _passes(times: float) -> str:
+    """``1 pass``, ``2.5 passes``."""
+    shown = f"{times:.2g}"
+    return f"{shown} pass{'' if shown == '1' else 'es'}"

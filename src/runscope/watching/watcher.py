@@ -232,7 +232,7 @@ class Watcher:
             self._leaving[code] = self._leaving.get(code, 0) + weight
             if self._leaving[code] >= SURE:
                 del self._leaving[code], self._said.findings[code]
-                events.append(Event("gone", now, f"{code} is not seen any more", facts={"code": code}))
+                events.append(Event("gone", now, f"cleared: {code}", facts={"code": code}))
         self._new_verdict(now, events, weight)
 
     def _new_verdict(self, now: float, events: list[Event], weight: int) -> None:

@@ -115,7 +115,9 @@ def _confirm(chosen: list[Holding], age_seconds: float, yes: bool) -> None:
     if yes or not any(h.files for h in chosen):
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("nobody is there to say yes", hint="delete without asking: --yes")
+        raise UsageError(
+            "cannot ask for confirmation: this is not a terminal", hint="add --yes to delete without asking"
+        )
     what = ", ".join(f"{h.kind} ({readable_bytes(h.size_bytes)})" for h in chosen if h.files)
     since = " that was not changed for a while" if age_seconds else ""
     typer.confirm(f"delete {what}{since}?", abort=True, err=True)

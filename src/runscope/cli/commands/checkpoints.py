@@ -37,7 +37,8 @@ def checkpoints(
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="PATTERN", help="With --user: only repositories named so.")
+        str | None,
+        typer.Option("--name", metavar="PATTERN", help="With --user: only repositories whose name matches."),
     ] = None,
     norms: Annotated[
         bool,

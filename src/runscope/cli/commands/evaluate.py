@@ -46,7 +46,7 @@ def evaluate(
             "--cluster",
             metavar="COLUMN|none",
             help="Column whose equal values make rows one observation (default: cluster, source, group or document, "
-            "where there is one); none: every row for itself.",
+            "where there is one); none: every row is its own observation.",
         ),
     ] = None,
     lower_is_better: Annotated[
@@ -77,20 +77,29 @@ def evaluate(
         ),
     ] = "exact",
     metric: Annotated[
-        str | None, typer.Option("--metric", help="What decides, where a task has several metrics.")
+        str | None, typer.Option("--metric", help="The deciding metric, where a task has several.")
     ] = None,
     tolerance: Annotated[
-        float | None, typer.Option("--tolerance", metavar="X", help="A number this close is a hit.")
+        float | None,
+        typer.Option(
+            "--tolerance", metavar="X", help="Count a number as correct within this distance of the target."
+        ),
     ] = None,
     relative_tolerance: Annotated[
         float | None,
         typer.Option(
-            "--relative-tolerance", metavar="SHARE", help="A number within this share of it is a hit."
+            "--relative-tolerance",
+            metavar="SHARE",
+            help="Count a number as correct within this fraction of the target.",
         ),
     ] = None,
     extract: Annotated[
         str | None,
-        typer.Option("--extract", metavar="REGEX", help="Score only what its group matches in an answer."),
+        typer.Option(
+            "--extract",
+            metavar="REGEX",
+            help="Score only the part of the answer captured by the first group.",
+        ),
     ] = None,
     max_new_tokens: Annotated[
         int, typer.Option("--max-new-tokens", metavar="N", help="Longest generated answer.")
@@ -116,11 +125,11 @@ def evaluate(
     ] = "auto",
     plan: Annotated[
         bool,
-        typer.Option("--plan", help="Only say what would be run and downloaded, and the memory it needs."),
+        typer.Option(
+            "--plan", help="Print what would be run and downloaded, and the memory needed, then stop."
+        ),
     ] = False,
-    full: Annotated[
-        bool, typer.Option("--full", help="Every checkpoint on every example, no early dropping.")
-    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Evaluate every checkpoint on every example.")] = False,
     min_effect: Annotated[
         float | None,
         typer.Option(
@@ -131,7 +140,9 @@ def evaluate(
     ] = None,
     max_examples: Annotated[
         int | None,
-        typer.Option("--max-examples", metavar="N", min=1, help="Take a random part of the examples."),
+        typer.Option(
+            "--max-examples", metavar="N", min=1, help="Evaluate on a random sample of this many examples."
+        ),
     ] = None,
     device: Annotated[
         str, typer.Option("--device", help="auto, cpu, cuda (cuda:1 for the second) or mps.")
@@ -139,17 +150,24 @@ def evaluate(
     dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or 4bit.")] = "auto",
     batch_tokens: Annotated[
         int | None,
-        typer.Option("--batch-tokens", metavar="N", help="Padded tokens in a batch; fitted to the memory."),
+        typer.Option(
+            "--batch-tokens",
+            metavar="N",
+            help="Maximum tokens per batch, padding included (default: what fits in memory).",
+        ),
     ] = None,
     backend: Annotated[str, typer.Option("--backend", help="transformers or vllm.")] = "transformers",
     launch: Annotated[
         str, typer.Option("--launch", help="local, or ray for many GPUs or machines.")
     ] = "local",
     workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="Of Ray: one a GPU, or one a CPU.")
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", help="Number of Ray workers (default: one per GPU, else one per CPU)."
+        ),
     ] = None,
     allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Load weights that are pickles; these can run code.")
+        bool, typer.Option("--allow-pickle", help="Load pickled weights; these can run code.")
     ] = False,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run the code of the base model's repository.")
@@ -162,8 +180,8 @@ def evaluate(
 ) -> None:
     """Evaluate checkpoints on held-out examples and say whether later ones are really worse.
 
-    Checkpoints that are surely worse are dropped early. Results are kept as they come: nothing is computed
-    twice, also not after an interruption.
+    Checkpoints that are unlikely to be the best are set aside early. Results are kept as they come: nothing is
+    computed twice, even after an interruption.
 
     Examples:
 
@@ -190,7 +208,9 @@ def evaluate(
         return _show(judged, None, format, output, quiet=quiet)
     if repo is None or data is None:
         raise UsageError(
-            "there is nothing to evaluate" if repo is None else "there are no examples to evaluate on",
+            "no checkpoints were named to evaluate"
+            if repo is None
+            else "there are no examples to evaluate on",
             hint="runscope evaluate REPO --data heldout.jsonl, or --scores TABLE for results that are there already",
         )
     settings: dict[str, Any] = {

@@ -22,7 +22,7 @@ def mcp(
         list[str] | None,
         typer.Argument(
             metavar="ROOT...",
-            help="What may be looked at: folders, W&B projects (entity/project), Hub users (default: this folder).",
+            help="What the server may read: folders, W&B projects (entity/project), Hub users (default: this folder).",
         ),
     ] = None,
     transport: Annotated[

@@ -72,7 +72,7 @@ def push(
         return out.print_json(facts, line=format is opt.Format.jsonl)
     print(pushed.place)  # noqa: T201
     if not pushed.written:
-        out.note("it was there already: nothing was written", quiet=quiet)
+        out.note("this run exists already: nothing was written", quiet=quiet)
     elif offline is not None:
         out.note(f"send it with: wandb sync {Path(pushed.place).parent}", quiet=quiet)
     return None

@@ -161,11 +161,11 @@ def _tell_of_changes(recipe: Recipe, found: Diagnosis | Comparison, quiet: bool)
 
         now = recipe_facts(recipe, found)["inputs"]
         for name in recipe.changed(now):
-            out.note(f"note: {name} is not what it was when the recipe was written", quiet=quiet)
+            out.note(f"note: {name} has changed since the recipe was written", quiet=quiet)
         for name in recipe.added(now):
             out.note(f"note: {name} was not there when the recipe was written", quiet=quiet)
         for name in recipe.missing(now):
-            out.note(f"note: {name} was there when the recipe was written, and is no more", quiet=quiet)
+            out.note(f"note: {name} is missing; it was there when the recipe was written", quiet=quiet)
 
 
 def _print(found: Diagnosis | Comparison, recipe: Recipe, format: opt.ReportFormat) -> None:

@@ -47,7 +47,9 @@ def scan(
     since: Annotated[
         str | None,
         typer.Option(
-            "--since", metavar="DATE|7d", help="Only trainings that ended since a date, or so long ago."
+            "--since",
+            metavar="DATE|7d",
+            help="Only trainings that ended since a date, or within a time such as 7d.",
         ),
     ] = None,
     all: Annotated[

@@ -26,7 +26,7 @@ def show(
 ) -> None:
     """Tell what a run holds: metrics, their roles, points, steps, epochs, state, each curve in a line.
 
-    In a curve a ! stands for values that are no number.
+    ! marks NaN or infinite values in a curve.
 
     Examples:
 

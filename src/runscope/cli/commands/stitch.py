@@ -47,7 +47,7 @@ def stitch(
     """Join interrupted and resumed runs on one continuous step axis.
 
     The order of the runs does not matter. What a run logged after the step from which the next one
-    continues is its dead tail: it is cut from the line and kept in the table.
+    continues is discarded: it is cut from the timeline and kept in the table.
 
     Examples:
 

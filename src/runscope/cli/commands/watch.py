@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CALLED = ("finding",)
 POSTED = ("finding", "gone", "verdict", "stop", "ended")
-"""Events that the command is run for, and those that are posted."""
+"""Events for which the command is run, and which are posted."""
 
 
 def watch(
@@ -30,17 +30,19 @@ def watch(
     ] = "loss",
     max_examples: Annotated[
         int | None,
-        typer.Option("--max-examples", metavar="N", help="Evaluate on a random part of the examples."),
+        typer.Option(
+            "--max-examples", metavar="N", help="Evaluate on a random sample of this many examples."
+        ),
     ] = None,
     every: Annotated[
-        float, typer.Option("--every", metavar="SECONDS", min=0.1, help="Pause between two looks.")
+        float, typer.Option("--every", metavar="SECONDS", min=0.1, help="Time between two looks.")
     ] = 30.0,
     idle: Annotated[
         float,
         typer.Option(
             "--idle",
             metavar="MINUTES",
-            help="A run that records no end counts as ended after so long a silence.",
+            help="Treat a run without an exit record as ended after this many minutes without new rows.",
         ),
     ] = 10.0,
     on_finding: Annotated[

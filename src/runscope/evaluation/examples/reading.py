@@ -74,7 +74,7 @@ def read_examples(
         raise InputError(
             f"{reference} holds no example"
             + (f": {left_out:,} rows say nothing to score" if left_out else ""),
-            hint="one JSON object a line, with prompt and completion",
+            hint="one JSON object per line, with prompt and completion",
         )
     if left_out and notes is not None:
         notes.append(f"{left_out:,} rows of {reference} say nothing that could be scored, and were left out")
@@ -221,5 +221,5 @@ def _json(text: str, what: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise InputError(
-            f"{what} is not JSON: {error}", hint="one object a line, as JSON lines have it"
+            f"{what} is not JSON: {error}", hint="one object per line, as JSON lines have it"
         ) from None

@@ -134,7 +134,7 @@ def _cell(value: object, place: str, line: int, column: str) -> float:
     found = number(value)
     if found is None:
         raise InputError(
-            f"{place}, row {line}, column {column!r}: {value!r} is no number",
+            f"{place}, row {line}, column {column!r}: {value!r} is not a number",
             hint="leave out examples that a checkpoint gave no result for",
         )
     return found

@@ -40,7 +40,7 @@ class Metric:
     """One number an example.
 
     Attributes:
-        unit: follows a difference in a sentence: "worse by 0.04 nats a token".
+        unit: follows a difference in a sentence: "worse by 0.04 nats per token".
         min_effect: smallest difference that matters.
     """
 
@@ -113,7 +113,7 @@ class CompletionLoss(Task):
     """How surprised the model is by the completion; the prompt is masked."""
 
     name = "loss"
-    metrics = (Metric("loss", True, "nats a token"),)
+    metrics = (Metric("loss", True, "nats per token"),)
 
     @property
     def key(self) -> str:
@@ -121,7 +121,7 @@ class CompletionLoss(Task):
         return f"loss/2/{self.settings.scoring}"
 
     def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
-        """Mean loss a token, tokens, and the mean loss of the fifth of them that is least expected.
+        """Mean loss per token, tokens, and the mean loss of the fifth of them that is least expected.
 
         An example of which the training cut off all that is scored has no tokens, and no weight.
         """

@@ -127,7 +127,7 @@ def target_number(target: str) -> float:
     truth = read_number(target)
     if truth is None:
         raise InputError(
-            f"the target {target[:60]!r} holds no number",
+            f"the target {target[:60]!r} contains no number",
             hint="this scorer needs a number in every completion",
         )
     return truth

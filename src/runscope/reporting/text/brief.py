@@ -71,7 +71,7 @@ def brief_line(line: Timeline) -> str:
         joined = "" if segment.method == "start" else f", continues from step {segment.joined_at}"
         lines.append(f"{marked(run.name)}: {place}{joined}, {segment.confidence:.0%} sure ({segment.method})")
         lines += [f"  or from step {a.offset}: {a.confidence:.0%}" for a in segment.alternatives[:3]]
-    lines += [f"nobody logged steps {gap.first_step} to {gap.last_step}" for gap in line.gaps[:ROWS]]
+    lines += [f"no run logged steps {gap.first_step} to {gap.last_step}" for gap in line.gaps[:ROWS]]
     lines += [f"note: {_said(note)}" for note in line.notes[:5]]
     return "\n".join([*lines, MARKED])
 

@@ -260,7 +260,7 @@ def print_norms(console: Console, found: Sequence[Checkpoint], norms: Mapping[st
         (c.name, norms[c.name].non_finite) for c in found if c.name in norms and norms[c.name].non_finite
     ]
     for name, count in broken:
-        console.print(Text(f"note: {count:,} elements of {name} are not numbers"))
+        console.print(Text(f"note: {count:,} elements of {name} are NaN or infinite"))
 
 
 Pairs = Sequence[tuple[RepoFacts, Sequence[Match]]]

@@ -176,7 +176,7 @@ def _remarks(run: Run) -> list[str]:
         if series is not None and (broken := len(series) - len(series.finite)):
             first = int(series.step[~np.isfinite(series.value)].min())
             lines.append(
-                f"{name}: {broken:,} of {len(series):,} values are no number, the first at step {first:,}"
+                f"{name}: {broken:,} of {len(series):,} values are NaN or infinite, the first at step {first:,}"
             )
     also = [
         f"{count:,} {what}"

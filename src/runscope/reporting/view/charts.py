@@ -148,7 +148,7 @@ def _role(owned: Sequence[Strand], role: str, label: str, *, smooth: bool = True
             levels = _levels(kept, len(owned)) if noisy else ()
             found.append(_curve(strand, label, kept, "raw" if noisy else "line", levels))
         if len(dropped):
-            found.append(_curve(strand, f"{label}, dead tail", dropped, "tail"))
+            found.append(_curve(strand, f"{label}, discarded tail", dropped, "tail"))
     return found
 
 
@@ -213,4 +213,4 @@ def evaluated(study: Study | None) -> Chart:
 
 def metric_label(study: Study) -> str:
     """The metric of a study as people say it; a loss is in nats a completion token."""
-    return "loss a token" if study.metric == "loss" else study.metric.replace("_", " ")
+    return "loss per token" if study.metric == "loss" else study.metric.replace("_", " ")

@@ -39,7 +39,7 @@ def look(view: View) -> Iterable[Finding]:
         first_step=first.step,
         last_step=bad[-1].step,
         message=(
-            f"{len(bad)} of {len(known)} checkpoints hold weights that are not numbers, the first is {first.name}{at}: "
+            f"{len(bad)} of {len(known)} checkpoints have NaN or infinite weights, the first is {first.name}{at}: "
             f"{int(first.extra[NON_FINITE]):,} elements."
         ),
         evidence={"checkpoints": [c.name for c in bad[:50]], "elements": int(first.extra[NON_FINITE])},

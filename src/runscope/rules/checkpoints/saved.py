@@ -17,7 +17,7 @@ def placed(view: View, *, count: int = 1) -> list[Checkpoint]:
     """Checkpoints whose step is known, in its order, or CouldNotLook."""
     known = sorted((c for c in some(view) if c.step is not None), key=lambda c: c.step or 0)
     if len(known) < count:
-        raise CouldNotLook(f"{len(known)} checkpoints with a known step, {count} are needed")
+        raise CouldNotLook(f"the step is known of {len(known)} of the checkpoints; {count} are needed")
     return known
 
 

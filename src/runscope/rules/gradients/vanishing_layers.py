@@ -49,7 +49,7 @@ def look(view: View) -> Iterable[Finding]:
     """Yield one finding that names the layers."""
     watched = {n: h for n, h in layers(view).items() if not _OTHER_SIZE.search(n) and len(h.step) >= RECORDS}
     if len(watched) < RECORDS:
-        raise CouldNotLook(f"{len(watched)} weight gradients with {RECORDS} histograms or more, 3 are needed")
+        raise CouldNotLook(f"layers with {RECORDS} gradient histograms or more: {len(watched)}; 3 are needed")
     late = {name: float(np.median(h.rms[-max(1, len(h.rms) // 3) :])) for name, h in watched.items()}
     late = {name: value for name, value in late.items() if np.isfinite(value)}
     top = max(late.values(), default=0.0)

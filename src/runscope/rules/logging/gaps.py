@@ -56,7 +56,7 @@ def look(view: View) -> Iterable[Finding]:
         first_step=found[0][0],
         last_step=found[-1][1],
         message=(
-            f"{plural(len(found), 'gap')} without a logged loss (steps {named}), {100 * share:.0f}% of the line: "
+            f"{plural(len(found), 'gap')} without a logged loss (steps {named}), {100 * share:.0f}% of the timeline: "
             "what happened there is not known."
         ),
         evidence={"gaps": [list(gap) for gap in found[:50]], "missing_share": share},

@@ -109,7 +109,9 @@ def _finding(
     how = "fell by no more than its noise" if drowned and begun > ended else "never fell"
     cost = f" That is what guessing among {guess} classes costs (ln {guess})." if guess else ""
     if guess is None and UNTRAINED < ended < LARGEST:
-        cost = f" That is what guessing among {np.exp(ended):,.0f} tokens costs: the model is as good as untrained."
+        cost = (
+            f" That is what guessing among {np.exp(ended):,.0f} tokens costs: the model has learned nothing."
+        )
     return Finding(
         code=CODE,
         name=NAME,

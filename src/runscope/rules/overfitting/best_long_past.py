@@ -33,7 +33,7 @@ def look(view: View) -> Iterable[Finding]:
     """Yield one finding where a good part of the run came after the last point as good as the best."""
     seen, steps = measure(view)
     if len(steps) < 6:
-        raise CouldNotLook(f"{len(steps)} evaluations, 6 are needed")
+        raise CouldNotLook(f"evaluations of the held-out loss: {len(steps)}; 6 are needed")
     first, last = int(steps[0]), int(steps[-1])
     until = int(steps[seen.turn.as_good[1]])
     span = max(last - min(first, view.timeline.first_step), 1)

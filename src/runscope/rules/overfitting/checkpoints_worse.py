@@ -8,7 +8,7 @@ It is critical where the last checkpoint is worse by a tenth of the best one's s
 
 *Why it matters.* Whoever uses the last checkpoint uses a worse model than was already there.
 
-*Example.* Step 30,000 is worse than step 15,000 by 0.41 nats a token (95% interval 0.33 to 0.49, p < 0.001, paired on
+*Example.* Step 30,000 is worse than step 15,000 by 0.41 nats per token (95% interval 0.33 to 0.49, p < 0.001, paired on
 216 examples).
 
 *What to try.* Use the best checkpoint. Next time end there, with fewer epochs or early stopping on a held-out loss.

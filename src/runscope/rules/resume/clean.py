@@ -51,7 +51,7 @@ def look(view: View) -> Iterable[Finding]:
                 if sure < LEAST
                 else f"Resumed at step {resume.join.start:,.0f} as it should be ({sure:.0%} sure): "
                 f"{and_list(yes)} went on.{_boundary(resume, resume.answer)}"
-                + (f" {_capital(and_list(unknown))} cannot be told from what was logged." if unknown else "")
+                + (f" {_capital(and_list(unknown))} cannot be told from the logs." if unknown else "")
                 + settings(resume, "scale")
             ),
             evidence=evidence(resume.answer, resume),

@@ -40,7 +40,7 @@ def look(view: View) -> Iterable[Finding]:
             last_step=last,
             message=(
                 f"{lost:,} steps after step {resume.join.start:,.0f} were trained twice: {resume.earlier.name} had "
-                f"come to step {last:,} when {resume.name} went on from the state before. The later values count."
+                f"come to step {last:,} when {resume.name} resumed from an earlier checkpoint. The later values count."
             ),
             evidence={"resumed_at": int(resume.join.start), "came_to": last, "steps": lost},
             fix=("Save more often than you can afford to lose (save_steps).",),

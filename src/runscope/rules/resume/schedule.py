@@ -69,9 +69,7 @@ def _what(rate: Rate) -> str:
     had = f"the learning rate had been {rate.before:.3g}"
     if rate.kind == "anew":
         top = f" and went up to {rate.highest:.3g}" if rate.highest > 1.2 * rate.seen else ""
-        return (
-            f"{had} and began again at {rate.seen:.3g}{top}: the schedule started anew, it was not restored."
-        )
+        return f"{had} and began again at {rate.seen:.3g}{top}: the schedule restarted instead of being restored."
     if rate.kind == "other length":
         planned = f" instead of step {rate.ends_before:,.0f}" if rate.ends_before is not None else ""
         if rate.ends_after is None:

@@ -9,7 +9,7 @@ same reward every advantage is zero, and so are loss and gradient: such steps co
 *Example.* ``reward`` 3.0, ``reward_std`` 0.0, ``grad_norm`` 0.0 from the first step on.
 
 *What to try.* Look at the rewards of single answers: is the reward function constant, or does it fail for all? Harder
-or easier prompts, more generations a prompt, a higher temperature, a reward with partial credit.
+or easier prompts, more generations per prompt, a higher temperature, a reward with partial credit.
 
 *Reference.* Shao et al. 2024 (GRPO, arXiv 2402.03300); Yu et al. 2025 (DAPO, arXiv 2503.14476) on dynamic sampling.
 """
@@ -55,7 +55,7 @@ def look(view: View) -> Iterable[Finding]:
         evidence={"share_of_steps": round(share, 3), "steps": len(idle)},
         fix=(
             "Look at the rewards of single answers: a constant or always failing reward function is the usual cause.",
-            "Otherwise prompts of middling difficulty, more generations a prompt, or a reward with partial credit.",
+            "Otherwise prompts of middling difficulty, more generations per prompt, or a reward with partial credit.",
         ),
     )
 

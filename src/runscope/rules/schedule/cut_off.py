@@ -79,7 +79,7 @@ def look(view: View) -> Iterable[Finding]:
         probability=0.9 if done is not None else 0.7,
         first_step=int(rate.step[-1]),
         last_step=int(rate.step[-1]),
-        message=f"The run stopped {share}: {100 * left:.0f}% of the peak rate was left.",
+        message=f"The run stopped {share}: {100 * left:.0f}% of the peak learning rate was left.",
         evidence={
             "done_share": done,
             "planned_end": planned,

@@ -59,8 +59,8 @@ def look(view: View) -> Iterable[Finding]:
         first_step=int(loss.step[0]),
         last_step=int(loss.step[-1]),
         message=(
-            f"This is a range test: the loss falls fastest at a rate of about {steepest:.2g} and is lowest at "
-            f"{np.exp(at[lowest]):.2g}. A good peak rate lies between {low:.2g} and {high:.2g}."
+            f"This is a range test: the loss falls fastest at a learning rate of about {steepest:.2g} and is lowest at "
+            f"{np.exp(at[lowest]):.2g}. A good peak learning rate lies between {low:.2g} and {high:.2g}."
         ),
         evidence={
             "steepest_rate": steepest,

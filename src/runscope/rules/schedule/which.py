@@ -35,7 +35,7 @@ _WORDS = {
     "exponential": "an exponential decay",
     "stairs": "a rate that falls in stairs",
     "wsd": "a constant rate, then a linear decay",
-    "rising": "a rate that still rises where the run ends (a warm-up that did not end, or a range test)",
+    "rising": "a learning rate that still rises where the run ends (a warm-up that did not end, or a range test)",
 }
 
 
@@ -48,7 +48,7 @@ def fitted(view: View) -> Schedule:
     rate = view.need("learning_rate", points=8).between(schedule_since(view), None)
     if len(rate) < 8:
         raise CouldNotLook(
-            f"{len(rate)} learning rates since the schedule was changed by a resume, 8 are needed"
+            f"learning rates logged since a resume changed the schedule: {len(rate)}; 8 are needed"
         )
     return fit_schedule(rate.step, rate.value)
 
@@ -83,7 +83,7 @@ def look(view: View) -> Iterable[Finding]:
     rate = view.need("learning_rate")
     since = schedule_since(view)
     words = (
-        "a rate that still rises where the run ends"
+        "a learning rate that still rises where the run ends"
         if since is not None and schedule.kind == "rising"
         else None
     )

@@ -121,7 +121,7 @@ def _counted_through(axis: Axis, columns: Mapping[str, tuple[Floats, Bools]], ma
     before = np.concatenate([[0], np.cumsum(lengths[:-1])])
     turns = np.searchsorted(main[falls], np.arange(len(axis.step)), side="right")
     counted = np.where(axis.step <= lengths[turns], axis.step, 0) + before[turns]
-    said = f"{axis.name} begins anew in every epoch: it is counted on"
+    said = f"{axis.name} restarts at every epoch; steps are counted on across epochs"
     return Axis(axis.name, counted.astype(np.int64), axis.keep, (*axis.notes, said))
 
 

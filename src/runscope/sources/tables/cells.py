@@ -85,7 +85,7 @@ class Numbers:
             said.append(f"{_named(self.percent)} is in percent")
         for name, (count, example) in self.words.items():
             cells = "1 cell holds" if count == 1 else f"{count:,} cells hold"
-            said.append(f"{cells} no number in column {name} (such as {example[:20]}): left out")
+            said.append(f"{cells} not a number in column {name} (such as {example[:20]}): left out")
         return tuple(said)
 
 

@@ -24,7 +24,7 @@ CSV = (".csv", ".tsv", ".data")
 LINES = (".jsonl", ".ndjson")
 PLAIN = (".log", ".txt", ".out", ".err", ".stdout", ".stderr", "")
 ENDINGS = (*CSV, *LINES, ".json", ".parquet")
-_HINT = "a table needs one header line and one row a step"
+_HINT = "a table needs one header line and one row per step"
 _HEADED = re.compile(
     r"[\"']?(?:epoch|step|iter|iteration|global_step)s?[\"']?[,;\t|][^\n]*(?:loss|acc|lr|reward|score)",
     re.IGNORECASE,

@@ -25,7 +25,7 @@ _LIST = re.compile(r"\s*\[\s*\{")
 
 
 def is_lines(head: str, *, one: bool) -> bool:
-    """Whether a file that begins so holds one JSON object a line; ``one`` takes a single one that tells of a loss."""
+    """Whether a file that begins so holds one JSON object per line; ``one`` takes a single one that tells of a loss."""
     lines = [line for line in head.split("\n", 4)[:4] if line.strip()]
     if not lines or not all(_OBJECT.match(line) for line in lines) or _object(lines[0]) is None:
         return False
@@ -38,7 +38,7 @@ def is_table(head: str) -> bool:
 
 
 def read_lines(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The rows of a file with one JSON object a line, and what was lost."""
+    """The rows of a file with one JSON object per line, and what was lost."""
     rows: list[Row] = []
     lost, notes = 0, list(source.notes)
     lines = source.text.split("\n")

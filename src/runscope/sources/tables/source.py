@@ -72,7 +72,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     if not runs or not any(len(rows) for rows in runs.values()):
         raise UnreadableRun(
             f"{file} holds no rows" + "".join(f"; {note}" for note in notes),
-            hint="a table needs one header line and one row a step",
+            hint="a table needs one header line and one row per step",
         )
     name = list(runs)[pick(str(path), member, list(runs))]
     where = f"{file}{MEMBER}{name}" if len(runs) > 1 else str(file)

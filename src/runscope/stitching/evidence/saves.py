@@ -58,9 +58,11 @@ def saved_states(
             )
             continue
         which = (
-            ("the newest", "the second newest")[place] if place < 2 else f"number {place + 1} from the newest"
+            ("the newest", "the second newest")[place]
+            if place < 2
+            else f"number {place + 1} counted from the newest"
         )
-        candidate.say(f"step {{}} is {which} of the states {source}", candidate.start)
+        candidate.say(f"step {{}} is {which} of the checkpoints {source}", candidate.start)
         place += 1
     last = before.last_step
     if before.run.state == "finished" and all(abs(c.start - last) > before.interval for c in found):

@@ -70,7 +70,7 @@ function eye(key, label, picture) {
   return made;
 }
 const STYLES = {
-  raw: ["points", { width: 1 }], smooth: ["smoothed", { width: 2.5 }], line: ["line", { width: 2 }], tail: ["dead tail", { dash: [1, 3], width: 1.5 }],
+  raw: ["points", { width: 1 }], smooth: ["smoothed", { width: 2.5 }], line: ["line", { width: 2 }], tail: ["discarded tail", { dash: [1, 3], width: 1.5 }],
   points: ["held-out loss", { dash: [6, 3], dot: "currentColor", width: 1.5 }], scores: ["held-out examples", { dot: "currentColor", width: 1.5 }],
   scores2: ["training examples", { dash: [3, 3], dot: "none", width: 1.5 }],
 };
@@ -92,7 +92,7 @@ function legend() {
   if (data.joins.length) add("join", "a run continues");
   if (data.epochs.length && !data.compared) add("epoch", "epoch begins");
   if (data.keep.length) add("keep", data.compared ? "checkpoint to keep, in the colour of its training" : "checkpoint to keep");
-  if (has(s => s.style === "tail")) add("tail", "dead tail: logged, then thrown away");
+  if (has(s => s.style === "tail")) add("tail", "discarded tail: logged, then thrown away");
   if (data.gaps.length) add("gap", "nothing was logged");
   if (has(s => s.bad.length)) add("bad", "not a number");
   if (data.findings.length) add("number", "a finding: read it below");
