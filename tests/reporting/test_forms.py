@@ -196,3 +196,16 @@ def test_no_name_of_a_package_is_one_of_its_modules(package: str) -> None:
     """Else whoever imports the module puts it in the place of the name."""
     room = importlib.import_module(f"runscope.{package}")
     assert not set(room.__all__) & {module.name for module in pkgutil.iter_modules(room.__path__)}
+
+
+def test_code_names_no_cache_of_this_machine() -> None:
+    full = (File("config.json", 1), File("model.safetensors", 1))
+    for repo, name in (("me--pricer", "me/pricer"), ("gpt2", "gpt2")):
+        place = Path(f"/home/me/.cache/huggingface/hub/models--{repo}/snapshots/{'ab' * 20}")
+        code = loading_code(Checkpoint(str(place), None, "t", 1, files=full, local_path=place))
+        assert f"from_pretrained({name!r}, revision='{'ab' * 20}')" in code
+        assert "cache" not in code
+        folder = Checkpoint(
+            "./out", None, "t", 1, files=(File("adapter_config.json", 1),), local_path=Path("out")
+        )
+        assert f"from_pretrained({name!r})" in loading_code(folder, str(place))

@@ -9,7 +9,8 @@ from typing import Any
 from runscope.reporting.data import diagnosis_json, plain
 from runscope.reporting.page.picture import draw_charts
 from runscope.reporting.page.rendering import render
-from runscope.reporting.page.report import STATUS, chance, described_runs, sorted_notes
+from runscope.reporting.page.report import chance, described_runs, sorted_notes
+from runscope.reporting.page.tones import tone_of
 from runscope.reporting.text.escaping import escape, markdown_table
 from runscope.reporting.view.charts import Chart, compared_charts
 from runscope.reporting.view.marks import marks
@@ -29,16 +30,28 @@ def comparison_page(comparison: Comparison, facts: Mapping[str, Any]) -> str:
     def draw(room: int) -> list[Chart]:
         return compared_charts([(c.name, c.timeline) for c in contenders], room=room)
 
-    told = comparison.better is not None
-    kind, icon = ("good", "✓") if told and comparison.basis == "eval_curve" else ("unknown", "≈")
+    rows = [_row(c) for c in contenders]
+    kind, icon = _tone(comparison, rows)
     notes = [f"{c.name}: {note}" for c in contenders for note in sorted_notes(c.diagnosis.notes)[0]]
     return render(
         "compare.html.j2", draw, lambda _: _across(contenders), lines, facts,
         title=" and ".join(c.name for c in contenders), status="Compared", kind=kind, icon=icon,
-        chance=chance(comparison.probability), comparison=comparison, basis=BASIS[comparison.basis],
-        rows=[_row(c) for c in contenders], notes=(notes, []),
+        chance=_chance(comparison), comparison=comparison, basis=BASIS[comparison.basis],
+        rows=rows, notes=(notes, []),
         trainings=[(c.name, described_runs(c.timeline)) for c in contenders],
     )  # fmt: skip
+
+
+def _tone(comparison: Comparison, rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Green only where held-out losses decide and the better one is itself fine; a training loss decides nothing."""
+    if comparison.better is None or comparison.basis != "eval_curve":
+        return "unknown", "≈"
+    return ("good", "✓") if rows[comparison.better]["kind"] == "good" else ("doubt", "!")
+
+
+def _chance(comparison: Comparison) -> str:
+    """How sure the answer is; that one training loss is lower, however surely, answers nothing."""
+    return chance(comparison.probability) if comparison.basis == "eval_curve" else ""
 
 
 def _across(contenders: Sequence[Contender]) -> dict[str, Any]:
@@ -49,6 +62,7 @@ def _across(contenders: Sequence[Contender]) -> dict[str, Any]:
 
 
 def _row(contender: Contender) -> dict[str, Any]:
+    tone = tone_of(contender.diagnosis)
     verdict, line, level = contender.diagnosis.verdict, contender.timeline, contender.level
     return {
         "name": contender.name,
@@ -57,8 +71,8 @@ def _row(contender: Contender) -> dict[str, Any]:
         "loss": "" if level is None else f"{level.value:.4g}",
         "error": None if level is None else WIDE * level.error,
         "where": _where(contender),
-        "overfitting": STATUS[verdict.overfitting.status][2],
-        "kind": STATUS[verdict.overfitting.status][0],
+        "overfitting": tone.words,
+        "kind": tone.kind,
         "keep": "" if verdict.keep_step is None else f"step {verdict.keep_step:,}",
         "worst": next(
             (f"{f.code} {f.message}" for f in contender.diagnosis.findings if f.severity != "info"), ""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from runscope.history.checkpoint import Checkpoint
+
+_CACHED = re.compile(r"(?:^|/)models--(?P<name>[^/]+)/snapshots/(?P<revision>[0-9a-f]{40})(?:/|$)")
+"""How huggingface_hub lays out its cache: models--OWNER--NAME/snapshots/COMMIT."""
 
 
 def loading_code(checkpoint: Checkpoint, base: str | None = None) -> str:
@@ -16,6 +20,7 @@ def loading_code(checkpoint: Checkpoint, base: str | None = None) -> str:
         checkpoint: on the Hub, or fetched to a local folder.
         base: the base model that was named by hand, because the adapter names none that loads.
     """
+    checkpoint, base = _named(checkpoint), _hub_name(base)[0] if base is not None else None
     adapter = checkpoint.adapter is not None or any(
         PurePath(f.path).name == "adapter_config.json" for f in checkpoint.files
     )
@@ -32,6 +37,22 @@ def loading_code(checkpoint: Checkpoint, base: str | None = None) -> str:
         ("peft", "AutoPeftModelForCausalLM") if adapter else ("transformers", "AutoModelForCausalLM")
     )
     return f"{first}from {package} import {name}\nmodel = {name}.from_pretrained({where})"
+
+
+def _named(checkpoint: Checkpoint) -> Checkpoint:
+    """A copy in a cache of the Hub, by its name and revision there: nobody else has this machine's cache."""
+    if checkpoint.revision is not None or checkpoint.local_path is None:
+        return checkpoint
+    name, revision = _hub_name(str(checkpoint.local_path))
+    return (
+        checkpoint if revision is None else replace(checkpoint, repo=name, revision=revision, local_path=None)
+    )
+
+
+def _hub_name(place: str) -> tuple[str, str | None]:
+    """Name and revision of a place in a cache of the Hub; any other place as it is."""
+    found = _CACHED.search(PurePath(place).as_posix())
+    return (found["name"].replace("--", "/"), found["revision"]) if found else (place, None)
 
 
 def _place_in_code(checkpoint: Checkpoint) -> str:

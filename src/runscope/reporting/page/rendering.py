@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -29,6 +30,7 @@ PAGE_BYTES = 2_000_000
 PAGE_POINTS = 400_000
 """Points of all curves together to begin with; fewer where the page would grow too large."""
 SCRIPTS = ("data", "charts", "tools", "main")
+_HASH = re.compile(r"\b[0-9a-f]{40,64}\b")
 NO_FACTS: Mapping[str, Any] = {"command": "", "made_at": "", "inputs": (), "settings": {}, "versions": {}}
 
 
@@ -131,12 +133,22 @@ def _asset(name: str) -> str:
     return files("runscope.reporting.page").joinpath(name).read_text(encoding="utf-8")
 
 
+def _minus(text: str) -> str:
+    """A number with a real minus sign, in front and in the exponent."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 def _number(value: float | None, digits: int = 3) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    return "" if value is None else _minus(f"{value:.{digits}f}")
 
 
 def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    return "" if value is None else _minus(f"{value:+.3f}")
+
+
+def _shortened(text: object) -> str:
+    """Text of a table, in which a hash of 40 digits or more is told by its first 12."""
+    return _HASH.sub(lambda found: f"{found[0][:12]}…", str(text))
 
 
 def _around(low: float | None, high: float | None) -> str:
@@ -151,7 +163,7 @@ def _grouped(value: int | None) -> str:
 def _evidence(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_evidence(v) for v in value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return _minus(f"{value:.4g}") if isinstance(value, float) else _shortened(value)
 
 
 @cache
@@ -163,7 +175,8 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "number": _number, "signed": _signed, "grouped": _grouped, "evidence": _evidence, "around": _around,
+        "number": _number, "minus": _minus, "shortened": _shortened,
+        "signed": _signed, "grouped": _grouped, "evidence": _evidence, "around": _around,
         "percent": lambda share: f"{share:.0%}",
     }  # fmt: skip
     return environment

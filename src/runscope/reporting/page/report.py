@@ -11,19 +11,13 @@ from runscope.history import Timeline
 from runscope.history.checkpoint import Checkpoint
 from runscope.reporting.page.loading import loading_code
 from runscope.reporting.page.rendering import render
+from runscope.reporting.page.tones import tone_of
 from runscope.reporting.text.study import OUTCOMES, STANDINGS, standing_words
 from runscope.reporting.view.charts import charts, evaluated, metric_label
 from runscope.reporting.view.marks import NOTHING_ACROSS, marks
 from runscope.reporting.view.resumes import close_ups
 from runscope.verdict.types import Diagnosis
 
-STATUS = {
-    "confirmed": ("bad", "✕", "Overfitting confirmed"),
-    "likely": ("bad", "▲", "Overfitting likely"),
-    "suspected": ("doubt", "?", "Overfitting suspected"),
-    "none": ("good", "✓", "No overfitting"),
-    "unknown": ("unknown", "–", "Cannot be told"),
-}
 BASIS = {
     "checkpoints": "checkpoints evaluated on held-out examples",
     "eval_curve": "the logged held-out loss",
@@ -54,19 +48,16 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
         facts: how it was made: ``command``, ``made_at``, ``inputs``, ``settings``, ``versions``.
     """
     verdict, line = diagnosis.verdict, diagnosis.timeline
-    kind, icon, status = STATUS[verdict.overfitting.status]
-    if verdict.overfitting.status == "unknown" and verdict.overfitting.basis == "train_curve":
-        status = "Cannot be told from the training loss"
-    if verdict.overfitting.slight:
-        status = "Slight rise" if verdict.overfitting.status == "none" else f"{status}, slightly"
+    tone = tone_of(diagnosis)
 
     def across(keys: Sequence[str]) -> dict[str, Any]:
         return marks(line, diagnosis, keys)
 
     return render(
         "report.html.j2", lambda room: charts(line, diagnosis.study, room=room), across, [line], facts,
-        title=title_of(line), runs=described_runs(line), verdict=verdict, kind=kind, icon=icon, status=status,
-        chance=chance(verdict.overfitting.probability), basis=BASIS.get(verdict.overfitting.basis or ""),
+        title=title_of(line), runs=described_runs(line), verdict=verdict, kind=tone.kind, icon=tone.icon,
+        status=tone.words, chance=chance(verdict.overfitting.probability),
+        basis=BASIS.get(verdict.overfitting.basis or ""),
         keep=_keep(diagnosis), findings=diagnosis.findings, notes=sorted_notes(diagnosis.notes),
         rows=checkpoint_rows(diagnosis.study, diagnosis.checkpoints, verdict.keep),
         study=diagnosis.study, metric=metric_label(diagnosis.study) if diagnosis.study is not None else "",
@@ -149,6 +140,7 @@ def checkpoint_rows(
                 "standing": standing_words(score, study) if score and study else "",
                 "order": list(STANDINGS).index(score.standing) if score else len(STANDINGS),
                 "when": _when(checkpoint.saved_at),
+                "idle": score is None or score.mean is None,
             }
         )  # fmt: skip
     return rows

@@ -76,7 +76,9 @@ def close_ups(line: Timeline) -> tuple[CloseUp, ...]:
 
 
 def _close_up(told: Told) -> CloseUp:
-    tone = "good" if told.cause == "clean" else "unknown" if told.cause == "unknown" else "bad"
+    severity = told.finding.severity if told.finding is not None else "warning"
+    found = "bad" if severity == "critical" else "doubt"
+    tone = {"clean": "good", "unknown": "unknown"}.get(told.cause, found)
     message = (
         told.finding.message if told.finding is not None else f"{told.short[0].upper()}{told.short[1:]}."
     )

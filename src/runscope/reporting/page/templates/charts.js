@@ -117,13 +117,14 @@ function button(kind, text) {
 }
 
 /* ---- one chart ---- */
+const minus = text => text.replaceAll("-", "−");
 function short(v, digits = 4) {
   if (v === null || v === undefined) return "";
   const size = Math.abs(v);
-  if (size && (size < 1e-3 || size >= 1e6)) return v.toExponential(Math.max(0, digits - 2)).replace(/\.?0+e/, "e").replace("e+", "e");
-  return size >= 1e4 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(digits));
+  if (size && (size < 1e-3 || size >= 1e6)) return minus(v.toExponential(Math.max(0, digits - 2)).replace(/\.?0+e/, "e").replace("e+", "e"));
+  return minus(size >= 1e4 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(digits)));
 }
-const ticks = (u, values) => values.every(v => Math.abs(v) < 5e-3) ? values.map(v => v === null ? "" : v ? v.toExponential(1).replace(".0e", "e") : "0") : values.map(v => v === null ? "" : Math.abs(v) >= 1e5 ? v.toLocaleString("en", { notation: "compact", maximumFractionDigits: 3 }) : Math.abs(v) >= 1000 ? v.toLocaleString("en") : short(v));
+const ticks = (u, values) => values.every(v => Math.abs(v) < 5e-3) ? values.map(v => v === null ? "" : v ? minus(v.toExponential(1).replace(".0e", "e")) : "0") : values.map(v => v === null ? "" : Math.abs(v) >= 1e5 ? minus(v.toLocaleString("en", { notation: "compact", maximumFractionDigits: 3 })) : Math.abs(v) >= 1000 ? minus(v.toLocaleString("en")) : short(v));
 function columns(chart, u) {
   const wide = u ? u.over.clientWidth : 1000;
   return uPlot.join(layers(chart).map(layer => {
