@@ -6,6 +6,7 @@ The curves are those of ``benchmarks/resumes``: written by the Trainer, TRL, Acc
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import runscope
 from runscope.rules import View, look
 from runscope.rules.resume.joins import cause_of, resumes
 
@@ -75,3 +77,35 @@ def test_what_is_plain_to_see_is_the_first_finding(joins: Sequence[Any], fault: 
         assert sum(wanted in found for found in codes) >= 0.9 * len(some)
     else:
         assert sum(code == wanted for code in first) >= 0.85 * len(first)
+
+
+@pytest.mark.parametrize(
+    ("saved", "later"), [(300, 900), (900, 904), (900, 900)], ids=["went on", "saved again", "a copy"]
+)
+@pytest.mark.parametrize("fault", [False, True], ids=["clean", "weights lost"])
+def test_a_state_that_carries_the_rows_before_it_is_judged_by_what_it_added(
+    tmp_path: Path, saved: int, later: int, fault: bool
+) -> None:
+    """A Trainer's later state begins at step 1: its own first rows are no fall back to the beginning."""
+    draw = np.random.default_rng(saved + later)
+    rows = [
+        {"step": step, "loss": 0.5 + 2.1 * float(np.exp(-step / 250)) + 0.03 * float(draw.standard_normal()),
+         "learning_rate": 1e-4, "epoch": step / 150}
+        for step in range(5, 901, 5)
+    ]  # fmt: skip
+    if fault:
+        for row in rows:
+            if row["step"] > saved:
+                row["loss"] = 0.5 + 2.1 * float(np.exp(-(row["step"] - saved) / 250))
+    for name, step in (("earlier", saved), ("later", later)):
+        place = tmp_path / name / f"checkpoint-{step}"
+        place.mkdir(parents=True)
+        log = [row for row in rows if row["step"] <= step]
+        state = {"global_step": step, "max_steps": 2000, "epoch": step / 150, "log_history": log}
+        (place / "trainer_state.json").write_text(json.dumps(state))
+    line = runscope.stitch([tmp_path / "earlier", tmp_path / "later"], force=True)
+    codes = {f.code for f in look(View(line)).findings}
+    assert ("RES001" in codes) == (fault and later > saved + 4)
+    loss = line.role("train_loss")
+    assert loss is not None
+    assert list(loss.step) == [row["step"] for row in rows if row["step"] <= later]

@@ -70,6 +70,14 @@ class Segment:
         """A series of the run on the continuous axis, without the dead tail."""
         return self.place(series).between(None, self.cut)
 
+    def since_join(self, series: Series) -> Series:
+        """What is kept of a series and was logged after the join.
+
+        A state that was saved later holds the rows of the runs before it too; those tell nothing of the resume.
+        """
+        kept = self.kept(series)
+        return kept.where(kept.step > self.joined_at) if self.holds_history else kept
+
     def dropped(self, series: Series) -> Series:
         """The dead tail of a series of the run, on the continuous axis."""
         placed = self.place(series)
@@ -94,6 +102,17 @@ class Segment:
     def last_step(self) -> int:
         """Last kept continuous step of any metric."""
         return max((int(s.step.max()) for s in self._kept_parts), default=self.joined_at)
+
+    @cached_property
+    def holds_history(self) -> bool:
+        """Whether the run's log begins before the state that it was resumed from: it carries the rows before it."""
+        return self.parent is not None and self.first_step < self.joined_at
+
+    @cached_property
+    def resumed_step(self) -> int | None:
+        """First kept continuous step of any metric after the join; None where nothing new was logged."""
+        parts = (self.since_join(s) for s in self.run.series.values())
+        return min((int(p.step.min()) for p in parts if len(p)), default=None)
 
     @property
     def is_branch(self) -> bool:

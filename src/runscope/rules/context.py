@@ -86,8 +86,8 @@ def before(view: View, step: int) -> str:
 
 
 def joins(view: View) -> tuple[int, ...]:
-    """First step of every run of the line but the first."""
-    return tuple(segment.first_step for segment in view.timeline.line[1:])
+    """First step that every run of the line but the first adds to it; a state that was only saved again adds none."""
+    return tuple(s.resumed_step for s in view.timeline.line[1:] if s.resumed_step is not None)
 
 
 BEGUN = 0.1

@@ -37,7 +37,8 @@ def shuffled_passes_at(view: View, steps: npt.ArrayLike) -> Floats:
     segments = view.timeline.line
     if len(segments) == 1:
         return epochs
-    number = np.searchsorted([float(s.first_step) for s in segments[1:]], at, side="right")
+    begun = [float(s.joined_at if s.resumed_step is None else s.resumed_step) for s in segments[1:]]
+    number = np.searchsorted(begun, at, side="right")
     shift = 0.0
     for position, segment in enumerate(segments[1:], 1):
         own = segment.run.role("epoch")

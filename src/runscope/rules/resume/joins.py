@@ -64,9 +64,11 @@ def _resumes(view: View) -> Iterator[Resume]:
         yield from _unrecorded(view, line, 0, -np.inf)
     since = -np.inf
     for number, (earlier, later) in enumerate(pairwise(line), start=1):
+        if later.resumed_step is None:  # a state that was saved again: nothing went on from it
+            continue
         join = _join(view, line, number, since)
         yield Resume(
-            later.run.name, later.first_step, join, judge(join), earlier.run, later.run, _twice(earlier)
+            later.run.name, later.resumed_step, join, judge(join), earlier.run, later.run, _twice(earlier)
         )
         yield from _unrecorded(view, line, number, since)
         since = join.start
@@ -82,13 +84,13 @@ def _join(view: View, line: list[Segment], number: int, since: float) -> Join:
         dropped = earlier.run.role(role)
         tail[name] = _curve([] if dropped is None else [earlier.dropped(dropped).finite])
         seen = later.run.role(role)
-        after[name] = _curve([] if seen is None else [later.kept(seen).finite])
+        after[name] = _curve([] if seen is None else [later.since_join(seen).finite])
     epochs = view.timeline.epochs
     if epochs is not None:
         before["epoch"] = _curve([epochs.between(None, int(start))])
     own = later.run.role("epoch")
     if own is not None:
-        after["epoch"] = _curve([later.kept(own).finite])
+        after["epoch"] = _curve([later.since_join(own).finite])
     old, new = batch_size(earlier.run), batch_size(later.run)
     return Join(
         start=start,
@@ -115,7 +117,7 @@ def _unrecorded(view: View, line: list[Segment], number: int, since: float) -> I
     curve = _curve([*(w for w in whole if len(w)), segment.kept(own).finite])
     for place in leaps(curve.y):
         step = curve.x[place]
-        if step <= segment.first_step or step > segment.last_step:
+        if step <= (segment.resumed_step or segment.last_step) or step > segment.last_step:
             continue
         start = int(curve.x[place - 1])
         earlier = replace(segment, cut=start)
