@@ -97,3 +97,42 @@ def _memorised() -> bytes:
         {"step": s, "epoch": s / 100, "eval_loss": 1.5 + abs(s - 150) / 300} for s in range(25, 601, 25)
     ]
     return json.dumps(state).encode()
+
+
+def cut(file: Path) -> None:
+    """As a kill leaves it: the first half."""
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json"])
+@pytest.mark.parametrize("step", [100, 600])
+def test_one_that_was_cut_is_left_out_and_said(step: int, name: str, place: Place, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    shutil.copytree(place.output, output)
+    cut(output / f"checkpoint-{step}" / name)
+    found = study(place, output, full=True)
+    assert [s.checkpoint.step for s in found.scores if s.examples] == [s for s in STEPS if s != step]
+    assert f"step {step} was left out: {name} was cut off" in " ".join(found.notes)
+
+
+def test_a_whole_model_with_a_missing_shard_is_left_out(place: Place, tmp_path: Path) -> None:
+    model = tiny.train(tiny.llama(), place.train, steps=5)
+    for step in (100, 200, 300):
+        model.save_pretrained(tmp_path / f"checkpoint-{step}", max_shard_size="20KB")
+    shards = sorted((tmp_path / "checkpoint-200").glob("model-*.safetensors"))
+    assert len(shards) > 2
+    shards[1].unlink()
+    found = study(place, tmp_path, full=True)
+    assert {s.checkpoint.step for s in found.scores if s.examples} == {100, 300}
+    assert f"1 of its {len(shards)} files of weights are missing, {shards[1].name} first" in " ".join(
+        found.notes
+    )
+
+
+def test_where_all_were_cut_it_is_an_error(place: Place, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    shutil.copytree(place.output, output)
+    for step in STEPS:
+        cut(output / f"checkpoint-{step}" / "adapter_model.safetensors")
+    with pytest.raises(InputError, match="was cut off"):
+        study(place, output)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runscope.api.lines import as_line, require_joined, stitch
 from runscope.api.saved import checkpoints as list_checkpoints  # arguments here have the verb's own name
-from runscope.errors import UsageError
+from runscope.errors import MissingMetric, UsageError
 from runscope.progress import Progress
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def named_metric(line: Timeline, named: str | None) -> Metric | None:
         MissingMetric: the line has no such metric.
         UsageError: its name does not say which way is better.
     """
-    from runscope.errors import MissingMetric, nearest
+    from runscope.errors import nearest
     from runscope.history.metrics import BETTER, meaning
     from runscope.rules import Metric
 
@@ -190,7 +190,8 @@ def investigate(
     """All verbs in a row: stitch the runs, read the curves, evaluate the checkpoints, judge.
 
     Without ``hub`` no checkpoints are listed; without ``data`` none is evaluated. The other arguments are
-    those of :func:`stitch`, :func:`diagnose` and :func:`evaluate`.
+    those of :func:`stitch`, :func:`diagnose` and :func:`evaluate`; ``metric`` names what decides in the log, in the
+    evaluation, or in both.
     """
     listed = list_checkpoints(hub, progress=progress) if hub else ()
     joined = stitch(
@@ -199,7 +200,7 @@ def investigate(
     line = joined if force or at or len(runs) == 1 else require_joined(joined)
     line = line.with_roles({**(roles or {}), **dict.fromkeys(ignore)})
     metric = metric or (roles or {}).get("eval_metric")
-    named_metric(line, metric)  # before anything is evaluated
+    metric, settings["metric"] = _deciding(line, metric, settings if data is not None else None)
     if listed:
         from runscope.hub import place
 
@@ -240,6 +241,36 @@ def compare(
             "a comparison needs two trainings", hint="name another one; A+B is one training of two runs"
         )
     return side_by_side([t if isinstance(t, Diagnosis) else diagnose(t, **options) for t in trainings])
+
+
+def _deciding(
+    line: Timeline, named: str | None, settings: Mapping[str, Any] | None
+) -> tuple[str | None, str | None]:
+    """Where a metric decides: its name for the log, and for the evaluation, before anything is evaluated.
+
+    Raises:
+        MissingMetric: neither has it.
+        UsageError: there is no such task, or a name in the log does not say which way is better.
+    """
+    from runscope.evaluation import EvaluateSettings
+    from runscope.evaluation.tasks.kinds import find_task
+
+    known = (
+        {m.name for m in find_task(EvaluateSettings(**settings)).metrics} if settings is not None else set()
+    )
+    asked = named if named in known else None
+    if asked is not None and line.series(asked) is None:
+        return None, asked
+    try:
+        named_metric(line, named)
+    except MissingMetric as error:
+        if not known:
+            raise
+        raise MissingMetric(
+            f"{error.message}, and the task has none of that name",
+            hint=f"of the task: {', '.join(sorted(known))}; {error.hint}",
+        ) from None
+    return named, asked
 
 
 def _focus(line: Timeline | None) -> tuple[int | None, int | None]:

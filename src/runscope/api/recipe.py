@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from runscope.verdict.types import Diagnosis
 
 SCHEMA = "runscope.recipe/1"
-_PATHS = ("data", "train_data")
+_PATHS = ("train_data",)
 _CODE = ("task", "scorer")
 """Settings that may name code as ``module:name``."""
-_REFERENCES = ("hub", "base")
+_REFERENCES = ("hub", "base", "data")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Recipe:
 
     runs: tuple[str, ...]
     hub: str | None = None
-    data: Path | None = None
+    data: str | Path | None = None
     train_data: Path | None = None
     base: str | None = None
     at: tuple[int, ...] = ()
@@ -82,6 +82,9 @@ class Recipe:
                 words += [f"--{option}", str(value)]
         for role, name in self.roles.items():
             words += ["--map", f"{role}={name}"]
+        for option, value in self.settings.items():
+            flag = f"--{option.replace('_', '-')}"
+            words += [flag] if value is True else [flag, str(value)]
         words += ["--compare"] if self.compare else []
         return shlex.join(words + (["--force"] if self.force else []))
 
@@ -187,7 +190,8 @@ def _check_kinds(path: Path, given: Mapping[str, Any]) -> None:
     plain = str | int | float | bool
     kinds: dict[str, Any] = {
         "runs": list[str], "hub": str, "data": str, "train_data": str, "base": str, "at": list[int], "force": bool,
-        "scale": list[float], "ignore": list[str], "roles": dict[str, str], "project": str, "compare": bool,
+        "scale": list[float], "ignore": list[str], "roles": dict[str, str], "metric": str, "project": str,
+        "compare": bool,
         "settings": dict[str, plain | list[plain]],
     }  # fmt: skip
     try:
@@ -200,12 +204,16 @@ def _check_kinds(path: Path, given: Mapping[str, Any]) -> None:
         ) from None
     from runscope.evaluation.settings import EvaluateSettings
 
-    unknown = set(given.get("settings", ())) - {f.name for f in fields(EvaluateSettings)}
-    if unknown:
-        raise InputError(
-            f"{path}: unknown settings {', '.join(sorted(unknown))}",
-            hint="it was made by another version, or edited",
-        )
+    settings = given.get("settings", {})
+    unknown = set(settings) - {f.name for f in fields(EvaluateSettings)}
+    try:
+        checked(settings, EvaluateSettings)
+    except ValueError as error:
+        wrong = f"the settings are not what they should be: {error}"
+    else:
+        wrong = f"unknown settings {', '.join(sorted(unknown))}" if unknown else ""
+    if wrong:
+        raise InputError(f"{path}: {wrong}", hint="it was made by another version, or edited")
 
 
 def _require_harmless(path: Path, settings: Mapping[str, Any]) -> None:
@@ -288,7 +296,7 @@ def _write_value(key: str, value: Any, folder: Path) -> Any:
     if key in _PATHS:
         return os.path.relpath(value, folder)
     if key in _REFERENCES:
-        return _relative(value, folder)
+        return _relative(str(value), folder)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -297,6 +305,11 @@ def _read_value(key: str, value: Any, folder: Path) -> Any:
         return tuple(_resolved_all(v, folder) for v in value)
     if key in _PATHS:
         return folder / value
+    if key == "data":
+        from runscope.evaluation.examples.reading import is_dataset
+
+        # A file that is gone is not looked for elsewhere.
+        return value if is_dataset(value) and not (folder / value).exists() else str(folder / value)
     if key in _REFERENCES:
         return _resolved(value, folder)
     return tuple(value) if isinstance(value, list) else value

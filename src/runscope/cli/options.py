@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -150,6 +151,128 @@ BaseOption = Annotated[
         "--base", metavar="MODEL", help="Base model of the adapters, if their config names none that loads."
     ),
 ]
+DecidingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME[:lower|higher]",
+        help="The metric that decides which step is best: a logged one (eval_wer, val/score:higher) or, with --data, "
+        "one of the task.",
+    ),
+]
+HeldOutOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="FILE|DATASET",
+        help="Held-out examples: JSON lines, CSV, Parquet, or a Hub data set as user/name:split.",
+    ),
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="COLUMN|none",
+        help="Column whose equal values make rows one observation (default: cluster, source, group or document, "
+        "where there is one); none: every row is its own observation.",
+    ),
+]
+TaskOption = Annotated[
+    str,
+    typer.Option("--task", help="loss, answer, number, choice, preference, or your own as module:Name."),
+]
+ScorerOption = Annotated[
+    str,
+    typer.Option(
+        "--scorer", help="Of the task answer: exact, number, regex, json, or your own as module:function."
+    ),
+]
+TaskMetricOption = Annotated[
+    str | None, typer.Option("--metric", help="The deciding metric, where a task has several.")
+]
+ToleranceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--tolerance", metavar="X", help="Count a number as correct within this distance of the target."
+    ),
+]
+RelativeToleranceOption = Annotated[
+    float | None,
+    typer.Option(
+        "--relative-tolerance",
+        metavar="SHARE",
+        help="Count a number as correct within this fraction of the target.",
+    ),
+]
+ExtractOption = Annotated[
+    str | None,
+    typer.Option(
+        "--extract",
+        metavar="REGEX",
+        help="Score only the part of the answer captured by the first group.",
+    ),
+]
+MaxNewTokensOption = Annotated[
+    int, typer.Option("--max-new-tokens", metavar="N", help="Longest generated answer.")
+]
+ChatOption = Annotated[bool, typer.Option("--chat", help="Put plain prompts into the model's chat template.")]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="ROLE=COLUMN,…",
+        help="Which column is what: prompt=description,completion=price. Not needed for usual names.",
+    ),
+]
+ScoreOption = Annotated[
+    str,
+    typer.Option(
+        "--score",
+        help="Tokens that the loss is taken of: completion, assistant (all its turns), all, last (its last turn), "
+        "or auto: what the training scored.",
+    ),
+]
+FullOption = Annotated[bool, typer.Option("--full", help="Evaluate every checkpoint on every example.")]
+MinEffectOption = Annotated[
+    float | None,
+    typer.Option(
+        "--min-effect",
+        metavar="X",
+        help="Smallest difference that matters, in units of the metric; 0.02 nats for the loss.",
+    ),
+]
+MaxExamplesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-examples", metavar="N", min=1, help="Evaluate on a random sample of this many examples."
+    ),
+]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda (cuda:1 for the second) or mps.")
+]
+DtypeOption = Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or 4bit.")]
+BatchTokensOption = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-tokens",
+        metavar="N",
+        help="Maximum tokens per batch, padding included (default: what fits in memory).",
+    ),
+]
+BackendOption = Annotated[str, typer.Option("--backend", help="transformers or vllm.")]
+LaunchOption = Annotated[str, typer.Option("--launch", help="local, or ray for many GPUs or machines.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", help="Number of Ray workers (default: one per GPU, else one per CPU)."
+    ),
+]
+AllowPickleOption = Annotated[
+    bool, typer.Option("--allow-pickle", help="Load pickled weights; these can run code.")
+]
+TrustRemoteCodeOption = Annotated[
+    bool, typer.Option("--trust-remote-code", help="Run the code of the base model's repository.")
+]
 FailOnOption = Annotated[FailOn, typer.Option("--fail-on", help="Exit with 1 from this severity on.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes on stderr.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")]
@@ -189,3 +312,16 @@ def ignored_roles(words: list[str] | None) -> list[str]:
     from runscope.history import ROLES
 
     return [known_role(word, ROLES) for word in words or ()]
+
+
+def evaluation_settings(context: typer.Context) -> dict[str, Any]:
+    """What the options say that ``evaluate`` and ``report`` share: fields of ``EvaluateSettings`` by name."""
+    from runscope.evaluation import EvaluateSettings
+
+    return {f.name: context.params[f.name] for f in fields(EvaluateSettings) if f.name in context.params}
+
+
+def typed(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line, and not in a settings file or the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

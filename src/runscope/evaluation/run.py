@@ -17,6 +17,7 @@ from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples.example import Example, shuffled
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.following import as_trained, renamed, training_examples
+from runscope.evaluation.models.whole import refuse_broken
 from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Study
@@ -135,13 +136,13 @@ def usable(checkpoints: Sequence[Checkpoint], fetch: Fetch) -> tuple[list[Checkp
 
 
 def _left_out(checkpoint: Checkpoint, fetch: Fetch) -> str | None:
-    """Why a checkpoint cannot be fetched, None where it is there.
+    """Why a checkpoint cannot be fetched or is not whole, None where it is there.
 
     Raises:
         ServiceError, StoreError: for now: an answer without this checkpoint would be another one later.
     """
     try:
-        fetch(checkpoint)
+        refuse_broken(fetch(checkpoint))
     except RunscopeError as error:
         if isinstance(error, ServiceError | StoreError) and not isinstance(error, NotFound):
             raise

@@ -79,6 +79,23 @@ def read_header(read: Callable[[int], bytes], name: str) -> dict[str, Any]:
     return parse_header(read(header_length(read(8), name)), name)
 
 
+def refuse_cut(path: Path) -> None:
+    """Hold a file's size against what its header says, without reading the tensors.
+
+    Raises:
+        InputError: it is no safetensors file, or shorter than its header says.
+    """
+    with path.open("rb") as file:
+        length = header_length(file.read(8), path.name)
+        header = parse_header(file.read(length), path.name)
+    whole = 8 + length + max((facts["data_offsets"][1] for facts in header.values()), default=0)
+    size = path.stat().st_size
+    if size < whole:
+        raise InputError(
+            f"{path.name} was cut off: it has {size:,} bytes of {whole:,}", hint="fetch or save it again"
+        )
+
+
 def elements(header: Mapping[str, Any]) -> int:
     """How many numbers all tensors hold."""
     return sum(math.prod(facts["shape"]) for facts in header.values())

@@ -99,5 +99,5 @@ def diagnosis_json(diagnosis: Diagnosis, reference: str) -> dict[str, Any]:
             "next_time": list(verdict.next_time),
         },
         "findings": [finding_json(f) for f in diagnosis.findings],
-        "notes": list(diagnosis.notes),
+        "notes": [*diagnosis.notes, *(diagnosis.study.notes if diagnosis.study is not None else ())],
     }

@@ -19,18 +19,12 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     repo: Annotated[
         str | None,
         typer.Argument(metavar="[REPO]", help="Hub repository, local clone or bundle of one, or folder."),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data",
-            metavar="FILE|DATASET",
-            help="Held-out examples: JSON lines, CSV, Parquet, or a Hub data set as user/name:split.",
-        ),
-    ] = None,
+    data: opt.HeldOutOption = None,
     scores: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,15 +34,7 @@ def evaluate(
             "lm-evaluation-harness or logs of Inspect (files or folders; repeat for each).",
         ),
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            "--cluster",
-            metavar="COLUMN|none",
-            help="Column whose equal values make rows one observation (default: cluster, source, group or document, "
-            "where there is one); none: every row is its own observation.",
-        ),
-    ] = None,
+    cluster: opt.ClusterOption = None,
     lower_is_better: Annotated[
         bool | None,
         typer.Option(
@@ -66,112 +52,33 @@ def evaluate(
             help="The run (or runs) that saved them: says around which step to look first.",
         ),
     ] = None,
-    task: Annotated[
-        str,
-        typer.Option("--task", help="loss, answer, number, choice, preference, or your own as module:Name."),
-    ] = "loss",
-    scorer: Annotated[
-        str,
-        typer.Option(
-            "--scorer", help="Of the task answer: exact, number, regex, json, or your own as module:function."
-        ),
-    ] = "exact",
-    metric: Annotated[
-        str | None, typer.Option("--metric", help="The deciding metric, where a task has several.")
-    ] = None,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(
-            "--tolerance", metavar="X", help="Count a number as correct within this distance of the target."
-        ),
-    ] = None,
-    relative_tolerance: Annotated[
-        float | None,
-        typer.Option(
-            "--relative-tolerance",
-            metavar="SHARE",
-            help="Count a number as correct within this fraction of the target.",
-        ),
-    ] = None,
-    extract: Annotated[
-        str | None,
-        typer.Option(
-            "--extract",
-            metavar="REGEX",
-            help="Score only the part of the answer captured by the first group.",
-        ),
-    ] = None,
-    max_new_tokens: Annotated[
-        int, typer.Option("--max-new-tokens", metavar="N", help="Longest generated answer.")
-    ] = 64,
-    chat: Annotated[
-        bool, typer.Option("--chat", help="Put plain prompts into the model's chat template.")
-    ] = False,
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            "--columns",
-            metavar="ROLE=COLUMN,…",
-            help="Which column is what: prompt=description,completion=price. Not needed for usual names.",
-        ),
-    ] = None,
-    score: Annotated[
-        str,
-        typer.Option(
-            "--score",
-            help="Tokens that the loss is taken of: completion, assistant (all its turns), all, last (its last turn), "
-            "or auto: what the training scored.",
-        ),
-    ] = "auto",
+    task: opt.TaskOption = "loss",
+    scorer: opt.ScorerOption = "exact",
+    metric: opt.TaskMetricOption = None,
+    tolerance: opt.ToleranceOption = None,
+    relative_tolerance: opt.RelativeToleranceOption = None,
+    extract: opt.ExtractOption = None,
+    max_new_tokens: opt.MaxNewTokensOption = 64,
+    chat: opt.ChatOption = False,
+    columns: opt.ColumnsOption = None,
+    score: opt.ScoreOption = "auto",
     plan: Annotated[
         bool,
         typer.Option(
             "--plan", help="Print what would be run and downloaded, and the memory needed, then stop."
         ),
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="Evaluate every checkpoint on every example.")] = False,
-    min_effect: Annotated[
-        float | None,
-        typer.Option(
-            "--min-effect",
-            metavar="X",
-            help="Smallest difference that matters, in units of the metric; 0.02 nats for the loss.",
-        ),
-    ] = None,
-    max_examples: Annotated[
-        int | None,
-        typer.Option(
-            "--max-examples", metavar="N", min=1, help="Evaluate on a random sample of this many examples."
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option("--device", help="auto, cpu, cuda (cuda:1 for the second) or mps.")
-    ] = "auto",
-    dtype: Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or 4bit.")] = "auto",
-    batch_tokens: Annotated[
-        int | None,
-        typer.Option(
-            "--batch-tokens",
-            metavar="N",
-            help="Maximum tokens per batch, padding included (default: what fits in memory).",
-        ),
-    ] = None,
-    backend: Annotated[str, typer.Option("--backend", help="transformers or vllm.")] = "transformers",
-    launch: Annotated[
-        str, typer.Option("--launch", help="local, or ray for many GPUs or machines.")
-    ] = "local",
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", metavar="N", help="Number of Ray workers (default: one per GPU, else one per CPU)."
-        ),
-    ] = None,
-    allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Load pickled weights; these can run code.")
-    ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run the code of the base model's repository.")
-    ] = False,
+    full: opt.FullOption = False,
+    min_effect: opt.MinEffectOption = None,
+    max_examples: opt.MaxExamplesOption = None,
+    device: opt.DeviceOption = "auto",
+    dtype: opt.DtypeOption = "auto",
+    batch_tokens: opt.BatchTokensOption = None,
+    backend: opt.BackendOption = "transformers",
+    launch: opt.LaunchOption = "local",
+    workers: opt.WorkersOption = None,
+    allow_pickle: opt.AllowPickleOption = False,
+    trust_remote_code: opt.TrustRemoteCodeOption = False,
     format: opt.FormatOption = opt.Format.text,
     output: opt.OutputOption = None,
     project: opt.ProjectOption = None,
@@ -213,14 +120,7 @@ def evaluate(
             else "there are no examples to evaluate on",
             hint="runscope evaluate REPO --data heldout.jsonl, or --scores TABLE for results that are there already",
         )
-    settings: dict[str, Any] = {
-        "task": task, "scorer": scorer, "metric": metric, "tolerance": tolerance,
-        "relative_tolerance": relative_tolerance, "extract": extract, "max_new_tokens": max_new_tokens,
-        "chat": chat, "columns": columns, "score": score, "cluster": cluster,
-        "full": full, "min_effect": min_effect, "max_examples": max_examples, "device": device, "dtype": dtype,
-        "batch_tokens": batch_tokens, "backend": backend, "launch": launch, "workers": workers,
-        "allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code,
-    }  # fmt: skip
+    settings = opt.evaluation_settings(context)
     EvaluateSettings(**settings)  # a wrong word is told before anything is read
     with progress(quiet) as update:
         line = _line(run, project) if run else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 DECIDED = (
-    "compare", "hub", "data", "train_data", "base", "at", "force", "scale", "ignore", "map", "project",
+    "compare", "hub", "data", "train_data", "base", "at", "force", "scale", "ignore", "map", "metric", "project",
 )  # fmt: skip
 """Options that a recipe has decided."""
 
@@ -54,7 +54,7 @@ def report(
         ),
     ] = False,
     hub: opt.HubOption = None,
-    data: opt.DataOption = None,
+    data: opt.HeldOutOption = None,
     train_data: opt.TrainDataOption = None,
     base: opt.BaseOption = None,
     at: opt.AtOption = None,
@@ -62,8 +62,29 @@ def report(
     scale: opt.ScaleOption = None,
     ignore: opt.IgnoreOption = None,
     map: opt.MapOption = None,
-    metric: opt.MetricOption = None,
+    metric: opt.DecidingOption = None,
     project: opt.ProjectOption = None,
+    cluster: opt.ClusterOption = None,
+    task: opt.TaskOption = "loss",
+    scorer: opt.ScorerOption = "exact",
+    tolerance: opt.ToleranceOption = None,
+    relative_tolerance: opt.RelativeToleranceOption = None,
+    extract: opt.ExtractOption = None,
+    max_new_tokens: opt.MaxNewTokensOption = 64,
+    chat: opt.ChatOption = False,
+    columns: opt.ColumnsOption = None,
+    score: opt.ScoreOption = "auto",
+    full: opt.FullOption = False,
+    min_effect: opt.MinEffectOption = None,
+    max_examples: opt.MaxExamplesOption = None,
+    device: opt.DeviceOption = "auto",
+    dtype: opt.DtypeOption = "auto",
+    batch_tokens: opt.BatchTokensOption = None,
+    backend: opt.BackendOption = "transformers",
+    launch: opt.LaunchOption = "local",
+    workers: opt.WorkersOption = None,
+    allow_pickle: opt.AllowPickleOption = False,
+    trust_remote_code: opt.TrustRemoteCodeOption = False,
     trust_recipe: Annotated[
         bool,
         typer.Option("--trust-recipe", help="Let the recipe run the code that it names (a task, a scorer)."),
@@ -73,12 +94,14 @@ def report(
 ) -> None:
     """Write one page: the whole curve, the verdict, the checkpoint to keep.
 
-    With --hub it lists the checkpoints, with --data it evaluates them. With --compare it sets trainings side by
-    side. A recipe.toml makes an earlier report again.
+    With --hub it lists the checkpoints, with --data it evaluates them, as `runscope evaluate` does and with its
+    options. With --compare it sets trainings side by side. A recipe.toml makes an earlier report again.
 
     Examples:
 
       runscope report me/pricer/2x9f1k3a me/pricer/7c0d1e2f --hub me/pricer-2024-09-13 --data heldout.jsonl
+
+      runscope report ./output --hub ./output --data prices.csv --task number --tolerance 40
 
       runscope report wandb/offline-run-small wandb/offline-run-large --compare --output compared.html
     """
@@ -98,11 +121,12 @@ def report(
                 "--compare reads curves: --hub, --data, --at and --scale belong to one training",
                 hint="make a report of each training, and compare them without these options",
             )
+        settings = _settings(context, data)
         recipe = Recipe(
             runs=tuple(runs), hub=hub, data=data, train_data=train_data, base=base, at=tuple(at or ()),
             force=force, scale=tuple(scale or ()), ignore=tuple(opt.ignored_roles(ignore)),
             roles={k: str(v) for k, v in opt.role_map(map).items()}, metric=metric,
-            project=project, compare=compare,
+            project=project, compare=compare, settings=settings,
         )  # fmt: skip
     with progress(quiet) as update:
         found = _found(recipe, update)
@@ -131,7 +155,8 @@ def _check(output: Path | None, format: opt.ReportFormat | None) -> None:
 
 def _refuse_beside_recipe(context: typer.Context, recipe: str) -> None:
     """Refuse options on the command line that a recipe decides; settings files and the environment are passed over."""
-    given = [name for name in DECIDED if _typed(context, name)]
+    decided = (*DECIDED, *opt.evaluation_settings(context))
+    given = [name for name in decided if opt.typed(context, name)]
     if given:
         option = f"--{given[0].replace('_', '-')}"
         raise UsageError(
@@ -140,9 +165,26 @@ def _refuse_beside_recipe(context: typer.Context, recipe: str) -> None:
         )
 
 
-def _typed(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def _settings(context: typer.Context, data: str | None) -> dict[str, Any]:
+    """What the options say of the evaluation, where it is not what anyhow holds; none without examples.
+
+    Raises:
+        UsageError: one has a wrong value, or stands on the command line where nothing is evaluated.
+    """
+    from runscope.evaluation import EvaluateSettings
+
+    given = {k: v for k, v in opt.evaluation_settings(context).items() if k != "metric"}
+    if data is None:
+        for name in given:
+            if opt.typed(context, name):
+                raise UsageError(
+                    f"--{name.replace('_', '-')} says how checkpoints are evaluated, and there are no examples",
+                    hint="name them: --data heldout.jsonl, and --hub REPO for the checkpoints",
+                )
+        return {}
+    usual = EvaluateSettings()
+    EvaluateSettings(**given)  # a wrong word is told before anything is read
+    return {name: value for name, value in given.items() if value != getattr(usual, name)}
 
 
 def _found(recipe: Recipe, update: Progress) -> Diagnosis | Comparison:

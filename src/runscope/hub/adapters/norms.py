@@ -69,11 +69,17 @@ def weigh(
         progress: called with how many were read.
 
     Returns:
-        The checkpoints in the same order, and the norms by their names.
+        The checkpoints in the same order, and the norms by their names; one whose file is damaged has a note.
     """
     done, norms = [], {}
     for number, checkpoint in enumerate(checkpoints):
-        found = _norms_of(checkpoint, download)
+        try:
+            found = _norms_of(checkpoint, download)
+        except InputError as error:  # one that was cut off says nothing of the others
+            found = None
+            checkpoint = replace(
+                checkpoint, notes=(*checkpoint.notes, f"its weights cannot be read: {error.message}")
+            )
         if found is not None:
             norms[checkpoint.name] = found
             facts = {NORM: found.norm, NON_FINITE: float(found.non_finite)}

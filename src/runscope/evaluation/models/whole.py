@@ -1,0 +1,47 @@
+"""Whether a checkpoint's files are all there and whole, told without loading it.
+
+A training that was killed while it saved leaves a folder that looks like a checkpoint. That is a fault of this one
+alone: the others can be evaluated.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from runscope.errors import InputError
+from runscope.hub.safetensors import refuse_cut
+from runscope.schema import read_object
+
+CONFIGURATIONS = ("config.json", "adapter_config.json", "generation_config.json", "tokenizer.json")
+INDEX = "model.safetensors.index.json"
+
+
+def refuse_broken(folder: Path) -> None:
+    """Stop at a checkpoint whose saving or copying did not come to its end.
+
+    Raises:
+        InputError: weights are cut off or no safetensors, a shard is missing, or a configuration is no JSON.
+    """
+    for name in CONFIGURATIONS:
+        if (folder / name).is_file():
+            _json(folder / name)
+    index = _json(folder / INDEX) if (folder / INDEX).is_file() else {}
+    places = index.get("weight_map")
+    shards = sorted({str(v) for v in places.values()}) if isinstance(places, dict) else []
+    if missing := [s for s in shards if not (folder / s).is_file()]:
+        raise InputError(
+            f"{len(missing):,} of its {len(shards):,} files of weights are missing, {missing[0]} first",
+            hint="fetch or save it again",
+        )
+    for file in sorted(folder.glob("*.safetensors")):
+        refuse_cut(file)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        return read_object(file.read_bytes())
+    except ValueError as error:
+        raise InputError(
+            f"{file.name} was cut off or damaged: {error}", hint="fetch or save it again"
+        ) from error
