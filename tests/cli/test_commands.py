@@ -269,10 +269,10 @@ def test_a_comparison_is_made_again_from_its_recipe(
     both = [json.loads((tmp_path / f / "findings.json").read_text(encoding="utf-8")) for f in ("a", "b")]
     assert both[0]["headline"] == both[1]["headline"]
     assert [t["loss"] for t in both[0]["trainings"]] == [t["loss"] for t in both[1]["trainings"]]
-    assert "is not what it was" not in capsys.readouterr().err
+    assert "has changed since" not in capsys.readouterr().err
     other.write_text(ROWS, encoding="utf-8")
     assert main(["report", str(tmp_path / "a" / "recipe.toml"), "--output", str(tmp_path / "c")]) == 0
-    assert "better.csv is not what it was" in capsys.readouterr().err
+    assert "better.csv has changed since" in capsys.readouterr().err
 
 
 def test_a_recipe_says_which_checkpoints_came_and_went(
