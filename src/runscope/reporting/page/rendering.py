@@ -20,6 +20,7 @@ from runscope.reporting.view.charts import Chart, Curve
 from runscope.reporting.view.curves import SMOOTHING
 from runscope.reporting.view.marks import axes
 from runscope.reporting.view.packing import Packer
+from runscope.reporting.view.rest import rest
 
 if TYPE_CHECKING:
     import jinja2
@@ -55,10 +56,15 @@ def render(
     room = PAGE_POINTS
     while True:
         found = draw(room)
+        groups, left_out = rest(lines[0], room // 4) if len(lines) == 1 else ([], 0)
+        if not found and groups:  # nothing that has a chart of its own: the first group stands in
+            found = list(groups.pop(0).charts)
         packer = Packer()
         data = {
             "charts": [_chart(chart, packer) for chart in found], "axes": axes(lines), "smoothing": SMOOTHING,
-            "compared": len(lines) > 1, **across([chart.key for chart in found]),
+            "compared": len(lines) > 1,
+            "rest": [[_chart(c, packer) for c in group.charts] for group in groups],
+            **across([chart.key for chart in found]),
         }  # fmt: skip
         text = filled(
             template,
@@ -66,6 +72,8 @@ def render(
             data=_embedded(data),
             points=packer.text(),
             charts=found,
+            rest=groups,
+            left_out=left_out,
             compared=len(lines) > 1,
             facts={**NO_FACTS, **facts},
             **words,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from runscope.evaluation.study import Study
-from runscope.history import Segment, Series, Timeline
+from runscope.history import Run, Segment, Series, Timeline
 from runscope.reporting.view.curves import POINTS_A_WINDOW, SMOOTHING, not_finite, shares, smoothed, thinned
 from runscope.stats.arrays import Floats
 
@@ -136,10 +136,16 @@ def _logged(owned: Sequence[Strand], held_out: Sequence[Curve]) -> list[Chart]:
 
 
 def _role(owned: Sequence[Strand], role: str, label: str, *, smooth: bool = True) -> list[Curve]:
-    """Each segment's share of a metric, its smooth lines, and its dead tail; all points of it as yet."""
+    return drawn(owned, lambda run: run.role(role), label, smooth=smooth)
+
+
+def drawn(
+    owned: Sequence[Strand], pick: Callable[[Run], Series | None], label: str, *, smooth: bool = True
+) -> list[Curve]:
+    """Each segment's share of a metric, its smooth lines, and its discarded tail; all points of it as yet."""
     found = []
     for strand in owned:
-        series = strand.segment.run.role(role)
+        series = pick(strand.segment.run)
         if series is None or not len(series):
             continue
         kept, dropped = strand.segment.kept(series).sorted(), strand.segment.dropped(series).sorted()

@@ -8,10 +8,15 @@ async function unpack() {
   for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-  for (const chart of data.charts) for (const s of chart.series) {
-    Object.assign(s, points(bytes, s.points));
-    s.levels = s.levels.map(place => points(bytes, place));
+  state.bytes = bytes;
+  data.charts.forEach(fill);
+}
+function fill(chart) {
+  if (!chart.filled) for (const s of chart.series) {
+    Object.assign(s, points(state.bytes, s.points));
+    s.levels = s.levels.map(place => points(state.bytes, place));
   }
+  chart.filled = true;
 }
 /* Steps are distances, values the upper half of a float64; both in planes of bytes. */
 function points(bytes, { at, n, x0, xb }) {
@@ -46,7 +51,7 @@ function onAxis(curve, of) {
 function extent() {
   let low = Infinity, high = -Infinity;
   const see = x => { low = Math.min(low, x); high = Math.max(high, x); };
-  for (const chart of data.charts) for (const s of chart.series) {
+  for (const chart of data.charts) if (!chart.rest) for (const s of chart.series) {
     const x = onAxis(s, s.number);
     if (x.length) { see(x[0]); see(x[x.length - 1]); }
     for (const [first, last] of s.bad) { see(toAxis(first, s.number)); see(toAxis(last, s.number)); }

@@ -29,7 +29,8 @@ function read(u) {
     const step = toStep(x);
     parts.push([AXES[name], shownOn(name, name === "step" ? step : between(data.axes[name][0].step, data.axes[name][0].value, step))]);
   }
-  for (const chart of data.charts) for (const layer of layers(chart)) {
+  for (const [n, chart] of data.charts.entries()) for (const layer of layers(chart)) {
+    if (chart.rest && state.plots[n] !== u) continue;
     if (!visible(chart, layer)) continue;
     const { s, smooth } = layer, c = curve(layer), xs = onAxis(c, s.number), k = nearest(xs, x);
     const name = (data.compared ? cut(s.owner, 24) + ", " : "") + s.label + (smooth ? ", smoothed" : "");
@@ -122,9 +123,10 @@ function listen() {
   const actions = { in: () => magnify(.5), out: () => magnify(2), left: () => move(-.25), right: () => move(.25), reset: () => zoom(extent()) };
   for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", action);
   const keys = { "+": actions.in, "=": actions.in, "-": actions.out, ArrowLeft: actions.left, ArrowRight: actions.right, "0": actions.reset };
-  document.querySelectorAll(".chart").forEach(figure => figure.addEventListener("keydown", e => {
-    if (e.target === figure && keys[e.key]) { e.preventDefault(); keys[e.key](); }
-  }));
+  document.addEventListener("keydown", e => {
+    if (e.target.matches(".chart") && keys[e.key]) { e.preventDefault(); keys[e.key](); }
+  });
+  document.querySelectorAll("[data-group]").forEach(group => group.addEventListener("toggle", () => group.open ? openGroup(group) : closeGroup(group)));
   document.querySelectorAll("[data-log]").forEach(box => box.addEventListener("change", () => {
     data.charts.find(c => c.key === box.dataset.log).log = box.checked; draw();
   }));
@@ -141,7 +143,26 @@ function listen() {
   addEventListener("beforeprint", () => { theme = document.documentElement.dataset.theme; document.documentElement.dataset.theme = "light"; draw(); fit(680); });
   addEventListener("afterprint", () => { if (theme) document.documentElement.dataset.theme = theme; else delete document.documentElement.dataset.theme; draw(); });
 }
-function fit(width) { state.plots.forEach(p => { if (p.width !== width) p.setSize({ width, height: p.height }); }); }
+/* What else was logged: a group is drawn when it is opened, and gone when it is closed. */
+function openGroup(group) {
+  if (group.querySelector(".chart")) return;
+  for (const chart of data.rest[+group.dataset.group]) {
+    const figure = document.createElement("figure"), caption = document.createElement("figcaption"), name = document.createElement("bdi"), plot = document.createElement("div");
+    figure.className = "chart"; figure.id = "chart-" + chart.key; figure.tabIndex = 0;
+    figure.setAttribute("role", "group"); figure.setAttribute("aria-label", `${chart.title}. Arrow keys move, plus and minus zoom, 0 shows all.`);
+    name.className = "name"; name.textContent = chart.title; plot.className = "plot";
+    caption.append(name); figure.append(caption, plot); group.querySelector(".charts").append(figure);
+    fill(chart); chart.rest = true;
+    data.charts.push(chart); state.plots.push(build(chart, false));
+  }
+}
+function closeGroup(group) {
+  const gone = new Set(data.rest[+group.dataset.group]);
+  state.plots = state.plots.filter((plot, n) => { if (gone.has(data.charts[n])) plot.destroy(); return !gone.has(data.charts[n]); });
+  data.charts = data.charts.filter(chart => !gone.has(chart));
+  group.querySelector(".charts").replaceChildren();
+}
+function fit(width) { state.plots.forEach((p, n) => { const wide = data.charts[n].rest ? p.root.parentElement.clientWidth : width; if (p.width !== wide) p.setSize({ width: wide, height: p.height }); }); }
 function tables() {
   document.querySelectorAll("table.sortable").forEach(table => table.querySelectorAll("th button").forEach((head, column) => head.addEventListener("click", () => {
     const cell = head.parentElement, up = cell.getAttribute("aria-sort") !== "ascending";
