@@ -234,3 +234,22 @@ def test_an_epoch_that_restarts_is_the_axis_of_both_parts(tmp_path: Path) -> Non
     assert run.step_key == "epoch"
     assert [len(part.series["loss"]) for part in run.parts] == [20, 20]
     assert np.array_equal(run.parts[1].series["loss"].step, np.arange(20))
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_table_whose_newest_row_stands_first_is_one_curve(ending: str, tmp_path: Path) -> None:
+    rows = ROWS[::-1]
+    text = "step,loss\n" + "".join(f"{s},{v}\n" for s, v in rows)
+    if ending == "jsonl":
+        text = "".join(json.dumps({"step": s, "loss": v}) + "\n" for s, v in rows)
+    run = _read(tmp_path, text, f"curve.{ending}")
+    _is_whole(run)
+    assert not run.parts
+    assert "newest first" in " ".join(run.notes)
+
+
+def test_a_resumed_table_is_not_turned_round(tmp_path: Path) -> None:
+    rows = [*ROWS[:20], *ROWS[15:]]
+    run = _read(tmp_path, "step,loss\n" + "".join(f"{s},{v}\n" for s, v in rows))
+    assert len(run.parts) == 2
+    assert "newest first" not in " ".join(run.notes)

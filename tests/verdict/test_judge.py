@@ -220,3 +220,25 @@ def test_without_a_gradient_norm_only_a_lasting_nan_speaks_of_gradients(last: in
     loss = FALLING.copy()
     loss[50:last] = np.nan
     assert diagnose(view_of(train_loss=loss)).verdict.gradients.status == status
+
+
+@pytest.mark.parametrize(
+    "values", [(1.4, 1.3, 1.2, 1.3, 1.4), (1.4, 1.3, 1.2, 1.4, 1.8), (1.4, 1.2, 1.3), (3, 2, 2.2, 2.3)]
+)
+def test_a_few_evaluations_that_rise_by_more_than_matters_are_no_all_clear(values: tuple[float, ...]) -> None:
+    step = np.arange(1, len(values) + 1)
+    run = Run(
+        reference="r", id="r", name="r", source="test", state="finished",
+        series={"val_loss": Series.of("val_loss", step, np.array(values))}, roles={"eval_loss": "val_loss"},
+    )  # fmt: skip
+    diagnosis = diagnose(View(Timeline.of(run)))
+    assert "No sign" not in diagnosis.verdict.headline
+    assert (diagnosis.verdict.overfitting.probability or 0) >= 0.2
+    assert diagnosis.verdict.overfitting.best_step == int(np.argmin(values)) + 1
+
+
+def test_the_end_of_a_held_out_curve_is_said_as_what_it_is() -> None:
+    view = view_of(train_loss=FALLING, eval_loss=TURNING)
+    logged = view.need("eval_loss").value
+    reason = diagnose(view).verdict.overfitting.reason
+    assert f"its last three values lie around {np.median(logged[-3:]):.4g}" in reason

@@ -10,10 +10,13 @@ import numpy as np
 from runscope.stats.arrays import Floats
 from runscope.stats.calibration import HELD_OUT, TRAIN_ONLY, probability
 from runscope.stats.curves import heavy_noise, smooth
-from runscope.stats.turn import Turn, positive, scaled, turn
+from runscope.stats.turn import MATTERS, Turn, positive, scaled, turn
 
 FEW_EVALUATIONS = 6
 """With fewer evaluations a careful practitioner hesitates, and so does the probability."""
+UNSETTLED = 0.2
+"""Of so few evaluations the noise is not known either: a rise that would matter is neither shown nor ruled out, and the
+probability stays at the edge of what is called unclear."""
 TOGETHER = 0.5
 """A training loss that rose by half of what the held-out loss rose: both went up, that is divergence."""
 DOUBT = 0.3
@@ -78,6 +81,8 @@ def held_out(steps: Floats, value: Floats, train_steps: Floats, train_value: Flo
     chance *= min(1.0, seen.after / BRIEF)
     if len(value) < FEW_EVALUATIONS:
         chance *= 0.5 + 0.15 * (len(value) - 3)
+        if seen.rise_share >= MATTERS and not -fall > sure:
+            chance = max(chance, UNSETTLED)
     if chance >= 0.5:  # beyond a turn nothing is as good, however noisy the curve
         first, last = seen.as_good
         seen = replace(seen, as_good=(first, min(last, max(seen.onset - 1, seen.best))))

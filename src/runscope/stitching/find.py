@@ -14,7 +14,7 @@ from runscope.stitching.order import in_order
 from runscope.stitching.pair import Pair, compare
 from runscope.stitching.pool import Pool
 from runscope.stitching.posterior import Prior, decide
-from runscope.stitching.profile import profile
+from runscope.stitching.profile import paced_like, profile
 from runscope.stitching.tree import place
 
 IN_A_PROJECT = Prior(continues=0.25, again=0.35)
@@ -60,6 +60,7 @@ def _attach(node: Node, number: int, nodes: list[Node], pool: Pool) -> None:
     if not members:
         return
     place_of = {id(n): i for i, n in enumerate(nodes[:number])}
+    node.profile = paced_like(node.profile, [m.profile for m in members])
     pairs: list[tuple[Node, Pair]] = []
     ago: dict[Node, float] = {}
     for member in members:

@@ -11,7 +11,7 @@ from runscope.stitching.evidence import clocks, counters, held_out, repeats, sch
 from runscope.stitching.evidence.candidate import Candidate
 from runscope.stitching.evidence.kinship import Kinship, kinship
 from runscope.stitching.evidence.pace import Pace, pace
-from runscope.stitching.evidence.saves import complete, saved_states
+from runscope.stitching.evidence.saves import REACH, UNSAVED_SHARE, complete, saved_states
 from runscope.stitching.profile import Profile
 
 COUNTER_SURE = {
@@ -28,6 +28,8 @@ continues nothing begins far from zero. A record is proof. A counter that restar
 COMPLETE, FINISHED = log(0.2 / 0.6), log(0.4 / 0.7)
 """A run that reached the end of its plan is continued less often than it stands beside another; so is, by less, one
 that ended by itself and of which no plan is known."""
+EARLIEST = 0.01
+"""Share of runs that save a state as soon as they have logged anything."""
 COUNTERS = (
     counters.recorded, counters.carried_history, counters.global_step, counters.epochs, counters.tokens,
     counters.samples, schedule.goes_on,
@@ -72,10 +74,12 @@ def compare(
     step = pace(before, after) if scale is None else Pace(scale, "the scale was given by hand", 0.0, 0.0)
     states, known = saved_states(before, after, checkpoints, step.scale)
     ended = _ended(before)
+    saved = 0.0 if known else _saved_by_then(before, after, step.scale)
     for state in states:
         state.scale = step.scale
         state.weights["counter"] = RESTARTED
         state.weights["ended"] = ended
+        state.weights["saved"] = saved
         state.weights["scale"] = step.continues
         if step.why:
             state.say(step.why)
@@ -85,6 +89,21 @@ def compare(
     again += held_out.weigh(before, after, states)
     repeats.weigh(before, after, states)
     return Pair(states, False, known, kin, again)
+
+
+def _saved_by_then(before: Profile, after: Profile, scale: float) -> float:
+    """Log-probability that the earlier run lived long enough to save a state at all, where nothing tells when.
+
+    As in :mod:`runscope.stitching.evidence.saves`, states are taken to be saved about ten times in the length that
+    was planned (where no plan is known: that the later run has), and hardly any in its first twentieth. A run that
+    reached its planned end saved that.
+    """
+    if before.run.state == "finished" and before.planned and complete(before):
+        return 0.0
+    planned = before.decay[0] if before.decay is not None else before.run.setting("max_steps")
+    length = float(planned) - before.base if planned else scale * (after.last_step - after.base)
+    share = (before.last_step - before.base) / length if length > 0 else 1.0
+    return log(min(max((share - UNSAVED_SHARE) / REACH, share, EARLIEST), 1.0))
 
 
 def _ended(before: Profile) -> float:

@@ -178,6 +178,11 @@ def _moved(choices: list[Choice], counted: bool) -> list[float]:
 def _why_not(pairs: Sequence[tuple[Node, Pair]], what: str, best: Choice | None) -> tuple[str, ...]:
     """Why a run continues none of the others."""
     kin = max(_kin(pairs).values(), key=lambda k: k.odds)
+    said = {} if best is None else best.candidate.weights
+    if best is not None and "loss" not in said and said.get("saved", 0.0) < log(0.5):
+        ended = best.node.profile
+        before = f"{ended.run.name} ended at step {ended.last_step:,}"
+        return (f"{before}, probably before it had saved a checkpoint to resume from", *kin.against)
     if what == "again":
         return ("its losses begin where the first run's began: it starts from scratch", *kin.against)
     if what == "moved" and best is not None:

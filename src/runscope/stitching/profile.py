@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -145,6 +146,21 @@ def profile(run: Run) -> Profile:
         batch=batch_size(run),
         length=sequence_length(run),
     )
+
+
+def paced_like(own: Profile, others: Sequence[Profile]) -> Profile:
+    """A run that logged its loss only once, as one that logs as often as the others do.
+
+    One row shows no interval: the first row of a training that logs every 50 steps lies at step 50, and is no counter
+    that goes on from step 49.
+    """
+    if own.loss is None or len(own.loss) != 1:
+        return own
+    known = [p.interval for p in others if p.loss is not None and len(p.loss) > 1]
+    interval = float(np.median(known)) if known else own.interval
+    if interval > own.first_step:
+        return own
+    return replace(own, interval=interval, base=_base(own.first_step, interval))
 
 
 def _logs(value: Floats) -> Floats:

@@ -11,7 +11,7 @@ from runscope.stitching.evidence import curves
 from runscope.stitching.node import Node
 from runscope.stitching.pair import COUNTER_SURE, compare
 from runscope.stitching.posterior import MOVED, Answer, Choice, Prior, decide
-from runscope.stitching.profile import profile
+from runscope.stitching.profile import paced_like, profile
 
 RELATED = 0.5
 MOST_SURE = 0.99
@@ -60,6 +60,7 @@ def attach(
     scale: float | None = None,
 ) -> None:
     """Hang a run on one of the nodes, or leave it the first of a training of its own."""
+    node.profile = paced_like(node.profile, [earlier.profile for earlier in near])
     pairs = []
     for earlier in near:
         own = None if scale is None else scale / earlier.scale

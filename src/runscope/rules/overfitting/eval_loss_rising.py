@@ -33,7 +33,7 @@ from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.selection import deciding
 from runscope.stats.arrays import Ints
 from runscope.stats.overfit import HeldOut, held_out
-from runscope.stats.turn import MATTERS
+from runscope.stats.turn import END, MATTERS
 
 CODE = "OVF001"
 NAME = "eval-loss-rising"
@@ -67,8 +67,9 @@ def when(view: View, step: int) -> str:
 def risen(view: View, seen: HeldOut, steps: Ints) -> str:
     """The lowest logged value, and how far above it the curve ends, as logged."""
     turn = seen.turn
+    ended = "its last three values lie around" if len(steps) >= 2 * END else "it ended at"
     return (
-        f"lowest at {when(view, int(steps[turn.best]))} ({turn.lowest:.4g}) and ended at {turn.last:.4g}, "
+        f"lowest at {when(view, int(steps[turn.best]))} ({turn.lowest:.4g}); {ended} {turn.last:.4g}, "
         f"{100 * turn.rise_share:.3g}% higher"
     )
 

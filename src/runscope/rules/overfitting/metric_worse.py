@@ -22,6 +22,7 @@ from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.overfitting.eval_loss_rising import FROM, measure, when
 from runscope.rules.selection import Deciding, deciding
 from runscope.stats.overfit import by_metric
+from runscope.stats.turn import END
 
 CODE = "OVF009"
 NAME = "metric-got-worse"
@@ -52,6 +53,7 @@ def look(view: View) -> Iterable[Finding]:
         return
     steps = metric.series.step
     best, last = float(metric.at(metric.best)), abs(turned.last)
+    ended = "lay around" if len(steps) >= 2 * END else "was"
     yield Finding(
         code=CODE,
         name=NAME,
@@ -60,8 +62,8 @@ def look(view: View) -> Iterable[Finding]:
         first_step=int(steps[turned.onset]),
         last_step=int(steps[-1]),
         message=(
-            f"{metric.name} was best at {when(view, metric.best)} ({best:.4g}) and ended at {last:.4g}: the model "
-            "became worse at its task."
+            f"{metric.name} was best at {when(view, metric.best)} ({best:.4g}) and {ended} {last:.4g} at the end: the "
+            "model became worse at its task."
         ),
         evidence={
             "metric": metric.name,

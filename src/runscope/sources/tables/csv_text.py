@@ -118,7 +118,7 @@ def _blocks(text: str, separator: str) -> list[tuple[list[str], str]]:
     line = text.partition("\n")[0]
     first = _cells(line, separator)
     if not line.strip():
-        raise ValueError("it is empty")
+        raise ValueError("it is empty" if not text.strip() else "its first line is blank")
     if all(_is_number(cell) for cell in first):
         raise ValueError("its first line holds numbers: there is no header line that names the columns")
     places, headers = [0], [first]

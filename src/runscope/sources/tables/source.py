@@ -35,6 +35,8 @@ _FOLDER_NAMES = (
 _INNER = ("vis_data", "files", "logs", "csv_logs")
 """Folders inside a run's own: they say nothing of which run it is."""
 _SETTINGS = ("hparams.yaml", "args.yaml", "config.yaml", "hparams.json", "args.json")
+FEWEST_FALLS = 3
+"""Restarts of which each logged a single row, at an earlier step than the one before, are chance once or twice."""
 Columns = dict[str, tuple[Floats, Bools]]
 
 
@@ -174,6 +176,11 @@ class _Table:
             values, logged = numbers.read(cells[LONG[1]].replace("", "nan"), "value")
             columns["loss" if not columns else LONG[1]] = (values, logged)
         table.axis = axis_of(columns, len(cells))
+        if _newest_first(table.axis.step):
+            said = f"the rows stand newest first ({table.axis.name} falls from row to row): read from the last one up"
+            table = cls.of(cells.iloc[::-1].reset_index(drop=True))
+            table.notes = (*table.notes, said)
+            return table
         if long:
             columns = _one_column_a_metric(
                 cells[LONG[0]], values, logged & _counted(columns, table.axis.name)
@@ -207,6 +214,12 @@ class _Table:
             }
             for number in range(int(session.max(initial=0)) + 1)
         ]
+
+
+def _newest_first(step: Ints) -> bool:
+    """Whether the step never rises and mostly falls: exports put the newest row first; no restart looks so."""
+    ahead = np.diff(step)
+    return bool((ahead <= 0).all()) and int((ahead < 0).sum()) >= FEWEST_FALLS
 
 
 def _sessions(step: Ints, masks: Mapping[str, Bools]) -> Ints:

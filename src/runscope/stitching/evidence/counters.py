@@ -91,6 +91,8 @@ def global_step(before: Profile, after: Profile) -> list[Candidate]:
     first, interval = after.first_step, after.interval
     if first <= EARLY_INTERVALS * interval or after.run.step_key == "row":
         return []
+    if after.loss is not None and len(after.loss) == 1 and first <= before.first_step:
+        return []  # one row shows no interval: it may be the first row of a training from scratch, as the other's is
     counted_by_rows = "_step" in (after.run.step_key, before.run.step_key) and before.run.id != after.run.id
     if counted_by_rows and after.run.first_step <= EARLY_INTERVALS * interval:
         # W&B's own counter begins at 0 in every new run, unless its steps were given by hand (``step=``).

@@ -140,7 +140,7 @@ def heads(after: Profile, taken: int) -> Heads:
 def _head(
     after: Profile, curve: Curve | None, logged: Series | None, level: Level | None, taken: int
 ) -> Head | None:
-    if curve is None or logged is None or len(logged) < 4:
+    if curve is None or logged is None or not len(logged):
         return None
     first = curve.x <= logged.step[min(taken, len(logged)) - 1]
     if first.sum() < 4:
