@@ -59,6 +59,8 @@ def test_a_group_is_drawn_when_it_is_opened_and_zooms_along(browser: Any, tmp_pa
     assert page.locator(".chart canvas").count() == above, "nothing is drawn before it is looked at"
     page.locator("#rest summary", has_text="train").click()
     page.locator("#rest .chart canvas").nth(6).wait_for()
+    wide = page.locator("#rest .plot").evaluate_all("plots => plots.map(p => [p.scrollWidth, p.clientWidth])")
+    assert all(inner <= outer for inner, outer in wide), "a chart is cut"
     whole = page.evaluate("runscope.state.range")
     page.evaluate("runscope.zoom([100, 200])")
     ranges = page.evaluate("runscope.state.plots.map(p => [p.scales.x.min, p.scales.x.max])")

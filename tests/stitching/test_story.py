@@ -74,7 +74,7 @@ def test_the_resumed_run_is_joined_at_the_newest_push(seed: int, epochs: int, hu
     assert one.last_step == 4980, "no row of the first run is lost that the newest state had seen"
     assert not found.gaps
     if hub:
-        assert "the newest of the states that the repository holds" in two.evidence[0]
+        assert "the newest of the checkpoints that the repository holds" in two.evidence[0]
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])

@@ -36,7 +36,7 @@ function read(u) {
     const name = (data.compared ? cut(s.owner, 24) + ", " : "") + s.label + (smooth ? ", smoothed" : "");
     const apart = xs.length > 1 ? (xs[xs.length - 1] - xs[0]) / (xs.length - 1) / 2 : 0;
     if (k >= 0 && Math.abs(xs[k] - x) <= Math.max(reach, apart)) parts.push([name, short(c.y[k]) + (s.low ? ` (${short(s.low[k])} to ${short(s.high[k])})` : "")]);
-    if (!smooth && s.bad.some(([first, last]) => x >= toAxis(first, s.number) - reach && x <= toAxis(last, s.number) + reach)) parts.push([name, "not a number"]);
+    if (!smooth && s.bad.some(([first, last]) => x >= toAxis(first, s.number) - reach && x <= toAxis(last, s.number) + reach)) parts.push([name, "NaN or infinite"]);
   }
   byId("readout").replaceChildren(...parts.map(([name, value]) => {
     const item = document.createElement("span"), strong = document.createElement("b");
@@ -95,7 +95,7 @@ function legend() {
   if (data.keep.length) add("keep", data.compared ? "checkpoint to keep, in the colour of its training" : "checkpoint to keep");
   if (has(s => s.style === "tail")) add("tail", "discarded tail: logged, then thrown away");
   if (data.gaps.length) add("gap", "nothing was logged");
-  if (has(s => s.bad.length)) add("bad", "not a number");
+  if (has(s => s.bad.length)) add("bad", "NaN or infinite");
   if (data.findings.length) add("number", "a finding: read it below");
 }
 
@@ -146,12 +146,15 @@ function listen() {
 /* What else was logged: a group is drawn when it is opened, and gone when it is closed. */
 function openGroup(group) {
   if (group.querySelector(".chart")) return;
-  for (const chart of data.rest[+group.dataset.group]) {
+  const charts = data.rest[+group.dataset.group];
+  for (const chart of charts) {
     const figure = document.createElement("figure"), caption = document.createElement("figcaption"), name = document.createElement("bdi"), plot = document.createElement("div");
     figure.className = "chart"; figure.id = "chart-" + chart.key; figure.tabIndex = 0;
     figure.setAttribute("role", "group"); figure.setAttribute("aria-label", `${chart.title}. Arrow keys move, plus and minus zoom, 0 shows all.`);
     name.className = "name"; name.textContent = chart.title; plot.className = "plot";
     caption.append(name); figure.append(caption, plot); group.querySelector(".charts").append(figure);
+  }
+  for (const chart of charts) {  // when all figures stand: the first alone would be given the whole width
     fill(chart); chart.rest = true;
     data.charts.push(chart); state.plots.push(build(chart, false));
   }
