@@ -247,3 +247,41 @@ def test_the_command_judges_a_table(
         said = capsys.readouterr().err
         assert "Traceback" not in said
         assert hint in said
+
+
+def bare(losses: np.ndarray, folder: Path, name: str) -> Path:
+    pd.DataFrame({str(s): losses[:, i] for i, s in enumerate(STEPS)}).to_csv(folder / name, index=False)
+    return folder / name
+
+
+@pytest.mark.parametrize("name", ["results.csv", "scores.csv", "run_7.csv"])
+def test_values_that_nothing_names_are_not_taken_for_scores(
+    name: str, losses: np.ndarray, tmp_path: Path
+) -> None:
+    path = bare(losses, tmp_path, name)
+    with pytest.raises(RunscopeError, match="does not say whether higher is better"):
+        judge_files([path])
+    assert judge_files([path], lower_is_better=True).outcome == "overfit"
+    assert judge_files([path], lower_is_better=False).outcome == "not_worse"
+
+
+@pytest.mark.parametrize("name", ["losses.csv", "eval_loss.csv"])
+def test_a_file_may_name_its_values_and_the_answer_says_which_way(
+    name: str, losses: np.ndarray, tmp_path: Path
+) -> None:
+    study = judge_files([bare(losses, tmp_path, name)])
+    assert (study.metric, study.outcome, study.best_step) == ("loss", "overfit", 200)
+    assert any(note.startswith("loss: lower is better") for note in study.notes)
+
+
+def test_right_and_wrong_answers_need_no_name(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    right = (rng.random((200, 3)) < np.array([0.5, 0.9, 0.6])).astype(float)
+    study = judge_files([bare(right, tmp_path, "results.csv")])
+    assert (study.lower_is_better, study.outcome, study.best_step) == (False, "overfit", 200)
+
+
+def test_an_empty_table_is_an_error_in_words(tmp_path: Path) -> None:
+    (tmp_path / "losses.csv").write_text("")
+    with pytest.raises(RunscopeError, match="cannot be read"):
+        judge_files([tmp_path / "losses.csv"])

@@ -242,3 +242,14 @@ def test_the_end_of_a_held_out_curve_is_said_as_what_it_is() -> None:
     logged = view.need("eval_loss").value
     reason = diagnose(view).verdict.overfitting.reason
     assert f"its last three values lie around {np.median(logged[-3:]):.4g}" in reason
+
+
+@pytest.mark.parametrize("fallen", [True, False])
+def test_a_metric_that_was_best_later_and_then_fell_is_not_called_better(fallen: bool) -> None:
+    turns = 0.8 + 0.15 * np.minimum(T, 0.7) - (0.6 * np.maximum(T - 0.7, 0) if fallen else 0)
+    diagnosis = diagnose(view_of(train_loss=FALLING, eval_loss=TURNING, eval_metric=turns))
+    said = " ".join([diagnosis.verdict.overfitting.reason, *(f.message for f in diagnosis.findings)])
+    assert diagnosis.verdict.overfitting.status == "likely"
+    assert ("not worse at the task" in said) == (not fallen)
+    assert ("ended worse than where the loss was lowest" in said) == fallen
+    assert ("worse at the task as well" in said) == fallen

@@ -114,11 +114,19 @@ def judge_files(
     from runscope.evaluation.results.table import lower_is_better as by_name
 
     table = read_scores(places, metric=metric, cluster=cluster)
-    lower = by_name(table.metric) if lower_is_better is None else lower_is_better
+    lower = bool(lower_is_better)
+    if lower_is_better is None and np.isfinite(table.values).all():  # what is broken is said first
+        lower = by_name(table.metric)
+    said = () if lower_is_better is not None else (_direction(table.metric, lower=lower),)
     return judge_scores(
         table.values, steps=table.steps, lower_is_better=lower, min_effect=min_effect, clusters=table.clusters,
-        weights=table.weights, race=race, metric=table.metric, notes=table.notes,
+        weights=table.weights, race=race, metric=table.metric, notes=(*table.notes, *said),
     )  # fmt: skip
+
+
+def _direction(metric: str, *, lower: bool) -> str:
+    way, other = ("lower", "--higher-is-better") if lower else ("higher", "--lower-is-better")
+    return f"{metric}: {way} is better, as its name says ({other} says otherwise)"
 
 
 def _raced(costs: Floats, weights: Floats, clusters: Ints, min_effect: float, *, race: bool) -> Race:

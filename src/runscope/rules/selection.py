@@ -92,6 +92,11 @@ class Deciding:
         sure = max(noise(self.oriented), 0.1 * self.matters)
         return gain if gain > sure else 0.0
 
+    def ended_worse_than(self, step: int) -> bool:
+        """Whether its last value is worse than its value at a step, beyond its noise."""
+        now = self.at(step) if self.better == "lower" else -self.at(step)
+        return float(self.oriented[-1]) - now > max(noise(self.oriented), 0.1 * self.matters)
+
 
 def deciding(view: View) -> Deciding | None:
     """The metric that decides, or None where the loss does."""

@@ -155,6 +155,11 @@ def _rose(view: View, seen: HeldOut, steps: Ints) -> str:
     best = int(steps[seen.turn.best])
     if other is None:
         return reason
+    if other.gained_since(best) > 0 and other.ended_worse_than(best):
+        return (
+            f"{reason} {other.name} was best later, {other.at(other.best):.4g} at {when(view, other.best)}, and ended "
+            f"worse than where the loss was lowest: {float(other.series.value[-1]):.4g} against {other.at(best):.4g}."
+        )
     if other.gained_since(best) > 0:
         return (
             f"{reason} {other.name} went on getting better, from {other.at(best):.4g} to {other.at(other.best):.4g} at "

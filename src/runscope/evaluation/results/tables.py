@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runscope.errors import InputError
@@ -96,7 +97,7 @@ def _wide(
     group = cluster_column(frame.columns, cluster, [names[c] for c in CLUSTERS if c in names])
     weight = next((names[c] for c in WEIGHTS if c in names), None)
     stems = {_stem(c) for c in steps} - {""}
-    called = metric or (stems.pop() if len(stems) == 1 else "score")
+    called = metric or (stems.pop() if len(stems) == 1 else _called(place, frame[list(steps)]))
     entries = []
     for line, row in enumerate(frame.to_dict("records"), 1):
         name = f"{row[example]}" if example else f"row {line}"
@@ -108,6 +109,21 @@ def _wide(
                 )
             )  # fmt: skip
     return tabled(entries, called, _weighed(weight))
+
+
+def _called(place: str, cells: pd.DataFrame) -> str:
+    """What values are called that no column names: as the file says, else right and wrong answers, else ``value``.
+
+    ``value`` does not say which way is better: a loss and a score look alike, and a guess turns the verdict round.
+    """
+    words = re.split(r"[^a-z0-9]+", Path(place).stem.lower())
+    known = {*LOWER, *HIGHER} - {"score"}  # a file of scores may hold anything
+    for word in words:
+        for name in (word, word.removesuffix("s"), word.removesuffix("es")):
+            if name in known:
+                return name
+    answers = {number(cell) for column in cells for cell in cells[column].tolist()}
+    return "correct" if answers <= {0.0, 1.0} else "value"
 
 
 def _says_step(column: str) -> bool:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runscope.evaluation.study import CheckpointScore, Study
+from runscope.history.checkpoint import Checkpoint
 from runscope.reporting.data import plain
 from runscope.reporting.text.escaping import escape, markdown_table
 from runscope.units import readable_bytes
@@ -153,9 +154,16 @@ def print_study(console: Console, study: Study) -> None:
     """The answer, then one row a checkpoint."""
     console.print(Text(_headline(study), style="bold"))
     if study.best is not None and study.compared:
-        step = "" if study.best.step is None else f"step {study.best.step:,}, "
-        console.print(Text(f"Keep {step}{study.best.name}: {study.best.title}"))
+        console.print(Text(f"Keep {_which(study.best)}"))
     print_scores(console, study)
+
+
+def _which(checkpoint: Checkpoint) -> str:
+    """Step, commit or folder, and title; of given results all three are the step."""
+    step = [] if checkpoint.step is None else [f"step {checkpoint.step:,}"]
+    names = list(dict.fromkeys([*step, checkpoint.name]))
+    title = "" if not checkpoint.title or checkpoint.title in names else f": {checkpoint.title}"
+    return ", ".join(names) + title
 
 
 def print_scores(console: Console, study: Study) -> None:

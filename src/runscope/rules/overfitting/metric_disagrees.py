@@ -36,6 +36,15 @@ def look(view: View) -> Iterable[Finding]:
     best = int(steps[seen.turn.best])
     if seen.probability < FROM or metric.gained_since(best) <= 0:
         return
+    last = float(metric.series.value[-1])
+    then = (
+        f"went on getting better, from {metric.at(best):.4g} to {metric.at(metric.best):.4g} at "
+        f"{when(view, metric.best)}: the model is less well calibrated, not worse at the task."
+        if not metric.ended_worse_than(best)
+        else f"was best later: {metric.at(metric.best):.4g} at {when(view, metric.best)}, against "
+        f"{metric.at(best):.4g} where the loss was lowest. It ended at {last:.4g}: by the end the model was "
+        "worse at the task as well."
+    )
     yield Finding(
         code=CODE,
         name=NAME,
@@ -43,11 +52,7 @@ def look(view: View) -> Iterable[Finding]:
         probability=0.9,
         first_step=best,
         last_step=int(metric.series.step[-1]),
-        message=(
-            f"The held-out loss rose after {when(view, best)}, but {metric.name} went on getting better, from "
-            f"{metric.at(best):.4g} to {metric.at(metric.best):.4g} at {when(view, metric.best)}: the model is less "
-            "well calibrated, not worse at the task."
-        ),
+        message=f"The held-out loss rose after {when(view, best)}, but {metric.name} {then}",
         evidence={
             "metric": metric.name,
             "better": metric.better,

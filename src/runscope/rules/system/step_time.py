@@ -28,6 +28,8 @@ from runscope.stats.stretches import blocks
 CODE = "SYS003"
 NAME = "slower-steps"
 SLOWER, MUCH_SLOWER = 1.5, 2.0
+LEAST_COST = 60.0
+"""Seconds: steps that became slower without a minute lost are nothing to act on."""
 POINTS = 40
 BLOCKS = 200
 
@@ -44,6 +46,8 @@ def look(view: View) -> Iterable[Finding]:
             continue
         at, sudden = _change(seconds)
         slow = float(np.sum(np.maximum(seconds[at:] - early, 0.0) * np.diff(step, prepend=step[0])[at:]))
+        if slow < LEAST_COST:
+            continue
         yield Finding(
             code=CODE,
             name=NAME,
