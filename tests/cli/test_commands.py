@@ -301,7 +301,7 @@ def test_a_recipe_says_which_checkpoints_came_and_went(
     changed, came, went = again()
     assert "checkpoint-2 has changed since" in changed
     assert "checkpoint-3 was not there" in came
-    assert "checkpoint-1 was there" in went
+    assert "checkpoint-1 is missing" in went
 
 
 def test_what_a_recipe_decides_is_refused_beside_it(

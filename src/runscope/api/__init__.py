@@ -1,6 +1,7 @@
 """The verbs behind the public names: each takes references or what an earlier verb gave back."""
 
 from runscope.api.judging import compare, diagnose, evaluate, investigate, plan_evaluation
+from runscope.api.keeping import keep
 from runscope.api.lines import ASK_BELOW, as_line, push, require_joined, stitch, with_parts
 from runscope.api.reports import recipe_facts, report, write_report
 from runscope.api.runs import as_run, find_trainings, load, pull
@@ -18,6 +19,7 @@ __all__ = [
     "find_trainings",
     "inventory",
     "investigate",
+    "keep",
     "load",
     "plan_evaluation",
     "pull",

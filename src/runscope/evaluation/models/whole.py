@@ -31,7 +31,7 @@ def refuse_broken(folder: Path) -> None:
     shards = sorted({str(v) for v in places.values()}) if isinstance(places, dict) else []
     if missing := [s for s in shards if not (folder / s).is_file()]:
         raise InputError(
-            f"{len(missing):,} of its {len(shards):,} files of weights are missing, {missing[0]} first",
+            f"{missing[0]} is missing, one of {len(shards):,} files of weights",
             hint="fetch or save it again",
         )
     for file in sorted(folder.glob("*.safetensors")):

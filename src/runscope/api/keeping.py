@@ -1,0 +1,254 @@
+"""A checkpoint, or the average of several, written as a folder that loads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from runscope.api.saved import checkpoints as list_checkpoints
+from runscope.errors import InputError, StoreError, UsageError
+from runscope.progress import Progress
+
+if TYPE_CHECKING:
+    from runscope.history import Timeline
+    from runscope.history.checkpoint import Checkpoint
+
+_KEPT = (".safetensors", ".json", ".txt", ".model", ".jinja")
+_LEFT = ("trainer_state.json",)
+_TOKENIZER = (
+    "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model",
+    "chat_template.jinja",
+)  # fmt: skip
+SEE = "runscope checkpoints shows what a repository holds"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was written.
+
+    Attributes:
+        folder: where it lies.
+        checkpoints: what it was made from, in order of training.
+        notes: what a reader has to know of it.
+    """
+
+    folder: Path
+    checkpoints: tuple[Checkpoint, ...]
+    notes: tuple[str, ...] = ()
+
+
+def keep(
+    repo: str,
+    output: str | Path,
+    *,
+    step: int | None = None,
+    revision: str | None = None,
+    average: str | None = None,
+    rank: int | None = None,
+    why: str | None = None,
+    line: Timeline | None = None,
+    base: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Kept:
+    """Write a checkpoint, or the average of several, as a folder that loads, with a model card that says why.
+
+    Args:
+        repo: Hub repository, clone, bundle or folder.
+        output: a folder that is not there, or is empty.
+        step: of the checkpoint.
+        revision: of the checkpoint: a commit, its first digits, or a folder's name.
+        average: ``last:K``, or steps as ``200,300,400``: the uniform average.
+        rank: of an averaged LoRA adapter; None keeps the sum of the ranks, which is exact.
+        why: the reason, for the model card.
+        line: places each checkpoint on its continuous axis.
+        base: the base model, whose tokenizer is taken where none lies with an adapter.
+        progress: called while commits are read.
+
+    Raises:
+        UsageError: not exactly one of ``step``, ``revision`` and ``average``, or none has that name.
+        InputError: weights are cut off or pickles, or cannot be averaged.
+        StoreError: the folder is not empty, or cannot be written.
+    """
+    from runscope.evaluation.models.whole import refuse_broken
+    from runscope.hub import fetch
+
+    if sum(one is not None for one in (step, revision, average)) != 1:
+        raise UsageError(
+            "one checkpoint or one average is kept", hint="name it by --step, --revision or --average"
+        )
+    if rank is not None and (average is None or rank < 1):
+        raise UsageError(
+            "--rank is that of an average, 1 or more", hint="for example --average last:3 --rank 16"
+        )
+    output = Path(output)
+    _require_empty(output)
+    chosen = select(list_checkpoints(repo, line=line, progress=progress), step, revision, average)
+    folders = [fetch(c) for c in chosen]
+    for folder in folders:
+        refuse_broken(folder)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as place:
+            made = Path(place) / "made"
+            made.mkdir()
+            notes = _fill(made, folders, rank, base)
+            (made / "README.md").write_text(_card(output.name, made, chosen, why, notes), encoding="utf-8")
+            if output.exists():
+                output.rmdir()
+            made.rename(output)
+    except OSError as error:
+        raise StoreError(
+            f"{output} cannot be written: {error.strerror}", hint="choose another place with --output"
+        ) from error
+    return Kept(output, tuple(chosen), tuple(notes))
+
+
+def _require_empty(output: Path) -> None:
+    if output.is_symlink() or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
+        raise StoreError(
+            f"{output} is there already, and is no empty folder", hint="choose another place with --output"
+        )
+
+
+def select(
+    saved: Sequence[Checkpoint], step: int | None, revision: str | None, average: str | None
+) -> list[Checkpoint]:
+    """The checkpoints that the words name, in order of training.
+
+    Raises:
+        UsageError: none has that name, or several have.
+    """
+    from runscope.evaluation.run import in_order
+
+    if step is not None:
+        return [_at(saved, step)]
+    if revision is not None:
+        found = [c for c in saved if (c.revision or "").startswith(revision) or revision == c.name]
+        if len(found) != 1 or not revision:
+            raise UsageError(f"{len(found):,} checkpoints are called {revision!r}", hint=SEE)
+        return found
+    if last := re.fullmatch(r"last:(\d+)", str(average)):
+        count = int(last[1])
+        trained = [c for c in in_order(saved) if c.changed and not c.abandoned]
+        if not 2 <= count <= len(trained):
+            raise UsageError(
+                f"an average of the last {count:,} cannot be taken of {len(trained):,} checkpoints",
+                hint="take 2 or more that are there; " + SEE,
+            )
+        return trained[-count:]
+    if not re.fullmatch(r"\d+(,\d+)+", str(average)):
+        raise UsageError(f"--average {average} names no checkpoints", hint="last:3, or steps as 200,300,400")
+    steps = sorted({int(word) for word in str(average).split(",")})
+    if len(steps) < 2:
+        raise UsageError("an average needs two different steps", hint="for example --average 200,300")
+    return in_order([_at(saved, one) for one in steps])
+
+
+def _at(saved: Sequence[Checkpoint], step: int) -> Checkpoint:
+    found = [c for c in saved if c.step == step and not c.abandoned] or [c for c in saved if c.step == step]
+    fresh = [c for c in found if c.changed] or found[:1]
+    if len(fresh) > 1:
+        raise UsageError(
+            f"step {step:,} was saved {len(fresh):,} times: {', '.join(c.name for c in fresh)}",
+            hint="name one of them with --revision, or the runs with --run",
+        )
+    if not fresh:
+        known = sorted({c.step for c in saved if c.step is not None}, key=lambda s: abs(s - step))
+        raise UsageError(
+            f"no checkpoint was saved at step {step:,}",
+            hint=f"the nearest is step {known[0]:,}; {SEE}" if known else SEE,
+        )
+    return fresh[0]
+
+
+def _fill(made: Path, folders: Sequence[Path], rank: int | None, base: str | Path | None) -> list[str]:
+    """Write weights, configuration and tokenizer; what a reader has to know of it."""
+    last, notes = folders[-1], []
+    adapter = (last / "adapter_config.json").is_file()
+    if any((f / "adapter_config.json").is_file() != adapter for f in folders):
+        raise InputError(
+            "adapters and whole models have no average", hint="average checkpoints of one training"
+        )
+    if len(folders) == 1:
+        _copy(last, made, (*(f"*{ending}" for ending in _KEPT),))
+    else:
+        from runscope.evaluation.models.averaging import average_adapters, average_models
+        from runscope.evaluation.models.loading import import_all
+
+        import_all()  # says what is not installed
+        _copy(last, made, tuple(f"*{ending}" for ending in _KEPT if ending != ".safetensors"))
+        if adapter:
+            lost = average_adapters(folders, made, rank)
+            config = json.loads((made / "adapter_config.json").read_bytes())
+            how = "ranks side by side, which is exact" if rank is None else f"{lost:.2%} of its norm cut off"
+            notes.append(f"the mean of s·B·A, of rank {config['r']:,} ({how})")
+        elif rank is not None:
+            raise UsageError("--rank is that of an adapter, and these are whole models", hint="leave it out")
+        else:
+            average_models(folders, made)
+    if not any(made.glob("tokenizer*")):
+        notes += _take_tokenizer(made, last, base)
+    return notes
+
+
+def _take_tokenizer(made: Path, folder: Path, base: str | Path | None) -> list[str]:
+    """The tokenizer of the folder above or of the base, where one lies on this disk."""
+    config = made / "adapter_config.json"
+    named = base or (
+        json.loads(config.read_bytes()).get("base_model_name_or_path") if config.is_file() else None
+    )
+    for place in (folder.parent, Path(str(named or ""))):
+        if any(place.glob("tokenizer*")):
+            _copy(place, made, _TOKENIZER)
+            return []
+    return [f"no tokenizer lies with it: take that of {named or 'the model it began from'}"]
+
+
+def _copy(source: Path, target: Path, patterns: Sequence[str]) -> None:
+    for path in sorted({p for pattern in patterns for p in source.glob(pattern)}):
+        if path.is_file() and path.name not in _LEFT:
+            shutil.copyfile(path, target / path.name)
+
+
+def _card(name: str, made: Path, chosen: Sequence[Checkpoint], why: str | None, notes: Sequence[str]) -> str:
+    """The model card, Markdown with the Hub's metadata in front."""
+    from runscope.reporting.text.escaping import escape
+
+    config = made / "adapter_config.json"
+    base = json.loads(config.read_bytes()).get("base_model_name_or_path") if config.is_file() else None
+    known = isinstance(base, str) and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", base) and not Path(base).exists()
+    front = [f"library_name: {'peft' if config.is_file() else 'transformers'}"]
+    front += [f"base_model: {base}"] if known else []
+    what = "This is" if len(chosen) == 1 else f"This is the uniform average of {len(chosen)} checkpoints:"
+    given = escape(why) if why else "No reason was given (`--why`)."
+    files = [f"- `{p.name}`: SHA-256 `{_digest(p)}`" for p in sorted(made.glob("*.safetensors"))]
+    body = [
+        f"# {escape(name)}", what, "", *(f"- {_described(c)}" for c in chosen), "",
+        *(f"{escape(n[0].upper() + n[1:])}." for n in notes), "",
+        "## Why this one", given, "", "## Weights", *files, "",
+        f"Written by `runscope keep` on {datetime.now(UTC):%Y-%m-%d}.", "",
+    ]  # fmt: skip
+    return "\n".join(["---", *front, "---", "", *body])
+
+
+def _described(checkpoint: Checkpoint) -> str:
+    from runscope.reporting.text.escaping import escape
+
+    place = checkpoint.repo if not Path(checkpoint.repo).exists() else Path(checkpoint.repo).resolve().name
+    step = f"step {checkpoint.step:,}" if checkpoint.step is not None else checkpoint.name
+    commit = f", commit `{checkpoint.revision}`" if checkpoint.revision else ""
+    folder = f", folder {escape(checkpoint.subfolder)}" if checkpoint.subfolder else ""
+    return f"{escape(step)} of {escape(place)}{commit}{folder}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
