@@ -37,7 +37,8 @@ def diagnose(
     Args:
         what: a reference, a run, several of either, or a line.
         hub: Hub repository (or clone, or folder) whose checkpoints belong to the line.
-        checkpoints: checkpoints that were listed before; read from ``hub`` otherwise.
+        checkpoints: checkpoints that were listed before; read from ``hub`` otherwise, and without it from the
+            Trainer folders that the line was read from.
         study: evaluated checkpoints, from :func:`evaluate`.
         ignore: roles to hide, e.g. ``eval_loss``.
         roles: role → logged name.
@@ -53,6 +54,10 @@ def diagnose(
 
     line = as_line(what, **load_options).with_roles({**(roles or {}), **dict.fromkeys(ignore)})
     saved = tuple(checkpoints or ()) or (list_checkpoints(hub, line=line) if hub else ())
+    if not saved and study is None:
+        from runscope.hub import saved_beside
+
+        saved = saved_beside(line)
     if study is not None:
         from runscope.evaluation import as_series
 

@@ -21,6 +21,10 @@ DEAD_TAIL = "saved in a discarded tail: the training did not continue from here"
 """Note of a checkpoint that a run saved after the step from which the training was resumed."""
 
 
+DAMAGED = "its weights cannot be read"
+"""Begins the note of a checkpoint whose file was cut off or is no file of weights."""
+
+
 DTYPE_BYTES = {
     "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
     "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
@@ -158,6 +162,11 @@ class Checkpoint:
     def weights(self) -> tuple[File, ...]:
         """Its files of weights."""
         return tuple(f for f in self.files if is_weight(f.path))
+
+    @property
+    def damage(self) -> str | None:
+        """Why it cannot be loaded; None where nothing speaks against it."""
+        return next((note for note in self.notes if note.startswith(DAMAGED)), None)
 
     def file(self, name: str) -> File | None:
         """The file of that name in its folder (of a folder on disk, its paths are relative to it)."""

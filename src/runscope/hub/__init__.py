@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runscope.hub.adapters.facts import read_adapters as read_adapters
     from runscope.hub.adapters.norms import AdapterNorms as AdapterNorms
     from runscope.hub.adapters.norms import weigh as weigh
+    from runscope.hub.beside import saved_beside as saved_beside
     from runscope.hub.fetching import fetch as fetch
     from runscope.hub.inventory import Inventory as Inventory
     from runscope.hub.inventory import take_inventory as take_inventory

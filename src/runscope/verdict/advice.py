@@ -145,7 +145,7 @@ def keep(
         last = study.scores[-1]
         kept = last.checkpoint if _last_is_as_good(overfitting) and last.standing == "as_good" else study.best
         return kept, kept.step
-    saved = [c for c in view.checkpoints if c.step is not None]
+    saved = usable(view)
     broken = _broken(findings)
     if broken is not None and broken.first_step is not None and overfitting.status != "likely":
         before = [c for c in saved if (c.step or 0) < broken.first_step]
@@ -167,6 +167,11 @@ def keep(
         key=lambda c: (_loss_at(view, overfitting, c), abs((c.step or 0) - step), c.step or 0),
     )
     return nearest, nearest.step
+
+
+def usable(view: View) -> list[Checkpoint]:
+    """The checkpoints that can be recommended: their step is known, and nothing shows that they cannot be loaded."""
+    return [c for c in view.checkpoints if c.step is not None and c.damage is None]
 
 
 def _loss_at(view: View, overfitting: Overfitting, checkpoint: Checkpoint) -> float:
@@ -223,6 +228,9 @@ def recommend(
             where += f", {checkpoint.subfolder}"
         return f"Keep {where}: {_because(view, overfitting, broken, step)}"
     if broken is not None:
+        if usable(view) and broken.first_step is not None and broken.code[:3] != "RWD":
+            since = f"after the training broke down (step {broken.first_step:,})"
+            return f"Keep none of the checkpoints: all were saved {since}."
         return broken.fix[0] if broken.fix else NO_CHECKPOINT
     trouble = _trouble(findings, overfitting)
     if trouble and trouble[0].code[:3] == "RWD":

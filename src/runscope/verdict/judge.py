@@ -19,7 +19,7 @@ def diagnose(view: View, study: Study | None = None) -> Diagnosis:
         timeline=view.timeline,
         verdict=judge(view, findings, study),
         findings=findings.findings,
-        notes=(*view.timeline.notes, *_run_notes(view), *findings.notes),
+        notes=(*view.timeline.notes, *_run_notes(view), *_damaged(view), *findings.notes),
         checkpoints=view.checkpoints,
         study=study,
     )
@@ -70,6 +70,10 @@ def judge_gradients(view: View, findings: Findings) -> Gradients:
             return Gradients("exploding", broken.message)
         return Gradients("unknown", "No gradient norm was logged, or too few points of it.")
     return Gradients("healthy", "The gradient norm stayed within its usual range.")
+
+
+def _damaged(view: View) -> tuple[str, ...]:
+    return tuple(f"{c.name} was left out: {c.damage}" for c in view.checkpoints if c.damage is not None)
 
 
 def _run_notes(view: View) -> tuple[str, ...]:

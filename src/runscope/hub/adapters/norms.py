@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runscope.errors import InputError
-from runscope.history.checkpoint import Checkpoint
+from runscope.history.checkpoint import DAMAGED, Checkpoint
 from runscope.hub.adapters.facts import CONFIG, WEIGHTS
 from runscope.hub.fetching import fetch, fetched
 from runscope.hub.safetensors import tensors
@@ -69,17 +69,15 @@ def weigh(
         progress: called with how many were read.
 
     Returns:
-        The checkpoints in the same order, and the norms by their names; one whose file is damaged has a note.
+        The checkpoints in the same order, a damaged one with a note, and the norms by their names.
     """
     done, norms = [], {}
     for number, checkpoint in enumerate(checkpoints):
         try:
             found = _norms_of(checkpoint, download)
-        except InputError as error:  # one that was cut off says nothing of the others
+        except InputError as error:  # one that is damaged is said; the others go on
             found = None
-            checkpoint = replace(
-                checkpoint, notes=(*checkpoint.notes, f"its weights cannot be read: {error.message}")
-            )
+            checkpoint = replace(checkpoint, notes=(*checkpoint.notes, f"{DAMAGED}: {error.message}"))
         if found is not None:
             norms[checkpoint.name] = found
             facts = {NORM: found.norm, NON_FINITE: float(found.non_finite)}

@@ -47,8 +47,12 @@ def look(view: View) -> Iterable[Finding]:
     lost = float(at[nearest]) - lowest
     if lost <= max(WORSE * abs(lowest), noise(curve.value)):
         return
-    share = lost / max(abs(lowest), 1e-12)
-    step = int(curve.step[best])
+    named = int(np.argmin(curve.value))  # what is smoothed decides; what was logged is named
+    step = int(curve.step[named])
+    if step in steps:
+        return
+    lowest, kept = float(curve.value[named]), float(np.interp(steps[nearest], curve.step, curve.value))
+    share = (kept - lowest) / max(abs(lowest), 1e-12)
     yield Finding(
         code=CODE,
         name=NAME,
@@ -58,13 +62,13 @@ def look(view: View) -> Iterable[Finding]:
         last_step=step,
         message=(
             f"The held-out loss was lowest at step {step:,} ({lowest:.4g}), where nothing was saved; the best saved "
-            f"point is step {int(steps[nearest]):,} ({at[nearest]:.4g}, {100 * share:.1f}% worse)."
+            f"point is step {int(steps[nearest]):,} ({kept:.4g}, {100 * share:.1f}% worse)."
         ),
         evidence={
             "best_step": step,
             "best": lowest,
             "saved_step": int(steps[nearest]),
-            "saved": float(at[nearest]),
+            "saved": kept,
         },
         fix=(
             "Next time: load_best_model_at_end=True, with save_steps equal to eval_steps.",

@@ -14,8 +14,10 @@ def some(view: View) -> tuple[Checkpoint, ...]:
 
 
 def placed(view: View, *, count: int = 1) -> list[Checkpoint]:
-    """Checkpoints whose step is known, in its order, or CouldNotLook."""
-    known = sorted((c for c in some(view) if c.step is not None), key=lambda c: c.step or 0)
+    """Checkpoints whose step is known and that can be loaded, in order of the step, or CouldNotLook."""
+    known = sorted(
+        (c for c in some(view) if c.step is not None and c.damage is None), key=lambda c: c.step or 0
+    )
     if len(known) < count:
         raise CouldNotLook(f"the step is known of {len(known)} of the checkpoints; {count} are needed")
     return known
