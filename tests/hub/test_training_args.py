@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runscope.hub import list_checkpoints, training_args
-from runscope.hub.training_args import parse
+from runscope.hub.training_arguments import parse
 from tests.hub import repos
 from tests.hub.conftest import Reach
 from tests.servers.hub import Hub

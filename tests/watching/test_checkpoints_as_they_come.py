@@ -15,8 +15,8 @@ from runscope.watching import Watcher, WatchSettings
 from tests.evaluation import tiny
 from tests.hub import repos
 from tests.servers.hub import serve
+from tests.sources.test_marks import write_mlflow
 from tests.watching.test_live import Watch
-from tests.watching.test_marks import write_mlflow
 
 EVAL_STEPS = (100, 200, 300)
 

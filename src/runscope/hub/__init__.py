@@ -22,6 +22,6 @@ if TYPE_CHECKING:
     from runscope.hub.listing import list_checkpoints as list_checkpoints
     from runscope.hub.listing import list_repository as list_repository
     from runscope.hub.placing import place as place
-    from runscope.hub.training_args import training_args as training_args
+    from runscope.hub.training_arguments import training_args as training_args
 
 __getattr__, __dir__, __all__ = fetched(__name__)
