@@ -253,3 +253,17 @@ def test_a_metric_that_was_best_later_and_then_fell_is_not_called_better(fallen:
     assert ("not worse at the task" in said) == (not fallen)
     assert ("ended worse than where the loss was lowest" in said) == fallen
     assert ("worse at the task as well" in said) == fallen
+
+
+@pytest.mark.parametrize("fallen", [True, False])
+def test_an_accuracy_alone_decides_where_no_held_out_loss_was_logged(fallen: bool) -> None:
+    value = 0.8 + 0.15 * np.minimum(T, 0.4) - (0.5 * np.maximum(T - 0.4, 0) if fallen else 0)
+    kept = np.arange(len(STEP)) % 8 == 7
+    run = Run(
+        reference="r", id="r", name="r", source="test", state="finished",
+        series={"loss": Series.of("loss", STEP, FALLING), "val_acc": Series.of("val_acc", STEP, value).where(kept)},
+        roles={"train_loss": "loss", "eval_metric": "val_acc"},
+    )  # fmt: skip
+    overfitting = diagnose(View(Timeline.of(run))).verdict.overfitting
+    assert (overfitting.status, overfitting.metric) == ("likely" if fallen else "none", "val_acc")
+    assert abs((overfitting.best_step or 0) - 800) <= 80

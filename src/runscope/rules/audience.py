@@ -72,7 +72,8 @@ def stop_early(view: View, metric: str | None = None) -> str:
         "ultralytics": "Stop by itself: patience=20 (epochs without a better mAP); best.pt is the best epoch.",
     }.get(
         tool(view),
-        "Stop early: end when the held-out loss has not fallen for a few evaluations, and keep the best.",
+        f"Stop early: end when {metric or 'the held-out loss'} has not improved for a few evaluations, and keep the "
+        "best.",
     )
 
 

@@ -7,13 +7,14 @@ metric decides, and the loss is a second opinion.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from runscope.history import Series
 from runscope.history.metrics import Better, bare, held_out, meaning, plain, rank
+from runscope.rules.context import preference_margins, reinforcement_names
 from runscope.rules.finding import View
 from runscope.stats.arrays import Floats
 from runscope.stats.curves import noise
@@ -27,7 +28,7 @@ POINTS = 0.02
 SMALL = 0.05
 """Of a score or an error rate that is itself small: a twentieth of its best value."""
 
-How = Literal["given", "selected", "usual"]
+How = Literal["given", "selected", "usual", "alone"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Deciding:
         series: its finite values.
         better: which way is better.
         words: what it is called.
-        how: named by the user, selected by the author of the training, or what such tasks are judged by.
+        how: named by the user, selected by the author of the training, what such tasks are judged by, or the only
+            thing that was measured on held-out data.
     """
 
     series: Series
@@ -110,7 +112,19 @@ def _deciding(view: View) -> Deciding | None:
     selected = _selected(view)
     if selected is not None:
         return None if isinstance(selected, str) else selected
-    return _usual(view)
+    return _usual(view) or _alone(view)
+
+
+def _alone(view: View) -> Deciding | None:
+    """The held-out metric of a training that logged no held-out loss: nothing else can decide."""
+    loss = view.get("eval_loss")
+    if (loss is not None and len(loss.finite) >= FEWEST) or reinforcement_names(view):
+        return None
+    other = second_opinion(view)
+    if other is None or preference_margins(view) is not None:
+        return None
+    known = meaning(other.name) is not None and held_out(other.name)
+    return replace(other, how="alone") if known else None
 
 
 def _selected(view: View) -> Deciding | Literal["loss"] | None:

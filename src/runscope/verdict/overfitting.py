@@ -196,7 +196,7 @@ def _by_metric(view: View, metric: Deciding, loss: tuple[HeldOut, Ints] | None) 
     likely, probability = worse >= LIKELY, worse
     best, last = metric.best, int(steps[-1])
     choice = {"given": "named with --metric", "selected": "the metric that its author selects by",
-              "usual": "what such models are judged by"}[metric.how]  # fmt: skip
+              "usual": "what such models are judged by", "alone": "no held-out loss is there"}[metric.how]  # fmt: skip
     values = f"{metric.name} ({metric.words}, {metric.better} is better; {choice})"
     if metric.words == metric.name:
         values = f"{metric.name} ({metric.better} is better; {choice})"

@@ -70,7 +70,10 @@ def sureness(overfitting: Overfitting) -> str:
     """The probability in words, and what it is judged by."""
     percent = 100 * (overfitting.probability or 0.0)
     shown = "under 1%" if percent < 1 else "over 99%" if percent > 99 else f"{percent:.0f}%"
-    return f"Overfitting has a probability of {shown}, judged by {_BASIS[overfitting.basis or 'eval_curve']}."
+    basis = _BASIS[overfitting.basis or "eval_curve"]
+    if overfitting.metric is not None and overfitting.basis == "eval_curve":
+        basis = f"the held-out metric {overfitting.metric}"
+    return f"Overfitting has a probability of {shown}, judged by {basis}."
 
 
 def _rest(diagnosis: Diagnosis, verbose: bool) -> Iterator[tuple[str, str]]:

@@ -66,7 +66,7 @@ def look(view: View) -> Iterable[Finding]:
 
 
 def _choose(view: View, metric: Deciding, best: int) -> tuple[str, ...]:
-    if metric.how != "usual":
+    if metric.how in ("given", "selected"):
         return (f"You select by {metric.name}: keep {when(view, metric.best)}.",)
     return (
         f"If you use the answers, keep {when(view, metric.best)}, best by {metric.name}.",
