@@ -123,14 +123,14 @@ def _candidates(
     runs: Sequence[str | Path | Run], *, project: str | None, progress: Progress | None
 ) -> tuple[list[Run], list[Run]]:
     """Runs that were named, and runs that lie in the places that were named."""
-    from runscope.errors import NotFound, RunscopeError, UnknownReference
+    from runscope.errors import NotFound, RunscopeError, SeveralRuns, UnknownReference
 
     named: list[Run] = []
     held: list[Run] = []
     for reference in runs:
         try:
             named.append(as_run(reference, project=project, progress=progress))
-        except (UnknownReference, NotFound) as error:
+        except (UnknownReference, NotFound, SeveralRuns) as error:
             try:
                 inside = _inside(str(reference), progress)
             except RunscopeError:
