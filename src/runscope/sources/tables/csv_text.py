@@ -168,6 +168,12 @@ def _block(header: list[str], body: str, separator: str, notes: list[str]) -> pd
         io.StringIO(body), sep=separator, header=None, names=wide, dtype=str, keep_default_na=False, index_col=False,
         engine="python" if separator == _SPACE else "c", skip_blank_lines=True,
     )  # fmt: skip
+    few = _short(body, separator, len(names))
+    if few:
+        notes.append(
+            f"{few:,} line{'s have' if few > 1 else ' has'} fewer cells than the header names: "
+            "what is missing counts as not logged"
+        )
     table = table.fillna("")
     extra = [name for name in wide if name.startswith(EXTRA)]
     if extra:
@@ -202,6 +208,15 @@ def _distinct(header: list[str], notes: list[str]) -> list[str]:
         if again and name:
             notes.append(f"{again + 1} columns are called {name}: one of them is shown as {names[-1]}")
     return names
+
+
+def _short(body: str, separator: str, width: int) -> int:
+    """How many lines have fewer cells than the header names; blank lines are none."""
+    if '"' in body and separator != _SPACE:
+        return sum(0 < len(cells) < width for cells in csv.reader(io.StringIO(body), delimiter=separator))
+    if separator == _SPACE:
+        return sum(0 < len(line.split()) < width for line in body.split("\n"))
+    return sum(line.count(separator) < width - 1 and not line.isspace() for line in body.split("\n") if line)
 
 
 def _most_cells(body: str, separator: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,8 @@ def read_lines(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
             lost += 1
     if lost:
         notes.append(f"{lost:,} lines are no JSON and were left out")
-    return frame(rows), tuple(notes)
+    counted = Counter[str]()
+    return frame(rows, counted), (*notes, *_said(counted))
 
 
 def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -64,15 +66,15 @@ def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
         ValueError: it is neither, or no JSON.
     """
     data = json.loads(source.text)
-    rows = _rows_of(data)
+    rows, lost = _rows_of(data), Counter[str]()
     if rows is not None:
-        return frame(rows), source.notes
+        return frame(rows, lost), (*source.notes, *_said(lost))
     columns = dict(_columns(data)) if isinstance(data, dict) else {}
     if not columns:
         raise ValueError("neither a list of rows nor columns of numbers")
     length = max(map(len, columns.values()))
     made = [{name: values[i] for name, values in columns.items() if i < len(values)} for i in range(length)]
-    return frame(made), source.notes
+    return frame(made, lost), (*source.notes, *_said(lost))
 
 
 def _rows_of(data: Any) -> list[Row] | None:
@@ -104,19 +106,40 @@ def _object(line: str) -> Row | None:
     return row if isinstance(row, dict) else None
 
 
-def frame(rows: Sequence[Row]) -> pd.DataFrame:
-    """Rows as cells of text; nested names are joined with a dot."""
+DEEP, LARGE = "deep", "large"
+
+
+def _said(lost: Mapping[str, int]) -> Iterator[str]:
+    """What of the rows could not be kept as it stood."""
+    if deep := lost.get(DEEP, 0):
+        yield f"{deep:,} value{'s' if deep > 1 else ''} nested deeper than {_DEEPEST} levels left out"
+    if large := lost.get(LARGE, 0):
+        yield (
+            f"{large:,} whole number{'s are' if large > 1 else ' is'} larger than any 64-bit float: "
+            "taken as infinite"
+        )
+
+
+def frame(rows: Sequence[Row], lost: Counter[str] | None = None) -> pd.DataFrame:
+    """Rows as cells of text; nested names are joined with a dot, and what is lost is counted in ``lost``."""
     import pandas as pd
 
-    texts = [{whole_letters(name): _as_text(value) for name, value in _flat(row)} for row in rows]
+    count = Counter[str]() if lost is None else lost
+    texts = [
+        {whole_letters(name): _as_text(value, count) for name, value in _flat(row, count)} for row in rows
+    ]
     return pd.DataFrame(texts, dtype=object).fillna("").astype(str)
 
 
-def _flat(row: Mapping[str, Any], head: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+def _flat(
+    row: Mapping[str, Any], lost: Counter[str], head: str = "", depth: int = 0
+) -> Iterator[tuple[str, Any]]:
     for key, value in row.items():
         if isinstance(value, dict):
             if depth < _DEEPEST:
-                yield from _flat(value, f"{head}{key}.", depth + 1)
+                yield from _flat(value, lost, f"{head}{key}.", depth + 1)
+            else:
+                lost[DEEP] += 1
         elif not isinstance(value, list):
             yield f"{head}{key}", value
         elif len(value) == 1 and isinstance(
@@ -125,18 +148,19 @@ def _flat(row: Mapping[str, Any], head: str = "", depth: int = 0) -> Iterator[tu
             yield f"{head}{key}", value[0]
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: Any, lost: Counter[str]) -> str:
     if value is None:
         return ""
     if isinstance(value, bool | float):
         return repr(float(value))
     if isinstance(value, int):
-        return str(value) if abs(value) < 1 << 63 else _large(value)
+        return str(value) if abs(value) < 1 << 63 else _large(value, lost)
     return whole_letters(str(value))
 
 
-def _large(value: int) -> str:
+def _large(value: int, lost: Counter[str]) -> str:
     try:
         return repr(float(value))
     except OverflowError:
+        lost[LARGE] += 1
         return "inf" if value > 0 else "-inf"
