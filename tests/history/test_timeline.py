@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runscope.errors import MissingMetric, UsageError
@@ -120,6 +120,7 @@ def test_an_empty_line_has_an_empty_table() -> None:
     assert {"step", "run", "metric", "value", "kept"} <= set(table.columns)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 60), min_size=1, max_size=20, unique=True),
     st.lists(st.integers(1, 60), min_size=1, max_size=20, unique=True),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runscope import api
 from runscope.history import Run, Series, Timeline
 from runscope.stitching import find, stitch
 from tests.stitching.trainings import CONFIG, level, session
@@ -242,3 +243,68 @@ def test_a_stitched_line_says_how_much_of_it_is_discarded_in_steps() -> None:
     )
     assert isinstance(line, Timeline)
     np.testing.assert_array_equal(line.segments[0].discarded_steps, [1010, 1020, 1030, 1040])
+
+
+@pytest.mark.parametrize("every", [5, 10, 50])
+@pytest.mark.parametrize("epochs", [2, 4, 7])
+def test_whole_epochs_are_counted_from_turn_to_turn(every: int, epochs: int) -> None:
+    """A counter of whole epochs stands within each: its last row is no place in the middle of the line."""
+    length, more = 250, 3
+
+    def run(name: str, first: int, count: int, at: float) -> Run:
+        own = np.arange(every - 1, count * length, every)
+        epoch = first + own // length
+        loss = (
+            0.8
+            + np.exp(-(own + first * length) / 200)
+            + 0.02 * np.random.default_rng(first).normal(size=len(own))
+        )
+        series = {
+            "loss": Series.of("loss", own, loss, at + own),
+            "epoch": Series.of("epoch", own, epoch, at + own),
+        }
+        roles = {"train_loss": "loss", "epoch": "epoch"}
+        return Run(
+            name,
+            name,
+            "net",
+            "wandb",
+            series,
+            roles=roles,
+            started_at=at,
+            ended_at=at + count * length,
+            state="finished",
+        )
+
+    line = stitch([run("a", 0, epochs, 1e9), run("b", epochs, more, 1.1e9)])
+    joined_at = line.segments[1].joined_at
+    assert line.segments[1].continues
+    assert abs(joined_at - epochs * length) <= every
+    assert not line.gaps
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_parts_of_one_log_read_alike_in_every_verb(seed: int) -> None:
+    """One log whose steps begin anew: the line of ``stitch`` is the line that is judged and shown."""
+    first = session("p", begins=0, ends=1000, at=1e9, seed=seed, config={})
+    later = session("p", begins=1000, ends=1800, at=1.1e9, seed=seed + 10, config={})
+    both = {
+        n: Series.of(
+            n,
+            np.append(s.step, later.series[n].step),
+            np.append(s.value, later.series[n].value),
+            np.append(s.time, later.series[n].time),
+        )
+        for n, s in first.series.items()
+        if n != "train/epoch"
+    }
+    run = replace(first, series=both, roles={"train_loss": "train/loss"}, state="finished")
+    stitched, judged, shown = api.stitch([run]), api.as_line(run), api.with_parts(run)
+
+    def places(line: Timeline) -> list[tuple[int, int | None, float]]:
+        return [(s.offset, s.cut, s.confidence) for s in line.segments]
+
+    assert len(stitched.segments) == 2
+    assert places(stitched) == places(judged) == places(api.diagnose(run).timeline)
+    assert stitched.notes == judged.notes
+    assert set(judged.notes) <= set(shown.notes)

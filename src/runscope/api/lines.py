@@ -43,9 +43,10 @@ def stitch(
     """
     from runscope.stitching import stitch as join
 
-    return join(
-        [as_run(r, **load_options) for r in runs], checkpoints=checkpoints, at=at, force=force, scale=scale
-    )
+    loaded = [as_run(r, **load_options) for r in runs]
+    if len(loaded) == 1 and at is None and scale is None and not force:
+        return line_of(loaded[0], checkpoints=checkpoints)
+    return join(loaded, checkpoints=checkpoints, at=at, force=force, scale=scale)
 
 
 def require_joined(line: Timeline) -> Timeline:
@@ -115,25 +116,31 @@ def as_line(what: str | Path | Run | Timeline | Sequence[str | Path | Run], **op
     return require_joined(stitch(what, **options))
 
 
-def line_of(run: Run) -> Timeline:
+def line_of(run: Run, *, checkpoints: Sequence[Checkpoint] = ()) -> Timeline:
     """One reference as a line: the parts of a resumed training that one log holds are found and joined.
 
-    Parts that belong to another training, or to none for sure, are left out of the line and named in a note.
+    Every verb reads a reference through this function, so that its parts read alike. Parts that belong to another
+    training, or to none for sure, are left out of the line and named in a note.
     """
     from dataclasses import replace
 
     from runscope.history import Timeline
     from runscope.history.parts import taken_apart
+    from runscope.stitching import stitch as join
 
     if len(taken_apart(run)) == 1:
-        return Timeline.of(run)
-    line = _from_the_end(stitch([run]))
+        return Timeline.of(run) if run.points else join([run])
+    line = _from_the_end(join([run], checkpoints=checkpoints))
     return replace(line, notes=(*_parts_said(run, line), *line.notes))
 
 
 NEAR = 2.5
 """A join is right to about two logging intervals, and a part that goes on so near to the end of the one before it in
 the same log goes on from there: nothing that was logged is dropped for the sake of noise."""
+
+
+MOST_SURE = 0.99
+"""What a curve alone says of a place is never surer."""
 
 
 def _from_the_end(line: Timeline) -> Timeline:
@@ -151,14 +158,25 @@ def _from_the_end(line: Timeline) -> Timeline:
             "given",
         ):
             continue
-        after = replace(after, offset=after.offset + moved, start=after.joined_at + moved)
+        others = tuple(replace(a, offset=a.offset + moved) for a in after.alternatives)
+        after = replace(
+            after, offset=after.offset + moved, start=after.joined_at + moved, alternatives=others
+        )
         interval = logging_interval(before.run) * before.scale
         end = round(before.run.last_step * before.scale) + before.offset
         if end - NEAR * interval <= after.joined_at <= end + NEAR * interval:
             first = round(after.run.first_step * after.scale) + after.offset
             by = round(end + logging_interval(after.run) * after.scale) - first
             moved += by
-            after = replace(after, offset=after.offset + by, start=end)
+            # All places so near to the end are one: that it went on from there is as sure as they are together.
+            near = [a for a in others if abs(a.offset - end) <= NEAR * interval]
+            after = replace(
+                after,
+                offset=after.offset + by,
+                start=end,
+                confidence=round(min(MOST_SURE, after.confidence + sum(a.confidence for a in near)), 4),
+                alternatives=tuple(a for a in others if a not in near),
+            )
             segments[number - 1] = replace(before, cut=end)
         elif moved:
             segments[number - 1] = replace(before, cut=after.start)

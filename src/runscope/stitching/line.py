@@ -99,8 +99,7 @@ def _repeated(runs: Sequence[Run]) -> list[str]:
 def _other_data(nodes: Sequence[Node]) -> list[str]:
     """Joins at which the data changed: what follows cannot be judged by what went before."""
     return [
-        f"from step {node.start:,} on {node.profile.run.name} learns from other data ({node.other_data}): judge each "
-        "part on its own"
+        f"from step {node.start:,} on {node.profile.run.name} {node.other_data}: judge each part on its own"
         for node in nodes
         if node.parent is not None and node.other_data
     ]

@@ -23,7 +23,8 @@ class Node:
         own_start: the same on the parent's own axis.
         confidence: probability that the offset is right; for the first of a training that it continues none of
             the earlier runs.
-        other_data: what tells that it learns from other data than the run that it continues; empty where nothing does.
+        other_data: that it learns from other data than the run that it continues, and what tells so, in words; empty
+            where nothing does.
         gain: log-likelihood ratio of all that was found against runs that have nothing to do with each other.
     """
 

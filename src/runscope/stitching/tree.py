@@ -101,11 +101,12 @@ def place(node: Node, answer: Answer, *, force: bool = False) -> None:
 
 
 def _other_data(best: Choice) -> str:
-    """What tells that a run which continues another learns from other data: a setting, or where its losses begin."""
+    """That a run which continues another learns from other data, and what tells it: a setting, or only where its
+    losses begin, which lost weights move as well."""
     if best.pair.kin.data:
-        return f"{best.pair.kin.data[0]} differs"
+        return f"learns from other data ({best.pair.kin.data[0]} differs)"
     if best.pair.counted and best.candidate.weights.get("loss", 0.0) < FAR_OFF:
-        return "its losses begin far from where the run before stood"
+        return "may learn from other data, or from other weights (its losses begin far from where the run before stood)"
     return ""
 
 

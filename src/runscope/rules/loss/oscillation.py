@@ -24,7 +24,7 @@ import numpy as np
 from runscope.history import Series
 from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.stats.arrays import Floats
+from runscope.stats.arrays import Bools, Floats
 from runscope.stats.filters import running_mean
 from runscope.stats.periodic import swing
 
@@ -50,7 +50,8 @@ def look(view: View) -> Iterable[Finding]:
     value, steps = loss.value[part], loss.step[part]
     seen = value >= ROUNDING * _unit(loss.value)
     if not seen.all():
-        value, steps = value[seen], steps[seen]
+        whole = _longest(seen)  # points picked out by their height would swing by the picking
+        value, steps = value[whole], steps[whole]
     if len(value) < 27:
         raise CouldNotLook("most losses are as small as what they were rounded to when logged")
     window = max(5, len(value) // 4) | 1
@@ -64,7 +65,9 @@ def look(view: View) -> Iterable[Finding]:
     if found is None or found.share < share or len(value) / found.period < SWINGS:
         return
     typical, height = float(np.exp(np.median(level))), 2 * found.amplitude
-    if height < HEIGHT:
+    # A staircase of falls D, one a period, swings by 2 D / π around its running mean: it falls, it does not swing.
+    fall = float(level[0] - level[-1]) * found.period / len(level)
+    if height < HEIGHT or fall > height:
         return
     period = found.period * float(np.median(np.diff(steps)))
     cause, fix = _cause(view, loss, found.period, period)
@@ -87,6 +90,16 @@ def look(view: View) -> Iterable[Finding]:
         },
         fix=(fix,),
     )
+
+
+def _longest(seen: Bools) -> slice:
+    """The longest stretch of points without a break."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], seen, [False]]).astype(np.int8)))
+    starts, ends = edges[::2], edges[1::2]
+    if not len(starts):
+        return slice(0, 0)
+    place = int(np.argmax(ends - starts))
+    return slice(int(starts[place]), int(ends[place]))
 
 
 def _unit(value: Floats) -> float:

@@ -56,7 +56,7 @@ def look(view: View) -> Iterable[Finding]:
         raise CouldNotLook("the loss of preference tuning goes to 0 with its margins")
     low = loss.step[loss.value < BELOW]
     seen = train_only(loss.value, epochs)
-    lowest = float(np.min(loss.value))
+    lowest = float(np.min(loss.value[loss.value > 0]))  # a loss of exactly 0 was rounded when logged
     yield Finding(
         code=CODE,
         name=NAME,

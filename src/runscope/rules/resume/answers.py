@@ -57,6 +57,8 @@ def _told(view: View, resume: Resume) -> Told:
 def _short(resume: Resume, cause: str) -> str:
     if cause == "schedule":
         return "the learning-rate schedule did not go on as planned"
+    if cause == "data" and resume.answer is not None and data.begins_anew(resume, resume.answer):
+        return "the data began again, as it does where an epoch ends"
     if cause != "clean" or resume.answer is None:
         return WORDS[cause]
     yes, unknown = told(resume.answer)

@@ -59,9 +59,25 @@ def look(view: View) -> Iterable[Finding]:
         )
 
 
+def begins_anew(resume: Resume, answer: Answer) -> bool:
+    """Whether the data came again from the very beginning, and no epoch tells that it was not its turn."""
+    order, join = answer.order, resume.join
+    if order.replay <= CLEAR or order.shift is None or join.epoch is not None:
+        return False
+    every = join.after["loss"].every
+    return bool(join.start + every - order.shift < join.before["loss"].x[0] + 1.5 * every)
+
+
 def _what(answer: Answer, resume: Resume) -> tuple[Severity, str, str]:
     """How bad, what was seen, and what it means. Another order alone does little harm."""
     order, join = answer.order, resume.join
+    if begins_anew(resume, answer):
+        return (
+            "info",
+            "the bumps of the loss repeat those from the beginning of the training on",
+            "the data began again in the same order, as it does where an epoch ends; no epochs were logged that tell "
+            "whether one did",
+        )
     if order.replay > CLEAR and order.shift is not None:
         first = join.start + join.after["loss"].every - order.shift
         return (

@@ -16,6 +16,7 @@ from runscope.stats.resumes.causes import Answer, judge
 from runscope.stats.resumes.join import Curve, Join
 from runscope.stats.resumes.level import leaps
 from runscope.stats.stretches import blocks
+from runscope.stats.turn import MATTERS
 
 ROLES = {
     "loss": "train_loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate", "eval_loss": "eval_loss",
@@ -185,11 +186,14 @@ TWICE = 2.0
 """Where none is, an accusation, which costs a search, has to be twice as likely as that all went on."""
 
 
-def _believable(answer: Answer) -> dict[str, float]:
-    """The causes, without another scale where nothing but the scatter speaks for it and does not do so clearly."""
+def believable(answer: Answer) -> dict[str, float]:
+    """The causes, without another scale where nothing but the scatter speaks for it and does not do so clearly, and
+    without other data where the level is the same to what matters in a loss."""
     terms, found = answer.terms, dict(answer.probability)
     if found["scale"] < SCATTER and terms["scaled"] < LEAST and terms["batch"] < SCATTER / 2:
         del found["scale"]
+    if abs(answer.jump.size) < MATTERS * abs(answer.jump.expected.level):
+        del found["other_data"]
     return found
 
 
@@ -202,7 +206,7 @@ def cause_of(resume: Resume) -> tuple[str, float]:
     if answer is None:
         return "unknown", 0.0
     schedule, clean = answer.schedule or 0.0, answer.probability["clean"]
-    cause, sure = max(_believable(answer).items(), key=lambda item: item[1])
+    cause, sure = max(believable(answer).items(), key=lambda item: item[1])
     if cause != "clean" and sure < TWICE * clean:
         cause, sure = "clean", clean
     if cause in ("weights", "scale", "other_data") and sure >= LEAST:

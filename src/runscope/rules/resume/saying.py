@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runscope.rules.finding import CouldNotLook, View
-from runscope.rules.resume.joins import LEAST, Resume, cause_of, resumes
+from runscope.rules.resume.joins import LEAST, Resume, believable, cause_of, resumes
 from runscope.stats.resumes.causes import Answer
 
 SURE = 0.7
@@ -58,7 +58,7 @@ def accused(view: View, cause: str) -> Iterable[tuple[Resume, Answer, float]]:
             continue
         named, _ = cause_of(resume)
         sure = answer.probability[cause]
-        if named == cause or (named != "clean" and sure >= LEAST):
+        if named == cause or (named != "clean" and sure >= LEAST and cause in believable(answer)):
             yield resume, answer, sure
 
 

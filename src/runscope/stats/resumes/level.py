@@ -14,6 +14,9 @@ RECENT, FEWEST = 0.25, 8
 """The last quarter of what was logged before the join, at least eight points, says how the loss was going on."""
 FIRST = 3
 """Points after the join that say where the loss began: fewer are noise, more have already recovered."""
+SAME = 0.01
+"""A line through a curve does not foretell its level to better than 1%, however little noise was logged: rounded or
+smoothed losses have nearly none, and no resume is accused of what their bend makes of it."""
 WINDOW = 60
 """Points after the join that are looked at: what lasts longer is no consequence of a resume."""
 
@@ -122,7 +125,7 @@ def jump(join: Join) -> Jump | None:
     known = old > 0 and new > 0 and len(after) >= 8
     return Jump(
         expected=course,
-        z=size / (course.noise**2 / count + course.error**2) ** 0.5,
+        z=size / (course.noise**2 / count + course.error**2 + (SAME * course.level) ** 2) ** 0.5,
         size=size,
         first=float(after.y[0]),
         begin=begin,

@@ -99,8 +99,20 @@ def _replay(join: Join, after: Curve, whole: Curve) -> tuple[float, float | None
     scores = _scores(own, wave, where - shifts)
     best = int(np.argmax(scores))
     shift = float(shifts[best]) * every
+    usual = _usual(join.before.get("loss", NOTHING), len(own))
     tried = 2 if pace is not None and _natural(join, shift, every * pace) else max(len(shifts), 2)
-    return max(float(scores[best]) - ALIKE - float((2 * np.log(tried)) ** 0.5), 0.0), shift
+    chance = ALIKE + float((2 * np.log(tried)) ** 0.5)
+    return max(float(scores[best]) - max(chance, usual), 0.0), shift
+
+
+def _usual(whole: Curve, count: int) -> float:
+    """How well the last stretch before the join matches earlier ones: the bumps of a smooth curve, of one that swings
+    and of data without shuffling always come again, and say nothing of a replay."""
+    last = len(whole) - count
+    if last < count:
+        return 0.0
+    wave = bumps(whole.y)
+    return float(np.max(_scores(wave[last:], wave[:last], np.arange(last - count + 1))))
 
 
 def _scores(own: Floats, wave: Floats, places: Ints) -> Floats:

@@ -130,7 +130,7 @@ def _clock(
         return []
     if old.value[-1] <= old.value[0] or new.value[-1] <= new.value[0]:
         return []
-    old_rate, new_rate = clock_rate(old), clock_rate(new)
+    old_rate, new_rate = _rate(old), _rate(new)
     begun = float(new.value[0] - new_rate * new.step[0])
     if new.value[0] <= EARLY_INTERVALS * new_rate * max(interval_of(new), 1) + 1e-9 or begun <= 0:
         return []
@@ -138,8 +138,10 @@ def _clock(
         return []
     scale = new_rate / old_rate
     scale = 1.0 if abs(scale - 1) < 0.05 else scale
-    head = slice(0, min(len(new), 50))
-    at_begin = _step_at(old, old_rate, new.value[head] - old_rate * scale * new.step[head])
+    turned = _turns(new, first=False) if _is_stairs(old) and _is_stairs(new) else new
+    head = slice(0, min(len(turned), 50))
+    shown = _turns(old) if _is_stairs(old) else old
+    at_begin = _step_at(shown, old_rate, turned.value[head] - old_rate * scale * turned.step[head])
     offset = round(float(np.median(at_begin)))
     start = round(offset + scale * after.base)
     # A run whose step goes on as well is no matter of clocks.
@@ -152,6 +154,31 @@ def _clock(
         (start,),
     )
     return [_gap(Candidate(offset, method, start, scale, why=[why]), before)]
+
+
+def _is_stairs(series: Series) -> bool:
+    """Whether a clock counts whole units only (epochs begun), each over several logged points."""
+    value = series.value
+    return bool(np.all(value == np.rint(value))) and 2 * len(np.unique(value)) <= len(value)
+
+
+def _turns(series: Series, *, first: bool = True) -> Series:
+    """The points at which a clock of whole units turns: between them it stands, and tells nothing of where it is.
+
+    Args:
+        series: the clock.
+        first: keep its first point, which may lie in the middle of a unit.
+    """
+    return series.where(np.append(first, np.diff(series.value) > 0))
+
+
+def _rate(series: Series) -> float:
+    """Units of a clock a step; one of whole units is measured from turn to turn, with a single turn from its start."""
+    if not _is_stairs(series):
+        return clock_rate(series)
+    turns = _turns(series, first=False)
+    turns = turns if len(turns) > 1 else _turns(series)
+    return float((turns.value[-1] - turns.value[0]) / (turns.step[-1] - turns.step[0]))
 
 
 def _step_at(series: Series, rate: float, value: Floats) -> Floats:
