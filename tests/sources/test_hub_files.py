@@ -12,7 +12,7 @@ from huggingface_hub import HfApi
 
 from runscope.errors import NotFound, SeveralRuns, UnreadableRun
 from runscope.sources import load
-from runscope.sources.hub_files import claims, histories
+from runscope.sources.hub_files import claims
 from tests.hub.conftest import hub  # noqa: F401 - a fixture
 from tests.servers.hub import Hub
 
@@ -78,20 +78,6 @@ def test_an_older_revision_holds_the_history_up_to_then(push: Push, tmp_path: Pa
     assert load(f"hf://{REPO}@{old}").last_step == 50
     assert load(f"{hub.url}/{REPO}/tree/{old}").last_step == 50
     assert load(f"hf://{REPO}").last_step == 100
-
-
-def test_histories_give_each_state_once_oldest_first(push: Push, tmp_path: Path) -> None:
-    """The tail that an interruption threw away stands in no later state: the cross-check for a stitch."""
-    place = "last-checkpoint/trainer_state.json"
-    push("Training in progress, step 50", {place: _state(tmp_path / "a", 50)})
-    push("Model save", {"README.md": _state(tmp_path / "card", 10)})
-    push("Training in progress, step 100", {place: _state(tmp_path / "b", 100)})
-    found = list(histories(f"hf://{REPO}"))
-    assert [run.last_step for _, run in found] == [50, 100]
-    assert [commit.title for commit, _ in found] == [
-        "Training in progress, step 50",
-        "Training in progress, step 100",
-    ]
 
 
 def test_event_files_where_there_is_no_state(push: Push, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runscope.errors import UnreadableRun
+from runscope.errors import SeveralRuns
 from runscope.history import Run
 from runscope.sources import load
 from runscope.sources.wandb_file.log import BLOCK_BYTES, Log
@@ -237,7 +237,7 @@ def test_several_files_in_one_folder(tmp_path: Path) -> None:
 def test_files_of_several_runs_are_not_joined(tmp_path: Path) -> None:
     run_file(tmp_path, "abc", _rows(0, 10))
     run_file(tmp_path, "xyz", _rows(0, 10))
-    with pytest.raises(UnreadableRun, match="several runs: abc, xyz"):
+    with pytest.raises(SeveralRuns, match="2 runs: abc, xyz"):
         load(tmp_path)
 
 

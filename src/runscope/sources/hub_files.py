@@ -2,7 +2,7 @@
 
 The Trainer pushes its state with ``hub_strategy`` ``checkpoint`` (``last-checkpoint/``) or ``all_checkpoints``
 (``checkpoint-N/``). A state holds the whole clean history up to its step, whatever was interrupted before; so each
-revision of a repository is a check of what a stitched line says of the steps before it: :func:`histories`.
+revision of a repository is a check of what a stitched line says of the steps before it.
 """
 
 from __future__ import annotations
