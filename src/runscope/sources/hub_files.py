@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
 from pathlib import PurePosixPath
 
@@ -93,7 +94,8 @@ def _state_run(
         folder = PurePosixPath(repo.name) / PurePosixPath(file.path).parent
         if folder.name == _LAST:
             folder = folder.parent
-        runs.append(trainer_state.state_run(reference, folder, state, where=where, place=f"hf://{repo.name}"))
+        run = trainer_state.state_run(reference, folder, state, where=where, place=f"hf://{repo.name}")
+        runs.append(replace(run, project=repo.name))
     return max(runs, key=trainer_state.covered)
 
 
