@@ -71,6 +71,21 @@ def test_every_training_is_found_joined_and_judged_as_diagnose_does(tree: Path) 
         assert card.probability == diagnosis.verdict.overfitting.probability
 
 
+def test_one_log_that_was_resumed_into_is_judged_as_diagnose_judges_it(tmp_path: Path) -> None:
+    first, second = resumed_logs(tmp_path / "made", "pricer", seed=5)
+    rows = [json.loads(line) for line in second.read_text().splitlines()]
+    restarted = "".join(
+        json.dumps({**row, "step": row["step"] - 400, "epoch": row["epoch"] - 2}) + "\n" for row in rows
+    )
+    log = tmp_path / "one" / "log.jsonl"
+    log.parent.mkdir()
+    log.write_text(first.read_text() + restarted)
+    (card,) = rs.scan(log.parent, jobs=1).cards
+    diagnosis = rs.diagnose(log)
+    assert card.last_step == diagnosis.timeline.last_step == 800
+    assert card.headline == diagnosis.verdict.headline
+
+
 def test_what_needs_somebody_stands_first_and_counts_are_right(tree: Path) -> None:
     survey = rs.scan(tree, jobs=1)
     order = [card.need for card in survey.cards]

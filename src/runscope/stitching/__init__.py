@@ -2,5 +2,6 @@
 
 from runscope.stitching.find import find
 from runscope.stitching.line import stitch
+from runscope.stitching.one_log import line_of
 
-__all__ = ["find", "stitch"]
+__all__ = ["find", "line_of", "stitch"]

@@ -23,11 +23,11 @@ def cards_of(references: Sequence[str]) -> list[Card]:
     Returns:
         A card for each training; one that says why for each reference that could not be read.
     """
-    from runscope.history import Run, Timeline
+    from runscope.history import Run
     from runscope.hub import saved_beside
     from runscope.rules import View
     from runscope.sources import LoadContext, load
-    from runscope.stitching import find, stitch
+    from runscope.stitching import find, line_of, stitch
     from runscope.store import RunStore
     from runscope.verdict import diagnose
 
@@ -54,8 +54,8 @@ def cards_of(references: Sequence[str]) -> list[Card]:
                 )
             )
     for training in find(runs) if len(runs) > 1 else [[run] for run in runs]:
-        line = Timeline.of(training[0]) if len(training) == 1 else stitch(training)
         try:
+            line = line_of(training[0]) if len(training) == 1 else stitch(training)
             cards.append(card_of(diagnose(View(line, saved_beside(line)))))
         except Exception as error:
             cards += [
