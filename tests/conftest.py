@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 # The Hub stand-in takes uploads as plain LFS; the client reads this when it is imported.
 os.environ["HF_HUB_DISABLE_XET"] = "1"
@@ -15,3 +20,17 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # A suite that was started in the background ignores Ctrl-C, and so would every process that it starts.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    if not CHROMIUM.exists():
+        pytest.skip("no chromium at /usr/bin/chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=str(CHROMIUM))
+        yield opened
+        opened.close()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from runscope.api import diagnose, stitch
 from runscope.evaluation import CheckpointScore, Study
@@ -16,7 +13,6 @@ from runscope.history.checkpoint import Checkpoint, File
 from runscope.verdict.types import Diagnosis
 
 EVIL = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">&amp;'
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 def run(
@@ -93,15 +89,3 @@ def whole(
     saved = checkpoints(title)
     line = stitch([run(name, 330, seed=1), run(f"{name}-again", 300, seed=2, first=300)], at=[300])
     return diagnose(line, checkpoints=saved, study=study(saved, prompt))
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    if not CHROMIUM.exists():
-        pytest.skip("no chromium at /usr/bin/chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM))
-        yield opened
-        opened.close()

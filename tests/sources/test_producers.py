@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runscope.sources import load
@@ -145,7 +146,11 @@ def test_the_trainer_s_state_and_what_it_printed(tmp_path: Path) -> None:
         assert logged is not None
         assert told is not None
         assert told.value == pytest.approx(logged.value, rel=1e-3, abs=1e-3)
-    assert console.role("train_loss").step.tolist() == state.role("train_loss").step.tolist()  # type: ignore[union-attr]
+    told, logged = console.role("train_loss"), state.role("train_loss")
+    assert told is not None
+    assert logged is not None
+    # The progress bar is drawn ten times a second at most: a quick training's lags by a logging interval.
+    assert np.abs(told.step - logged.step).max() <= np.diff(logged.step).max()
 
 
 LAYOUTS = {

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +81,24 @@ def test_a_push_that_was_killed_is_made_anew(line: Timeline, tmp_path: Path) -> 
 def test_another_line_is_another_run(line: Timeline) -> None:
     moved = replace(line, segments=(line.segments[0], replace(line.segments[1], offset=600)))
     assert push_id(moved) != push_id(line)
+
+
+def test_a_service_that_another_process_left_is_not_asked(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("step,loss\n" + "".join(f"{step},{3 / step}\n" for step in range(1, 60)))
+    words = [
+        sys.executable,
+        "-m",
+        "runscope",
+        "push",
+        str(log),
+        "--offline",
+        str(tmp_path / "pushed"),
+        "--quiet",
+    ]
+    environment = {**os.environ, "WANDB_SERVICE": "of-another-version"}
+    done = subprocess.run(words, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_what_was_pushed_is_a_line_of_its_own(line: Timeline, tmp_path: Path) -> None:

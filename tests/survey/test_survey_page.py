@@ -13,9 +13,8 @@ from runscope.reporting import survey_page
 from runscope.survey.card import Card, Curve, Found
 from runscope.survey.grouping import groups
 from runscope.survey.survey import Survey
-from tests.reporting.conftest import EVIL, browser
+from tests.reporting.conftest import EVIL
 
-__all__ = ["browser"]
 MANY = 5000
 NEEDS = ("act", "look", "fine", "unknown")
 LARGEST_BYTES = 5_000_000

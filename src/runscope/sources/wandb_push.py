@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -119,6 +120,9 @@ def _write(
         except ServiceError as error:
             error.hint += "; or write it with --offline FOLDER first"
             raise
+    if "wandb" not in sys.modules:
+        # Inherited from a process that has a run of its own: its service may be gone, or speak another version.
+        os.environ.pop("WANDB_SERVICE", None)
     import wandb
 
     entity, project = place

@@ -21,6 +21,7 @@ from runscope.reporting.view.curves import SMOOTHING
 from runscope.reporting.view.marks import axes
 from runscope.reporting.view.packing import Packer
 from runscope.reporting.view.rest import rest
+from runscope.safe_text import harmless
 
 if TYPE_CHECKING:
     import jinja2
@@ -93,10 +94,11 @@ def filled(template: str, *, script: str, styles: Sequence[str] = (), **words: A
         words: what the template speaks of.
     """
     sheets = ("vendor/uPlot.min.css", "templates/report.css", *styles)
-    return _templates().get_template(template).render(
+    text = _templates().get_template(template).render(
         version=version("runscope"), script=Markup(script), script_hash=Markup(_fingerprint(script)),
         styles=[Markup(_asset(name)) for name in sheets], **words,
     )  # fmt: skip
+    return harmless(text)  # names of runs stand in many places of a page
 
 
 @cache
