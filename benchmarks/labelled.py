@@ -26,7 +26,7 @@ from fit import Row, fit, held_out_terms, probabilities, score, train_terms
 from runscope.history import Timeline
 from runscope.rules import View
 from runscope.sources import load
-from runscope.stats.calibration import HELD_OUT, TRAIN_ONLY
+from runscope.stats.overfitting.calibration import HELD_OUT, TRAIN_ONLY
 from runscope.verdict import diagnose
 
 

@@ -17,7 +17,7 @@ from runscope.evaluation.decide import decide
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import find_task
 from runscope.stats.arrays import Floats
-from runscope.stats.racing import Race, starting_arms
+from runscope.stats.comparing.racing import Race, starting_arms
 
 ARMS, EXAMPLES, MIN_EFFECT = 16, 2000, 0.02
 CORRELATION, NEIGHBOURS = 0.8, 0.97

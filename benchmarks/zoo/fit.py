@@ -11,7 +11,7 @@ from runscope.rules import CouldNotLook, View
 from runscope.rules.context import coarse
 from runscope.rules.overfitting.eval_loss_rising import measure
 from runscope.rules.overfitting.passes import passes
-from runscope.stats.overfit import train_only
+from runscope.stats.overfitting.overfit import train_only
 
 RIDGE = 0.001
 """Keeps the coefficients finite where the terms separate the trainings: a thousandth of a nat for a weight of 1."""

@@ -37,8 +37,8 @@ from recipe import NAMED_BY, Recipe
 from runscope.history import Timeline
 from runscope.rules import View
 from runscope.sources import load
-from runscope.stats.calibration import HELD_OUT, TRAIN_ONLY
 from runscope.stats.curves import noise
+from runscope.stats.overfitting.calibration import HELD_OUT, TRAIN_ONLY
 from runscope.verdict import diagnose
 from runscope.verdict.types import Diagnosis
 

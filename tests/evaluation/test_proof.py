@@ -16,9 +16,9 @@ from runscope.evaluation.decide import Decision, decide
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.models.local import LocalModels
 from runscope.evaluation.tasks.kinds import CompletionLoss
-from runscope.stats.bounds import NORMAL
-from runscope.stats.paired import Ground
-from runscope.stats.racing import ALPHA, Race
+from runscope.stats.comparing.bounds import NORMAL
+from runscope.stats.comparing.paired import Ground
+from runscope.stats.comparing.racing import ALPHA, Race
 from tests.evaluation import tiny
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, t
 
-from runscope.stats.bounds import (
+from runscope.stats.comparing.bounds import (
     NORMAL,
     below_zero,
     half_width,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from runscope.stats.filters import Ends, running_gaussian, running_mean, running_median
+from runscope.stats.levels.filters import Ends, running_gaussian, running_mean, running_median
 
 LENGTHS = (9, 10, 57, 1000, 40_001)
 ENDS: tuple[Ends, ...] = ("nearest", "mirror", "reflect")

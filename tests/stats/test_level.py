@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from runscope.stats.level import (
+from runscope.stats.levels.level import (
     RATIOS,
     Continuation,
     Level,

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runscope.stats.bounds import NORMAL
-from runscope.stats.paired import Difference, Ground, cluster_codes, counting, grouping, mean_and_error
+from runscope.stats.comparing.bounds import NORMAL
+from runscope.stats.comparing.paired import (
+    Difference,
+    Ground,
+    cluster_codes,
+    counting,
+    grouping,
+    mean_and_error,
+)
 
 WANTED = NORMAL.inv_cdf(0.025)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from runscope.stats.picking import flattery
+from runscope.stats.comparing.picking import flattery
 
 
 def equal(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runscope.stats.racing import Race, planned_looks, starting_arms
+from runscope.stats.comparing.racing import Race, planned_looks, starting_arms
 
 
 def u_shape(

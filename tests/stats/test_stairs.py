@@ -7,7 +7,7 @@ import pytest
 
 from runscope.rules.overfitting.stairs_at_epochs import DEPTH, STANDARD_ERRORS
 from runscope.stats.arrays import Floats
-from runscope.stats.stairs import stairs
+from runscope.stats.overfitting.stairs import stairs
 
 
 def smooth_curve(rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runscope.stats.overfit import held_out, train_only
-from runscope.stats.turn import turn
+from runscope.stats.overfitting.overfit import held_out, train_only
+from runscope.stats.overfitting.turn import turn
 
 NONE = np.empty(0)
 

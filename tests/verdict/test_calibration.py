@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from runscope.rules.overfitting.stairs_at_epochs import DEPTH, STANDARD_ERRORS
-from runscope.stats.calibration import HELD_OUT, TRAIN_ONLY, probability
 from runscope.stats.curves import noise
-from runscope.stats.overfit import held_out, train_only
-from runscope.stats.stairs import stairs
-from runscope.stats.turn import turn
+from runscope.stats.overfitting.calibration import HELD_OUT, TRAIN_ONLY, probability
+from runscope.stats.overfitting.overfit import held_out, train_only
+from runscope.stats.overfitting.stairs import stairs
+from runscope.stats.overfitting.turn import turn
 
 NONE = np.empty(0)
 

@@ -10,7 +10,7 @@ import pytest
 from runscope.api import compare, diagnose
 from runscope.errors import UsageError
 from runscope.history import Run, Series, Timeline
-from runscope.stats.height import around_end, lowest, probably_lower
+from runscope.stats.levels.height import around_end, lowest, probably_lower
 
 
 def training(

@@ -15,11 +15,11 @@ import numpy as np
 from runscope.evaluation.study import CheckpointScore, Outcome, Standing
 from runscope.evaluation.tasks.kinds import Metric
 from runscope.history.checkpoint import Checkpoint
-from runscope.stats.bounds import NORMAL
+from runscope.stats.comparing.bounds import NORMAL
+from runscope.stats.comparing.paired import Difference, Ground, mean_and_error
+from runscope.stats.comparing.picking import flattery
+from runscope.stats.comparing.racing import Race
 from runscope.stats.intervals import WIDE
-from runscope.stats.paired import Difference, Ground, mean_and_error
-from runscope.stats.picking import flattery
-from runscope.stats.racing import Race
 
 CONTENDER = 0.25
 """Share of the best one's examples that an arm saw to count among those it was picked from."""

@@ -15,8 +15,8 @@ from runscope.evaluation.study import Study
 from runscope.evaluation.tasks.kinds import Metric
 from runscope.history.checkpoint import Checkpoint
 from runscope.stats.arrays import Floats, Ints
-from runscope.stats.paired import cluster_codes, grouping
-from runscope.stats.racing import Race, starting_arms
+from runscope.stats.comparing.paired import cluster_codes, grouping
+from runscope.stats.comparing.racing import Race, starting_arms
 
 MIN_EFFECT = 0.02
 """Smallest difference that matters where none is given: 2% of perplexity for a loss in nats, 2 points of accuracy."""

@@ -19,8 +19,8 @@ from runscope.evaluation.work.bench import Bench, Results
 from runscope.history.checkpoint import Checkpoint
 from runscope.hub import fetch, list_checkpoints, read_adapter
 from runscope.hub.fetching import fetched
-from runscope.stats.paired import Ground
-from runscope.stats.racing import Race
+from runscope.stats.comparing.paired import Ground
+from runscope.stats.comparing.racing import Race
 
 ENOUGH = 30
 """Examples that two checkpoints must share for a spread to be guessed from."""

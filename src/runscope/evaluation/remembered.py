@@ -13,8 +13,8 @@ from runscope.evaluation.tasks.kinds import Answer, CompletionLoss, Row, Task
 from runscope.evaluation.tasks.memorising import VERBATIM_TOKENS, is_verbatim, membership_auc, prefix_of
 from runscope.evaluation.work.bench import Bench
 from runscope.stats.arrays import Floats
+from runscope.stats.comparing.paired import mean_and_error
 from runscope.stats.intervals import WIDE
-from runscope.stats.paired import mean_and_error
 
 
 def remembered(

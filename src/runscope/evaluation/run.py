@@ -27,8 +27,8 @@ from runscope.evaluation.work.shards import Fetch
 from runscope.history.checkpoint import Checkpoint
 from runscope.progress import Progress
 from runscope.stats.arrays import Floats
-from runscope.stats.paired import cluster_codes, grouping
-from runscope.stats.racing import Race, starting_arms
+from runscope.stats.comparing.paired import cluster_codes, grouping
+from runscope.stats.comparing.racing import Race, starting_arms
 
 
 def evaluate(

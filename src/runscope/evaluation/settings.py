@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from runscope.errors import UsageError
 from runscope.evaluation.examples.columns import parse_columns
 from runscope.evaluation.examples.scoring import COMPLETION, SCORES, Scoring
-from runscope.stats.racing import ALPHA
+from runscope.stats.comparing.racing import ALPHA
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "4bit")

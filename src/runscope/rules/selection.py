@@ -18,7 +18,7 @@ from runscope.rules.context import preference_margins, reinforcement_names
 from runscope.rules.finding import View
 from runscope.stats.arrays import Floats
 from runscope.stats.curves import noise
-from runscope.stats.turn import MATTERS, Turn, turn
+from runscope.stats.overfitting.turn import MATTERS, Turn, turn
 
 FEWEST = 2
 """Two values of a metric say which is better; a turn needs three."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from runscope.stats.arrays import Floats
-from runscope.stats.filters import running_gaussian, running_median
+from runscope.stats.levels.filters import running_gaussian, running_median
 
 
 def noise(value: Floats) -> float:

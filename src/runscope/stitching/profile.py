@@ -11,8 +11,8 @@ import numpy as np
 from runscope.history import Run, Series
 from runscope.history.batch import batch_size, sequence_length
 from runscope.stats.arrays import Floats, Ints
-from runscope.stats.continuation import Level, fit
-from runscope.stats.level import blocks
+from runscope.stats.levels.continuation import Level, fit
+from runscope.stats.levels.level import blocks
 from runscope.stats.schedule import decay_end
 
 DEVIATIONS = 5000

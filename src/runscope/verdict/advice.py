@@ -13,7 +13,7 @@ from runscope.rules.overfitting.eval_loss_rising import when
 from runscope.rules.overfitting.passes import epochs_at
 from runscope.rules.rl.rewards import reward_curve
 from runscope.rules.selection import deciding
-from runscope.stats.turn import MATTERS
+from runscope.stats.overfitting.turn import MATTERS
 from runscope.verdict.types import Overfitting
 
 BROKEN = ("LOS001", "LOS002", "LOS006", "GRD001", "GRD003", "GRD004", "RWD002")

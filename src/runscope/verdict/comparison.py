@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from runscope.history import Series, Timeline
-from runscope.stats.height import FEWEST, Height, around_end, lowest, probably_lower
 from runscope.stats.intervals import WIDE
+from runscope.stats.levels.height import FEWEST, Height, around_end, lowest, probably_lower
 from runscope.verdict.types import Diagnosis
 
 SAME = 0.002

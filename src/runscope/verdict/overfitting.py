@@ -12,8 +12,8 @@ from runscope.rules.overfitting.metric_worse import probability_of
 from runscope.rules.overfitting.passes import passes
 from runscope.rules.selection import Deciding, deciding, second_opinion
 from runscope.stats.arrays import Ints
-from runscope.stats.overfit import DOUBT, ONCE, HeldOut, train_only
-from runscope.stats.turn import MATTERS
+from runscope.stats.overfitting.overfit import DOUBT, ONCE, HeldOut, train_only
+from runscope.stats.overfitting.turn import MATTERS
 from runscope.verdict.types import Overfitting, OverfittingStatus
 
 LIKELY = 0.5

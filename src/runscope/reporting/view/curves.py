@@ -8,7 +8,7 @@ import numpy as np
 
 from runscope.history import Series
 from runscope.stats.arrays import Floats, Ints
-from runscope.stats.filters import running_gaussian
+from runscope.stats.levels.filters import running_gaussian
 from runscope.stats.stretches import stretches
 
 SMOOTHING = (0.004, 0.012, 0.035, 0.1)

@@ -25,7 +25,7 @@ from runscope.history import Series
 from runscope.rules.audience import calmer
 from runscope.rules.context import coarse, harm
 from runscope.rules.finding import CouldNotLook, Finding, Severity, View
-from runscope.stats.filters import running_median
+from runscope.stats.levels.filters import running_median
 
 CODE = "GRD003"
 NAME = "exploding-gradients"

@@ -25,7 +25,7 @@ from runscope.history import Series
 from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.stats.arrays import Bools, Floats
-from runscope.stats.filters import running_mean
+from runscope.stats.levels.filters import running_mean
 from runscope.stats.periodic import swing
 
 CODE = "LOS007"

@@ -29,7 +29,7 @@ import numpy.typing as npt
 from runscope.history import Series
 from runscope.rules.context import COARSE, after_join, not_preference, not_reinforcement, plural
 from runscope.rules.finding import Finding, Severity, View
-from runscope.stats.filters import running_median
+from runscope.stats.levels.filters import running_median
 from runscope.stats.stretches import blocks
 
 CODE = "LOS003"

@@ -6,7 +6,7 @@ import numpy as np
 
 from runscope.rules.context import coarse
 from runscope.rules.finding import CouldNotLook, View
-from runscope.stats.filters import running_median
+from runscope.stats.levels.filters import running_median
 
 APART = 2.5
 """A held-out loss so many times the training loss, or a training loss so many times the held-out one, from the first

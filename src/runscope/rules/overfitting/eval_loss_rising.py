@@ -17,7 +17,7 @@ checkpoint is chosen by went on getting better (OVF005).
 loss, a lower learning rate or rank, more data.
 
 *Reference.* Prechelt 1998, «Early stopping – but when?»; Nakkiran et al. 2020, «Deep double descent»
-(arXiv 1912.02292). The probability is calibrated: ``runscope.stats.calibration``, ``benchmarks/zoo``.
+(arXiv 1912.02292). The probability is calibrated: ``runscope.stats.overfitting.calibration``, ``benchmarks/zoo``.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from runscope.rules.context import coarse, not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.selection import deciding
 from runscope.stats.arrays import Ints
-from runscope.stats.overfit import HeldOut, held_out
-from runscope.stats.turn import END, MATTERS
+from runscope.stats.overfitting.overfit import HeldOut, held_out
+from runscope.stats.overfitting.turn import END, MATTERS
 
 CODE = "OVF001"
 NAME = "eval-loss-rising"

@@ -27,7 +27,7 @@ import numpy as np
 from runscope.rules.context import coarse, not_reinforcement, preference_margins
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.overfitting.passes import passes
-from runscope.stats.overfit import train_only
+from runscope.stats.overfitting.overfit import train_only
 
 CODE = "OVF004"
 NAME = "loss-too-low"

@@ -21,8 +21,8 @@ from runscope.rules.audience import stop_early
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.overfitting.eval_loss_rising import FROM, measure, when
 from runscope.rules.selection import Deciding, deciding
-from runscope.stats.overfit import by_metric
-from runscope.stats.turn import END
+from runscope.stats.overfitting.overfit import by_metric
+from runscope.stats.overfitting.turn import END
 
 CODE = "OVF009"
 NAME = "metric-got-worse"

@@ -32,7 +32,7 @@ from runscope.rules.context import not_reinforcement
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.overfitting.passes import shuffled_passes_at
 from runscope.stats.arrays import Floats
-from runscope.stats.stairs import stairs
+from runscope.stats.overfitting.stairs import stairs
 
 CODE = "OVF003"
 NAME = "stairs-at-epochs"

@@ -12,11 +12,11 @@ import numpy as np
 from runscope.history import Run, Segment, Series
 from runscope.history.batch import batch_size
 from runscope.rules.finding import View
+from runscope.stats.overfitting.turn import MATTERS
 from runscope.stats.resumes.causes import Answer, judge
 from runscope.stats.resumes.join import Curve, Join
 from runscope.stats.resumes.level import leaps
 from runscope.stats.stretches import blocks
-from runscope.stats.turn import MATTERS
 
 ROLES = {
     "loss": "train_loss", "grad_norm": "grad_norm", "learning_rate": "learning_rate", "eval_loss": "eval_loss",

@@ -23,7 +23,7 @@ import numpy as np
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.overfitting.eval_loss_rising import when
 from runscope.rules.rl.rewards import reward_curve
-from runscope.stats.turn import turn
+from runscope.stats.overfitting.turn import turn
 
 CODE = "RWD003"
 NAME = "reward-fell"

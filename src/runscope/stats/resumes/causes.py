@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from runscope.stats.calibration import RESUMES
+from runscope.stats.overfitting.calibration import RESUMES
 from runscope.stats.resumes.join import Join
 from runscope.stats.resumes.level import Jump, Norms, held_out, jump, norms
 from runscope.stats.resumes.order import Order, order

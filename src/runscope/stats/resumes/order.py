@@ -8,7 +8,7 @@ import numpy as np
 
 from runscope.stats.arrays import Bools, Floats, Ints
 from runscope.stats.curves import noise
-from runscope.stats.filters import running_gaussian
+from runscope.stats.levels.filters import running_gaussian
 from runscope.stats.resumes.join import NOTHING, Curve, Join, epochs_a_step
 
 LEAST = 8

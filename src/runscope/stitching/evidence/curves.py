@@ -10,8 +10,17 @@ import numpy as np
 
 from runscope.history import Series
 from runscope.stats.arrays import Floats
-from runscope.stats.continuation import Continuation, Level, Noise, calm, fit, log_likelihood, log_t, refit
-from runscope.stats.level import blocks
+from runscope.stats.levels.continuation import (
+    Continuation,
+    Level,
+    Noise,
+    calm,
+    fit,
+    log_likelihood,
+    log_t,
+    refit,
+)
+from runscope.stats.levels.level import blocks
 from runscope.stitching.evidence.candidate import Candidate
 from runscope.stitching.profile import Curve, Profile
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from runscope.stats.arrays import Floats
-from runscope.stats.filters import running_median
-from runscope.stats.level import CLIP, MOST_BLOCKS, _smoothed, blocks, merged
+from runscope.stats.levels.filters import running_median
+from runscope.stats.levels.level import CLIP, MOST_BLOCKS, _smoothed, blocks, merged
 
 WALKS = np.geomspace(1e-6, 3.0, 24)
 """Tried variances of the walk per point, as a share of the noise."""

@@ -25,8 +25,8 @@ from math import sqrt
 import numpy as np
 
 from runscope.stats.arrays import Floats, Ints
-from runscope.stats.bounds import NORMAL
-from runscope.stats.paired import Difference, Ground
+from runscope.stats.comparing.bounds import NORMAL
+from runscope.stats.comparing.paired import Difference, Ground
 
 ALPHA = 0.05
 FIRST_LOOK = 64

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from runscope.stats.arrays import Floats
-from runscope.stats.level import Level, fit_level
+from runscope.stats.levels.level import Level, fit_level
 
 FEWEST = 6
-"""Values from which on level and noise of a curve can be told apart, see :func:`runscope.stats.level.fit_level`."""
+"""Values from which level and noise of a curve can be told apart, see
+:func:`runscope.stats.levels.level.fit_level`."""
 MOST = 0.99
 """One curve each: no comparison is surer than this."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runscope.stats.arrays import Floats
-from runscope.stats.filters import running_median
+from runscope.stats.levels.filters import running_median
 
 MOST_BLOCKS = 400
 """A curve is reduced to so many block means: the level of a million points is as well known from them."""

@@ -1,8 +1,8 @@
 """Paired comparison of two models on the same examples.
 
 Losses of sister checkpoints on one example go together, so the difference per example varies far less than either
-loss. How sure a difference is, is read from the bounds of :mod:`runscope.stats.bounds`, which assume neither that
-differences are normal, nor that they are symmetric, nor that the worst was seen.
+loss. How sure a difference is, is read from the bounds of :mod:`runscope.stats.comparing.bounds`, which assume
+neither that differences are normal, nor that they are symmetric, nor that the worst was seen.
 
 Examples of one source stand or fall together: the source is what is drawn (Miller 2024, arXiv 2411.00640). Where
 there are few sources, or a few hold most examples, no such bound is ever narrow enough to decide. Then two must agree:
@@ -20,7 +20,15 @@ from math import ceil, isfinite, sqrt
 import numpy as np
 
 from runscope.stats.arrays import Floats, Ints
-from runscope.stats.bounds import NORMAL, POWER, half_width, lower_bound, mean_score, reach_of, student_below
+from runscope.stats.comparing.bounds import (
+    NORMAL,
+    POWER,
+    half_width,
+    lower_bound,
+    mean_score,
+    reach_of,
+    student_below,
+)
 
 FEW = 20.0
 """Below so many sources that count they are few: "few" begins between 20 and 50 (Cameron and Miller 2015)."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from runscope.stats.arrays import Floats
-from runscope.stats.calibration import HELD_OUT, TRAIN_ONLY, probability
 from runscope.stats.curves import heavy_noise, smooth
-from runscope.stats.turn import MATTERS, Turn, positive, scaled, turn
+from runscope.stats.overfitting.calibration import HELD_OUT, TRAIN_ONLY, probability
+from runscope.stats.overfitting.turn import MATTERS, Turn, positive, scaled, turn
 
 FEW_EVALUATIONS = 6
 """With fewer evaluations a careful practitioner hesitates, and so does the probability."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from runscope.stats.arrays import Floats
 from runscope.stats.curves import heavy_noise, noise, smooth
-from runscope.stats.level import fit_level
+from runscope.stats.levels.level import fit_level
 
 STAY = 0.15
 """Share of the run that a rise must last to count in full: a shorter one is often transient (a restart)."""
@@ -68,7 +68,7 @@ def turn(value: Floats, *, logs: bool = True) -> Turn:
 
     A loss that is always positive is judged by factors, on the logarithmic scale: there the noise of a loss that falls
     by orders of magnitude is the same all along, and a tail of high values is short. The level is that of the local
-    level model (:mod:`runscope.stats.level`), fitted after single outliers were drawn in.
+    level model (:mod:`runscope.stats.levels.level`), fitted after single outliers were drawn in.
 
     The lowest of m noisy levels lies about σ√(2 ln m) below them (extreme value theory): a rise of that size is what
     luck alone makes. It is shrunk by r²/(r² + luck²), as an empirical Bayes estimate would. Spikes point up only, so

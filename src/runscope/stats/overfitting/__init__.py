@@ -1,0 +1,1 @@
+"""What a held-out curve or a training curve says of overfitting, as calibrated probabilities."""
