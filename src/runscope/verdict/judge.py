@@ -54,7 +54,7 @@ def judge_gradients(view: View, findings: Findings) -> Gradients:
     """What the gradient rules found, in one word."""
     found = {f.code: f for f in findings.findings if f.severity != "info"}
     vanished = found.get("GRD001") or found.get("GRD002")
-    exploded = found.get("GRD003") or found.get("GRD004")
+    exploded = found.get("GRD003") or found.get("GRD004") or found.get("GRD008")
     if vanished and exploded:
         return Gradients("mixed", f"{exploded.message} {vanished.message}")
     if vanished:

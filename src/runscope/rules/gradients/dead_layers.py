@@ -1,7 +1,7 @@
 """Layers whose gradient is exactly zero.
 
-*What it sees.* Histograms of gradients (``wandb.watch``): all elements of a parameter's gradient are 0 in
-the last three histograms and to the end, while other parameters have a gradient.
+*What it sees.* Histograms of gradients (``wandb.watch``), or a gradient norm for each layer: all elements of
+a parameter's gradient are 0 in the last three records and to the end, while other parameters have a gradient.
 
 *Why it matters.* Such a layer learns nothing: units that never fire, a branch that the loss does not
 depend on, or a parameter that was left out.
@@ -32,7 +32,8 @@ RECORDS = 3
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding that names the layers."""
-    watched = layers(view)
+    found = layers(view)
+    watched = {name: h for name, h in found.layers.items() if name in found.latest}
     since = {name: step for name, h in watched.items() if (step := _dead_since(h)) is not None}
     if not since or len(since) == len(watched):
         return  # all of them: GRD001 sees it in the norm

@@ -2,7 +2,8 @@
 
 *What it sees.* Histograms of gradients (``wandb.watch``): the root mean square of a weight's gradient, in
 the last third of the run, is under a thousandth of that of the layer with most gradient, three or more
-layers being watched. Biases, norms and embeddings are left out: their gradients are of another size.
+layers being watched. Where norms were logged for each layer (``grad_norm/layers.0.weight``), under a
+ten-thousandth. Biases, norms and embeddings are left out: their gradients are of another size.
 
 *Why it matters.* Layers without gradient stay as they were initialised; most of the model does not train.
 
@@ -23,41 +24,54 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Histograms
+from runscope.history.layers import GradientsByLayer, gradients_by_layer
 from runscope.rules.finding import CouldNotLook, Finding, View
 
 CODE = "GRD002"
 NAME = "vanishing-layers"
 SHARE = 1e-3
+SHARE_OF_NORM = 1e-4
+"""Norms grow with the root of the number of elements: matrices of one model differ tenfold in that alone."""
 RECORDS = 3
 _OTHER_SIZE = re.compile(r"bias|norm|(^|[._])ln|bn\d|embed|wte|wpe|lora_a", re.IGNORECASE)
 
 
-def layers(view: View) -> dict[str, Histograms]:
-    """Histograms of weight gradients of the line's last run that has any, by parameter name, in order of depth."""
-    for segment in reversed(view.timeline.line):
-        found = {
-            name.partition("/")[2]: h
-            for name, h in segment.run.histograms.items()
-            if name.startswith("gradients/") and len(h.step)
-        }
-        if found:
-            return dict(sorted(found.items(), key=lambda item: _depth(item[0])))
-    raise CouldNotLook("no gradient histograms were logged (wandb.watch, or WANDB_WATCH=gradients)")
+def layers(view: View) -> GradientsByLayer:
+    """What was logged of each layer's gradient, on the line's own axis.
+
+    Raises:
+        CouldNotLook: nothing was.
+    """
+    found = view.remember("gradients by layer", lambda: gradients_by_layer(view.timeline))
+    if not found.layers:
+        raise CouldNotLook("no gradients by layer were logged (wandb.watch, WANDB_WATCH=gradients, or norms)")
+    return found
+
+
+def weights(found: GradientsByLayer) -> dict[str, Histograms]:
+    """The layers that compare: weights that the last run has, with enough records."""
+    return {
+        name: h
+        for name, h in found.layers.items()
+        if name in found.latest and not _OTHER_SIZE.search(name) and len(h.step) >= RECORDS
+    }
 
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding that names the layers."""
-    watched = {n: h for n, h in layers(view).items() if not _OTHER_SIZE.search(n) and len(h.step) >= RECORDS}
+    found = layers(view)
+    watched = weights(found)
     if len(watched) < RECORDS:
         raise CouldNotLook(f"layers with {RECORDS} gradient histograms or more: {len(watched)}; 3 are needed")
     late = {name: float(np.median(h.rms[-max(1, len(h.rms) // 3) :])) for name, h in watched.items()}
     late = {name: value for name, value in late.items() if np.isfinite(value)}
     top = max(late.values(), default=0.0)
     # A layer at exactly 0 is dead or frozen: GRD006 names it.
-    small = [name for name, value in late.items() if 0 < value < SHARE * top]
+    bar = top * (SHARE if found.measure == "rms" else SHARE_OF_NORM)
+    small = [name for name, value in late.items() if 0 < value < bar]
     if not small:
         return
-    since = min(_since(watched[name], SHARE * top) for name in small)
+    since = min(_since(watched[name], bar) for name in small)
     worst = min(small, key=lambda name: late[name])
     share = len(small) / len(late)
     first = ", ".join(small[:4]) + (" …" if len(small) > 4 else "")
@@ -84,8 +98,3 @@ def look(view: View) -> Iterable[Finding]:
 def _since(histogram: Histograms, bar: float) -> int:
     enough = np.flatnonzero(~(histogram.rms < bar))
     return int(histogram.step[min(enough[-1] + 1, len(histogram.step) - 1) if len(enough) else 0])
-
-
-def _depth(name: str) -> tuple[int | str, ...]:
-    """Sort key: numbers in a name count as numbers, and come before words."""
-    return tuple(f"{int(part):08d}" if part.isdigit() else part for part in re.split(r"(\d+)", name))
