@@ -122,6 +122,12 @@ def hold(base: Path, make: Any, tmp_path: Path, words: int | None = None) -> Non
     assert trained[0] != pytest.approx(trained[1], rel=1e-3), "the two checkpoints have to differ"
     for turn, found in zip((0, 1, 0, 1), swapped(base, folders), strict=True):
         np.testing.assert_allclose(found, trained[turn], rtol=2e-5)
+    if words is None:
+        models = LocalModels(EvaluateSettings(device="cpu"), base)
+        models.use(folders[1])
+        models.use_base(folders[1])
+        found = [float(t.mean()) for t in models.token_losses(SIDE)]
+        np.testing.assert_allclose(found, losses(fresh(base).eval()), rtol=2e-5, err_msg="the base itself")
 
 
 @pytest.mark.parametrize("kind", sorted(t.value for t in PeftType))

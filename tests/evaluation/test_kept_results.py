@@ -89,12 +89,15 @@ def adapter_rewritten(desk: Desk) -> None:
 @pytest.mark.parametrize("change", [another_base, adapter_rewritten])
 def test_other_weights_under_an_old_name_are_evaluated(desk: Desk, change: Callable[[Desk], None]) -> None:
     before = desk.study()
-    assert desk.worked == 80
+    assert desk.worked == 120, "two checkpoints and the base"
     change(desk)
     after = desk.study()
     assert desk.worked > 0
     assert [s.mean for s in after.scores] == pytest.approx([s.mean for s in desk.anew().scores])
     assert after.scores[0].mean != before.scores[0].mean
+    assert before.base is not None
+    assert after.base is not None
+    assert (after.base.mean != before.base.mean) == (change is another_base)
     desk.study()
     assert desk.worked == 0
 
@@ -105,7 +108,7 @@ def test_examples_edited_in_place_are_asked(desk: Desk) -> None:
     lines[3] = '{"prompt": "x y z = ", "completion": "c c c"}\n'
     desk.held_out.write_text("".join(lines))
     after = desk.study()
-    assert desk.worked == 2, "one example, by two checkpoints"
+    assert desk.worked == 3, "one example, by two checkpoints and the base"
     assert [s.mean for s in after.scores] == pytest.approx([s.mean for s in desk.anew().scores])
 
 
@@ -116,7 +119,7 @@ def test_rows_of_a_users_task_are_its_own(desk: Desk) -> None:
         sys.modules.pop("own_task", None)
         importlib.invalidate_caches()
         found = desk.study(task="own_task:MyLoss")
-        assert desk.worked == 80
+        assert desk.worked == 120
         for own, other in zip(found.scores, plain.scores, strict=True):
             assert own.mean == pytest.approx((other.mean or 0.0) + added)
         desk.study(task="own_task:MyLoss")

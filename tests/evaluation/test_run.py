@@ -113,7 +113,9 @@ evaluate(list_checkpoints({str(place.output)!r}), {str(place.held_out)!r}, fetch
         place, replace(FULL, sample=0), results=ResultTable(tmp_path / "r.sqlite"),
         progress=lambda _label, done, _total: fresh.append(done),
     )  # fmt: skip
-    assert len(fresh) == 2 * 6 - 3, "two blocks a checkpoint, without those that were there"
+    assert len(fresh) == 2 * (6 + 1) - 3, (
+        "two blocks a checkpoint and the base, without those that were there"
+    )
 
 
 def test_trained_examples_are_no_held_out_ones(place: Place, tmp_path: Path) -> None:

@@ -99,8 +99,8 @@ def _pair(
     effect, low, high = pair.mean, pair.low(race.shared), pair.high(race.alone)
     p = _corrected_p(pair.score(0.0), len(race.arms) - 1)
     n = len(pair.values)
-    by = _amount(effect, metric)
-    proof = f"(95% interval {low:.3g} to {high:.3g}, {_p_words(p)}, paired on {n:,} examples)"
+    by = amount(effect, metric)
+    proof = f"(95% interval {low:.3g} to {high:.3g}, {p_words(p)}, paired on {n:,} examples)"
     shown = pair.score(0.0) <= race.shared
     more = None
     outcome: Outcome
@@ -110,7 +110,7 @@ def _pair(
         outcome = "not_worse"
         little = f"worse than {names[best]}, the best, but by too little to matter"
         stands = little if shown else f"not measurably worse than {names[best]}, the best"
-        much = f"a difference of {_amount(race.min_effect, metric)} or more is ruled out"
+        much = f"a difference of {amount(race.min_effect, metric)} or more is ruled out"
         reason = f"{names[last]} is {stands}; {much}, to every other checkpoint too {proof}."
     else:
         outcome, more = "undecided", _more(race, pair, (effect, race.shared))
@@ -144,11 +144,11 @@ def _last_is_best(
     rival = max(highs, key=lambda arm: highs[arm])
     high, n = max(highs[rival], 0.0), int(race.reached[last])
     best_so_far = f"the last checkpoint, {names[last]}, has the best mean on {n:,} held-out examples"
-    much = _amount(race.min_effect, metric)
+    much = amount(race.min_effect, metric)
     if _bounded(race, ground):
         reason = f"{best_so_far}, and that any other is better by {much} or more is ruled out."
         return replace(blank, outcome="not_worse", reason=reason, effect_high=high)
-    possible = f"{names[rival]} may still be better by up to {_amount(high, metric)}"
+    possible = f"{names[rival]} may still be better by up to {amount(high, metric)}"
     if high < race.min_effect:
         possible = "not every checkpoint was held against it"
     pair = pairs[rival]
@@ -227,11 +227,13 @@ def _onset(decision: Decision) -> int | None:
     return onset
 
 
-def _amount(difference: float, metric: Metric) -> str:
+def amount(difference: float, metric: Metric) -> str:
+    """A difference with its unit."""
     return f"{difference:.3g} {metric.unit}".rstrip()
 
 
-def _p_words(p: float) -> str:
+def p_words(p: float) -> str:
+    """A p-value in a sentence."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 

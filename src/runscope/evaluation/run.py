@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError
+from runscope.evaluation.beside import Ran, base_row
 from runscope.evaluation.caveats import cut_notes, futile, left_unscored
 from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples.example import Example, shuffled
@@ -92,6 +93,8 @@ def evaluate(
         if train:
             rows = remembered(bench, task, rows, held_out, shuffled(train, settings.seed))
         sample = _sample(bench, race, decision)
+        ran = Ran(bench, task, held_out, race.race, decision.best, called(arms[decision.best]))
+        extras = [row for row in (base_row(ran, notes),) if row is not None]
     return Study(
         task=settings.task, metric=task.metric.name, lower_is_better=task.metric.lower_is_better,
         scores=tuple(rows), best=arms[decision.best], outcome=decision.outcome, reason=decision.reason,
@@ -105,6 +108,7 @@ def evaluate(
         settings=asdict(settings) | {"data": str(data), "base": str(base) if base is not None else None}
         | ({"train_data": str(train_data)} if train_data is not None else {}),
         notes=(*notes, *grouping(race.race.clusters, settings.cluster or "source"), *race.notes),
+        extras=tuple(extras),
     )  # fmt: skip
 
 

@@ -88,6 +88,41 @@ class CheckpointScore:
         return None if self.mean is None or self.train_mean is None else self.mean - self.train_mean
 
 
+@dataclass(frozen=True)
+class Extra:
+    """A row beside the checkpoints that were saved, held against the best of them on the same examples.
+
+    Attributes:
+        kind: ``base``: what the training began from; ``average``: of checkpoints, never saved.
+        name: how people call it.
+        steps: of the checkpoints that an average is made of.
+        outcome: of the base ``helped``, ``did_not_help`` (that the best is better by what matters is ruled out),
+            ``harmed`` (even the best is shown to be worse); of an average ``better`` than the best, ``as_good``,
+            ``worse``; else ``undecided``.
+        reason: the same in a sentence, with the numbers.
+        mean, low, high: the metric with its 95% interval.
+        examples: how many it was compared on.
+        difference, difference_low, difference_high: how much worse it is than the best one, paired, positive is
+            worse whichever way the metric goes; the 95% interval holds whichever checkpoint was picked as the best.
+        scores: all metrics of the task over its examples.
+    """
+
+    kind: Literal["base", "average"]
+    name: str
+    outcome: Literal["helped", "did_not_help", "harmed", "better", "as_good", "worse", "undecided"]
+    reason: str
+    mean: float
+    low: float
+    high: float
+    examples: int
+    difference: float
+    difference_low: float
+    difference_high: float
+    p_value: float
+    steps: tuple[int | None, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Study(Shown):
     """The answer over all checkpoints.
@@ -111,6 +146,7 @@ class Study(Shown):
         evaluations: per-example results.
         sample: examples where best and last differ most: prompt, target, outputs, losses.
         settings: everything needed to make it again.
+        extras: the base, where it is at hand, and averages that were asked for.
     """
 
     task: str
@@ -135,6 +171,12 @@ class Study(Shown):
     sample: tuple[Mapping[str, Any], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    extras: tuple[Extra, ...] = ()
+
+    @property
+    def base(self) -> Extra | None:
+        """What the training began from, None where it was not at hand."""
+        return next((extra for extra in self.extras if extra.kind == "base"), None)
 
     @property
     def best_step(self) -> int | None:

@@ -19,6 +19,9 @@ class Models(Protocol):
     def use(self, folder: Path) -> None:
         """Make the checkpoint in a folder the one that answers."""
 
+    def use_base(self, folder: Path) -> None:
+        """Make the base that a checkpoint began from the one that answers, to the checkpoint's own tokens."""
+
     def cut(self, examples: Sequence[Example]) -> list[int]:
         """Tokens that each example loses, as it is longer than the model takes or the training took."""
 

@@ -81,8 +81,49 @@ class LocalModels:
                 self._use_model(folder)
         self._loaded = str(folder)
 
+    def use_base(self, folder: Path) -> None:
+        """Make the base that a checkpoint began from the one that answers, to the checkpoint's own tokens.
+
+        Raises:
+            InputError: nothing names the base, or the checkpoint's tokenizer has words that it does not have.
+            ServiceError: the base is not on this disk, and the Hub does not give it.
+            UnsafeFile: its weights are pickles.
+        """
+        adapter = read_adapter(folder) if loading.is_adapter(folder) else None
+        base = self.base or (loading.base_of(folder) if adapter is not None else None)
+        if base is None:
+            raise InputError(f"nothing names the base of {folder}", hint=loading.NAME_IT)
+        if self._loaded == f"the base of {folder}":
+            return
+        self._loaded = ""
+        with loading.quiet():
+            if adapter is None or self._needs_base(adapter, base):
+                self.model, self._adapters = None, []
+                place = loading.at_hand(base)
+                self._load(place)
+                self.tokenizer = self.tokenizer or loading.load_tokenizer(self.settings, folder, Path(place))
+                self._adapted, self._shared = base if adapter is not None else "", True
+                self._vocabulary = int(self.model.get_input_embeddings().weight.shape[0])
+            else:
+                self.model.base_model.disable_adapter_layers()
+        self._require_words(base)
+        self._loaded = f"the base of {folder}"
+
+    def _require_words(self, base: str) -> None:
+        has = int(self.model.get_input_embeddings().weight.shape[0])
+        if len(self.tokenizer) > has:
+            raise InputError(
+                f"the checkpoints' tokenizer has {len(self.tokenizer):,} words, the base {base} has {has:,}",
+                hint="the training added words to it",
+            )
+
     def _use_model(self, folder: Path) -> None:
-        self.model, self._adapters, self._shared = None, [], True  # two of them need not fit
+        self.model, self._adapters, self._shared, self._adapted = (
+            None,
+            [],
+            True,
+            "",
+        )  # two of them need not fit
         self._load(str(folder))
         self.tokenizer = self.tokenizer or loading.load_tokenizer(
             self.settings, folder, *([Path(self.base)] if self.base else [])
@@ -113,6 +154,8 @@ class LocalModels:
             self._adapters.append(name)
         if adapter.alone:
             self._virtual, self._one_length = adapter.virtual_tokens, self._one_length or adapter.one_length
+        if not adapter.alone:
+            self.model.base_model.enable_adapter_layers()  # use_base may have turned them off
         self.model.set_adapter(name)
         self.model.eval()
         if len(self._adapters) > ADAPTERS_KEPT:
@@ -120,7 +163,7 @@ class LocalModels:
 
     def _needs_base(self, adapter: Adapter, base: str) -> bool:
         """Whether a fresh base is needed: the one that is loaded is another, or is not as it was."""
-        if self.model is None or not self._adapters or base != self._adapted:
+        if self.model is None or base != self._adapted:
             return True
         words = adapter.words(*self._embeddings) or self._vocabulary
         return not self._shared or adapter.alone or words != self._vocabulary

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from runscope.errors import MissingExtra, UsageError
+from runscope.errors import InputError, MissingExtra, UsageError
 from runscope.evaluation.examples.encoding import Encoded, encode, require_scored, shortened
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import COMPLETION, Scoring
@@ -68,6 +68,18 @@ class VllmModels:
 
             number = self._numbers.setdefault(str(folder), len(self._numbers) + 1)
             self._adapter = LoRARequest(folder.name, number, str(folder))
+
+    def use_base(self, folder: Path) -> None:
+        """Make the base that a checkpoint began from the one that answers."""
+        adapter = loading.is_adapter(folder)
+        base = self.base or (loading.base_of(folder) if adapter else None)
+        if base is None:
+            raise InputError(f"nothing names the base of {folder}", hint=loading.NAME_IT)
+        if base != self._of:
+            self.engine = None
+            gc.collect()
+            self.engine, self._of = self._start(base, adapter), base
+        self._adapter = None
 
     def _start(self, model: str, adapter: bool) -> Any:
         loading.refuse_pickle(Path(model), self.settings)

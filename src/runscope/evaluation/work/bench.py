@@ -28,6 +28,10 @@ NO_MATTER = (
     "rng_state.pth",
 )
 """Files of a checkpoint that change no answer."""
+BASE = -1
+"""The arm that is the base, which no checkpoint's number is."""
+_WORDS = ("tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "chat_template")
+"""How the files of a tokenizer begin."""
 BLOCK = 64
 """Examples between two savings: what a kill can cost."""
 
@@ -69,13 +73,19 @@ class Bench:
         self, checkpoints: Sequence[Checkpoint], *, base: str | Path | None, settings: EvaluateSettings,
         fetch: Fetch, results: Results | None = None, progress: Progress | None = None,
     ) -> None:  # fmt: skip
-        self.checkpoints, self.base, self.settings, self.fetch = checkpoints, base, settings, fetch
+        self.checkpoints, self.base, self.settings, self.fetch = list(checkpoints), base, settings, fetch
+        self.last = len(self.checkpoints) - 1
         self.results: Results = results if results is not None else Remembered()
         self.progress = progress
         self.computed = 0
         self.seconds: dict[int, float] = {}
         self._launcher: Launcher | None = None
         self._model_keys: dict[int, str] = {}
+
+    def add(self, checkpoint: Checkpoint) -> int:
+        """Take in one more that the training did not save, and return its arm."""
+        self.checkpoints.append(checkpoint)
+        return len(self.checkpoints) - 1
 
     def close(self) -> None:
         """Let go of models and workers."""
@@ -102,7 +112,8 @@ class Bench:
             ordered = sorted(missing.items(), key=lambda pair: -pair[1].size)
             for begin in range(0, len(ordered), BLOCK):
                 block = ordered[begin : begin + BLOCK]
-                shards.append(Shard(task, self.checkpoints[arm], tuple(e for _, e in block)))
+                checkpoint = self.checkpoints[self.last if arm == BASE else arm]
+                shards.append(Shard(task, checkpoint, tuple(e for _, e in block), arm == BASE))
                 shard_keys.append([k for k, _ in block])
                 arms.append(arm)
         if shards:
@@ -125,22 +136,27 @@ class Bench:
             self.seconds[arm] = self.seconds.get(arm, 0.0) + result.seconds
             done[arm] += len(rows)
             if self.progress is not None:
-                self.progress(f"evaluating {self.checkpoints[arm].name}", done[arm], total[arm])
+                name = "the base" if arm == BASE else self.checkpoints[arm].name
+                self.progress(f"evaluating {name}", done[arm], total[arm])
         return fresh
 
     def _keys(self, task: Task, arm: int, examples: Sequence[Example]) -> list[str]:
         """What a result depends on: weights, base, precision, task, example."""
         if arm not in self._model_keys:
-            self._model_keys[arm] = self._model_key(self.checkpoints[arm])
+            self._model_keys[arm] = self._model_key(arm)
         shared = f"{self._model_keys[arm]}{identity(task)}"
         return [hashlib.sha256(f"{shared}{e.id}".encode()).hexdigest() for e in examples]
 
-    def _model_key(self, checkpoint: Checkpoint) -> str:
+    def _model_key(self, arm: int) -> str:
+        checkpoint = self.checkpoints[self.last if arm == BASE else arm]
         folder, base, s = self.fetch(checkpoint), self.base, self.settings
         if base is None and (folder / ADAPTER_CONFIG).exists():
             base = base_of(folder)  # what lies there may be replaced as well as what the user names
         how = [s.dtype, s.device, s.backend, s.chat, s.trust_remote_code]
-        return json.dumps([_contents(checkpoint), _fingerprint(base), *how])
+        contents = _contents(checkpoint)
+        if arm == BASE:  # its own words are not used, and the checkpoint's weights are not either
+            contents = ["base", *(c for c in contents if c.startswith(_WORDS))]
+        return json.dumps([contents, _fingerprint(base), *how])
 
 
 def _contents(checkpoint: Checkpoint) -> list[str]:

@@ -21,11 +21,12 @@ Fetch = Callable[[Checkpoint], Path]
 
 @dataclass(frozen=True)
 class Shard:
-    """Examples that one checkpoint is asked in one go."""
+    """Examples that one checkpoint, or the base that it began from, is asked in one go."""
 
     task: Task
     checkpoint: Checkpoint
     examples: tuple[Example, ...]
+    base: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Worker:
         if self.models is None:
             self.models = open_models(self.settings, self.base)
         started = time.monotonic()
-        self.models.use(folder)
+        (self.models.use_base if shard.base else self.models.use)(folder)
         rows = shard.task.measure(self.models, shard.examples)
         cut = self.models.cut(shard.examples)
         rows = [{**row, CUT: n} if n else row for row, n in zip(rows, cut, strict=True)]

@@ -12,7 +12,7 @@ from runscope.history.checkpoint import Checkpoint
 from runscope.reporting.page.loading import loading_code
 from runscope.reporting.page.rendering import render
 from runscope.reporting.page.tones import tone_of
-from runscope.reporting.text.study import OUTCOMES, STANDINGS, standing_words
+from runscope.reporting.text.study import EXTRAS, OUTCOMES, STANDINGS, standing_words
 from runscope.reporting.view.charts import charts, evaluated, metric_label
 from runscope.reporting.view.marks import NOTHING_ACROSS, marks
 from runscope.reporting.view.resumes import close_ups
@@ -61,6 +61,7 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
         keep=_keep(diagnosis), findings=diagnosis.findings, notes=sorted_notes(diagnosis.notes),
         rows=checkpoint_rows(diagnosis.study, diagnosis.checkpoints, verdict.keep),
         study=diagnosis.study, metric=metric_label(diagnosis.study) if diagnosis.study is not None else "",
+        extra_words=EXTRAS,
         resumes=close_ups(line),
     )  # fmt: skip
 
@@ -81,7 +82,7 @@ def study_page(study: Study) -> str:
     return render(
         "study.html.j2", lambda _: [scores] if scores.curves else [], lambda _: NOTHING_ACROSS, [Timeline(())], {},
         title="checkpoints", status=OUTCOMES[study.outcome], kind=kind, study=study, metric=metric_label(study),
-        rows=checkpoint_rows(study, (), study.best), notes=([], []),
+        rows=checkpoint_rows(study, (), study.best), notes=([], []), extra_words=EXTRAS,
     )  # fmt: skip
 
 

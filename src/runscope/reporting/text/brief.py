@@ -106,6 +106,9 @@ def brief_study(study: Study) -> str:
     """The outcome and each evaluated checkpoint."""
     lines = [f"outcome: {study.outcome}", f"why: {_said(study.reason)}"]
     lines += [
+        f"{extra.name}: {study.metric} {extra.mean:.4g}. {_said(extra.reason)}" for extra in study.extras
+    ]
+    lines += [
         f"step {score.checkpoint.step}: {study.metric} {score.mean:.4g}, {score.standing}"
         for score in study.scores[:ROWS]
         if score.mean is not None

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runscope.evaluation.study import CheckpointScore, Study
+from runscope.evaluation.study import CheckpointScore, Extra, Study
 from runscope.history.checkpoint import Checkpoint
 from runscope.reporting.data import plain
 from runscope.reporting.text.escaping import escape, markdown_table
@@ -35,6 +35,16 @@ OUTCOMES = {
     "not_worse": "No overfitting",
     "undecided": "Undecided",
 }
+EXTRAS = {
+    "helped": "fine-tuning helped",
+    "did_not_help": "fine-tuning did not help",
+    "harmed": "fine-tuning did not help",
+    "better": "better than the best",
+    "as_good": "within chance of the best",
+    "worse": "worse",
+    "undecided": "undecided",
+}
+"""How the base and averages stand."""
 _COLUMNS = (
     "standing", "mean", "low", "high", "examples", "difference", "difference_low", "difference_high", "p_value",
     "train_mean", "train_low", "train_high", "gap", "membership_auc", "membership_auc_min_k", "verbatim_rate",
@@ -50,6 +60,12 @@ def score_json(score: CheckpointScore) -> dict[str, Any]:
         "subfolder": checkpoint.subfolder, "title": checkpoint.title,
     }  # fmt: skip
     return where | {name: plain(getattr(score, name)) for name in _COLUMNS}
+
+
+def _extra_json(extra: Extra) -> dict[str, Any]:
+    """The base, or an average."""
+    shown: dict[str, Any] = plain({k: v for k, v in asdict(extra).items() if k != "kind"})
+    return shown
 
 
 def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
@@ -74,6 +90,8 @@ def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
         "detectable": study.detectable,
         "example_evaluations": study.example_evaluations,
         "full_grid": study.full_grid,
+        "base": next((_extra_json(e) for e in study.extras if e.kind == "base"), None),
+        "averages": [_extra_json(e) for e in study.extras if e.kind == "average"],
         "checkpoints": [score_json(s) for s in study.scores],
         "examples": [dict(e) for e in study.sample],
         "settings": dict(study.settings),
@@ -125,6 +143,20 @@ def _cells(score: CheckpointScore, study: Study) -> tuple[str, ...]:
     )
 
 
+def _extra_cells(extra: Extra, study: Study) -> tuple[str, ...]:
+    """The row of the base, or of an average."""
+    trained = ("",) * 3 if _has_training(study) else ()
+    return (
+        "", "", extra.name, f"{_figure(extra.mean)} ± {_figure(extra.high - extra.mean)}", *trained,
+        _figure(extra.difference, "+"), f"{extra.examples:,}", EXTRAS[extra.outcome],
+    )  # fmt: skip
+
+
+def extra_sentences(study: Study) -> list[str]:
+    """What is to be said of the base and of averages, each a sentence."""
+    return [f"{e.reason[:1].upper()}{e.reason[1:]}" for e in study.extras]
+
+
 def standing_words(score: CheckpointScore, study: Study) -> str:
     """How it stands; "as good" only where a difference that matters is ruled out."""
     open_still = score.standing == "as_good" and (score.difference_high or 0.0) > study.min_effect
@@ -155,6 +187,8 @@ def print_study(console: Console, study: Study) -> None:
     console.print(Text(_headline(study), style="bold"))
     if study.best is not None and study.compared:
         console.print(Text(f"Keep {_which(study.best)}"))
+    for sentence in extra_sentences(study):
+        console.print(Text(sentence))
     print_scores(console, study)
 
 
@@ -171,14 +205,28 @@ def print_scores(console: Console, study: Study) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in _headings(study):
         table.add_column(heading, justify="left" if heading in ("commit", "standing") else "right")
-    for score in study.scores:
-        style = "bold green" if score.standing == "best" else "dim" if score.standing == "skipped" else ""
-        table.add_row(*(Text(c, style=style) for c in _cells(score, study)))
+    for score, cells in _rows(study):
+        standing = "" if score is None else score.standing
+        style = "bold green" if standing == "best" else "dim" if standing == "skipped" else ""
+        table.add_row(*(Text(c, style=style) for c in cells))
     console.print(table)
     if study.more_examples is not None:
         console.print(Text(f"Not enough data: {study.more_examples:,} more held-out examples would decide."))
     for note in (_saved(study), *study.notes):
         console.print(Text(f"note: {note}"))
+
+
+def _rows(study: Study) -> list[tuple[CheckpointScore | None, tuple[str, ...]]]:
+    """The base, the checkpoints, the averages; with its score where it is a checkpoint."""
+    extras = [(e.kind, (None, _extra_cells(e, study))) for e in study.extras]
+    scored: list[tuple[CheckpointScore | None, tuple[str, ...]]] = [
+        (s, _cells(s, study)) for s in study.scores
+    ]
+    return [
+        *(row for kind, row in extras if kind == "base"),
+        *scored,
+        *(row for kind, row in extras if kind == "average"),
+    ]
 
 
 def markdown_study(study: Study) -> str:
@@ -187,8 +235,9 @@ def markdown_study(study: Study) -> str:
 
 
 def markdown_scores(study: Study) -> str:
-    """One row a checkpoint."""
-    return markdown_table(_headings(study), [_cells(s, study) for s in study.scores])
+    """One row a checkpoint, and what is said of the base and of averages."""
+    said = "".join(f"{escape(s)}\n\n" for s in extra_sentences(study))
+    return said + markdown_table(_headings(study), [cells for _, cells in _rows(study)])
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
