@@ -27,6 +27,28 @@ def test_the_lowest_value_is_the_lowest_logged_value(seed: int) -> None:
     assert first <= seen.best <= last
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_the_step_to_keep_is_the_same_as_the_lowest_but_for_luck(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    value = np.exp(rng.uniform(0, 0.3) * rng.standard_normal(int(rng.integers(3, 200))) - rng.uniform(0, 9))
+    seen = turn(value)
+    assert value[seen.first_best] <= 1.003 * value.min()
+    assert seen.as_good[0] <= seen.first_best <= seen.as_good[1]
+
+
+def test_in_a_noisy_valley_the_step_to_keep_is_nearer_to_its_ground_than_the_lowest_value() -> None:
+    rng = np.random.default_rng(6)
+    t = np.arange(1000.0)
+    kept, lowest = [], []
+    for _ in range(40):
+        ground = rng.uniform(200, 400)
+        level = 1 + 2e-6 * (t - ground) ** 2 * np.where(t < ground, 3.0, 0.5)
+        seen = turn(level * np.exp(2e-3 * rng.standard_normal(1000)))
+        kept.append(abs(seen.first_best - ground))
+        lowest.append(abs(seen.best - ground))
+    assert np.mean(kept) < np.mean(lowest)
+
+
 def test_the_end_is_in_percent_of_the_lowest_value() -> None:
     assert turn(np.array([0.318, 0.320, 0.443])).rise_share == pytest.approx(0.443 / 0.318 - 1)
 

@@ -57,6 +57,22 @@ def study_of(outcome: str, best: Checkpoint, others: tuple[Checkpoint, ...], **m
     )  # type: ignore[arg-type]  # fmt: skip
 
 
+def test_of_equal_steps_the_first_is_kept_and_the_lowest_is_named_as_logged() -> None:
+    curve = TURNING.copy()
+    valley = np.flatnonzero(np.arange(len(STEP)) % 8 == 7)
+    low = valley[np.argsort(curve[valley])[:3]]
+    first, last = int(low.min()), int(low.max())
+    curve[first], curve[last] = 1.0202, 1.02
+    curve[first + 1 : last] = 1.021
+    verdict = diagnose(view_of(eval_loss=curve, train_loss=FALLING)).verdict
+    said = verdict.overfitting
+    assert (said.status, said.best_step, said.lowest_step) == ("likely", STEP[first], STEP[last])
+    assert f"best at step {STEP[last]:,}" in verdict.headline
+    assert f"lowest at step {STEP[last]:,} (1.02)" in said.reason
+    assert verdict.recommendation.startswith(f"Keep step {STEP[first]:,}: ")
+    assert f"as at step {STEP[last]:,}, where it was lowest" in verdict.recommendation
+
+
 def test_held_out_curve_makes_it_likely_and_names_step_epoch_and_commit() -> None:
     checkpoints = saved(400, 800, 1200, 1600, 2000)
     verdict = diagnose(view_of(checkpoints, train_loss=FALLING, eval_loss=TURNING, epoch=STEP / 500)).verdict

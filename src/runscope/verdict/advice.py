@@ -13,7 +13,7 @@ from runscope.rules.overfitting.eval_loss_rising import when
 from runscope.rules.overfitting.passes import epochs_at
 from runscope.rules.rl.rewards import reward_curve
 from runscope.rules.selection import deciding
-from runscope.stats.overfitting.turn import MATTERS
+from runscope.stats.overfitting.turn import MATTERS, SAME
 from runscope.verdict.types import Overfitting
 
 BROKEN = ("LOS001", "LOS002", "LOS006", "GRD001", "GRD003", "GRD004", "RWD002")
@@ -110,7 +110,9 @@ def _no_sign(overfitting: Overfitting, study: Study | None) -> str:
 
 
 def _best(view: View, overfitting: Overfitting) -> str:
-    return when(view, overfitting.best_step) if overfitting.best_step is not None else "its best checkpoint"
+    """Where what was logged was best, as logged."""
+    best = overfitting.lowest_step if overfitting.lowest_step is not None else overfitting.best_step
+    return when(view, best) if best is not None else "its best checkpoint"
 
 
 def _broken(findings: Findings) -> Finding | None:
@@ -164,7 +166,12 @@ def keep(
     inside = [c for c in saved if low <= (c.step or 0) <= high]
     nearest = min(
         inside or saved,
-        key=lambda c: (_loss_at(view, overfitting, c), abs((c.step or 0) - step), c.step or 0),
+        key=lambda c: (
+            c.step != step,
+            _loss_at(view, overfitting, c),
+            abs((c.step or 0) - step),
+            c.step or 0,
+        ),
     )
     return nearest, nearest.step
 
@@ -259,7 +266,10 @@ def _because(view: View, overfitting: Overfitting, broken: Finding | None, step:
         )
     what = overfitting.metric or "the held-out loss"
     lowest = "best" if overfitting.metric else "lowest"
-    best = overfitting.best_step
+    best = overfitting.lowest_step if overfitting.lowest_step is not None else overfitting.best_step
+    if step == overfitting.best_step != best:
+        same = f"{what} is the same there, within {SAME:.1%}, as at step {best:,}, where it was {lowest}"
+        return f"{same}; later it got worse."
     if overfitting.better_last and step == overfitting.last_step:
         return f"{what} is not measurably worse than at any earlier step."
     if best is not None and step != best:

@@ -13,7 +13,7 @@ from runscope.rules.overfitting.passes import passes
 from runscope.rules.selection import Deciding, deciding, second_opinion
 from runscope.stats.arrays import Ints
 from runscope.stats.overfitting.overfit import DOUBT, ONCE, HeldOut, train_only
-from runscope.stats.overfitting.turn import MATTERS
+from runscope.stats.overfitting.turn import MATTERS, SAME
 from runscope.verdict.types import Overfitting, OverfittingStatus
 
 LIKELY = 0.5
@@ -25,8 +25,6 @@ MOST = 0.9
 """A training curve alone proves nothing: its probability ends here."""
 SURE_RISE = 2.0
 """A rise of twice what luck makes is there, whether it matters or not."""
-WITHIN = 0.003
-"""The last step is as good as the best where its loss is within 0.3% of it, or within noise."""
 BROKEN = ("LOS001", "LOS002", "LOS006", "GRD003", "GRD004", "RWD002")
 """Findings after which a training curve says nothing of memory any more."""
 
@@ -133,18 +131,19 @@ def _by_loss(view: View, seen: HeldOut, steps: Ints) -> Overfitting:
         _rose(view, seen, steps) if likely else _did_not_rise(view, seen, steps, slight),
         "eval_curve",
         int(steps[turn.onset]) if likely else None,
-        int(steps[turn.best]),
+        int(steps[turn.first_best if likely else turn.best]),
         int(steps[-1]),
         (int(steps[turn.as_good[0]]), int(steps[turn.as_good[1]])),
         change,
         better_last=not likely and _last_as_good(seen, len(steps)),
         slight=slight,
+        lowest_step=int(steps[turn.best]),
     )
 
 
 def _last_as_good(seen: HeldOut, count: int) -> bool:
     turn = seen.turn
-    within = turn.rise_share <= WITHIN or (turn.rise <= WITHIN and turn.z < SURE_RISE)
+    within = turn.rise_share <= SAME or (turn.rise <= SAME and turn.z < SURE_RISE)
     return turn.best == count - 1 or (turn.as_good[1] >= count - 1 and within)
 
 

@@ -28,12 +28,14 @@ class Overfitting:
             ``suspected`` by the training curve alone.
         probability: calibrated; None where there was nothing to look at.
         onset_step: where it begins to hurt.
-        best_step: the best step of the evidence that decided: the lowest logged loss, the best logged metric.
+        best_step: the step to keep by the evidence that decided: the lowest logged loss, the best logged metric. Of a
+            loss that turned up, the first step that is the same as the lowest but for luck (within 0.3%).
         as_good: first and last step that cannot be told from the best.
         change_of_mind: what would change the answer.
         metric: the logged metric that decided, where it is not the held-out loss.
         better_last: the last step is as good as the best, as far as can be told.
         slight: there is a rise, but it is smaller than what matters.
+        lowest_step: where the held-out loss was lowest as logged; None where a metric or checkpoints decided.
     """
 
     status: OverfittingStatus
@@ -48,6 +50,7 @@ class Overfitting:
     metric: str | None = None
     better_last: bool = False
     slight: bool = False
+    lowest_step: int | None = None
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def look(view: View) -> Iterable[Finding]:
     if seen.probability < FROM:
         return
     percent = 100 * turn.rise
-    best = int(steps[turn.best])
+    best = int(steps[turn.first_best])
     told = gained_by_metric(view, seen, steps)
     yield Finding(
         code=CODE,
@@ -99,6 +99,7 @@ def look(view: View) -> Iterable[Finding]:
         message=f"The held-out loss was {risen(view, seen, steps)}.",
         evidence={
             "best_step": best,
+            "lowest_step": int(steps[turn.best]),
             "lowest": turn.lowest,
             "last": turn.last,
             "as_good": [int(steps[turn.as_good[0]]), int(steps[turn.as_good[1]])],

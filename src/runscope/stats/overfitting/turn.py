@@ -23,6 +23,10 @@ et al. 2020, arXiv 2002.06305), and people who labelled public logs called small
 loss that is surely worse by less than this share is called slight as well."""
 AS_GOOD = 0.01
 """A loss within 1% of the lowest is as good: a third of what matters."""
+SAME = 0.003
+"""A loss within 0.3% of the lowest is the same in all but luck: a tenth of what matters."""
+HARDLY = 0.1
+"""Levels within a tenth of their standard error of each other are one level."""
 ENOUGH_FOR_LEVEL = 12
 """Values from which on noise and movement of the level can be told apart; fewer are smoothed by a median."""
 END = 3
@@ -35,6 +39,8 @@ class Turn:
 
     Attributes:
         best: index of the lowest logged value; of several as low, the first.
+        first_best: the first index whose logged value is the same as the lowest (:data:`SAME`), and whose level is the
+            lowest of such: what to keep where more training only does harm.
         onset: index from which the curve stays clearly above its floor.
         lowest, last: the lowest logged value, and the value at the end (see :data:`END`).
         rise_share: ``last`` above ``lowest``, as a share of the lowest's size: as logged, luck included.
@@ -49,6 +55,7 @@ class Turn:
     """
 
     best: int
+    first_best: int
     onset: int
     lowest: float
     last: float
@@ -98,10 +105,12 @@ def turn(value: Floats, *, logs: bool = True) -> Turn:
     onset = min(max(onset, min(max(lowest, floor) + 1, count - 1)), count - 1)
     if rise > luck:  # what lies beyond a clear turn is no longer as good, however noisy
         alike[onset:] &= np.arange(onset, count) == lowest
+    good = _around(alike, lowest, floor)
     believed = rise * rise**2 / (rise**2 + luck**2 + 1e-300)
     end = float(np.median(value[-END:])) if count >= 2 * END else float(value[-1])
     return Turn(
         best=lowest,
+        first_best=_first_best(value, level, good, HARDLY * float(error[floor])),
         onset=onset,
         lowest=float(value[lowest]),
         last=end,
@@ -113,7 +122,7 @@ def turn(value: Floats, *, logs: bool = True) -> Turn:
         stays=stays * min(1.0, after / STAY),
         z=rise / max(luck, 1e-6),
         after=after,
-        as_good=_around(alike, lowest, floor),
+        as_good=good,
         unit=unit,
     )
 
@@ -154,6 +163,21 @@ def _level(seen: Floats) -> tuple[Floats, Floats, float]:
     error = np.sqrt(np.interp(place, fitted.x, fitted.variance))
     kernel = max(1.0, fitted.noise / max(float(np.median(fitted.variance)), 1e-300))
     return level, error, min(kernel, count / 2)
+
+
+def _first_best(value: Floats, level: Floats, good: tuple[int, int], hardly: float) -> int:
+    """The first of the values that are the same as the lowest around which the curve is as low as around any of them.
+
+    On a noisy curve of many evaluations the lowest single value lies anywhere in the valley; what is the same to three
+    parts in a thousand is told apart by the level, and of equal ones the first took the least training.
+    """
+    lowest = float(np.min(value))
+    same = value - lowest <= SAME * abs(lowest)
+    place = np.arange(len(value))
+    same &= (place >= good[0]) & (place <= good[1])
+    same[int(np.argmin(value))] = True
+    around = np.where(same, level, np.inf)
+    return int(np.argmax(around - np.min(around) <= hardly))
 
 
 def _spiky(seen: Floats, floor: int) -> float:
