@@ -96,10 +96,12 @@ def depth(name: str) -> tuple[str, ...]:
 
 
 def _watched(run: Run) -> Iterator[tuple[str, Histograms]]:
-    for name, histograms in run.histograms.items():
-        found = _HISTOGRAM.match(name)
-        if found:
-            yield found["layer"], histograms
+    found = [(match["layer"], h) for name, h in run.histograms.items() if (match := _HISTOGRAM.match(name))]
+    graphs = {name[:7] for name, _ in found}
+    # A second model that is watched in one process has its number before each name: graph_1layers.0.weight.
+    cut = 7 if len(graphs) == 1 and re.fullmatch(r"graph_\d", next(iter(graphs))) else 0
+    for name, histograms in found:
+        yield name[cut:] or name, histograms
 
 
 def _norms(run: Run) -> Iterable[tuple[str, Histograms]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -166,3 +167,9 @@ def clipping(view: View) -> float | None:
 def plural(count: int, word: str) -> str:
     """``1 spike``, ``12 spikes``."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """``a, b, c, d and 3 more``."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

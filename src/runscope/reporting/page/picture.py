@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runscope.history import Timeline
+from runscope.reporting.page.heat import draw_heat
 from runscope.reporting.view.charts import COLOURS, Chart, Curve, charts
 from runscope.reporting.view.curves import SMOOTHING
 from runscope.reporting.view.marks import marks
@@ -68,7 +69,7 @@ def draw_charts(
     """
     from matplotlib.figure import Figure
 
-    heights = [1.4 if number else 2.6 for number in range(len(drawn))] or [1.0]
+    heights = [_height(chart, first=number == 0) for number, chart in enumerate(drawn)] or [1.0]
     figure = Figure(figsize=(9, sum(heights) + 1.1), layout="constrained")
     figure.suptitle(plain(title), fontsize=12, fontweight="bold", wrap=True, x=0.01, ha="left", color=INK)
     axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
@@ -86,6 +87,13 @@ def draw_charts(
     return path
 
 
+def _height(chart: Chart, *, first: bool) -> float:
+    """Inches."""
+    if chart.heat is not None:
+        return min(4.0, max(1.4, 0.14 * len(chart.heat.names)))
+    return 2.6 if first else 1.4
+
+
 def plain(text: str) -> str:
     """Text that matplotlib takes for no formula, without signs that no font draws."""
     return "".join(c if c.isprintable() else " " for c in text).replace("$", r"\$")
@@ -100,6 +108,11 @@ def draw_chart(axis: Axes, chart: Chart, across: Mapping[str, Any], *, named: bo
         across: joins, epochs and the checkpoint to keep.
         named: write their names above it.
     """
+    if chart.heat is not None:
+        draw_heat(axis, chart.heat)
+        axis.set_title(f"{chart.title} ({chart.hint})", fontsize=9, loc="left", color=INK)
+        _across(axis, across, named=False)
+        return
     # Legends come from names that begin as they like: matplotlib hides labels that begin with "_".
     handles: list[Any] = []
     names: list[str] = []

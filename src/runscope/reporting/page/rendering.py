@@ -12,16 +12,22 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 from runscope.history import Timeline
 from runscope.reporting.data import plain
+from runscope.reporting.text.escaping import advice, spoken
 from runscope.reporting.view.charts import Chart, Curve
 from runscope.reporting.view.curves import SMOOTHING
+from runscope.reporting.view.layers import LayerMap, LayerRow, fates_of, layer_rows
 from runscope.reporting.view.marks import axes
 from runscope.reporting.view.packing import Packer
 from runscope.reporting.view.rest import rest
+from runscope.rules import Finding
 from runscope.safe_text import harmless
+from runscope.stats.arrays import Floats
 
 if TYPE_CHECKING:
     import jinja2
@@ -31,7 +37,7 @@ PAGE_BYTES = 2_000_000
 """A page is never larger: it goes by mail and opens on a phone."""
 PAGE_POINTS = 400_000
 """Points of all curves together to begin with; fewer where the page would grow too large."""
-SCRIPTS = ("data", "charts", "tools", "main")
+SCRIPTS = ("data", "charts", "heat", "tools", "main")
 _HASH = re.compile(r"\b[0-9a-f]{40,64}\b")
 NO_FACTS: Mapping[str, Any] = {"command": "", "made_at": "", "inputs": (), "settings": {}, "versions": {}}
 
@@ -114,9 +120,35 @@ def _fingerprint(script: str) -> str:
 
 
 def _chart(chart: Chart, packer: Packer) -> dict[str, Any]:
-    return {
+    about = {
         "key": chart.key, "title": chart.title, "log": chart.log, "series": [_curve(c, packer) for c in chart.curves],
     }  # fmt: skip
+    return about if chart.heat is None else about | {"heat": _heat(chart.heat)}
+
+
+NOTHING, NOT_FINITE, EXACTLY_ZERO, FIRST_LEVEL = range(4)
+"""Bytes of a cell; from the last one up to 255 the levels."""
+
+
+def _heat(heat: LayerMap) -> dict[str, Any]:
+    """A map of cells, one byte each."""
+    size = np.where(heat.size == 0, EXACTLY_ZERO, _level(heat.levels()))
+    return {
+        "names": heat.shown, "full": heat.names, "left": heat.left, "right": heat.right, "low": heat.low,
+        "high": heat.high, "size": _bytes(np.where(heat.bad, NOT_FINITE, size)),
+        "zero": _bytes(_level(heat.zero)) if heat.zeros_known else None,
+    }  # fmt: skip
+
+
+def _level(share: Floats) -> npt.NDArray[np.int64]:
+    known = np.nan_to_num(share)
+    return np.where(np.isfinite(share), FIRST_LEVEL + np.rint(known * (255 - FIRST_LEVEL)), NOTHING).astype(
+        np.int64
+    )
+
+
+def _bytes(cells: npt.NDArray[np.int64]) -> str:
+    return base64.b64encode(cells.astype(np.uint8).tobytes()).decode()
 
 
 def _curve(curve: Curve, packer: Packer) -> dict[str, Any]:
@@ -161,6 +193,15 @@ def _shortened(text: object) -> str:
     return _HASH.sub(lambda found: f"{found[0][:12]}…", str(text))
 
 
+def _size(value: float | None) -> str:
+    """A gradient: two digits tell it."""
+    return "" if value is None else _minus(f"{value:.2g}")
+
+
+def _layers(heat: LayerMap, findings: Sequence[Finding]) -> list[LayerRow]:
+    return layer_rows(heat, fates_of(findings, heat))
+
+
 def _around(low: float | None, high: float | None) -> str:
     """Half the width of an interval, as it stands behind a number."""
     return "" if low is None or high is None else f"± {(high - low) / 2:.3f}"
@@ -187,6 +228,7 @@ def _templates() -> jinja2.Environment:
     environment.filters |= {
         "number": _number, "minus": _minus, "shortened": _shortened,
         "signed": _signed, "grouped": _grouped, "evidence": _evidence, "around": _around,
+        "layers": _layers, "size": _size, "spoken": spoken, "advice": advice,
         "percent": lambda share: f"{share:.0%}",
     }  # fmt: skip
     return environment

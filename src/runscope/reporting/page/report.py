@@ -12,6 +12,7 @@ from runscope.history.checkpoint import Checkpoint
 from runscope.reporting.page.loading import loading_code
 from runscope.reporting.page.rendering import render
 from runscope.reporting.page.tones import tone_of
+from runscope.reporting.text.diagnosis import sureness
 from runscope.reporting.text.study import EXTRAS, OUTCOMES, STANDINGS, standing_words
 from runscope.reporting.view.charts import charts, evaluated, metric_label
 from runscope.reporting.view.marks import NOTHING_ACROSS, marks
@@ -56,7 +57,8 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
     return render(
         "report.html.j2", lambda room: charts(line, diagnosis.study, room=room), across, [line], facts,
         title=title_of(line), runs=described_runs(line), verdict=verdict, kind=tone.kind, icon=tone.icon,
-        status=tone.words, chance=chance(verdict.overfitting.probability),
+        status=tone.words, chance=chance(verdict.overfitting.probability) if tone.overfitting else "",
+        overfit="" if tone.overfitting or verdict.overfitting.probability is None else sureness(verdict.overfitting),
         basis=BASIS.get(verdict.overfitting.basis or ""),
         keep=_keep(diagnosis), findings=diagnosis.findings, notes=sorted_notes(diagnosis.notes),
         rows=checkpoint_rows(diagnosis.study, diagnosis.checkpoints, verdict.keep),

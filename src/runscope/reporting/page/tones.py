@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from runscope.reporting.text.escaping import spoken
 from runscope.verdict.types import Diagnosis
 
 
@@ -15,11 +16,13 @@ class Tone:
         kind: ``unknown`` (grey), ``good`` (green), ``doubt`` (amber) or ``bad`` (red).
         icon: the same for those who see no colours.
         words: the badge.
+        overfitting: whether the badge speaks of overfitting, so that its probability may stand beside it.
     """
 
     kind: str
     icon: str
     words: str
+    overfitting: bool = True
 
 
 OVERFITTING = {
@@ -43,8 +46,8 @@ def tone_of(diagnosis: Diagnosis) -> Tone:
     for finding in diagnosis.findings:
         if finding.message in diagnosis.verdict.headline and finding.severity != "info":
             kind = "bad" if finding.severity == "critical" else "doubt"
-            words = finding.name.replace("-", " ")
-            return Tone(kind, "✕" if kind == "bad" else "!", words[:1].upper() + words[1:])
+            words = spoken(finding.name)
+            return Tone(kind, "✕" if kind == "bad" else "!", words[:1].upper() + words[1:], overfitting=False)
     serious = any(f.severity == "critical" for f in diagnosis.findings)
     if serious and tone.kind == "good":
         return Tone("doubt", "!", f"{tone.words}, but see the findings")

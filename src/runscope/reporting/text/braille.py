@@ -9,8 +9,9 @@ import numpy as np
 from rich.text import Text
 
 from runscope.history import Series, Timeline
+from runscope.reporting.view.charts import EXPLODED
 from runscope.reporting.view.curves import not_finite, thinned
-from runscope.stats.arrays import Ints
+from runscope.stats.arrays import Floats, Ints
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bit of each dot of a braille sign (U+2800), by row and column."""
@@ -37,8 +38,9 @@ def loss_chart(line: Timeline, *, width: int, height: int = 9) -> list[Text]:
     bottom, top = float(values.min()), float(values.max())
     first, last = line.first_step, line.last_step
     canvas = _Canvas(
-        columns, height, (first, max(last, first + 1)), (bottom, top if top > bottom else bottom + 1)
-    )
+        columns, height, (first, max(last, first + 1)), (bottom, top if top > bottom else bottom + 1),
+        log=bottom > 0 and top > EXPLODED * float(np.median(values)),
+    )  # fmt: skip
     for segment in line.line:
         series = segment.run.role("train_loss")
         if series is not None:
@@ -56,12 +58,25 @@ class _Canvas:
     """Dots and the style of each sign; the curve drawn last decides the style."""
 
     def __init__(
-        self, columns: int, height: int, steps: tuple[int, int], values: tuple[float, float]
+        self,
+        columns: int,
+        height: int,
+        steps: tuple[int, int],
+        values: tuple[float, float],
+        *,
+        log: bool = False,
     ) -> None:
         self.bits = np.zeros((height, columns), dtype=np.int64)
         self.styles = np.full((height, columns), "", dtype=object)
         self.signs: dict[tuple[int, int], tuple[str, str]] = {}
-        self.steps, self.values = steps, values
+        self.steps, self.values, self.log = steps, values, log
+
+    def _height(self, value: Floats) -> Floats:
+        """Place of values between the lowest (0) and the highest (1)."""
+        low, high = self.values
+        if self.log:
+            return np.asarray(np.log(value / low) / np.log(high / low))
+        return (value - low) / (high - low)
 
     def _column(self, step: Ints) -> Ints:
         share = (step - self.steps[0]) / (self.steps[1] - self.steps[0])
@@ -74,8 +89,8 @@ class _Canvas:
             for column in self._seen(np.array([first, last])):
                 self.signs[self.bits.shape[0] - 1, int(column) // 2] = ("×", "bold red")
         drawn = thinned(series, 8 * self.bits.shape[1])
-        x, low, span = self._column(drawn.step), self.values[0], self.values[1] - self.values[0]
-        y = np.rint((1 - (drawn.value - low) / span) * (4 * self.bits.shape[0] - 1)).astype(np.int64)
+        x = self._column(drawn.step)
+        y = np.rint((1 - self._height(drawn.value)) * (4 * self.bits.shape[0] - 1)).astype(np.int64)
         for column in self._seen(drawn.step):
             here = y[x == column]
             for dot in range(int(here.min()), int(here.max()) + 1):
@@ -101,7 +116,8 @@ class _Canvas:
         lines = []
         for row in range(height):
             label = self.values[1] if row == 0 else self.values[0] if row == height - 1 else None
-            line = Text(f"{'' if label is None else f'{label:.3g}':>8s} ", style="dim")
+            named = "" if label is None else f"{label:.3g}"
+            line = Text(f"{'log' if self.log and row == 1 else named:>8s} ", style="dim")
             for column in range(columns):
                 sign = self.signs.get((row, column))
                 if sign is not None:

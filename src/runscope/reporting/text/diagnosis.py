@@ -9,7 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from runscope.reporting.text.braille import loss_chart
+from runscope.reporting.text.escaping import advice
+from runscope.reporting.text.heat import layer_chart
 from runscope.reporting.text.study import print_scores
+from runscope.reporting.view.layers import FATES
 from runscope.rules import Finding
 from runscope.rules.codes import RULES
 from runscope.verdict.types import Diagnosis, Overfitting
@@ -33,6 +36,11 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis, *, verbose: bool = F
             console.print(row, no_wrap=True)
     for label, text in _answer(diagnosis):
         _print_row(console, Text(label, style="dim"), Text(text))
+    if console.is_terminal and (verbose or any(f.code in FATES for f in diagnosis.findings)):
+        for row in layer_chart(
+            diagnosis.timeline, diagnosis.findings, width=min(console.width, _WIDEST_CHART)
+        ):
+            console.print(row, no_wrap=True)
     if diagnosis.findings:
         console.print()
     for head, message in _findings(diagnosis):
@@ -60,8 +68,8 @@ def _answer(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     ):
         yield "gradients", f"{verdict.gradients.status}: {verdict.gradients.reason}"
     yield "do now", verdict.recommendation
-    for number, advice in enumerate(verdict.next_time):
-        yield "" if number else "next time", advice
+    for number, text in enumerate(verdict.next_time):
+        yield "" if number else "next time", advice(text)
     if overfitting.change_of_mind:
         yield "caveat", overfitting.change_of_mind
 

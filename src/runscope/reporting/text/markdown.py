@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runscope.history import Timeline
 from runscope.reporting.text.diagnosis import not_looked, sureness
-from runscope.reporting.text.escaping import escape, markdown_table
+from runscope.reporting.text.escaping import advice, escape, markdown_table
 from runscope.reporting.text.study import markdown_scores
 from runscope.rules import Finding, View
 from runscope.rules.resume.answers import answers
@@ -21,7 +21,9 @@ def markdown(diagnosis: Diagnosis, *, verbose: bool = False) -> str:
         parts.append(escape(sureness(verdict.overfitting)))
     parts.append(f"**Do now:** {escape(verdict.recommendation)}")
     if verdict.next_time:
-        parts.append("**Next time:**\n" + "\n".join(f"- {escape(advice)}" for advice in verdict.next_time))
+        parts.append(
+            "**Next time:**\n" + "\n".join(f"- {escape(advice(text))}" for text in verdict.next_time)
+        )
     if diagnosis.findings:
         rows = [
             (

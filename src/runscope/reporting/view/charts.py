@@ -11,6 +11,7 @@ import numpy as np
 from runscope.evaluation.study import Study
 from runscope.history import Run, Segment, Series, Timeline
 from runscope.reporting.view.curves import POINTS_A_WINDOW, SMOOTHING, not_finite, shares, smoothed, thinned
+from runscope.reporting.view.layers import LayerMap, layer_map
 from runscope.stats.arrays import Floats
 
 Style = Literal["raw", "line", "tail", "points", "scores", "scores2"]
@@ -25,6 +26,8 @@ FEWEST_POINTS = 200
 """Points that a curve keeps however many runs share the line."""
 CALM_POINTS = 4000
 """What a long learning rate may take: it is smooth, and noisy curves need the room."""
+EXPLODED = 300.0
+"""Times its median from which on a curve's largest value leaves less than a pixel of 320 to the rest."""
 SMOOTH_FROM = 30
 """Points from which on a smooth line says more than the points; of fewer it would hide the first and the last."""
 
@@ -67,13 +70,15 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """One chart; ``log`` is how it is first shown, ``can_log`` whether it may be switched."""
+    """One chart; ``log`` is how it is first shown, ``can_log`` whether it may be switched; ``heat`` a map in place of
+    curves."""
 
     key: str
     title: str
     curves: tuple[Curve, ...]
     log: bool = False
     hint: str = ""
+    heat: LayerMap | None = None
 
     @property
     def can_log(self) -> bool:
@@ -109,7 +114,9 @@ def charts(line: Timeline, study: Study | None = None, *, room: int = SCREEN_POI
     found = [*_logged(strands(line), held_out), evaluated(study)]
     order = ("loss", "checkpoints", "rate", "norm")
     found.sort(key=lambda chart: order.index(chart.key))
-    return _fitted([c for c in found if c.curves], room)
+    heat = layer_map(line)
+    layers = [] if heat is None else [Chart("layers", heat.title, (), hint=heat.hint, heat=heat)]
+    return [*_fitted([c for c in found if c.curves], room), *layers]
 
 
 def compared_charts(lines: Sequence[tuple[str, Timeline]], *, room: int = SCREEN_POINTS) -> list[Chart]:
@@ -129,10 +136,19 @@ def _logged(owned: Sequence[Strand], held_out: Sequence[Curve]) -> list[Chart]:
     loss = (*_role(owned, "train_loss", "training loss"), *held_out)
     norm = Chart("norm", "Gradient norm", tuple(_role(owned, "grad_norm", "gradient norm")))
     return [
-        Chart("loss", "Loss", loss),
+        _readable(Chart("loss", "Loss", loss)),
         Chart("rate", "Learning rate", tuple(_role(owned, "learning_rate", "learning rate", smooth=False))),
         replace(norm, log=norm.can_log),
     ]
+
+
+def _readable(chart: Chart) -> Chart:
+    """A log axis where the largest value would press all others to the ground: a loss that exploded."""
+    values = [c.series.value for c in chart.curves if c.style != "tail" and len(c.series)]
+    if not values or not chart.can_log:
+        return chart
+    every = np.concatenate(values)
+    return replace(chart, log=_exploded(every))
 
 
 def _role(owned: Sequence[Strand], role: str, label: str, *, smooth: bool = True) -> list[Curve]:
@@ -160,7 +176,21 @@ def drawn(
 
 def _levels(series: Series, runs: int) -> tuple[Series, ...]:
     """The more runs share the line, the fewer points each smooth line needs."""
-    return tuple(smoothed(series, w, max(60, round(POINTS_A_WINDOW / w / runs))) for w in SMOOTHING)
+    points = [max(60, round(POINTS_A_WINDOW / w / runs)) for w in SMOOTHING]
+    finite = series.finite.value
+    if finite.min() > 0 and _exploded(
+        finite
+    ):  # a mean would carry the explosion back to where nothing had happened
+        logs = Series(
+            series.name, series.step, np.log(np.where(series.value > 0, series.value, np.nan)), series.time
+        )
+        levels = [smoothed(logs, w, n) for w, n in zip(SMOOTHING, points, strict=True)]
+        return tuple(Series(s.name, s.step, np.exp(s.value), s.time) for s in levels)
+    return tuple(smoothed(series, w, n) for w, n in zip(SMOOTHING, points, strict=True))
+
+
+def _exploded(values: Floats) -> bool:
+    return bool(values.max() > EXPLODED * np.median(values) > 0)
 
 
 def _curve(

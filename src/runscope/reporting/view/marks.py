@@ -9,6 +9,7 @@ import numpy as np
 
 from runscope.history import Series, Timeline
 from runscope.history.axes import machine_hours
+from runscope.reporting.view.layers import FATES
 from runscope.rules import Finding
 from runscope.verdict.types import Diagnosis
 
@@ -57,6 +58,8 @@ def marks(
 
 
 def _chart_of(finding: Finding, keys: Sequence[str]) -> str | None:
+    if finding.code in FATES and "layers" in keys:
+        return "layers"
     wanted = CHART_OF_FAMILY.get(finding.code[:3], "loss")
     return wanted if wanted in keys else next(iter(keys), None)
 

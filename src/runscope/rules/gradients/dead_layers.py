@@ -21,6 +21,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Histograms
+from runscope.rules.context import listed
 from runscope.rules.finding import Finding, View
 from runscope.rules.gradients.vanishing_layers import layers
 from runscope.stats.stretches import lasting_from
@@ -38,7 +39,6 @@ def look(view: View) -> Iterable[Finding]:
     if not since or len(since) == len(watched):
         return  # all of them: GRD001 sees it in the norm
     first = min(since.values())
-    names = ", ".join(list(since)[:4]) + (" …" if len(since) > 4 else "")
     died = [name for name, step in since.items() if step > int(watched[name].step[0])]
     how = "died during the training" if died else "never had one"
     yield Finding(
@@ -50,7 +50,7 @@ def look(view: View) -> Iterable[Finding]:
         last_step=max(int(watched[name].step[-1]) for name in since),
         message=(
             f"{len(since)} of {len(watched)} layers get a gradient of exactly zero from step {first:,} on and "
-            f"learn nothing ({how}): {names}."
+            f"learn nothing ({how}): {listed(list(since))}."
         ),
         evidence={"layers": list(since), "since": list(since.values()), "watched": len(watched)},
         fix=(

@@ -25,7 +25,7 @@ import numpy as np
 
 from runscope.history import Histograms
 from runscope.rules.audience import calmer
-from runscope.rules.context import harm
+from runscope.rules.context import harm, listed
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.gradients.exploding import HARM, TIMES
 from runscope.rules.gradients.vanishing_layers import layers
@@ -35,7 +35,6 @@ from runscope.stats.stretches import lasting_from
 CODE = "GRD008"
 NAME = "exploding-layers"
 RECORDS = 10
-NAMED = 4
 
 
 def look(view: View) -> Iterable[Finding]:
@@ -57,7 +56,6 @@ def look(view: View) -> Iterable[Finding]:
     began = [name for name in ordered if since[name] == first]
     size = watched[began[0]]
     early, highest = _early(size), float(np.nanmax(np.where(np.isfinite(size.rms), size.rms, np.nan)))
-    names = ", ".join(ordered[:NAMED]) + (" …" if len(ordered) > NAMED else "")
     broken = not np.isfinite(size.rms[-1])
     how = "is NaN or infinite in the end" if broken else f"grows from {early:.2g} to {highest:.2g}"
     yield Finding(
@@ -68,8 +66,8 @@ def look(view: View) -> Iterable[Finding]:
         first_step=first,
         last_step=max(int(h.step[-1]) for h in watched.values()),
         message=(
-            f"The gradients of {len(since)} of {len(watched)} layers explode, first at step {first:,}: {names}. "
-            f"That of {began[0]} {how}, and the loss goes up with it."
+            f"The gradients of {len(since)} of {len(watched)} layers explode, first at step {first:,}: "
+            f"{listed(ordered)}. That of {began[0]} {how}, and the loss goes up with it."
         ),
         evidence={"layers": ordered, "since": [since[n] for n in ordered], "watched": len(watched)},
         fix=(

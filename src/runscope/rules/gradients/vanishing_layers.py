@@ -25,6 +25,7 @@ import numpy as np
 
 from runscope.history import Histograms
 from runscope.history.layers import GradientsByLayer, gradients_by_layer
+from runscope.rules.context import listed
 from runscope.rules.finding import CouldNotLook, Finding, View
 
 CODE = "GRD002"
@@ -74,7 +75,6 @@ def look(view: View) -> Iterable[Finding]:
     since = min(_since(watched[name], bar) for name in small)
     worst = min(small, key=lambda name: late[name])
     share = len(small) / len(late)
-    first = ", ".join(small[:4]) + (" …" if len(small) > 4 else "")
     yield Finding(
         code=CODE,
         name=NAME,
@@ -83,7 +83,7 @@ def look(view: View) -> Iterable[Finding]:
         first_step=since,
         last_step=int(watched[worst].step[-1]),
         message=(
-            f"{len(small)} of {len(late)} layers hardly get any gradient since step {since:,}: {first}. "
+            f"{len(small)} of {len(late)} layers hardly get any gradient since step {since:,}: {listed(small)}. "
             f"{worst} gets {late[worst]:.1g} where the strongest layer gets {top:.1g}."
         ),
         evidence={"layers": small, "weakest": late[worst], "strongest": top, "watched": len(late)},

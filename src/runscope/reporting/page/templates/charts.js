@@ -124,8 +124,9 @@ function short(v, digits = 4) {
   if (size && (size < 1e-3 || size >= 1e6)) return minus(v.toExponential(Math.max(0, digits - 2)).replace(/\.?0+e/, "e").replace("e+", "e"));
   return minus(size >= 1e4 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(digits)));
 }
-const ticks = (u, values) => values.every(v => Math.abs(v) < 5e-3) ? values.map(v => v === null ? "" : v ? minus(v.toExponential(1).replace(".0e", "e")) : "0") : values.map(v => v === null ? "" : Math.abs(v) >= 1e5 ? minus(v.toLocaleString("en", { notation: "compact", maximumFractionDigits: 3 })) : Math.abs(v) >= 1000 ? minus(v.toLocaleString("en")) : short(v));
+const ticks = (u, values) => values.every(v => Math.abs(v) < 5e-3) ? values.map(v => v === null ? "" : v ? minus(v.toExponential(1).replace(".0e", "e")) : "0") : values.map(v => v === null ? "" : Math.abs(v) >= 1e15 ? short(v, 3) : Math.abs(v) >= 1e5 ? minus(v.toLocaleString("en", { notation: "compact", maximumFractionDigits: 3 })) : Math.abs(v) >= 1000 ? minus(v.toLocaleString("en")) : short(v));
 function columns(chart, u) {
+  if (chart.heat) return [[chart.heat.left[0], chart.heat.right.at(-1)].map(step => toAxis(step)), [0, chart.heat.names.length]];
   const wide = u ? u.over.clientWidth : 1000;
   return uPlot.join(layers(chart).map(layer => {
     const [x, y] = layer.s.low || visible(chart, layer) ? inSight(curve(layer), layer.s.number, Math.max(wide, 100)) : [[], []];
@@ -137,9 +138,17 @@ function columns(chart, u) {
 /* The more decades a log axis has, the fewer of their numbers it names. */
 const logTicks = (u, values) => {
   const decades = Math.log10(u.scales.y.max / u.scales.y.min), named = decades > 3 ? [1] : decades > 1 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 7];
+  if (decades > 8) { const every = Math.ceil(decades / 8); return values.map(v => { const at = Math.log10(v); return Math.abs(at - Math.round(at)) < 1e-6 && Math.round(at) % every === 0 ? v : null; }); }
   return values.map(v => named.includes(+(v / 10 ** Math.floor(Math.log10(v) + 1e-9)).toPrecision(3)) ? v : null);
 };
+function selected(u) {
+  if (u.select.width < 4) return;
+  const ends = [u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")];
+  u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  zoom(ends);
+}
 function build(chart, first) {
+  if (chart.heat) return buildHeat(chart);
   const host = byId("chart-" + chart.key).querySelector(".plot"), narrow = host.clientWidth < 500;
   const axis = { stroke: css("--soft"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
   const rows = Math.min(MARK_ROWS, findingsOf(chart).length), clock = state.axis === "clock";
@@ -151,12 +160,7 @@ function build(chart, first) {
     cursor: { sync: { key: "runscope", setSeries: false }, drag: { x: true, y: false, setScale: false }, points: { show: false } },
     hooks: {
       drawClear: [behind], draw: [u => above(u, chart), u => { if (first) labels(u); }, u => marks(u, chart)],
-      setSelect: [u => {
-        if (u.select.width < 4) return;
-        const ends = [u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x")];
-        u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-        zoom(ends);
-      }],
+      setSelect: [selected],
       setCursor: [u => { if (u.cursor.event) read(u); }],
     },
   };

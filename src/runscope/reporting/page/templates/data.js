@@ -56,6 +56,7 @@ function extent() {
     if (x.length) { see(x[0]); see(x[x.length - 1]); }
     for (const [first, last] of s.bad) { see(toAxis(first, s.number)); see(toAxis(last, s.number)); }
   }
+  for (const { heat } of data.charts) if (heat && high < low) { see(toAxis(heat.left[0])); see(toAxis(heat.right.at(-1))); }
   const room = (high - low || 1) * .015;
   return [low - room, high + room];
 }

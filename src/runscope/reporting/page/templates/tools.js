@@ -29,6 +29,10 @@ function read(u) {
     const step = toStep(x);
     parts.push([AXES[name], shownOn(name, name === "step" ? step : between(data.axes[name][0].step, data.axes[name][0].value, step))]);
   }
+  for (const [n, chart] of data.charts.entries()) if (chart.heat && state.plots[n] === u) {
+    const row = Math.min(Math.max(Math.floor(u.posToVal(u.cursor.top, "y")), 0), chart.heat.names.length - 1);
+    parts.push([chart.heat.full[row], told(chart.heat, row, toStep(x))]);
+  }
   for (const [n, chart] of data.charts.entries()) for (const layer of layers(chart)) {
     if (chart.rest && state.plots[n] !== u) continue;
     if (!visible(chart, layer)) continue;
@@ -127,6 +131,7 @@ function listen() {
     if (e.target.matches(".chart") && keys[e.key]) { e.preventDefault(); keys[e.key](); }
   });
   document.querySelectorAll("[data-group]").forEach(group => group.addEventListener("toggle", () => group.open ? openGroup(group) : closeGroup(group)));
+  heats();
   document.querySelectorAll("[data-log]").forEach(box => box.addEventListener("change", () => {
     data.charts.find(c => c.key === box.dataset.log).log = box.checked; draw();
   }));
