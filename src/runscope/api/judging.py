@@ -105,6 +105,7 @@ def evaluate(
     *,
     line: Timeline | None = None,
     train_data: str | Path | None = None,
+    also: str | Path | None = None,
     base: str | Path | None = None,
     keep_results: bool = True,
     progress: Progress | None = None,
@@ -117,6 +118,7 @@ def evaluate(
         data: held-out examples: JSON lines, CSV, Parquet or a Hub data set, with ``prompt`` and ``completion``.
         line: the stitched line; its diagnosis says around which step to look first.
         train_data: training examples, for the generalisation gap and memorising.
+        also: a second set of examples, for what the training forgot.
         base: the base model of adapters, where their configuration does not name one that can be loaded.
         keep_results: remember every example's result on disk, so that no call repeats it.
         settings: fields of :class:`runscope.evaluation.EvaluateSettings`.
@@ -139,6 +141,7 @@ def evaluate(
         data,
         fetch=partial(fetch, allow_pickle=chosen.allow_pickle),
         train_data=train_data,
+        also=also,
         base=base,
         settings=chosen,
         focus=_focus(line),
@@ -154,6 +157,7 @@ def plan_evaluation(
     *,
     line: Timeline | None = None,
     train_data: str | Path | None = None,
+    also: str | Path | None = None,
     base: str | Path | None = None,
     progress: Progress | None = None,
     **settings: Any,
@@ -169,7 +173,7 @@ def plan_evaluation(
 
     saved = list_checkpoints(what, line=line, progress=progress) if isinstance(what, str) else tuple(what)
     return plan(
-        saved, data, train_data=train_data, base=base, settings=EvaluateSettings(**settings),
+        saved, data, train_data=train_data, also=also, base=base, settings=EvaluateSettings(**settings),
         focus=_focus(line), training=_training(line), results=ResultTable(),
     )  # fmt: skip
 
@@ -180,6 +184,7 @@ def investigate(
     hub: str | None = None,
     data: str | Path | None = None,
     train_data: str | Path | None = None,
+    also: str | Path | None = None,
     base: str | Path | None = None,
     at: Sequence[int] | None = None,
     force: bool = False,
@@ -217,7 +222,7 @@ def investigate(
             "there is no checkpoint to evaluate", hint="name the repository that holds them: --hub REPO"
         )
     study = evaluate(
-        listed, data, line=line, train_data=train_data, base=base, keep_results=keep_results,
+        listed, data, line=line, train_data=train_data, also=also, base=base, keep_results=keep_results,
         progress=progress, **settings,
     )  # fmt: skip
     from runscope.hub import weigh

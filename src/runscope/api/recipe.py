@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runscope.verdict.types import Diagnosis
 
 SCHEMA = "runscope.recipe/1"
-_PATHS = ("train_data",)
+_PATHS = ("train_data", "also")
 _CODE = ("task", "scorer")
 """Settings that may name code as ``module:name``."""
 _REFERENCES = ("hub", "base", "data")
@@ -38,7 +38,7 @@ class Recipe:
         runs: references of the runs; where trainings are compared, those of one training joined with ``+``.
         compare: the runs are trainings to be set side by side.
         hub: repository, clone or folder with the checkpoints.
-        data, train_data: held-out and training examples.
+        data, train_data, also: held-out and training examples, and a second set to see forgetting.
         base: base model of the adapters.
         at, force, scale: joins decided by hand.
         ignore, roles: roles hidden and named by hand.
@@ -52,6 +52,7 @@ class Recipe:
     hub: str | None = None
     data: str | Path | None = None
     train_data: Path | None = None
+    also: Path | None = None
     base: str | None = None
     at: tuple[int, ...] = ()
     force: bool = False
@@ -74,7 +75,7 @@ class Recipe:
     def command(self) -> str:
         """The command line that these arguments came from."""
         words = ["runscope", "report", *self.runs]
-        for option in ("hub", "data", "train_data", "base", "metric", "project"):
+        for option in ("hub", "data", "train_data", "also", "base", "metric", "project"):
             if (value := getattr(self, option)) is not None:
                 words += [f"--{option.replace('_', '-')}", str(value)]
         for option in ("at", "scale", "ignore"):
@@ -189,9 +190,9 @@ def _check_kinds(path: Path, given: Mapping[str, Any]) -> None:
     """
     plain = str | int | float | bool
     kinds: dict[str, Any] = {
-        "runs": list[str], "hub": str, "data": str, "train_data": str, "base": str, "at": list[int], "force": bool,
-        "scale": list[float], "ignore": list[str], "roles": dict[str, str], "metric": str, "project": str,
-        "compare": bool,
+        "runs": list[str], "hub": str, "data": str, "train_data": str, "also": str, "base": str, "at": list[int],
+        "force": bool, "scale": list[float], "ignore": list[str], "roles": dict[str, str], "metric": str,
+        "project": str, "compare": bool,
         "settings": dict[str, plain | list[plain]],
     }  # fmt: skip
     try:
@@ -265,7 +266,11 @@ def inputs(recipe: Recipe, diagnosis: Diagnosis) -> list[dict[str, str]]:
         {"what": "run", "name": run.reference, "sha256": sha256_of_points(run)}
         for run in diagnosis.timeline.runs
     ]
-    for what, path in (("held-out examples", recipe.data), ("training examples", recipe.train_data)):
+    for what, path in (
+        ("held-out examples", recipe.data),
+        ("training examples", recipe.train_data),
+        ("second set", recipe.also),
+    ):
         if path is not None and Path(path).is_file():
             found.append({"what": what, "name": str(path), "sha256": sha256(Path(path))})
     if recipe.base is not None:

@@ -139,6 +139,14 @@ TrainDataOption = Annotated[
     Path | None,
     typer.Option("--train-data", metavar="FILE", help="Training examples: how much was memorised."),
 ]
+AlsoOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--also",
+        metavar="FILE",
+        help="A second set of examples: what each checkpoint forgot, beside what it gained.",
+    ),
+]
 HubOption = Annotated[
     str | None,
     typer.Option(

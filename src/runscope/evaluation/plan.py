@@ -12,6 +12,7 @@ import numpy as np
 from runscope.errors import RunscopeError
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.following import as_trained, training_examples
+from runscope.evaluation.forgetting import SecondSet
 from runscope.evaluation.run import held_out_examples, in_order, nearest_arms, new_race
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import Task, find_task
@@ -42,6 +43,7 @@ class Plan:
         detectable: the difference that would be shown in four of five cases, from kept results; else None.
         unit: of that difference.
         notes: what is left out or could not be found out.
+        also_examples: of the second set, for the base and every checkpoint that is evaluated.
     """
 
     task: str
@@ -61,6 +63,7 @@ class Plan:
     detectable: float | None
     unit: str
     notes: tuple[str, ...] = ()
+    also_examples: int = 0
 
 
 def plan(
@@ -68,6 +71,7 @@ def plan(
     data: str | Path,
     *,
     train_data: str | Path | None = None,
+    also: str | Path | None = None,
     base: str | Path | None = None,
     settings: EvaluateSettings | None = None,
     focus: tuple[int | None, int | None] = (None, None),
@@ -105,6 +109,7 @@ def plan(
         memory_bytes=largest if name is None else None if size is None else size + largest,
         detectable=_detectable(bench, task, held_out, race.shared),
         unit=task.metric.unit, notes=tuple(notes),
+        also_examples=len(SecondSet(also, settings).examples) if also is not None else 0,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples.example import Example, shuffled
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.following import as_trained, renamed, training_examples
+from runscope.evaluation.forgetting import SecondSet, forgotten, with_second
 from runscope.evaluation.models.whole import refuse_broken
 from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
@@ -38,6 +39,7 @@ def evaluate(
     *,
     fetch: Fetch,
     train_data: str | Path | None = None,
+    also: str | Path | None = None,
     base: str | Path | None = None,
     settings: EvaluateSettings | None = None,
     focus: tuple[int | None, int | None] = (None, None),
@@ -52,6 +54,7 @@ def evaluate(
         data: held-out examples.
         fetch: brings a checkpoint into a local folder.
         train_data: training examples, to see memorising.
+        also: a second set of examples, to see forgetting.
         base: base model of the adapters.
         settings: what is measured and how surely.
         focus: suspected best step and onset: looked at first.
@@ -76,6 +79,7 @@ def evaluate(
     train = training_examples(train_data, settings)
     held_out, seen_in_training = held_out_examples(data, train, settings, notes)
     notes += left_unscored(held_out, settings.scoring)
+    second = SecondSet(also, settings) if also is not None else None
     if seen_in_training:
         notes.append(f"{seen_in_training} held-out examples are training examples too, and were left out")
     with closing(
@@ -93,8 +97,14 @@ def evaluate(
         if train:
             rows = remembered(bench, task, rows, held_out, shuffled(train, settings.seed))
         sample = _sample(bench, race, decision)
+        if second is not None:
+            second.measure(bench, [arm for arm, row in enumerate(rows) if row.examples])
         ran = Ran(bench, task, held_out, race.race, decision.best, called(arms[decision.best]))
         extras = [row for row in (base_row(ran, notes),) if row is not None]
+        forgetting = None
+        if second is not None:
+            rows, forgetting = forgotten(second, bench, rows, ran.best, ran.called, settings.alpha)
+            notes += forgetting.notes
     return Study(
         task=settings.task, metric=task.metric.name, lower_is_better=task.metric.lower_is_better,
         scores=tuple(rows), best=arms[decision.best], outcome=decision.outcome, reason=decision.reason,
@@ -106,9 +116,10 @@ def evaluate(
         example_evaluations=int(race.race.reached.sum()), full_grid=race.race.values.size,
         evaluations=race.evaluations(), sample=sample,
         settings=asdict(settings) | {"data": str(data), "base": str(base) if base is not None else None}
-        | ({"train_data": str(train_data)} if train_data is not None else {}),
+        | ({"train_data": str(train_data)} if train_data is not None else {})
+        | ({"also": str(also)} if also is not None else {}),
         notes=(*notes, *grouping(race.race.clusters, settings.cluster or "source"), *race.notes),
-        extras=tuple(extras),
+        extras=with_second(extras, forgetting), forgetting=forgetting,
     )  # fmt: skip
 
 

@@ -60,6 +60,10 @@ class CheckpointScore:
         membership_auc_min_k: the same by the loss of the fifth of the tokens that is least expected.
         verbatim_rate: share of training completions that the model says itself, token for token.
         verbatim_held_out: the same of held-out ones: what can be said right without having seen it.
+        also_mean, also_low, also_high: the loss on the second set of examples with its 95% interval, None without one.
+        forgotten, forgotten_low, forgotten_high: how much worse that is than the base's, paired, positive is worse;
+            the 95% interval holds for all checkpoints together.
+        trade_off: whether no other checkpoint is at least as good on both sets, by their means.
         scores: all metrics of the task over its examples.
     """
 
@@ -80,6 +84,13 @@ class CheckpointScore:
     membership_auc_min_k: float | None = None
     verbatim_rate: float | None = None
     verbatim_held_out: float | None = None
+    also_mean: float | None = None
+    also_low: float | None = None
+    also_high: float | None = None
+    forgotten: float | None = None
+    forgotten_low: float | None = None
+    forgotten_high: float | None = None
+    trade_off: bool | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -121,6 +132,32 @@ class Extra:
     p_value: float
     steps: tuple[int | None, ...] = ()
     scores: Mapping[str, float] = field(default_factory=dict)
+    also_mean: float | None = None
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """What the training forgot, by a second set of examples.
+
+    Attributes:
+        data: what the set is called.
+        task, metric: by which it is measured.
+        examples: how many there are.
+        reference: what checkpoints are held against: the base, or the first checkpoint.
+        outcome: of the best checkpoint: ``forgot``, ``kept`` (a loss that matters is ruled out), ``undecided``.
+        reason: the same in a sentence.
+        base_mean: the base's own, None where it was not at hand.
+    """
+
+    data: str
+    task: str
+    metric: str
+    examples: int
+    reference: str
+    outcome: str
+    reason: str
+    base_mean: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +184,7 @@ class Study(Shown):
         sample: examples where best and last differ most: prompt, target, outputs, losses.
         settings: everything needed to make it again.
         extras: the base, where it is at hand, and averages that were asked for.
+        forgetting: what was forgotten, where a second set was given.
     """
 
     task: str
@@ -172,6 +210,7 @@ class Study(Shown):
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     extras: tuple[Extra, ...] = ()
+    forgetting: Forgetting | None = None
 
     @property
     def base(self) -> Extra | None:

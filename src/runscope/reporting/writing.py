@@ -20,7 +20,7 @@ from runscope.reporting.page.comparing import (
 from runscope.reporting.page.picture import draw, draw_line
 from runscope.reporting.page.report import line_page, page
 from runscope.reporting.text.markdown import markdown, markdown_timeline
-from runscope.reporting.text.study import score_json
+from runscope.reporting.text.study import beside_json, score_json
 from runscope.store.files import write_beside
 from runscope.verdict.comparison import Comparison
 from runscope.verdict.types import Diagnosis
@@ -137,6 +137,7 @@ def report_json(diagnosis: Diagnosis) -> dict[str, Any]:
     """A diagnosis with the scores of its checkpoints, as data."""
     found = diagnosis_json(diagnosis, " ".join(run.reference for run in diagnosis.timeline.runs))
     if diagnosis.study is not None:
+        found |= beside_json(diagnosis.study)
         found["checkpoints"] = [score_json(s) for s in diagnosis.study.scores]
     return found
 

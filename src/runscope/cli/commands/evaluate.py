@@ -43,6 +43,7 @@ def evaluate(
         ),
     ] = None,
     train_data: opt.TrainDataOption = None,
+    also: opt.AlsoOption = None,
     base: opt.BaseOption = None,
     run: Annotated[
         list[str] | None,
@@ -128,6 +129,7 @@ def evaluate(
         what: dict[str, Any] = {
             "line": line,
             "train_data": train_data,
+            "also": also,
             "base": base,
             "progress": update,
             **settings,

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 DECIDED = (
-    "compare", "hub", "data", "train_data", "base", "at", "force", "scale", "ignore", "map", "metric", "project",
+    "compare", "hub", "data", "train_data", "also", "base", "at", "force", "scale", "ignore", "map", "metric",
+    "project",
 )  # fmt: skip
 """Options that a recipe has decided."""
 
@@ -56,6 +57,7 @@ def report(
     hub: opt.HubOption = None,
     data: opt.HeldOutOption = None,
     train_data: opt.TrainDataOption = None,
+    also: opt.AlsoOption = None,
     base: opt.BaseOption = None,
     at: opt.AtOption = None,
     force: opt.ForceOption = False,
@@ -123,7 +125,7 @@ def report(
             )
         settings = _settings(context, data)
         recipe = Recipe(
-            runs=tuple(runs), hub=hub, data=data, train_data=train_data, base=base, at=tuple(at or ()),
+            runs=tuple(runs), hub=hub, data=data, train_data=train_data, also=also, base=base, at=tuple(at or ()),
             force=force, scale=tuple(scale or ()), ignore=tuple(opt.ignored_roles(ignore)),
             roles={k: str(v) for k, v in opt.role_map(map).items()}, metric=metric,
             project=project, compare=compare, settings=settings,

@@ -45,10 +45,12 @@ EXTRAS = {
     "undecided": "undecided",
 }
 """How the base and averages stand."""
+TRADED = "* no other checkpoint is as good on both sets"
 _COLUMNS = (
     "standing", "mean", "low", "high", "examples", "difference", "difference_low", "difference_high", "p_value",
     "train_mean", "train_low", "train_high", "gap", "membership_auc", "membership_auc_min_k", "verbatim_rate",
-    "verbatim_held_out", "scores",
+    "verbatim_held_out", "also_mean", "also_low", "also_high", "forgotten", "forgotten_low", "forgotten_high",
+    "trade_off", "scores",
 )  # fmt: skip
 
 
@@ -66,6 +68,15 @@ def _extra_json(extra: Extra) -> dict[str, Any]:
     """The base, or an average."""
     shown: dict[str, Any] = plain({k: v for k, v in asdict(extra).items() if k != "kind"})
     return shown
+
+
+def beside_json(study: Study) -> dict[str, Any]:
+    """What stands beside the checkpoints: the base, averages, and what was forgotten."""
+    return {
+        "base": next((_extra_json(e) for e in study.extras if e.kind == "base"), None),
+        "averages": [_extra_json(e) for e in study.extras if e.kind == "average"],
+        "forgetting": plain(asdict(study.forgetting)) if study.forgetting is not None else None,
+    }
 
 
 def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
@@ -90,8 +101,7 @@ def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
         "detectable": study.detectable,
         "example_evaluations": study.example_evaluations,
         "full_grid": study.full_grid,
-        "base": next((_extra_json(e) for e in study.extras if e.kind == "base"), None),
-        "averages": [_extra_json(e) for e in study.extras if e.kind == "average"],
+        **beside_json(study),
         "checkpoints": [score_json(s) for s in study.scores],
         "examples": [dict(e) for e in study.sample],
         "settings": dict(study.settings),
@@ -138,6 +148,7 @@ def _cells(score: CheckpointScore, study: Study) -> tuple[str, ...]:
         held_out,
         *(trained if _has_training(study) else ()),
         behind,
+        *((_figure(score.also_mean), _forgot(score)) if study.forgetting is not None else ()),
         f"{score.examples:,}" if score.examples else "",
         standing_words(score, study),
     )
@@ -146,15 +157,24 @@ def _cells(score: CheckpointScore, study: Study) -> tuple[str, ...]:
 def _extra_cells(extra: Extra, study: Study) -> tuple[str, ...]:
     """The row of the base, or of an average."""
     trained = ("",) * 3 if _has_training(study) else ()
+    second = (_figure(extra.also_mean), "") if study.forgetting is not None else ()
     return (
         "", "", extra.name, f"{_figure(extra.mean)} ± {_figure(extra.high - extra.mean)}", *trained,
-        _figure(extra.difference, "+"), f"{extra.examples:,}", EXTRAS[extra.outcome],
+        _figure(extra.difference, "+"), *second, f"{extra.examples:,}", EXTRAS[extra.outcome],
     )  # fmt: skip
 
 
 def extra_sentences(study: Study) -> list[str]:
-    """What is to be said of the base and of averages, each a sentence."""
-    return [f"{e.reason[:1].upper()}{e.reason[1:]}" for e in study.extras]
+    """What is to be said of the base, of averages and of what was forgotten, each a sentence."""
+    said = [e.reason for e in study.extras] + (
+        [study.forgetting.reason] if study.forgetting is not None else []
+    )
+    return [f"{s[:1].upper()}{s[1:]}" for s in said]
+
+
+def _forgot(score: CheckpointScore) -> str:
+    """By how much it is worse on the second set; marked where no other checkpoint is as good on both."""
+    return _figure(score.forgotten, "+") + (" *" if score.trade_off else "")
 
 
 def standing_words(score: CheckpointScore, study: Study) -> str:
@@ -179,7 +199,19 @@ def _has_training(study: Study) -> bool:
 def _headings(study: Study) -> tuple[str, ...]:
     metric = study.metric.replace("_", " ")
     trained = (f"training {metric}", "membership", "verbatim") if _has_training(study) else ()
-    return ("step", "epoch", "commit", f"held-out {metric}", *trained, "behind", "examples", "standing")
+    said = study.forgetting
+    second = (f"{said.metric} on {said.data}", "forgot") if said is not None else ()
+    return (
+        "step",
+        "epoch",
+        "commit",
+        f"held-out {metric}",
+        *trained,
+        "behind",
+        *second,
+        "examples",
+        "standing",
+    )
 
 
 def print_study(console: Console, study: Study) -> None:
@@ -212,6 +244,8 @@ def print_scores(console: Console, study: Study) -> None:
     console.print(table)
     if study.more_examples is not None:
         console.print(Text(f"Not enough data: {study.more_examples:,} more held-out examples would decide."))
+    if study.forgetting is not None:
+        console.print(Text(TRADED))
     for note in (_saved(study), *study.notes):
         console.print(Text(f"note: {note}"))
 
@@ -237,7 +271,8 @@ def markdown_study(study: Study) -> str:
 def markdown_scores(study: Study) -> str:
     """One row a checkpoint, and what is said of the base and of averages."""
     said = "".join(f"{escape(s)}\n\n" for s in extra_sentences(study))
-    return said + markdown_table(_headings(study), [cells for _, cells in _rows(study)])
+    table = markdown_table(_headings(study), [cells for _, cells in _rows(study)])
+    return said + table + (f"\n\n{escape(TRADED)}" if study.forgetting is not None else "")
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -262,6 +297,10 @@ def print_plan(console: Console, plan: Plan) -> None:
     if plan.train_examples:
         rows.insert(
             2, ("training examples", f"{plan.train_examples:,} for each checkpoint that is evaluated")
+        )
+    if plan.also_examples:
+        rows.insert(
+            -3, ("second set", f"{plan.also_examples:,} for each checkpoint that is evaluated and the base")
         )
     found = "known after the first examples" if plan.detectable is None else (
         f"{plan.detectable:.3g} {plan.unit} or more would be found in 4 of 5 cases"

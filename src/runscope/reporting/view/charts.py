@@ -111,8 +111,8 @@ def charts(line: Timeline, study: Study | None = None, *, room: int = SCREEN_POI
             each of many short stretches stay.
     """
     held_out = _held_out(line, "held-out loss", "", -1)
-    found = [*_logged(strands(line), held_out), evaluated(study)]
-    order = ("loss", "checkpoints", "rate", "norm")
+    found = [*_logged(strands(line), held_out), evaluated(study), forgotten(study)]
+    order = ("loss", "checkpoints", "forgotten", "rate", "norm")
     found.sort(key=lambda chart: order.index(chart.key))
     heat = layer_map(line)
     layers = [] if heat is None else [Chart("layers", heat.title, (), hint=heat.hint, heat=heat)]
@@ -245,6 +245,28 @@ def evaluated(study: Study | None) -> Chart:
             curves.append(Curve(label, "", -1, style, Series.of(label, step, mean), low=low, high=high))
     hint = f"{metric_label(study)} with its 95% interval; {better} is better"
     return replace(chart, curves=tuple(curves), hint=hint)
+
+
+def forgotten(study: Study | None) -> Chart:
+    """How much worse than the base each checkpoint is on the second set of examples."""
+    chart = Chart("forgotten", "What was forgotten", ())
+    if study is None or study.forgetting is None:
+        return chart
+    said = study.forgetting
+    rows = [
+        (s.checkpoint.step, s.forgotten, s.forgotten_low, s.forgotten_high)
+        for s in study.scores
+        if s.checkpoint.step is not None and s.forgotten is not None
+    ]
+    if not rows:
+        return chart
+    step, mean, low, high = (np.array(column) for column in zip(*sorted(rows), strict=True))
+    curve = Curve(said.data, "", -1, "scores", Series.of(said.data, step, mean), low=low, high=high)
+    return replace(
+        chart,
+        curves=(curve,),
+        hint=f"{said.metric} on {said.data} less that of {said.reference}; above 0 is worse",
+    )
 
 
 def metric_label(study: Study) -> str:
