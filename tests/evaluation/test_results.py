@@ -88,7 +88,7 @@ def test_samples_of_lm_evaluation_harness_are_read(tmp_path: Path) -> None:
     table = read_scores([harness(tmp_path, right)])
     assert (table.steps, table.metric) == (STEPS, "acc")
     np.testing.assert_array_equal(table.values, np.array([right[s] for s in STEPS]).T)
-    assert any("acc_norm as well" in note for note in table.notes)
+    assert any("other metrics: acc_norm" in note for note in table.notes)
     study = judge_files([tmp_path])
     assert (study.outcome, study.best_step, study.lower_is_better) == ("overfit", 200, False)
     grouped = judge_files([tmp_path], cluster="subject")
@@ -197,7 +197,7 @@ def test_examples_that_a_checkpoint_lacks_are_left_out_and_counted(
         ({"example": ["a", "b"], "step": [1, 2], "loss": [1.0, 2.0]}, "0 of 2 examples"),
         ({"example": ["a", "b"], "loss": [1.0, 2.0]}, "no columns of checkpoints"),
         ({"step_1": [1.0, "x"], "step_2": [1.0, 2.0]}, "'x' is not a number"),
-        ({"step_1": [1.0, None], "step_2": [1.0, 2.0]}, "NaN or infinite"),
+        ({"step_1": [1.0, None], "step_2": [1.0, 2.0]}, "row 2, column 'step_1': no result, or NaN"),
         ({"example": ["a", "b"], "step": ["one", 2], "loss": [1.0, 2.0]}, "'one' is no step"),
         ({"example": ["a", "b"], "step": [1, 1], "x": [1.0, 2.0], "y": [1.0, 2.0]}, "which column is judged"),
         ({"step_1": [1.0, 1.0], "step_2": [1.0, 2.0]}, "2"),

@@ -150,3 +150,41 @@ def test_examples_needed_show_what_is_there_in_four_of_five_sets() -> None:
 
 def test_clusters_are_numbered_in_order() -> None:
     np.testing.assert_array_equal(cluster_codes(["b", "a", "b"]), [0, 1, 0])
+
+
+def test_a_source_that_holds_most_rows_does_not_look_sure() -> None:
+    """Its own mean is nearly the mean of all; a residual against that says nothing."""
+    rng = np.random.default_rng(0)
+    sources = np.r_[np.zeros(900, dtype=np.int64), 1 + np.arange(100) // 10]
+    errors, means = [], []
+    for _ in range(300):
+        values = rng.standard_normal(11)[sources] + 0.1 * rng.standard_normal(1000)
+        mean, error = mean_and_error(values, np.ones(1000), sources)
+        means.append(mean)
+        errors.append(error)
+    assert np.sqrt(np.mean(np.square(errors))) > 0.9 * np.std(means)
+
+
+def test_with_equal_weights_the_error_is_the_usual_one() -> None:
+    values = np.random.default_rng(1).standard_normal(50)
+    for clusters in (
+        np.arange(50),
+        np.zeros(50, dtype=np.int64),
+    ):  # one source for all says nothing of sources
+        mean, error = mean_and_error(values, np.ones(50), clusters)
+        assert mean == pytest.approx(values.mean())
+        assert error == pytest.approx(values.std(ddof=1) / np.sqrt(50))
+
+
+@pytest.mark.parametrize("corr", [0.0, 0.5])
+def test_heavy_weights_do_not_prove_what_is_not_there(corr: float) -> None:
+    """Lognormal weights, with larger differences where they are large: false at most 5%."""
+    false = 0
+    for seed in range(120):
+        rng = np.random.default_rng([3, seed])
+        z = rng.standard_normal(300)
+        weights = np.ceil(20 * np.exp(1.5 * z))
+        pair = 0.3 * rng.standard_normal((300, 2)) * np.exp(corr * z)[:, None] + rng.standard_normal((300, 1))
+        ground = Ground.of(pair, weights, np.arange(300))
+        false += ground.between(pair[:, 0], pair[:, 1]).score(0.0) <= -1.96
+    assert false <= 6

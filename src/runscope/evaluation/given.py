@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from runscope.history.checkpoint import Checkpoint
 from runscope.stats.arrays import Floats, Ints
 from runscope.stats.comparing.paired import cluster_codes, grouping
 from runscope.stats.comparing.racing import Race, starting_arms
+
+if TYPE_CHECKING:
+    from runscope.evaluation.results.table import ScoreTable
 
 MIN_EFFECT = 0.02
 """Smallest difference that matters where none is given: 2% of perplexity for a loss in nats, 2 points of accuracy."""
@@ -35,6 +38,7 @@ def judge_scores(
     race: bool = False,
     metric: str = "score",
     notes: Sequence[str] = (),
+    group: str = "cluster",
 ) -> Study:
     """Say whether later checkpoints are really worse, from results that are there already.
 
@@ -44,11 +48,13 @@ def judge_scores(
         lower_is_better: True for a loss or an error, False for accuracy and other scores.
         min_effect: smallest difference that matters, in units of the values; 0.02 where None, which suits a loss in
             nats and a share of right answers.
-        clusters: (examples,) what each example comes from; those of one source stand or fall together.
+        clusters: (examples,) what each example comes from; those of one source stand or fall together, and one
+            whose source is None or NaN by itself.
         weights: (examples,) how much each counts, e.g. its tokens; 1 where None.
         race: use only as many results as :func:`runscope.evaluate` would have asked for.
         metric: what the values are called in sentences and tables.
         notes: what else is to be said.
+        group: what a cluster is called in sentences: document, user, …
 
     Returns:
         A study with ``outcome``, ``best_step``, ``effect`` (last minus best, positive is worse) and its interval.
@@ -69,7 +75,7 @@ def judge_scores(
             "the smallest difference that matters must be 0 or more",
             hint="0.02 suits a loss in nats and accuracy",
         )
-    codes, said = _clusters(clusters, len(table))
+    codes, said = _clusters(clusters, len(table), group)
     kind = Metric(metric, lower_is_better, "", matters)
     contest = _raced(sign(kind) * table, _weights(weights, len(table)), codes, matters, race=race)
     arms = [_checkpoint(step) for step in line]
@@ -114,14 +120,33 @@ def judge_files(
     from runscope.evaluation.results.table import lower_is_better as by_name
 
     table = read_scores(places, metric=metric, cluster=cluster)
-    lower = bool(lower_is_better)
-    if lower_is_better is None and np.isfinite(table.values).all():  # what is broken is said first
+    said = list(table.notes)
+    lower = table.lower_is_better if lower_is_better is None else lower_is_better
+    if lower is None:
         lower = by_name(table.metric)
-    said = () if lower_is_better is not None else (_direction(table.metric, lower=lower),)
+        said.append(_direction(table.metric, lower=lower))
+    if min_effect is None:
+        said.append(_no_effect_named(table))
     return judge_scores(
         table.values, steps=table.steps, lower_is_better=lower, min_effect=min_effect, clusters=table.clusters,
-        weights=table.weights, race=race, metric=table.metric, notes=(*table.notes, *said),
+        weights=table.weights, race=race, metric=table.metric, notes=said, group=table.group,
     )  # fmt: skip
+
+
+def _no_effect_named(table: ScoreTable) -> str:
+    """The note on what was taken to matter.
+
+    Raises:
+        UsageError: results vary so little that nothing could ever matter.
+    """
+    spread = float(table.values.std())
+    if 0 < spread < MIN_EFFECT:
+        raise UsageError(
+            f"no difference of {table.metric} would reach {MIN_EFFECT:g}, the smallest that matters unless you name "
+            f"one: over all examples it varies by {spread:.2g}",
+            hint=f"--min-effect {float(f'{spread / 10:.1g}'):g}, for example",
+        )
+    return f"no smallest difference that matters was named: {MIN_EFFECT:g} was taken (--min-effect)"
 
 
 def _direction(metric: str, *, lower: bool) -> str:
@@ -196,7 +221,7 @@ def _weights(weights: npt.ArrayLike | None, examples: int) -> Floats:
     return given
 
 
-def _clusters(clusters: Sequence[Hashable] | None, examples: int) -> tuple[Ints, list[str]]:
+def _clusters(clusters: Sequence[Hashable] | None, examples: int, group: str) -> tuple[Ints, list[str]]:
     """Number of each example's cluster, and what is said of them."""
     if clusters is None:
         return np.arange(examples), []
@@ -206,8 +231,17 @@ def _clusters(clusters: Sequence[Hashable] | None, examples: int) -> tuple[Ints,
             f"there are {examples:,} examples and {len(given):,} clusters",
             hint="name the source of each example, or leave clusters out",
         )
-    codes = cluster_codes(given)
-    return codes, grouping(codes, "cluster")
+    alone = [c is None or c != c for c in given]
+    try:
+        codes = cluster_codes([(i,) if alone[i] else c for i, c in enumerate(given)])
+    except TypeError as error:
+        raise InputError(
+            f"clusters are not names or numbers: {error}", hint="name the source of each example"
+        ) from None
+    said = grouping(codes, group)
+    if any(alone) and said:
+        said.append(f"{sum(alone):,} rows without a {group} count each for itself")
+    return codes, said
 
 
 def _checkpoint(step: int) -> Checkpoint:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.evaluation.results.table import Entry, number, step_of_path
+from runscope.evaluation.results.table import Entry, Found, number, step_of_path
 
 ZSTANDARD = 93
 """Number of the compression in a ZIP archive (APPNOTE 6.3.7)."""
@@ -64,12 +65,8 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
         return bytes(stream.read())
 
 
-def entries(
-    logs: Sequence[tuple[Path, Mapping[str, Any]]], metric: str | None, cluster: str | None
-) -> tuple[list[Entry], str, list[str]]:
-    """All results of several logs, what they are called, and what was taken for granted.
-
-    Epochs of a sample are averaged.
+def entries(logs: Sequence[tuple[Path, Mapping[str, Any]]], metric: str | None, cluster: str | None) -> Found:
+    """All results of several logs. Epochs of a sample are averaged; samples that ended with an error have none.
 
     Args:
         logs: each with its content.
@@ -80,8 +77,13 @@ def entries(
         InputError: a log is not finished, has no such scorer, or says of no checkpoint.
     """
     found: list[Entry] = []
-    notes: list[str] = []
-    names: list[str] = []
+    names = list(
+        dict.fromkeys(
+            n for _, log in logs for sample in log["samples"] or () for n in sample.get("scores") or ()
+        )
+    )
+    chosen = metric or next(iter(names), "")
+    letters = True
     for path, log in logs:
         if log.get("status") not in ("success", None):
             raise InputError(
@@ -90,34 +92,49 @@ def entries(
             )
         step = step_of_path(path, str(log["eval"].get("model", "")))
         values: dict[str, list[float]] = {}
-        groups: dict[str, str | None] = {}
+        facts: dict[str, tuple[str | None, str]] = {}
         for sample in log["samples"] or ():
-            scores = sample.get("scores") or {}
-            names = names or list(scores)
-            example = str(sample.get("id"))
-            values.setdefault(example, []).append(
-                _value(scores, metric or next(iter(names), ""), path, example)
-            )
-            groups[example] = _group(sample, cluster, path)
-        found += [Entry(step, e, sum(v) / len(v), groups[e]) for e, v in values.items()]
-    chosen = metric or next(iter(names), "")
-    if metric is None and len(names) > 1:
-        notes.append(f"the scorer {chosen} was judged; there are {', '.join(names[1:])} as well")
-    return found, chosen, notes
+            scores, example = sample.get("scores") or {}, str(sample.get("id"))
+            if not scores and sample.get("error"):
+                continue
+            raw = _raw(scores, chosen)
+            letters &= raw in LETTERS if isinstance(raw, str) else isinstance(raw, bool)
+            values.setdefault(example, []).append(_value(raw, scores, chosen, path, example))
+            facts[example] = _group(sample, cluster, path), _asked(sample.get("input"))
+        found += [
+            Entry(step, e, sum(v) / len(v), facts[e][0], content=facts[e][1]) for e, v in values.items()
+        ]
+    others = [n for n in names if n != chosen.partition(".")[0] and n != chosen]
+    notes = (
+        [f"the scorer {chosen} was judged; other scorers: {', '.join(others)}"]
+        if not metric and others
+        else []
+    )
+    return Found(found, chosen, notes, False if letters and found else None, cluster or "cluster")
 
 
-def _value(scores: Mapping[str, Any], metric: str, path: Path, example: str) -> float:
+def _asked(content: Any) -> str:
+    """What a sample asks, without the names that Inspect makes up anew for each message."""
+    if isinstance(content, list):
+        content = [(turn.get("role"), turn.get("content")) for turn in content if isinstance(turn, Mapping)]
+    return json.dumps(content, sort_keys=True, default=str)
+
+
+def _raw(scores: Mapping[str, Any], metric: str) -> Any:
+    """The value of a scorer, or of the part of it that is named."""
     scorer, _, part = metric.partition(".") if metric not in scores else (metric, "", "")
     score = scores.get(scorer)
     value = score.get("value") if isinstance(score, Mapping) else score
-    if part and isinstance(value, Mapping):
-        value = value.get(part)
+    return value.get(part) if part and isinstance(value, Mapping) else value
+
+
+def _value(value: Any, scores: Mapping[str, Any], metric: str, path: Path, example: str) -> float:
     found = LETTERS.get(value) if isinstance(value, str) else None
     found = number(value) if found is None else found
-    if found is None:
-        parts = f"{scorer}.{next(iter(value))}" if isinstance(value, Mapping) and value else ""
+    if found is None or not isfinite(found):
+        parts = f"{metric}.{next(iter(value))}" if isinstance(value, Mapping) and value else ""
         raise InputError(
-            f"sample {example} of {path} has no number for the scorer {metric!r}",
+            f"sample {example} of {path} has no finite number for the scorer {metric!r}",
             hint=f"its value has parts: --metric {parts}"
             if parts
             else f"its scorers: {', '.join(scores) or 'none'}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,10 +34,10 @@ def read_scores(
     contents = [(file, _content(file)) for file in files]
     logs = [(file, content) for file, content in contents if inspect_logs.is_log(content)]
     if logs and len(logs) == len(contents):
-        return tabled(*inspect_logs.entries(logs, metric, cluster))
+        return tabled(inspect_logs.entries(logs, metric, cluster))
     samples = [(f, c) for f, c in contents if isinstance(c, list) and c and all(map(harness.is_sample, c))]
     if samples and len(samples) == len(contents):
-        return tabled(*harness.entries(samples, metric, cluster))
+        return tabled(harness.entries(samples, metric, cluster))
     if len(contents) > 1:
         raise InputError(
             f"{len(contents)} files were named, and not all are samples of lm-evaluation-harness or logs of Inspect",
@@ -76,6 +75,13 @@ def _content(path: Path) -> Any:
         raise InputError(f"{path} is neither JSON nor JSON lines: {error}", hint=f"name {FORMS}") from None
 
 
+def _separator(path: Path) -> str:
+    """The sign between columns: whichever of the usual ones the first line has most of."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline()
+    return max((",", ";", "\t", "|"), key=header.count)
+
+
 def _frame(path: Path, content: Any) -> Any:
     import pandas as pd
 
@@ -87,8 +93,8 @@ def _frame(path: Path, content: Any) -> Any:
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, sep=None, engine="python")
-    except (ValueError, OSError, csv.Error) as error:
+        return pd.read_csv(path, sep=_separator(path))
+    except (ValueError, OSError) as error:
         raise InputError(
             f"{path} cannot be read: {error}", hint="is it a whole file of that kind?"
         ) from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,13 @@ from runscope.evaluation.examples.columns import CLUSTERS
 from runscope.evaluation.results.table import (
     HIGHER,
     LOWER,
+    NUMBER,
+    WEIGHED,
     Entry,
+    Found,
     ScoreTable,
     cluster_column,
+    missing,
     number,
     step_in,
     tabled,
@@ -68,27 +73,30 @@ def _long(
     entries = []
     for line, row in enumerate(frame.to_dict("records"), 1):
         at = step_in(str(_whole(row[step])))
-        if at is None:
-            raise InputError(
-                f"{place}, row {line}: {row[step]!r} is no step", hint="a step is a whole number: 500"
-            )
+        if at is None or missing(row[example]):
+            what = f"{row[step]!r} is no step" if at is None else "it does not say of which example it is"
+            raise InputError(f"{place}, row {line}: {what}", hint="a step is a whole number: 500")
         entries.append(
             Entry(
-                at, str(row[example]), _cell(row[value], place, line, value),
-                str(row[group]) if group else None, _cell(row[weight], place, line, weight) if weight else 1.0,
+                at, str(_whole(row[example])), _cell(row[value], place, line, value), _group(row, group),
+                _cell(row[weight], place, line, weight) if weight else 1.0,
             )
         )  # fmt: skip
-    return tabled(entries, value, _weighed(weight))
+    return tabled(Found(entries, value, _weighed(weight), group=group or ""))
 
 
 def _wide(
     frame: pd.DataFrame, names: dict[str, str], place: str, metric: str | None, cluster: str | None
 ) -> ScoreTable:  # fmt: skip
-    steps = {c: s for c in frame.columns if (s := step_in(c) if _says_step(c) else None) is not None}
-    if metric is not None:
-        steps = {c: s for c, s in steps.items() if _stem(c) in ("", metric.lower())} or steps
+    steps = _of_metric([c for c in frame.columns if _says_step(c)], metric, place)
     if len(steps) < 2 or len(set(steps.values())) < len(steps):
-        why = "two columns are of the same step" if len(steps) > 1 else "it has no columns of checkpoints"
+        why = (
+            "two columns are of the same step"
+            if len(steps) > 1
+            else "it has only one column of a checkpoint"
+            if steps
+            else "it has no columns of checkpoints"
+        )
         raise InputError(
             f"{place} is no table of results: {why}; found: {', '.join(frame.columns[:20])}",
             hint="a column for each checkpoint (step_100, step_200, …), or the columns example, step and the metric",
@@ -97,18 +105,46 @@ def _wide(
     group = cluster_column(frame.columns, cluster, [names[c] for c in CLUSTERS if c in names])
     weight = next((names[c] for c in WEIGHTS if c in names), None)
     stems = {_stem(c) for c in steps} - {""}
-    called = metric or (stems.pop() if len(stems) == 1 else _called(place, frame[list(steps)]))
+    called = metric or (stems.pop() if stems else _called(place, frame[list(steps)]))
     entries = []
     for line, row in enumerate(frame.to_dict("records"), 1):
-        name = f"{row[example]}" if example else f"row {line}"
+        name = f"{_whole(row[example])}" if example else f"row {line}"
         for column, at in steps.items():
             entries.append(
                 Entry(
-                    at, name, _cell(row[column], place, line, column), str(row[group]) if group else None,
+                    at, name, _cell(row[column], place, line, column), _group(row, group),
                     _cell(row[weight], place, line, weight) if weight else 1.0,
                 )
             )  # fmt: skip
-    return tabled(entries, called, _weighed(weight))
+    from pandas.api.types import is_numeric_dtype
+
+    rest = [
+        c for c in frame.columns if c not in {*steps, example, group, weight} and is_numeric_dtype(frame[c])
+    ]
+    unused = [f"columns that were not used: {', '.join(rest[:8])}{' …' if rest[8:] else ''}"] if rest else []
+    return tabled(Found(entries, called, [*_weighed(weight), *unused], group=group or ""))
+
+
+def _of_metric(columns: Sequence[str], metric: str | None, place: str) -> dict[str, int]:
+    """The columns of checkpoints that hold one metric, and their steps.
+
+    Raises:
+        InputError: they hold several metrics and none is named, or not the one that is.
+    """
+    stems = list(dict.fromkeys(map(_stem, columns)))
+    wanted = stems[0] if stems else ""
+    if metric is not None and stems != [""]:  # bare steps are what the user says
+        wanted = _stem(f"{metric}_step_1")
+    if (wanted not in stems and columns) or (metric is None and len(stems) > 1):
+        known = ", ".join(stem or "(no name)" for stem in stems)
+        asked = "does not say which metric is judged" if metric is None else f"has no metric {metric!r}"
+        raise InputError(f"{place} {asked}; it has {known}", hint="name one of them with --metric")
+    return {c: step for c in columns if _stem(c) == wanted and (step := step_in(c)) is not None}
+
+
+def _group(row: Mapping[Hashable, object], group: str | None) -> str | None:
+    """What a row comes from; None where that cell is empty."""
+    return None if group is None or missing(row[group]) else str(_whole(row[group]))
 
 
 def _called(place: str, cells: pd.DataFrame) -> str:
@@ -129,7 +165,10 @@ def _called(place: str, cells: pd.DataFrame) -> str:
 def _says_step(column: str) -> bool:
     """Whether a column's name is a step with or without words before it: 100, step_100, loss@checkpoint-100."""
     return (
-        re.fullmatch(r"\d[\d,_]*|.*(checkpoint|ckpt|step|iter|epoch)\D{0,2}\d[\d,_]*", column.strip().lower())
+        re.fullmatch(
+            rf"{NUMBER}|.*(checkpoint|ckpt|step|iter|iteration|epoch)\D{{0,2}}{NUMBER}",
+            column.strip().lower(),
+        )
         is not None
     )
 
@@ -137,7 +176,9 @@ def _says_step(column: str) -> bool:
 def _stem(column: str) -> str:
     """What stands before the step in a column's name: ``loss`` of ``loss_step_100``."""
     words = re.sub(
-        r"(checkpoint|ckpt|step|iteration|iter|epoch)?s?[ _=-]*\d[\d,_]*$", "", column.strip().lower()
+        rf"(global[_-]?)?(checkpoint|ckpt|step|iteration|iter|epoch)?s?[ _=-]*{NUMBER}$",
+        "",
+        column.strip().lower(),
     )
     return words.strip(" _@/.-")
 
@@ -151,7 +192,12 @@ def _cell(value: object, place: str, line: int, column: str) -> float:
     if found is None:
         raise InputError(
             f"{place}, row {line}, column {column!r}: {value!r} is not a number",
-            hint="leave out examples that a checkpoint gave no result for",
+            hint="results are numbers such as 1.5, or true and false",
+        )
+    if not isfinite(found):
+        raise InputError(
+            f"{place}, row {line}, column {column!r}: {'no result, or NaN' if found != found else 'infinite'}",
+            hint="leave out examples that a checkpoint gave no result for, or checkpoints that are broken",
         )
     return found
 
@@ -170,4 +216,4 @@ def _only_metric(columns: Sequence[str], frame: pd.DataFrame, place: str) -> str
 
 
 def _weighed(weight: str | None) -> list[str]:
-    return [f"examples were weighted by the column {weight}"] if weight else []
+    return [f"{WEIGHED} {weight}"] if weight else []

@@ -24,7 +24,7 @@ EVALUATION_SCHEMA = "runscope.evaluation/1"
 PLAN_SCHEMA = "runscope.evaluation-plan/1"
 STANDINGS = {
     "best": "the best",
-    "as_good": "within chance of the best",
+    "as_good": "as good as the best",
     "behind": "behind",
     "worse": "worse",
     "undecided": "undecided",

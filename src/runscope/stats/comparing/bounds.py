@@ -45,8 +45,11 @@ def mean_score(sums: Floats, weights: Floats, reach: float, value: float) -> flo
     Returns:
         The standard normal quantile of the p-value: −1.96 where it is 0.025, −inf where no weights give such a mean.
     """
+    parts = sums - value * weights
     worst = -(reach + value) * float(weights.mean())
-    return below_zero(np.append(sums - value * weights, worst))
+    if weights.min() < weights.max():  # one that was not drawn may weigh as much as any that was
+        worst = min(worst, -float(np.abs(parts).max()))
+    return below_zero(np.append(parts, worst))
 
 
 def below_zero(parts: Floats) -> float:

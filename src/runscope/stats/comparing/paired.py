@@ -54,11 +54,20 @@ def counting(weights: Floats) -> float:
 
 
 def mean_and_error(values: Floats, weights: Floats, clusters: Ints) -> tuple[float, float]:
-    """Weighted mean of (n,) values and its standard error, clustered."""
-    mean = float(weights @ values / weights.sum())
-    moves = summed((values - mean) * weights, clusters) / weights.sum()
-    m = len(moves)
-    return mean, sqrt(float(moves @ moves) * m / max(m - 1, 1))
+    """Weighted mean of (n,) values and its standard error, clustered.
+
+    By the jackknife over clusters (CV3 of MacKinnon, Nielsen and Webb 2023): where one holds most of the weight the
+    mean lies close to it, and its residual says nothing of how far the mean would move without it. Where there is
+    but one cluster, values are what is drawn.
+    """
+    total = float(weights.sum())
+    mean = float(weights @ values / total)
+    shares = summed(weights, clusters) / total
+    m = len(shares)
+    if m == 1 < len(values):
+        return mean_and_error(values, weights, np.arange(len(values)))
+    moves = summed((values - mean) * weights, clusters) / total / np.maximum(1 - shares, 1e-9)
+    return mean, sqrt(float(moves @ moves) * (m - 1) / m)
 
 
 @dataclass(frozen=True)
