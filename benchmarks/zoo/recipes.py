@@ -28,6 +28,7 @@ def recipes() -> list[Recipe]:
         *_other_losses(),
         *_other_kinds(),
         *_stairs(),
+        *_long(),
     ]
     assert len({r.name for r in made}) == len(made)
     return made
@@ -189,4 +190,28 @@ def _stairs() -> list[Recipe]:
     for size in (300, 600):
         for rate in (1e-3, 4e-3):
             made += many(f"tune-stairs-{size}-{rate}", base, range(31, 33), train_size=size, rate=rate)
+    return made
+
+
+def _long() -> list[Recipe]:
+    """Small nets on small tables for 60 to 1,000 passes, as many are trained: some learn by heart, some only slowly."""
+    made = []
+    kinds = {"cancer": 80, "wine": 40, "diabetes": 80, "digits": 300, "classes": 400, "wave-noisy": 200}
+    for seed, (task, size) in enumerate(kinds.items(), 41):
+        base = replace(_MLP, task=task, schedule="constant", steps=1500, log_every=6, seed=seed)
+        ways = {
+            "wide": {"width": 64, "train_size": size},
+            "wide-enough": {"width": 64, "train_size": 3 * size},
+            "narrow": {"width": 4, "depth": 1, "train_size": size},
+            "narrow-slow": {"width": 8, "depth": 1, "train_size": 3 * size, "rate": 1e-4},
+            "decay": {"width": 32, "train_size": 3 * size, "weight_decay": 0.3},
+            "sgd": {"width": 16, "train_size": 2 * size, "optimiser": "sgd", "rate": 3e-3},
+            "batch": {"width": 32, "train_size": 2 * size, "batch": 4096, "rate": 1e-3},
+        }
+        for way, changes in ways.items():
+            if task == "wine" and changes["train_size"] > 120:
+                changes = {**changes, "train_size": 100}
+            if task == "cancer" and changes["train_size"] > 240:
+                changes = {**changes, "train_size": 240}
+            made.append(replace(base, name=f"long-{task}-{way}", **changes))
     return made

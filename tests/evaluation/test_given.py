@@ -221,3 +221,19 @@ def test_bad_input_is_named(words: dict[str, object], message: str) -> None:
         rs.judge_scores(values, **call)  # type: ignore[arg-type]
     assert isinstance(caught.value, InputError) or "smallest" in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("level", "worse", "outcome"), [(2.0, 0.04, "not_worse"), (2.0, 0.2, "overfit"), (0.2, 0.02, "overfit")]
+)
+def test_what_matters_of_a_loss_is_three_percent_as_for_a_curve(
+    level: float, worse: float, outcome: str
+) -> None:
+    rng = np.random.default_rng(0)
+    base = level * np.exp(0.3 * rng.standard_normal(800))
+    noise = 0.01 * level * rng.standard_normal((800, 3))
+    values = base[:, None] + noise + np.array([0.0, worse / 2, worse])
+    study = rs.judge_scores(values, steps=[100, 200, 300], metric="eval_loss")
+    assert study.outcome == outcome
+    assert study.min_effect == pytest.approx(0.03 * values[:, 0].mean())
+    assert rs.judge_scores(values, steps=[100, 200, 300], metric="error").min_effect == 0.02

@@ -283,3 +283,22 @@ def test_an_accuracy_alone_decides_where_no_held_out_loss_was_logged(fallen: boo
     overfitting = diagnose(View(Timeline.of(run))).verdict.overfitting
     assert (overfitting.status, overfitting.metric) == ("likely" if fallen else "none", "val_acc")
     assert abs((overfitting.best_step or 0) - 800) <= 80
+
+
+@pytest.mark.parametrize("outcome", ["not_worse", "undecided"])
+def test_checkpoints_that_are_worse_by_less_than_matters_are_slightly_worse(outcome: str) -> None:
+    steps = saved(100, 200)
+    study = study_of(
+        outcome,
+        steps[0],
+        steps[1:],
+        effect=0.02,
+        effect_low=0.01,
+        effect_high=0.029,
+        min_effect=0.03,
+    )
+    verdict = diagnose(view_of(steps, train_loss=FALLING), study).verdict
+    assert verdict.overfitting.slight
+    if outcome == "not_worse":
+        assert verdict.overfitting.status == "none"
+        assert "slightly worse" in verdict.headline

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runscope.evaluation.study import Study
     from runscope.history import Run, Timeline
     from runscope.history.checkpoint import Checkpoint
+    from runscope.history.metrics import Better
     from runscope.rules import Metric
     from runscope.verdict import Comparison
     from runscope.verdict.types import Diagnosis
@@ -76,27 +77,38 @@ def named_metric(line: Timeline, named: str | None) -> Metric | None:
         UsageError: its name does not say which way is better.
     """
     from runscope.errors import nearest
-    from runscope.history.metrics import BETTER, meaning
     from runscope.rules import Metric
 
     if named is None:
         return None
-    name, _, better = named.rpartition(":")
-    if better not in BETTER:
-        name, better = named, ""
+    name, better = name_and_direction(named)
     if line.series(name) is None:
         close = nearest(name, line.names)
         raise MissingMetric(
             f"no metric {name!r} was logged",
             hint=f"did you mean {close!r}?" if close else "runscope show RUN lists what was logged",
         )
+    return Metric(name, better)
+
+
+def name_and_direction(named: str) -> tuple[str, Better]:
+    """``NAME[:lower|higher]`` in two; without a direction the name has to say which way is better.
+
+    Raises:
+        UsageError: it does not.
+    """
+    from runscope.history.metrics import BETTER, meaning
+
+    name, _, better = named.rpartition(":")
+    if better not in BETTER:
+        name, better = named, ""
     known = meaning(name)
     if not better and known is None:
         raise UsageError(
             f"the name {name!r} does not say whether lower or higher is better",
             hint=f"say it: --metric {name}:lower or --metric {name}:higher",
         )
-    return Metric(name, "lower" if (better or (known.better if known else "")) == "lower" else "higher")
+    return name, "lower" if (better or (known.better if known else "")) == "lower" else "higher"
 
 
 def evaluate(

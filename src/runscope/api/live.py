@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runscope import api
+from runscope.api.judging import name_and_direction
 from runscope.errors import InputError, UnknownReference, UnreadableRun, UsageError
+from runscope.history.metrics import held_out
 from runscope.sources.marks import Mark, mark_of
 from runscope.watching import Means, MemoryFile, Watcher, WatchSettings
 
@@ -35,6 +37,7 @@ def watch(
     ignore: Iterable[str] = (),
     roles: Mapping[str, str | None] | None = None,
     project: str | None = None,
+    metric: str | None = None,
     **settings: Any,
 ) -> Watcher:
     """A watcher of a training; :func:`runscope.watching.follow` gives its events as they come.
@@ -47,20 +50,25 @@ def watch(
         remember: keep on disk what was said, so that the next call does not repeat it.
         at, force: how runs are joined; see :func:`runscope.api.stitch`.
         ignore, roles, project: as in :func:`runscope.api.diagnose`.
+        metric: ``NAME[:lower|higher]``: the logged metric that decides, from when it is first logged on.
         settings: fields of :class:`runscope.evaluation.EvaluateSettings`.
 
     Raises:
-        UsageError: there is data, but nowhere to take checkpoints from.
+        UsageError: there is data, but nowhere to take checkpoints from; the metric's name does not say which way it is
+            better.
     """
     if data is not None and hub is None:
         raise UsageError(
             "there is no checkpoint to evaluate", hint="name the repository that holds them: --hub REPO"
         )
+    name = None if metric is None else name_and_direction(metric)[0]
     reader = _Reader(runs, {**(roles or {}), **dict.fromkeys(ignore)}, project=project, at=at, force=force)
     means = Means(
         mark=reader.mark,
         load=reader.line,
-        diagnose=lambda line, saved, study: api.diagnose(line, checkpoints=saved, study=study),
+        diagnose=lambda line, saved, study: api.diagnose(
+            line, checkpoints=saved, study=study, metric=None if _to_come(line, name) else metric
+        ),
         checkpoints=None if hub is None else partial(_saved, hub),
         evaluate=None
         if data is None
@@ -126,6 +134,11 @@ class _Reader:
             raise UnreadableRun(
                 f"{reference} holds no run yet", hint="the training writes its first log there"
             ) from None
+
+
+def _to_come(line: Timeline, name: str | None) -> bool:
+    """Whether a metric may still be logged: nothing was measured on held-out data yet."""
+    return name not in line.names and not any(held_out(n) for n in line.names)
 
 
 def _saved(hub: str, line: Timeline) -> tuple[Checkpoint, ...]:

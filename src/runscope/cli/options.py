@@ -246,7 +246,7 @@ MinEffectOption = Annotated[
     typer.Option(
         "--min-effect",
         metavar="X",
-        help="Smallest difference that matters, in units of the metric; 0.02 nats for the loss.",
+        help="Smallest difference that matters, in units of the metric; 3% of the best one's loss for the loss.",
     ),
 ]
 MaxExamplesOption = Annotated[

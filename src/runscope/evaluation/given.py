@@ -17,12 +17,13 @@ from runscope.history.checkpoint import Checkpoint
 from runscope.stats.arrays import Floats, Ints
 from runscope.stats.comparing.paired import cluster_codes, grouping
 from runscope.stats.comparing.racing import Race, starting_arms
+from runscope.stats.overfitting.turn import MATTERS
 
 if TYPE_CHECKING:
     from runscope.evaluation.results.table import ScoreTable
 
 MIN_EFFECT = 0.02
-"""Smallest difference that matters where none is given: 2% of perplexity for a loss in nats, 2 points of accuracy."""
+"""Smallest difference that matters of what is no loss, where none is given: 2 points of accuracy."""
 SEED = 0
 """Order in which a race sees the examples."""
 
@@ -46,8 +47,8 @@ def judge_scores(
         values: (examples, checkpoints) results, finite; the examples are the same for all checkpoints.
         steps: (checkpoints,) training step of each column, rising.
         lower_is_better: True for a loss or an error, False for accuracy and other scores.
-        min_effect: smallest difference that matters, in units of the values; 0.02 where None, which suits a loss in
-            nats and a share of right answers.
+        min_effect: smallest difference that matters, in units of the values. Where None, 3% of the best one's mean if
+            the metric is called a loss, as for a held-out curve; else 0.02, which suits a share of right answers.
         clusters: (examples,) what each example comes from; those of one source stand or fall together, and one
             whose source is None or NaN by itself.
         weights: (examples,) how much each counts, e.g. its tokens; 1 where None.
@@ -69,15 +70,20 @@ def judge_scores(
             f"there are {table.shape[1]} columns of values, and {len(line)} steps",
             hint="give values as (examples, checkpoints), and one step for each column",
         )
+    by_share = min_effect is None and lower_is_better and "loss" in metric.lower()
     matters = MIN_EFFECT if min_effect is None else float(min_effect)
     if not np.isfinite(matters) or matters < 0:
         raise UsageError(
             "the smallest difference that matters must be 0 or more",
-            hint="0.02 suits a loss in nats and accuracy",
+            hint="0.02 suits accuracy",
         )
     codes, said = _clusters(clusters, len(table), group)
     kind = Metric(metric, lower_is_better, "", matters)
-    contest = _raced(sign(kind) * table, _weights(weights, len(table)), codes, matters, race=race)
+    contest = _raced(
+        sign(kind) * table, _weights(weights, len(table)), codes, 0.0 if by_share else matters,
+        MATTERS if by_share else 0.0, race=race,
+    )  # fmt: skip
+    matters = contest.min_effect
     arms = [_checkpoint(step) for step in line]
     decision = decide(contest, [f"step {step:,}" for step in line], kind)
     summaries = {a: {metric: float(np.nanmean(sign(kind) * contest.values[:, a]))} for a in contest.started}
@@ -154,12 +160,16 @@ def _direction(metric: str, *, lower: bool) -> str:
     return f"{metric}: {way} is better, as its name says ({other} says otherwise)"
 
 
-def _raced(costs: Floats, weights: Floats, clusters: Ints, min_effect: float, *, race: bool) -> Race:
+def _raced(
+    costs: Floats, weights: Floats, clusters: Ints, min_effect: float, min_share: float, *, race: bool
+) -> Race:
     """A race to its end, over examples in random order where it does not see them all."""
     n, count = costs.shape
     order = np.random.default_rng(SEED).permutation(n) if race else np.arange(n)
     start = starting_arms(count) if race else range(count)
-    contest = Race(count, clusters[order], start=start, min_effect=min_effect, full=not race)
+    contest = Race(
+        count, clusters[order], start=start, min_effect=min_effect, min_share=min_share, full=not race
+    )
     while not contest.done:
         for arm, (begin, end) in contest.wanted.items():
             part = order[begin:end]

@@ -230,6 +230,7 @@ def new_race(
         count, cluster_codes([e.cluster or e.id for e in examples]),
         start=range(count) if settings.full else starting_arms(count, focus),
         alpha=settings.alpha, min_effect=task.effect_that_matters(examples), full=settings.full,
+        min_share=task.metric.min_share if settings.min_effect is None else 0.0,
     )  # fmt: skip
 
 

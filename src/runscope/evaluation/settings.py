@@ -36,7 +36,7 @@ class EvaluateSettings:
             ``document`` where there is one, ``none`` takes every example for itself.
         full: every checkpoint on every example instead of a race.
         min_effect: smallest difference that matters, in the unit of the metric; None takes the metric's own
-            (nats per token for the loss: 0.02 is 2% of perplexity).
+            (for the loss 3% of the best checkpoint's).
         alpha: error rate of all decisions together.
         max_examples: take a random part of the held-out examples.
         train_examples: how many training examples are enough to see memorising.

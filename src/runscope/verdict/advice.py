@@ -47,7 +47,7 @@ def headline(view: View, overfitting: Overfitting, findings: Findings, study: St
     if resumed is not None and resumed.code == "RES005":
         return resumed.message
     if overfitting.status == "none":
-        return _no_sign(overfitting, study)
+        return _no_sign(view, overfitting, study)
     return _cannot_tell(view, overfitting, findings)
 
 
@@ -93,8 +93,11 @@ def _suspicion(view: View, overfitting: Overfitting) -> str:
     return f"The model may be memorising its examples{since}; only held-out examples can tell."
 
 
-def _no_sign(overfitting: Overfitting, study: Study | None) -> str:
+def _no_sign(view: View, overfitting: Overfitting, study: Study | None) -> str:
     if overfitting.basis == "checkpoints":
+        if overfitting.slight:
+            best = _best(view, overfitting)
+            return f"The last checkpoint is slightly worse on held-out examples than {best}, by less than what matters."
         broken = study is not None and not study.scores[-1].examples
         last = "last checkpoint that gives numbers" if broken else "last checkpoint"
         return f"No overfitting: the {last} is not measurably worse than any other on held-out examples."

@@ -104,12 +104,14 @@ def _by_checkpoints(study: Study, blamed: bool) -> Overfitting:
         last_step=max(steps, default=None),
         as_good=(min(known), max(known)) if known else None,
         change_of_mind=change.format(more=f"{study.more_examples:,}" if study.more_examples else "Some"),
-        slight=study.outcome == "overfit" and _slight(study),
+        slight=_slight(study),
     )
 
 
 def _slight(study: Study) -> bool:
-    """Whether a loss that is surely worse is so by less than the share that matters to a curve as well."""
+    """Whether a loss that is surely worse is so by less than what matters, to a curve as well."""
+    if study.outcome != "overfit":
+        return study.effect is not None and (study.effect_low or 0.0) > 0 and study.effect < study.min_effect
     level = study.best_corrected
     if not study.lower_is_better or "loss" not in study.metric or not level or study.effect is None:
         return False

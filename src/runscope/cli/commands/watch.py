@@ -68,6 +68,7 @@ def watch(
     force: opt.ForceOption = False,
     ignore: opt.IgnoreOption = None,
     map: opt.MapOption = None,
+    metric: opt.MetricOption = None,
     project: opt.ProjectOption = None,
     quiet: opt.QuietOption = False,
     debug: opt.DebugOption = False,
@@ -97,6 +98,7 @@ def watch(
         runs, hub=hub, data=data, train_data=train_data, base=base, at=at, force=force, project=project,
         watching=WatchSettings(every, 60 * idle, bar),
         ignore=opt.ignored_roles(ignore), roles=opt.role_map(map), task=task, max_examples=max_examples,
+        metric=metric or opt.role_map(map).get("eval_metric"),
     )  # fmt: skip
     tell = _teller(" ".join(runs), on_finding, webhook)
     if format in (opt.Format.json, opt.Format.jsonl):

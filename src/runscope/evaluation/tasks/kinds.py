@@ -24,6 +24,7 @@ from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.memorising import min_k
 from runscope.evaluation.tasks.scorers import find_scorer, import_named, is_hit, read_number, target_number
 from runscope.stats.arrays import Floats
+from runscope.stats.overfitting.turn import MATTERS
 
 TOLERANCE = 0.2
 """A number within 20% of the truth is a hit where no tolerance is given."""
@@ -42,12 +43,14 @@ class Metric:
     Attributes:
         unit: follows a difference in a sentence: "worse by 0.04 nats per token".
         min_effect: smallest difference that matters.
+        min_share: the same as a share of the best checkpoint's mean: of a loss, what matters to its curve as well.
     """
 
     name: str
     lower_is_better: bool
     unit: str
     min_effect: float = 0.02
+    min_share: float = 0.0
 
 
 class Task:
@@ -113,7 +116,7 @@ class CompletionLoss(Task):
     """How surprised the model is by the completion; the prompt is masked."""
 
     name = "loss"
-    metrics = (Metric("loss", True, "nats per token"),)
+    metrics = (Metric("loss", True, "nats per token", 0.0, MATTERS),)
 
     @property
     def key(self) -> str:

@@ -6,7 +6,8 @@ tenth of that level, and by more than five times its noise; and the logged losse
 never come back to the best level. Or the loss leaps by half in the first tenth of the run and is never again as
 low as its first value. With 3 to 11 points only what needs no statistics counts: the last values at half as much again
 as the lowest before them and above the first, or twice the lowest. A run that continues another on other data is judged
-by its own part.
+by its own part. A held-out loss that ends as low as before refutes it; so does a training loss that reads 0 for a while
+and ends under 0.1: it is known by heart, and what is left is rounding.
 
 *Why it matters.* The training undid itself; the last checkpoint is worse than an early one.
 
@@ -27,6 +28,8 @@ from runscope.history import Series
 from runscope.rules.audience import calmer
 from runscope.rules.context import coarse, last_part, not_preference, not_reinforcement
 from runscope.rules.finding import Finding, View
+from runscope.rules.loss.exactly_zero import LASTING, SMALL
+from runscope.rules.loss.measured import held_out_no_worse
 from runscope.stats.curves import noise, smooth
 
 CODE = "LOS002"
@@ -68,6 +71,8 @@ def look(view: View) -> Iterable[Finding]:
         return
     first = best + int(np.flatnonzero(level[best:] <= lowest + 0.25 * rise)[-1])
     step = int(loss.step[first])
+    if held_out_no_worse(view, step) or (int(np.sum(loss.value == 0)) >= LASTING and end < SMALL):
+        return
     low = int(np.argmin(loss.value[: first + 1]))
     yield Finding(
         code=CODE,

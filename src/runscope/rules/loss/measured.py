@@ -7,6 +7,7 @@ import numpy as np
 from runscope.rules.finding import View
 from runscope.rules.selection import deciding, second_opinion
 from runscope.stats.curves import noise
+from runscope.stats.overfitting.turn import MATTERS
 from runscope.stats.trend import rank_trend
 
 FELL, SLIGHTLY = 0.05, 0.003
@@ -27,6 +28,18 @@ def held_out_fell(view: View, since: int | None = None) -> bool:
     if fall > FELL and begun - ended > 2 * noise(value):
         return True
     return fall > SLIGHTLY and len(value) >= 4 and rank_trend(value)[1] < SURE
+
+
+def held_out_no_worse(view: View, since: int) -> bool:
+    """Whether the held-out loss ends as low as it had ever been before a step, but for what matters."""
+    curve = view.get("eval_loss")
+    if curve is None:
+        return False
+    before, after = curve.finite.between(None, since).value, curve.finite.between(since, None).value
+    if not len(before) or len(after) < 2:
+        return False
+    lowest, ended = float(np.min(before)), float(np.median(after[-3:]))
+    return ended - lowest <= MATTERS * abs(lowest)
 
 
 def went_on(view: View, since: int) -> bool:

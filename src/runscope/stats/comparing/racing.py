@@ -70,6 +70,7 @@ class Race:
         start: arms that begin.
         alpha: error rate of the answer.
         min_effect: differences below it do not matter.
+        min_share: nor do those below this share of the leader's mean.
         full: evaluate every arm on every example.
 
     Attributes:
@@ -85,10 +86,11 @@ class Race:
 
     def __init__(
         self, arms: int, clusters: Ints, *, start: Iterable[int],
-        alpha: float = ALPHA, min_effect: float = 0.0, full: bool = False,
+        alpha: float = ALPHA, min_effect: float = 0.0, min_share: float = 0.0, full: bool = False,
     ) -> None:  # fmt: skip
         n = len(clusters)
-        self.clusters, self.alpha, self.min_effect = clusters, alpha, min_effect
+        self.clusters, self.alpha = clusters, alpha
+        self.min_effect, self._fixed, self._share = min_effect, min_effect, min_share
         self.looks = (n,) if full else planned_looks(n)
         self.values = np.full((n, arms), np.nan)
         self.weights = np.full(n, np.nan)
@@ -174,10 +176,20 @@ class Race:
         """Compare what was told, and want what is to be told next."""
         if not self.arms:
             self.done = True
-        elif self.searching:
+            return
+        self._settle_what_matters()
+        if self.searching:
             self._search()
         if not self.searching and not self.wanted:
             self._prove()
+
+    def _settle_what_matters(self) -> None:
+        """A share of the leader's mean, which the first look knows well enough: its error is a hundredth of a share."""
+        if self._share and self.started:
+            leader = self.leader
+            n = int(self.reached[leader])
+            mean = float(np.average(self.values[:n, leader], weights=self.weights[:n]))
+            self.min_effect = max(self._fixed, self._share * abs(mean))
 
     def ground(self) -> Ground:
         """What was seen of all arms, to hold differences against."""
