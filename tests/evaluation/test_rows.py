@@ -131,8 +131,9 @@ def test_rows_that_say_nothing_are_left_out_and_counted(tmp_path: Path) -> None:
     notes: list[str] = []
     found = read_examples(letters.write(tmp_path / "rows.jsonl", rows), notes=notes)
     assert [e.completion for e in found] == ["words", "good"]
-    assert "4 rows of" in notes[0]
-    with pytest.raises(InputError, match="2 rows say nothing"):
+    assert "3 rows with nothing to score" in notes[0]
+    assert "1 row marked as undesired" in notes[1]
+    with pytest.raises(InputError, match="2 rows with nothing"):
         read_examples(letters.write(tmp_path / "none.jsonl", rows[1:3]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,10 +20,11 @@ COLUMNS = (
     "items",
     "turns",
     "chat",
+    "contents",
 )
 """Columns that hold a whole conversation as a list."""
 _ROLE = ("role", "from", "speaker", "author", "sender")
-_CONTENT = ("content", "value", "text", "message", "utterance")
+_CONTENT = ("content", "value", "text", "message", "utterance", "parts")
 _ROLES = {
     "human": "user", "prompter": "user", "customer": "user", "student": "user",
     "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant", "ai": "assistant",
@@ -36,16 +38,21 @@ _ROLES = {
 def turns_of(value: Any, where: str) -> tuple[Turn, ...]:
     """The turns of a conversation; none where the value is no conversation.
 
-    A list of ``{role, content}`` or ``{from, value}``, or of ``{input, output}`` pairs; the same as JSON text.
+    A list of ``{role, content}`` or ``{from, value}``, or of ``{input, output}`` pairs; the same as text of JSON or of
+    Python, as tables write them; or a list of each, as the ``datasets`` library keeps sequences.
 
     Raises:
         InputError: a turn holds an image or sound.
     """
     if isinstance(value, str) and value.lstrip()[:2] == "[{":
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return ()
+        value = _parsed(value)
+    if isinstance(value, Mapping) and value and all(isinstance(column, list) for column in value.values()):
+        lengths = {len(column) for column in value.values()}
+        value = (
+            [dict(zip(value, turn, strict=True)) for turn in zip(*value.values(), strict=True)]
+            if len(lengths) == 1
+            else ()
+        )
     if isinstance(value, str | Mapping) or not isinstance(value, Sequence) or not value:
         return ()
     if not all(isinstance(turn, Mapping) for turn in value):
@@ -58,6 +65,21 @@ def turns_of(value: Any, where: str) -> tuple[Turn, ...]:
         )
     found = [_turn(turn, where) for turn in value]
     return tuple(turn for turn in found if turn is not None) if None not in found else ()
+
+
+def _parsed(text: str) -> Any:
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return ()
+
+
+def roles_of(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """The roles in a row's conversation, each once."""
+    found = next((turns for c in (*COLUMNS, "prompt") if (turns := turns_of(row.get(c), where))), ())
+    return tuple(dict.fromkeys(str(turn["role"]) for turn in found))
 
 
 def alternating(row: Mapping[str, Any]) -> tuple[Turn, ...]:
@@ -97,11 +119,16 @@ def _text(content: Any, where: str) -> str:
         if isinstance(part, str):
             texts.append(part)
             continue
-        kind = part.get("type", "text") if isinstance(part, Mapping) else type(part).__name__
         if not isinstance(part, Mapping) or not isinstance(part.get("text"), str):
+            kind = (
+                part.get("type") or next(iter(part), "") if isinstance(part, Mapping) else type(part).__name__
+            )
+            seen = any(word in str(kind) for word in ("image", "audio", "video", "sound", "file"))
             raise InputError(
                 f"{where} holds a turn with a part of the type {kind!r}: only text is evaluated",
-                hint="leave out examples with images or sound",
+                hint="leave out examples with images or sound"
+                if seen
+                else "write what is said as text in content (calls as tool_calls), or leave out such examples",
             )
         texts.append(part["text"])
     return "".join(texts)

@@ -10,17 +10,18 @@ from typing import Any
 from runscope.errors import InputError
 from runscope.evaluation.examples.columns import as_text
 
-LISTS = ("choices", "options", "endings")
+LISTS = ("choices", "options", "endings", "mc1_targets")
 """Columns that hold a list of choices."""
 SETS: tuple[tuple[tuple[str, ...], int], ...] = (
     (("sol1", "sol2"), 0),
     (("option1", "option2"), 1),
+    (("choice1", "choice2"), 0),
     (("ending0", "ending1", "ending2", "ending3"), 0),
     (("opa", "opb", "opc", "opd"), 0),
     (("answera", "answerb", "answerc"), 1),
     (("a", "b", "c", "d"), 0),
 )
-"""Choices in a column each, and from which number their positions are counted (PIQA, WinoGrande, SWAG, MedMCQA,
+"""Choices in a column each, and from which number their positions are counted (PIQA, WinoGrande, COPA, SWAG, MedMCQA,
 Social IQa, C-Eval)."""
 ANSWERS = (
     "answer", "label", "answerkey", "answer_key", "gold", "completion", "target", "cop", "answer_index",
@@ -30,7 +31,7 @@ ANSWERS = (
 GIVEN = (
     "prompt", "ctx", "question", "question_stem", "query", "input", "instruction", "goal", "sentence", "startphrase",
 )  # fmt: skip
-BEFORE = ("passage", "article", "context", "support")
+BEFORE = ("passage", "article", "context", "support", "premise")
 """A text that the question is about."""
 
 
@@ -44,10 +45,14 @@ def choices_of(row: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]
         except ValueError:
             return None
     if isinstance(value, Mapping):
-        labels, value = (
-            value.get("label") or value.get("labels") or (),
-            value.get("text") or value.get("choices"),
-        )
+        if value and all(len(str(k)) == 1 for k in value):  # a letter or number each
+            given = {k: text for k, text in value.items() if text is not None}
+            labels, value = list(given), list(given.values())
+        else:
+            labels, value = (
+                value.get("label") or value.get("labels") or (),
+                value.get("text") or value.get("choices"),
+            )
     if isinstance(value, Sequence) and not isinstance(value, str) and value:
         if all(isinstance(c, Mapping) for c in value):  # {label, text} each
             labels, value = [c.get("label") for c in value], [c.get("text") for c in value]
@@ -67,6 +72,8 @@ def right_choice(
     counted from ``first``, a letter.
     """
     value = next((row[c] for c in ANSWERS if row.get(c) is not None), None)
+    if value is None and sorted(labels) == ["0"] * (len(labels) - 1) + ["1"]:  # each says whether it is right
+        return labels.index("1")
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     text = str(value).strip()

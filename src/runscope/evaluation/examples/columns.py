@@ -122,6 +122,8 @@ def as_text(value: Any) -> str | None:
         return value
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and value != value:  # an empty cell of a table
+        return None
     if isinstance(value, int | float):
         return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
     if isinstance(value, Mapping):  # SQuAD's and TriviaQA's answers
@@ -149,6 +151,19 @@ def paired(row: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]] | None:
         first = [p for p in parts if p is prompt or p.strip().lower() not in NOTHING]
         return "\n".join(first), completion, (given, said, *more[:1], *system[:1])
     return None
+
+
+def nothing_in(row: Mapping[str, Any]) -> bool:
+    """Whether a row has columns that are known, and nothing in one of them: nothing asked, or no answer."""
+    names = (*PAIRS, ("chosen", "rejected"))
+    return any(a in row and b in row and (_empty(row[a]) or _empty(row[b])) for a, b in names)
+
+
+def _empty(value: Any) -> bool:
+    """None, NaN, an empty list, or answers of which there are none (SQuAD's questions without one)."""
+    if isinstance(value, Mapping):
+        return "text" in value and _empty(value["text"])
+    return value is None or value == [] or (isinstance(value, float) and value != value)
 
 
 def cluster_of(row: Mapping[str, Any], used: Collection[str] = ()) -> str:
@@ -179,9 +194,9 @@ def listed(row: Mapping[str, Any]) -> str:
 
 
 _GIVEN = (
-    "prompt", "instruction", "question", "query", "input", "problem", "context", "source", "description", "title",
-    "article", "document", "passage", "dialog", "user", "human", "request", "task", "review", "body", "sentence",
-    "content", "text",
+    "prompt", "instruction", "question", "query", "input", "problem", "history", "context", "source", "description",
+    "title", "article", "document", "passage", "dialog", "user", "human", "request", "task", "review", "body",
+    "sentence", "content", "text",
 )  # fmt: skip
 _SAID = (
     "completion", "response", "answer", "output", "target", "label", "solution", "summary", "highlights", "price",
@@ -193,7 +208,11 @@ _SAID = (
 def likely_mapping(row: Mapping[str, Any]) -> str:
     """The ``--columns`` that a row of unknown names most likely needs."""
     flat = dict(_flat(row))
-    texts = [name for name, value in flat.items() if as_text(value) not in (None, "")]
+    texts = [n for n, value in flat.items() if as_text(value) not in (None, "") and not _is_a_name(n)]
+    better, worse = (_likeliest(texts, (word,)) for word in ("chosen", "rejected"))
+    if better and worse:
+        given = _likeliest(texts, _GIVEN)
+        return "--columns " + (f"prompt={given}," if given else "") + f"chosen={better},rejected={worse}"
     if not texts:
         return "--columns prompt=COLUMN,completion=COLUMN"
     if len(texts) == 1:
@@ -206,7 +225,12 @@ def likely_mapping(row: Mapping[str, Any]) -> str:
 
 def _flat(row: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
     for name, value in row.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+            said = {
+                k: v for k, v in value[0].items() if not isinstance(v, int | float)
+            }  # scores and counts beside it
+            yield from _flat(said, f"{before}{name}.0.")
+        elif isinstance(value, Mapping):
             yield from _flat(value, f"{before}{name}.")
         else:
             yield f"{before}{name}", value
@@ -214,5 +238,16 @@ def _flat(row: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]
 
 def _likeliest(names: Iterable[str], words: Iterable[str]) -> str | None:
     """The first name that holds one of the words, the likeliest word first."""
-    known = [(plain(n.rpartition(".")[2]), n) for n in names]
-    return next((name for word in words for small, name in known if word in small), None)
+    known = [(_words(n), n) for n in names]
+    return next((name for word in words for own, name in known if {word, f"{word}s"} & own), None)
+
+
+def _words(name: str) -> set[str]:
+    """The words of a name; of one with dots those of its last part."""
+    parts = [part for part in name.split(".") if not part.isdecimal()]
+    return {word for word in re.split(r"[^a-z]+", plain(parts[-1] if parts else name)) if word}
+
+
+def _is_a_name(column: str) -> bool:
+    """Whether a column names a row, and says nothing of what is in it."""
+    return bool(_words(column) & {"id", "ids", "idx", "index", "uuid", "uid", "url", "hash", "role", "type"})

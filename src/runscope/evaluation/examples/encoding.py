@@ -91,6 +91,7 @@ def text_ids(tokenizer: Any, text: str) -> list[int]:
 
 def _chat(tokenizer: Any, chat: Chat, scoring: Scoring) -> tuple[list[int], list[int], list[int]]:
     templates.require_template(tokenizer)
+    templates.require_roles(tokenizer, chat)
     given = templates.render_ids(tokenizer, chat, chat.turns[: chat.answer], prompt=True)
     part = scoring.chats if chat.given is None else scoring.pairs
     if part == "completion":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runscope.evaluation.examples.chats import chat_example, turns_of
 from runscope.evaluation.examples.columns import as_text, cluster_of, paired
-from runscope.evaluation.examples.example import Example, alike_at_first
+from runscope.evaluation.examples.example import Example, Turn, alike_at_first, said
 
 _MARK = "Assistant:"
 """Before each answer in dialogues that are one text, as Anthropic's are."""
@@ -44,9 +44,19 @@ def _of_turns(row: Mapping[str, Any], chosen: Any, rejected: Any, where: str) ->
     system = as_text(row.get("system"))
     if system and prompt and prompt[0]["role"] != "system":
         prompt = ({"role": "system", "content": system}, *prompt)
-    whole = chosen if chosen[0]["role"] != "assistant" else (*prompt, *chosen)
+    whole, other = (
+        told if told[0]["role"] != "assistant" else (*prompt, *told)
+        for told in (_to_the_answer(chosen), _to_the_answer(rejected))
+    )
     example = chat_example(whole, row, cluster_of(row), len(whole) - 1)
-    return example and Example(
-        example.prompt, example.completion, example.cluster, (example.completion, str(rejected[-1]["content"])),
-        example.chat,
-    )  # fmt: skip
+    if example is None:
+        return None
+    # Where earlier turns differ too, the two are not answers to one question: there is nothing to choose.
+    both = (example.completion, said(other[-1])) if whole[:-1] == other[:-1] else ()
+    return Example(example.prompt, example.completion, example.cluster, both, example.chat)
+
+
+def _to_the_answer(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The turns up to the assistant's last; all of them where it says nothing."""
+    own = [i for i, turn in enumerate(turns) if turn["role"] == "assistant"]
+    return tuple(turns[: own[-1] + 1] if own else turns)

@@ -13,6 +13,7 @@ from runscope.errors import InputError
 from runscope.evaluation.examples import chats, choices
 from runscope.evaluation.examples.columns import (
     CLUSTERS,
+    PAIRS,
     as_text,
     by_plain_name,
     chosen_columns,
@@ -20,12 +21,16 @@ from runscope.evaluation.examples.columns import (
     likely_mapping,
     listed,
     named_cluster,
+    nothing_in,
     paired,
     parse_columns,
 )  # fmt: skip
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.preferences import preference
+from runscope.evaluation.examples.unread import Unread
 
+_OTHERS = ("system", "user", "tool", "developer")
+"""Roles that give no answer."""
 _KNOWN_TO_TRAINERS = {"prompt", "messages", "conversations", "chosen"}
 """Columns by which TRL knows what else than a text a row is."""
 
@@ -54,16 +59,24 @@ def read_examples(
         UsageError: ``columns`` names no role.
         MissingExtra: a data set is named, and ``datasets`` is not installed.
     """
-    named, left_out, labelled = parse_columns(columns), 0, False
+    named, labelled = parse_columns(columns), False
+    left_out, unwanted = 0, 0
     found: dict[str, Example] = {}
+    roles: dict[str, None] = {}
+    unread = Unread()
     for number, row in enumerate(_rows_of(reference), 1):
         if text and not named and isinstance(row.get(text), str) and not _KNOWN_TO_TRAINERS & row.keys():
             kept = {c: row[c] for c in (*CLUSTERS, cluster or "") if c in row and c != text}
             row = {"text": row[text], **kept}
+        if not named and _is_undesired(row):
+            unwanted += 1
+            continue
         example = example_of(row, named, f"{reference}, example {number}")
         if example is None:
             left_out += 1
+            roles |= dict.fromkeys(chats.roles_of(by_plain_name(row), str(reference)))
         else:
+            unread.look(row, example)
             if cluster is not None:
                 example = replace(
                     example, cluster=named_cluster(row, cluster, f"{reference}, example {number}")
@@ -71,19 +84,59 @@ def read_examples(
             found.setdefault(example.id, example)
             labelled |= not example.prompt and "label" in row and not named
     if not found:
-        raise InputError(
-            f"{reference} holds no example"
-            + (f": {left_out:,} rows say nothing to score" if left_out else ""),
-            hint="one JSON object per line, with prompt and completion",
+        raise _nothing(reference, left_out, unwanted, list(roles))
+    notes = [] if notes is None else notes
+    if left_out:
+        odd = [role for role in roles if role not in ("assistant", *_OTHERS)]
+        own = f" (roles that nobody knows: {', '.join(odd)})" if odd else ""
+        notes.append(f"left out of {reference}: {_rows_(left_out)} with nothing to score{own}")
+    if unwanted:
+        notes.append(f"left out of {reference}: {_rows_(unwanted)} marked as undesired (label false)")
+    if not named and unread.columns:
+        notes.append(
+            f"not read, of {reference}: {', '.join(unread.columns)} (--columns says which column is what)"
         )
-    if left_out and notes is not None:
-        notes.append(f"{left_out:,} rows of {reference} say nothing that could be scored, and were left out")
-    if labelled and notes is not None:
+    if labelled:
         notes.append(
             f"{reference} has labels, which are not used: the loss is that of the texts themselves. "
             "To ask for the label behind the text: --columns prompt=text,completion=label"
         )
     return tuple(found.values())
+
+
+def _rows_(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _nothing(reference: str | Path, left_out: int, unwanted: int, roles: list[str]) -> InputError:
+    """The error where no row is an example."""
+    if not left_out and not unwanted:
+        return InputError(
+            f"{reference} holds no rows", hint="one JSON object per line, with prompt and completion"
+        )
+    if not left_out:
+        return InputError(
+            f"{reference} holds no example: {_rows_(unwanted)} marked as undesired (label false)",
+            hint="a loss is taken of what a model is to say",
+        )
+    if set(roles) - {"assistant", *_OTHERS}:
+        return InputError(
+            f"{reference} holds no example: no turn is the assistant's in {_rows_(left_out)}; roles: "
+            + ", ".join(roles),
+            hint="call the role that answers assistant, as chat templates do",
+        )
+    return InputError(
+        f"{reference} holds no example: {_rows_(left_out)} with nothing to score",
+        hint="each row needs what the model is to say: a completion that is not empty, or a turn of the assistant",
+    )
+
+
+def _is_undesired(row: Mapping[str, Any]) -> bool:
+    """Whether a row is an answer that a training is to unlearn (KTO): a label of false beside prompt and completion."""
+    plain = by_plain_name(row)
+    if str(plain.get("label")) not in ("False", "false"):
+        return False
+    return any(a in plain and b in plain for a, b in PAIRS if b != "label")
 
 
 def _rows_of(reference: str | Path) -> Iterator[Mapping[str, Any]]:
@@ -121,17 +174,18 @@ def example_of(row: Mapping[str, Any], columns: Mapping[str, str], where: str) -
         InputError: no column is known, or what it holds cannot be evaluated.
     """
     told = chosen_columns(row, columns, where) if columns else by_plain_name(row)
-    if (
-        str(told.get("label")) == "False" and "completion" in told
-    ):  # an answer that a training is to unlearn (KTO)
-        return None
+    if "text" in told and "parent_id" in told and "role" in told:
+        raise InputError(
+            f"{where}, is a single message of a tree of conversations",
+            hint="make a row with messages of each path from a first message to a last answer",
+        )
     example = _asked(told, where) or _conversation(told, where) or _plain(told)
     if example is not None:
         return example
     if turns := chats.alternating(told):
         return chats.chat_example(turns, told, cluster_of(told))
-    if any(chats.turns_of(told.get(c), where) for c in (*chats.COLUMNS, "prompt")) or "text" in told:
-        return None  # a conversation without an answer, or no text
+    if chats.roles_of(told, where) or "text" in told or nothing_in(told):
+        return None  # a conversation without an answer, no text, or an empty cell
     raise InputError(
         f"{where}, has no prompt/completion, messages or text column; found: {listed(row)}",
         hint=f"if this is what you mean: {likely_mapping(row)}",
@@ -169,6 +223,8 @@ def _conversation(row: Mapping[str, Any], where: str) -> Example | None:
         after = chats.turns_of(row.get(said), where)
         if before and not after and as_text(row.get(said)) is not None:
             after = ({"role": "assistant", "content": as_text(row[said])},)
+        if after and not before and as_text(row.get(given)) is not None:
+            before = ({"role": "user", "content": as_text(row[given])},)
         if before and after:
             return chats.chat_example((*before, *after), row, cluster_of(row), len(before))
     return None
@@ -180,6 +236,11 @@ def _plain(row: Mapping[str, Any]) -> Example | None:
     if pair is not None:
         return Example(pair[0], pair[1], cluster_of(row, pair[2]))
     text = row.get("text")
+    if not isinstance(text, str) and "text" not in row:  # a whole dialogue in one text
+        told = next((row[c] for c in chats.COLUMNS if isinstance(row.get(c), str)), "")
+        text = told if told.lstrip()[:2] != "[{" else ""
+        system = as_text(row.get("system"))
+        text = f"{system}\n{text}" if system and text else text
     return Example("", text, cluster_of(row)) if isinstance(text, str) and text.strip() else None
 
 

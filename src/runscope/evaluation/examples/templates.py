@@ -12,6 +12,8 @@ from runscope.evaluation.examples.limits import limited
 
 _OF_A_TEMPLATE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What a template's own expressions raise."""
+_ROLES = ("system", "user", "assistant", "tool")
+"""What every template is written for."""
 _MARKED = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
@@ -71,6 +73,26 @@ def render_ids(tokenizer: Any, chat: Chat, turns: Sequence[Turn], *, prompt: boo
         return []
     text = render(tokenizer, chat, turns, prompt=prompt)
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def require_roles(tokenizer: Any, chat: Chat) -> None:
+    """Refuse a conversation of which the template leaves out turns, as it does not know their role.
+
+    Raises:
+        InputError: it does.
+    """
+    odd = [
+        turn for turn in chat.turns if turn["role"] not in _ROLES and str(turn.get("content") or "").strip()
+    ]
+    if not odd:
+        return
+    text = render(tokenizer, chat, chat.turns)
+    for turn in odd:
+        if str(turn["content"]).strip() not in text:
+            raise InputError(
+                f"the model's chat template leaves out what {turn['role']!r} says",
+                hint=f"name the roles as it does: {', '.join(_ROLES)}",
+            )
 
 
 def require_rendered(tokenizer: Any, chat: Chat, number: int) -> None:
