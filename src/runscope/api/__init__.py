@@ -1,5 +1,6 @@
 """The verbs behind the public names: each takes references or what an earlier verb gave back."""
 
+from runscope.api.baselines import against_checkpoints, against_runs, against_scores
 from runscope.api.judging import compare, diagnose, evaluate, investigate, plan_evaluation
 from runscope.api.keeping import keep
 from runscope.api.lines import ASK_BELOW, as_line, push, require_joined, stitch, with_parts
@@ -10,6 +11,9 @@ from runscope.api.surveys import scan
 
 __all__ = [
     "ASK_BELOW",
+    "against_checkpoints",
+    "against_runs",
+    "against_scores",
     "as_line",
     "as_run",
     "checkpoints",

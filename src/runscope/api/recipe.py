@@ -101,7 +101,7 @@ class Recipe:
 
     def trainings(self) -> list[list[str]]:
         """The runs of each training that is compared."""
-        return [_parts(reference) for reference in self.runs]
+        return [parts(reference) for reference in self.runs]
 
     @classmethod
     def read(cls, path: Path, *, trust: bool = False) -> Recipe:
@@ -290,14 +290,14 @@ def inputs(recipe: Recipe, diagnosis: Diagnosis) -> list[dict[str, str]]:
     return [{k: v for k, v in one.items() if v} for one in found]
 
 
-def _parts(reference: str) -> list[str]:
+def parts(reference: str) -> list[str]:
     """``A+B`` is one training of two runs, unless a file or folder has that very name."""
     return [reference] if Path(reference).exists() else [part for part in reference.split("+") if part]
 
 
 def _write_value(key: str, value: Any, folder: Path) -> Any:
     if key == "runs":
-        return ["+".join(_relative(part, folder) for part in _parts(v)) for v in value]
+        return ["+".join(_relative(part, folder) for part in parts(v)) for v in value]
     if key in _PATHS:
         return os.path.relpath(value, folder)
     if key in _REFERENCES:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,18 +20,20 @@ class Format(StrEnum):
     markdown = "markdown"
 
 
-class BriefFormat(StrEnum):
-    """What goes to stdout; ``brief`` is for a program that reads text."""
+class ScanFormat(StrEnum):
+    """What goes to stdout; ``brief`` is for a program that reads text, ``sarif`` and ``junit`` are for CI."""
 
     text = "text"
     brief = "brief"
     json = "json"
     jsonl = "jsonl"
     markdown = "markdown"
+    sarif = "sarif"
+    junit = "junit"
 
 
 class DiagnoseFormat(StrEnum):
-    """What goes to stdout; pictures too, into a file or a pipe."""
+    """What goes to stdout; pictures too, into a file or a pipe; the last two are for CI."""
 
     text = "text"
     brief = "brief"
@@ -41,6 +42,8 @@ class DiagnoseFormat(StrEnum):
     markdown = "markdown"
     png = "png"
     svg = "svg"
+    sarif = "sarif"
+    junit = "junit"
 
 
 class ReportFormat(StrEnum):
@@ -51,6 +54,8 @@ class ReportFormat(StrEnum):
     svg = "svg"
     markdown = "markdown"
     json = "json"
+    sarif = "sarif"
+    junit = "junit"
 
 
 class FailOn(StrEnum):
@@ -176,112 +181,18 @@ HeldOutOption = Annotated[
         help="Held-out examples: JSON lines, CSV, Parquet, or a Hub data set as user/name:split.",
     ),
 ]
-ClusterOption = Annotated[
-    str | None,
+FailOnOption = Annotated[
+    FailOn, typer.Option("--fail-on", help="Exit with 1 if a finding has this severity or a graver one.")
+]
+BaselineOption = Annotated[
+    list[str] | None,
     typer.Option(
-        "--cluster",
-        metavar="COLUMN|none",
-        help="Column whose equal values make rows one observation (default: cluster, source, group or document, "
-        "where there is one); none: every row is its own observation.",
+        "--baseline",
+        metavar="RUN",
+        help="An earlier, good training (A+B is one of two runs): exit with 1 if this one is shown to be worse. Repeat "
+        "for several seeds, whose spread then counts.",
     ),
 ]
-TaskOption = Annotated[
-    str,
-    typer.Option("--task", help="loss, answer, number, choice, preference, or your own as module:Name."),
-]
-ScorerOption = Annotated[
-    str,
-    typer.Option(
-        "--scorer", help="Of the task answer: exact, number, regex, json, or your own as module:function."
-    ),
-]
-TaskMetricOption = Annotated[
-    str | None, typer.Option("--metric", help="The deciding metric, where a task has several.")
-]
-ToleranceOption = Annotated[
-    float | None,
-    typer.Option(
-        "--tolerance", metavar="X", help="Count a number as correct within this distance of the target."
-    ),
-]
-RelativeToleranceOption = Annotated[
-    float | None,
-    typer.Option(
-        "--relative-tolerance",
-        metavar="SHARE",
-        help="Count a number as correct within this fraction of the target.",
-    ),
-]
-ExtractOption = Annotated[
-    str | None,
-    typer.Option(
-        "--extract",
-        metavar="REGEX",
-        help="Score only the part of the answer captured by the first group.",
-    ),
-]
-MaxNewTokensOption = Annotated[
-    int, typer.Option("--max-new-tokens", metavar="N", help="Longest generated answer.")
-]
-ChatOption = Annotated[bool, typer.Option("--chat", help="Put plain prompts into the model's chat template.")]
-ColumnsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--columns",
-        metavar="ROLE=COLUMN,…",
-        help="Which column is what: prompt=description,completion=price. Not needed for usual names.",
-    ),
-]
-ScoreOption = Annotated[
-    str,
-    typer.Option(
-        "--score",
-        help="Tokens that the loss is taken of: completion, assistant (all its turns), all, last (its last turn), "
-        "or auto: what the training scored.",
-    ),
-]
-FullOption = Annotated[bool, typer.Option("--full", help="Evaluate every checkpoint on every example.")]
-MinEffectOption = Annotated[
-    float | None,
-    typer.Option(
-        "--min-effect",
-        metavar="X",
-        help="Smallest difference that matters, in units of the metric; 3% of the best one's loss for the loss.",
-    ),
-]
-MaxExamplesOption = Annotated[
-    int | None,
-    typer.Option(
-        "--max-examples", metavar="N", min=1, help="Evaluate on a random sample of this many examples."
-    ),
-]
-DeviceOption = Annotated[
-    str, typer.Option("--device", help="auto, cpu, cuda (cuda:1 for the second) or mps.")
-]
-DtypeOption = Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16, float16 or 4bit.")]
-BatchTokensOption = Annotated[
-    int | None,
-    typer.Option(
-        "--batch-tokens",
-        metavar="N",
-        help="Maximum tokens per batch, padding included (default: what fits in memory).",
-    ),
-]
-BackendOption = Annotated[str, typer.Option("--backend", help="transformers or vllm.")]
-LaunchOption = Annotated[str, typer.Option("--launch", help="local, or ray for many GPUs or machines.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--workers", metavar="N", help="Number of Ray workers (default: one per GPU, else one per CPU)."
-    ),
-]
-AllowPickleOption = Annotated[
-    bool, typer.Option("--allow-pickle", help="Load pickled weights; these can run code.")
-]
-TrustRemoteCodeOption = Annotated[
-    bool, typer.Option("--trust-remote-code", help="Run the code of the base model's repository.")
-]
-FailOnOption = Annotated[FailOn, typer.Option("--fail-on", help="Exit with 1 from this severity on.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes on stderr.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")]
 RefreshOption = Annotated[bool, typer.Option("--refresh", help="Fetch again although the store has it.")]
@@ -320,13 +231,6 @@ def ignored_roles(words: list[str] | None) -> list[str]:
     from runscope.history import ROLES
 
     return [known_role(word, ROLES) for word in words or ()]
-
-
-def evaluation_settings(context: typer.Context) -> dict[str, Any]:
-    """What the options say that ``evaluate`` and ``report`` share: fields of ``EvaluateSettings`` by name."""
-    from runscope.evaluation import EvaluateSettings
-
-    return {f.name: context.params[f.name] for f in fields(EvaluateSettings) if f.name in context.params}
 
 
 def typed(context: typer.Context, name: str) -> bool:

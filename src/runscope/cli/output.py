@@ -48,6 +48,12 @@ def print_text(text: str) -> None:
     sys.stdout.flush()
 
 
+def print_raw(text: str) -> None:
+    """Print a document in which nothing of a stranger's steers a terminal any more."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def print_bytes(form: str, write: Callable[[Path], object]) -> None:
     """Send what is written to a file down a pipe.
 
@@ -67,8 +73,7 @@ def print_bytes(form: str, write: Callable[[Path], object]) -> None:
 
 def print_json(data: Mapping[str, Any] | Sequence[Any], *, line: bool = False) -> None:
     """Print an object; on one line for JSON lines."""
-    sys.stdout.write(as_json(data, line=line))
-    sys.stdout.flush()
+    print_raw(as_json(data, line=line))
 
 
 def as_json(data: Mapping[str, Any] | Sequence[Any], *, line: bool = False) -> str:

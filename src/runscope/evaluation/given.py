@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from runscope.errors import InputError, UsageError
 from runscope.evaluation.decide import decide, scores, sign
-from runscope.evaluation.study import Study
+from runscope.evaluation.study import Evaluation, Study
 from runscope.evaluation.tasks.kinds import Metric
 from runscope.history.checkpoint import Checkpoint
 from runscope.stats.arrays import Floats, Ints
@@ -40,6 +40,7 @@ def judge_scores(
     metric: str = "score",
     notes: Sequence[str] = (),
     group: str = "cluster",
+    examples: Sequence[str] | None = None,
 ) -> Study:
     """Say whether later checkpoints are really worse, from results that are there already.
 
@@ -56,6 +57,7 @@ def judge_scores(
         metric: what the values are called in sentences and tables.
         notes: what else is to be said.
         group: what a cluster is called in sentences: document, user, …
+        examples: (examples,) names, by which another study on the same examples can be paired with this one.
 
     Returns:
         A study with ``outcome``, ``best_step``, ``effect`` (last minus best, positive is worse) and its interval.
@@ -69,6 +71,11 @@ def judge_scores(
         raise InputError(
             f"there are {table.shape[1]} columns of values, and {len(line)} steps",
             hint="give values as (examples, checkpoints), and one step for each column",
+        )
+    if examples is not None and len(examples) != len(table):
+        raise InputError(
+            f"there are {len(table):,} rows of values, and {len(examples):,} names of examples",
+            hint="give one name for each row",
         )
     by_share = min_effect is None and lower_is_better and "loss" in metric.lower()
     matters = MIN_EFFECT if min_effect is None else float(min_effect)
@@ -86,6 +93,7 @@ def judge_scores(
     matters = contest.min_effect
     arms = [_checkpoint(step) for step in line]
     decision = decide(contest, [f"step {step:,}" for step in line], kind)
+    evaluations = _evaluations(table, arms, examples, codes, _weights(weights, len(table)))
     summaries = {a: {metric: float(np.nanmean(sign(kind) * contest.values[:, a]))} for a in contest.started}
     return Study(
         task="scores", metric=metric, lower_is_better=lower_is_better,
@@ -94,7 +102,7 @@ def judge_scores(
         onset_step=line[decision.onset] if decision.onset is not None else None, p_value=decision.p_value,
         effect=decision.effect, effect_low=decision.effect_low, effect_high=decision.effect_high,
         min_effect=matters, more_examples=decision.more_examples, detectable=decision.detectable,
-        example_evaluations=int(contest.reached.sum()), full_grid=table.size,
+        example_evaluations=int(contest.reached.sum()), full_grid=table.size, evaluations=evaluations,
         settings={"min_effect": matters, "race": race, "alpha": contest.alpha}, notes=(*said, *notes),
     )  # fmt: skip
 
@@ -136,6 +144,7 @@ def judge_files(
     return judge_scores(
         table.values, steps=table.steps, lower_is_better=lower, min_effect=min_effect, clusters=table.clusters,
         weights=table.weights, race=race, metric=table.metric, notes=said, group=table.group,
+        examples=table.examples,
     )  # fmt: skip
 
 
@@ -153,6 +162,18 @@ def _no_effect_named(table: ScoreTable) -> str:
             hint=f"--min-effect {float(f'{spread / 10:.1g}'):g}, for example",
         )
     return f"no smallest difference that matters was named: {MIN_EFFECT:g} was taken (--min-effect)"
+
+
+def _evaluations(
+    table: Floats, arms: Sequence[Checkpoint], examples: Sequence[str] | None, clusters: Ints, weights: Floats
+) -> tuple[Evaluation, ...]:
+    """The results by checkpoint, where the examples have names."""
+    if examples is None:
+        return ()
+    names, sources = tuple(examples), tuple(map(str, clusters.tolist()))
+    return tuple(
+        Evaluation(arm, "heldout", names, sources, table[:, n], weights) for n, arm in enumerate(arms)
+    )
 
 
 def _direction(metric: str, *, lower: bool) -> str:

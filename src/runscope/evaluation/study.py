@@ -17,6 +17,7 @@ Standing = Literal["best", "as_good", "behind", "worse", "undecided", "skipped"]
 """``as_good`` where a difference that matters is ruled out; ``worse`` where that is shown, for all rows together;
 ``behind`` where the row's own interval lies above 0, which among many rows happens by chance as well."""
 Outcome = Literal["overfit", "not_worse", "undecided"]
+AgainstStatus = Literal["worse", "not_worse", "unknown"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +161,36 @@ class Forgetting:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Against:
+    """How a training compares with an earlier, good one.
+
+    Attributes:
+        status: ``worse`` where that is shown, and by what matters; ``not_worse`` where it is shown not to be worse by
+            that; else ``unknown``.
+        headline: the answer in a sentence.
+        reason: its numbers, or why it cannot be told.
+        metric: what was compared.
+        probability: that it is worse at all; None where it cannot be told.
+        effect, effect_low, effect_high: how much worse it is, in units of the metric; positive is worse.
+        min_effect: the smallest difference that matters.
+        baselines: what it was held against.
+        cannot_tell: what the numbers do not say.
+    """
+
+    status: AgainstStatus
+    headline: str
+    reason: str
+    metric: str = ""
+    probability: float | None = None
+    effect: float | None = None
+    effect_low: float | None = None
+    effect_high: float | None = None
+    min_effect: float | None = None
+    baselines: tuple[str, ...] = ()
+    cannot_tell: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Study(Shown):
     """The answer over all checkpoints.
@@ -185,6 +216,7 @@ class Study(Shown):
         settings: everything needed to make it again.
         extras: the base, where it is at hand, and averages that were asked for.
         forgetting: what was forgotten, where a second set was given.
+        baseline: how it compares with the checkpoints of an earlier, good training, where some were named.
     """
 
     task: str
@@ -209,6 +241,7 @@ class Study(Shown):
     sample: tuple[Mapping[str, Any], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    baseline: Against | None = None
     extras: tuple[Extra, ...] = ()
     forgetting: Forgetting | None = None
 

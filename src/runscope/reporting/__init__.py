@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 from runscope.lazy import fetched
 
 if TYPE_CHECKING:
+    from runscope.reporting.ci.checked import cards_checked as cards_checked
+    from runscope.reporting.ci.checked import diagnosis_checked as diagnosis_checked
+    from runscope.reporting.ci.checked import error_checked as error_checked
+    from runscope.reporting.ci.junit import junit as junit
+    from runscope.reporting.ci.sarif import sarif as sarif
     from runscope.reporting.data import DIAGNOSIS_SCHEMA as DIAGNOSIS_SCHEMA
     from runscope.reporting.data import diagnosis_json as diagnosis_json
     from runscope.reporting.data import finding_json as finding_json

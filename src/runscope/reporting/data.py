@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from runscope.evaluation.study import Against
 from runscope.history import Segment, Timeline
 from runscope.rules import Finding, View
 from runscope.rules.resume.answers import Told, answers
@@ -99,5 +100,11 @@ def diagnosis_json(diagnosis: Diagnosis, reference: str) -> dict[str, Any]:
             "next_time": list(verdict.next_time),
         },
         "findings": [finding_json(f) for f in diagnosis.findings],
+        **against_json(diagnosis.baseline),
         "notes": [*diagnosis.notes, *(diagnosis.study.notes if diagnosis.study is not None else ())],
     }
+
+
+def against_json(baseline: Against | None) -> dict[str, Any]:
+    """How it compares with a baseline, under ``baseline``; nothing where none was named."""
+    return {} if baseline is None else {"baseline": plain(asdict(baseline))}

@@ -1,7 +1,8 @@
 """Findings and evaluated checkpoints become one calibrated answer and one recommendation."""
 
+from runscope.verdict.baseline import hold_against
 from runscope.verdict.comparison import Comparison, Contender, compare
-from runscope.verdict.judge import diagnose, judge
+from runscope.verdict.judge import diagnose, findings_of, findings_of_resumes, judge
 from runscope.verdict.types import Diagnosis, Gradients, Overfitting, Verdict
 
 __all__ = [
@@ -13,5 +14,8 @@ __all__ = [
     "Verdict",
     "compare",
     "diagnose",
+    "findings_of",
+    "findings_of_resumes",
+    "hold_against",
     "judge",
 ]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runscope.evaluation.study import Study
-from runscope.rules import Evaluated, Findings, View, look
+from runscope.history import Timeline
+from runscope.rules import Evaluated, Finding, Findings, View, look
+from runscope.rules.codes import RULES
+from runscope.rules.overfitting import checkpoints_worse
 from runscope.verdict.advice import headline, keep, next_time, recommend
 from runscope.verdict.overfitting import judge_overfitting
 from runscope.verdict.types import Diagnosis, Gradients, Verdict
@@ -23,6 +26,18 @@ def diagnose(view: View, study: Study | None = None) -> Diagnosis:
         checkpoints=view.checkpoints,
         study=study,
     )
+
+
+def findings_of(study: Study) -> tuple[Finding, ...]:
+    """What evaluated checkpoints prove, as a finding; empty where they prove nothing bad."""
+    saved = tuple(score.checkpoint for score in study.scores)
+    view = View(Timeline(()), saved, evaluated=_evaluated(study))
+    return look(view, [RULES[checkpoints_worse.CODE]]).findings
+
+
+def findings_of_resumes(view: View) -> tuple[Finding, ...]:
+    """What the resumes of a line did."""
+    return look(view, [rule for rule in RULES.values() if rule.family == "resume"]).findings
 
 
 def _evaluated(study: Study | None) -> Evaluated | None:

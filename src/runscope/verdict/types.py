@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 from runscope.display import Shown
-from runscope.evaluation.study import Study
+from runscope.evaluation.study import Against, Study
 from runscope.history import Timeline
 from runscope.history.checkpoint import Checkpoint
 from runscope.rules import Finding
@@ -81,10 +81,30 @@ class Verdict:
     keep: Checkpoint | None = None
     next_time: tuple[str, ...] = ()
 
+    @property
+    def status(self) -> OverfittingStatus:
+        """Whether it overfits: ``confirmed``, ``likely``, ``suspected``, ``none`` or ``unknown``."""
+        return self.overfitting.status
+
+    @property
+    def probability(self) -> float | None:
+        """Calibrated probability of overfitting; None where there was nothing to look at."""
+        return self.overfitting.probability
+
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis(Shown):
-    """All that is known of one line."""
+    """All that is known of one line.
+
+    Attributes:
+        timeline: the line.
+        verdict: the answer.
+        findings: what the rules saw, worst first.
+        notes: what there is to say besides, and which rules had nothing to look at.
+        checkpoints: those that belong to it, where they are known.
+        study: what evaluating them found.
+        baseline: how it compares with earlier, good trainings, where some were named.
+    """
 
     timeline: Timeline
     verdict: Verdict
@@ -92,6 +112,7 @@ class Diagnosis(Shown):
     notes: tuple[str, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     study: Study | None = None
+    baseline: Against | None = None
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a finding, worst first: its fields, with ``evidence`` as a mapping and ``fix`` as a tuple."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runscope.cli import ci
 from runscope.cli import options as opt
 from runscope.cli import output as out
 from runscope.cli.joining import join
@@ -14,9 +15,11 @@ from runscope.cli.progress import progress
 from runscope.errors import RunscopeError, SeveralRuns, UsageError
 
 if TYPE_CHECKING:
+    from runscope.reporting.ci.checked import Checked
     from runscope.verdict.types import Diagnosis
 
 PICTURES = (opt.DiagnoseFormat.png, opt.DiagnoseFormat.svg)
+FOR_CI = (opt.DiagnoseFormat.sarif, opt.DiagnoseFormat.junit)
 
 
 def diagnose(
@@ -29,6 +32,17 @@ def diagnose(
     ] = opt.DiagnoseFormat.text,
     output: opt.OutputOption = None,
     fail_on: opt.FailOnOption = opt.FailOn.never,
+    baseline: opt.BaselineOption = None,
+    min_effect: Annotated[
+        float | None,
+        typer.Option(
+            "--min-effect",
+            metavar="X",
+            min=0,
+            help="With --baseline: smallest difference that matters, in units of the metric (default: 2% of its level, "
+            "or 2 points of a score between 0 and 1).",
+        ),
+    ] = None,
     hub: opt.HubOption = None,
     at: opt.AtOption = None,
     force: opt.ForceOption = False,
@@ -51,6 +65,8 @@ def diagnose(
       runscope diagnose me/pricer/2x9f1k3a me/pricer/7c0d1e2f --hub me/pricer-2024-09-13
 
       runscope diagnose output/checkpoint-500 --fail-on critical --format markdown
+
+      runscope diagnose output --baseline last-good/trainer_state.json
     """
     options = {
         "ignore": opt.ignored_roles(ignore),
@@ -59,25 +75,48 @@ def diagnose(
         "project": project,
         "refresh": refresh,
     }
+    if min_effect is not None and not baseline:
+        raise UsageError("--min-effect says what matters beside a baseline", hint="name it: --baseline RUN")
     if each:
-        if format in PICTURES:
-            raise UsageError("--each prints no pictures", hint="draw one run at a time: --output curve.png")
-        if output:
-            raise UsageError(
-                "--each prints, it writes no file", hint="redirect it: --each --format jsonl > runs.jsonl"
-            )
+        _check_each(format, output, baseline)
         return _each(runs, format, fail_on, options, quiet=quiet, verbose=verbose)
     from runscope import api
 
     with progress(quiet) as update:
         line = _line(runs, options, at=at, force=force, scale=scale, hub=hub, progress=update)
         diagnosis = api.diagnose(line, hub=hub, **_judging(options))
-    reference = " ".join(runs)
+        if baseline:
+            how: dict[str, Any] = {name: options[name] for name in ("ignore", "roles", "metric", "project")}
+            diagnosis = api.against_runs(diagnosis, baseline, min_effect=min_effect, progress=update, **how)
     if output:
-        _save(diagnosis, reference, output, quiet)
+        _save(diagnosis, runs, output, quiet, fail_on)
+    elif format in FOR_CI:
+        ci.print_checked([_checked(diagnosis, runs, fail_on)], format)
     else:
-        _print(diagnosis, reference, format, verbose=verbose)
+        _print(diagnosis, " ".join(runs), format, verbose=verbose)
     return _status(diagnosis, fail_on)
+
+
+def _check_each(format: opt.DiagnoseFormat, output: Path | None, baseline: list[str] | None) -> None:
+    """Refuse what is not for many runs.
+
+    Raises:
+        UsageError: it was asked for.
+    """
+    if format in PICTURES:
+        raise UsageError("--each prints no pictures", hint="draw one run at a time: --output curve.png")
+    if output:
+        raise UsageError(
+            "--each prints, it writes no file", hint="redirect it: --each --format jsonl > runs.jsonl"
+        )
+    if baseline:
+        raise UsageError("--each holds no run against a baseline", hint="leave one of them out")
+
+
+def _checked(diagnosis: Diagnosis, runs: list[str], fail_on: opt.FailOn) -> Checked:
+    from runscope.reporting import diagnosis_checked
+
+    return diagnosis_checked(diagnosis, runs, fail_on.value)
 
 
 def _judging(options: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +156,8 @@ def _each(
     from runscope import api
 
     worst = 0
-    answers: list[dict[str, Any]] | None = [] if format is opt.DiagnoseFormat.json else None
+    # What is one document for all: it is printed at the end.
+    answers: list[Any] | None = [] if format in (opt.DiagnoseFormat.json, *FOR_CI) else None
     waiting = list(runs)
     with progress(quiet) as update:
         for number, reference in enumerate(waiting):
@@ -131,14 +171,17 @@ def _each(
                 worst = 2
                 _print_error(reference, error, format, answers)
                 continue
-            if answers is not None:
-                answers.append(_answer(diagnosis, reference))
-                worst = max(worst, _status(diagnosis, fail_on))
-                continue
-            _print_title(reference, format, first=number == 0)
-            _print(diagnosis, reference, format, verbose=verbose)
             worst = max(worst, _status(diagnosis, fail_on))
-    if answers is not None:
+            if answers is not None and format in FOR_CI:
+                answers.append(_checked(diagnosis, [reference], fail_on))
+            elif answers is not None:
+                answers.append(_answer(diagnosis, reference))
+            else:
+                _print_title(reference, format, first=number == 0)
+                _print(diagnosis, reference, format, verbose=verbose)
+    if format in FOR_CI:
+        ci.print_checked(answers or [], format)
+    elif answers is not None:
         out.print_json(answers)
     return worst
 
@@ -162,13 +205,13 @@ def _print_title(reference: str, format: opt.DiagnoseFormat, *, first: bool) -> 
 
 
 def _print_error(
-    reference: str, error: RunscopeError, format: opt.DiagnoseFormat, answers: list[dict[str, Any]] | None
+    reference: str, error: RunscopeError, format: opt.DiagnoseFormat, answers: list[Any] | None
 ) -> None:
-    from runscope.reporting import DIAGNOSIS_SCHEMA
+    from runscope.reporting import DIAGNOSIS_SCHEMA, error_checked
 
     answer = {"schema": DIAGNOSIS_SCHEMA, "run": reference, "error": error.message, "hint": error.hint}
     if answers is not None:
-        answers.append(answer)
+        answers.append(error_checked(reference, error) if format in FOR_CI else answer)
     elif format is opt.DiagnoseFormat.jsonl:
         out.print_json(answer, line=True)
     out.note(f"error: {reference}: {error.message}")
@@ -194,19 +237,19 @@ def _print(
         page.print_diagnosis(out.stdout(), diagnosis, verbose=verbose)
 
 
-def _save(diagnosis: Diagnosis, reference: str, path: Path, quiet: bool) -> None:
+def _save(diagnosis: Diagnosis, runs: list[str], path: Path, quiet: bool, fail_on: opt.FailOn) -> None:
     from runscope import reporting as page
 
+    if path.suffix.lower() in ci.ENDINGS:
+        return ci.save_checked([_checked(diagnosis, runs, fail_on)], path, quiet=quiet)
     pages = dict.fromkeys((".html", ".png", ".svg", ".md"), lambda file: page.write(diagnosis, file))
     forms = out.table_forms(lambda: diagnosis.timeline.to_pandas())
-    data = out.json_form(lambda: page.diagnosis_json(diagnosis, reference))
+    data = out.json_form(lambda: page.diagnosis_json(diagnosis, " ".join(runs)))
     out.save(path, pages | forms | data, quiet=quiet)
+    if diagnosis.baseline is not None:
+        out.note(diagnosis.baseline.headline, quiet=quiet)
+    return None
 
 
 def _status(diagnosis: Diagnosis, fail_on: opt.FailOn) -> int:
-    from runscope.rules import SEVERITIES
-
-    if fail_on is opt.FailOn.never:
-        return 0
-    bar = SEVERITIES.index(fail_on.value)
-    return int(any(SEVERITIES.index(f.severity) <= bar for f in diagnosis.findings))
+    return ci.status(diagnosis.findings, fail_on, diagnosis.baseline)

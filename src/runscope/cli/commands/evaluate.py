@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runscope.cli import ci
 from runscope.cli import options as opt
 from runscope.cli import output as out
+from runscope.cli.evaluating import evaluation_settings, takes_evaluation_options
 from runscope.cli.progress import progress
 from runscope.errors import UsageError
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from runscope.history import Timeline
 
 
+@takes_evaluation_options(before="plan")
 def evaluate(
     context: typer.Context,
     repo: Annotated[
@@ -34,7 +37,6 @@ def evaluate(
             "lm-evaluation-harness or logs of Inspect (files or folders; repeat for each).",
         ),
     ] = None,
-    cluster: opt.ClusterOption = None,
     lower_is_better: Annotated[
         bool | None,
         typer.Option(
@@ -53,39 +55,31 @@ def evaluate(
             help="The run (or runs) that saved them: says around which step to look first.",
         ),
     ] = None,
-    task: opt.TaskOption = "loss",
-    scorer: opt.ScorerOption = "exact",
-    metric: opt.TaskMetricOption = None,
-    tolerance: opt.ToleranceOption = None,
-    relative_tolerance: opt.RelativeToleranceOption = None,
-    extract: opt.ExtractOption = None,
-    max_new_tokens: opt.MaxNewTokensOption = 64,
-    chat: opt.ChatOption = False,
-    columns: opt.ColumnsOption = None,
-    score: opt.ScoreOption = "auto",
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="The deciding metric, where a task has several.")
+    ] = None,
     plan: Annotated[
         bool,
         typer.Option(
             "--plan", help="Print what would be run and downloaded, and the memory needed, then stop."
         ),
     ] = False,
-    full: opt.FullOption = False,
-    min_effect: opt.MinEffectOption = None,
-    max_examples: opt.MaxExamplesOption = None,
-    device: opt.DeviceOption = "auto",
-    dtype: opt.DtypeOption = "auto",
-    batch_tokens: opt.BatchTokensOption = None,
-    backend: opt.BackendOption = "transformers",
-    launch: opt.LaunchOption = "local",
-    workers: opt.WorkersOption = None,
-    allow_pickle: opt.AllowPickleOption = False,
-    trust_remote_code: opt.TrustRemoteCodeOption = False,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--baseline",
+            metavar="REPO|TABLE",
+            help="Checkpoints of an earlier, good training (with --scores: its results): exit with 1 if the best one "
+            "here is shown to be worse than the best one there, paired on the same examples.",
+        ),
+    ] = None,
+    fail_on: opt.FailOnOption = opt.FailOn.never,
     format: opt.FormatOption = opt.Format.text,
     output: opt.OutputOption = None,
     project: opt.ProjectOption = None,
     quiet: opt.QuietOption = False,
     debug: opt.DebugOption = False,
-) -> None:
+) -> int:
     """Evaluate checkpoints on held-out examples and say whether later ones are really worse.
 
     Checkpoints that are unlikely to be the best are set aside early. Results are kept as they come: nothing is
@@ -98,22 +92,22 @@ def evaluate(
       runscope evaluate ./output --data prices.csv --task number --tolerance 40 --relative-tolerance 0.2
 
       runscope evaluate --scores losses.csv --cluster document
+
+      runscope evaluate ./output --data heldout.jsonl --baseline ./last-good/checkpoint-500
     """
     from runscope import api
     from runscope.evaluation import EvaluateSettings
 
+    settings = evaluation_settings(context)
     if scores:
         if repo or data:
             raise UsageError(
                 "--scores takes the place of REPO and --data",
                 hint="name either results or what is to be evaluated",
             )
-        from runscope.evaluation.given import judge_files
-
-        judged = judge_files(
-            scores, metric=metric, lower_is_better=lower_is_better, min_effect=min_effect, cluster=cluster
-        )
-        return _show(judged, None, format, output, quiet=quiet)
+        judged = _given(scores, baseline, settings, lower_is_better)
+        _show(judged, None, format, output, quiet=quiet)
+        return _status(judged, fail_on)
     if repo is None or data is None:
         raise UsageError(
             "no checkpoints were named to evaluate"
@@ -121,13 +115,13 @@ def evaluate(
             else "there are no examples to evaluate on",
             hint="runscope evaluate REPO --data heldout.jsonl, or --scores TABLE for results that are there already",
         )
-    settings = opt.evaluation_settings(context)
+    if baseline and len(baseline) > 1:
+        raise UsageError("checkpoints are held against one baseline", hint="name the best one of them")
     EvaluateSettings(**settings)  # a wrong word is told before anything is read
     with progress(quiet) as update:
         line = _line(run, project) if run else None
         saved = api.checkpoints(repo, line=line, progress=update)
         what: dict[str, Any] = {
-            "line": line,
             "train_data": train_data,
             "also": also,
             "base": base,
@@ -135,9 +129,34 @@ def evaluate(
             **settings,
         }
         if plan:
-            return _print_plan(api.plan_evaluation(saved, data, **what), format)
-        study = api.evaluate(saved, data, **what)
-    return _show(study, repo, format, output, quiet=quiet)
+            _print_plan(api.plan_evaluation(saved, data, line=line, **what), format)
+            return 0
+        study = api.evaluate(saved, data, line=line, **what)
+        if baseline:  # memorising is not asked of it, and the line that was followed is not its own
+            study = api.against_checkpoints(
+                study, baseline[0], data, **what | {"train_data": None, "also": None}
+            )
+    _show(study, repo, format, output, quiet=quiet)
+    return _status(study, fail_on)
+
+
+def _given(
+    scores: list[str], baseline: list[str] | None, settings: dict[str, Any], lower_is_better: bool | None
+) -> Study:
+    """The verdict on results that are there already."""
+    from runscope import api
+    from runscope.evaluation.given import judge_files
+
+    how: dict[str, Any] = {name: settings[name] for name in ("metric", "min_effect", "cluster")}
+    how["lower_is_better"] = lower_is_better
+    study = judge_files(scores, **how)
+    return api.against_scores(study, baseline, **how) if baseline else study
+
+
+def _status(study: Study, fail_on: opt.FailOn) -> int:
+    from runscope.verdict import findings_of
+
+    return ci.status(findings_of(study), fail_on, study.baseline)
 
 
 def _show(study: Study, repo: str | None, format: opt.Format, output: Path | None, *, quiet: bool) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runscope.cli import ci
 from runscope.cli import options as opt
 from runscope.cli import output as out
+from runscope.cli.evaluating import evaluation_settings, takes_evaluation_options
 from runscope.cli.progress import progress
 from runscope.errors import UsageError
 
@@ -24,8 +26,10 @@ DECIDED = (
     "project",
 )  # fmt: skip
 """Options that a recipe has decided."""
+FOR_CI = (opt.ReportFormat.sarif, opt.ReportFormat.junit)
 
 
+@takes_evaluation_options(before="trust_recipe")
 def report(
     context: typer.Context,
     runs: Annotated[
@@ -45,7 +49,9 @@ def report(
     format: Annotated[
         opt.ReportFormat | None,
         typer.Option(
-            "--format", "-f", help="Form of the report; markdown and json are printed where no file is named."
+            "--format",
+            "-f",
+            help="Form of the report; markdown, json, sarif and junit are printed where no file is named.",
         ),
     ] = None,
     compare: Annotated[
@@ -66,34 +72,14 @@ def report(
     map: opt.MapOption = None,
     metric: opt.DecidingOption = None,
     project: opt.ProjectOption = None,
-    cluster: opt.ClusterOption = None,
-    task: opt.TaskOption = "loss",
-    scorer: opt.ScorerOption = "exact",
-    tolerance: opt.ToleranceOption = None,
-    relative_tolerance: opt.RelativeToleranceOption = None,
-    extract: opt.ExtractOption = None,
-    max_new_tokens: opt.MaxNewTokensOption = 64,
-    chat: opt.ChatOption = False,
-    columns: opt.ColumnsOption = None,
-    score: opt.ScoreOption = "auto",
-    full: opt.FullOption = False,
-    min_effect: opt.MinEffectOption = None,
-    max_examples: opt.MaxExamplesOption = None,
-    device: opt.DeviceOption = "auto",
-    dtype: opt.DtypeOption = "auto",
-    batch_tokens: opt.BatchTokensOption = None,
-    backend: opt.BackendOption = "transformers",
-    launch: opt.LaunchOption = "local",
-    workers: opt.WorkersOption = None,
-    allow_pickle: opt.AllowPickleOption = False,
-    trust_remote_code: opt.TrustRemoteCodeOption = False,
+    fail_on: opt.FailOnOption = opt.FailOn.never,
     trust_recipe: Annotated[
         bool,
         typer.Option("--trust-recipe", help="Let the recipe run the code that it names (a task, a scorer)."),
     ] = False,
     quiet: opt.QuietOption = False,
     debug: opt.DebugOption = False,
-) -> None:
+) -> int:
     """Write one page: the whole curve, the verdict, the checkpoint to keep.
 
     With --hub it lists the checkpoints, with --data it evaluates them, as `runscope evaluate` does and with its
@@ -114,28 +100,41 @@ def report(
         _refuse_beside_recipe(context, runs[0])
         recipe = Recipe.read(Path(runs[0]), trust=trust_recipe)
     else:
-        if data is not None and hub is None:
-            raise UsageError(
-                "--data needs checkpoints to evaluate", hint="name the repository that holds them: --hub REPO"
-            )
-        if compare and (hub or data or at or scale):
-            raise UsageError(
-                "--compare reads curves: --hub, --data, --at and --scale belong to one training",
-                hint="make a report of each training, and compare them without these options",
-            )
-        settings = _settings(context, data)
-        recipe = Recipe(
-            runs=tuple(runs), hub=hub, data=data, train_data=train_data, also=also, base=base, at=tuple(at or ()),
-            force=force, scale=tuple(scale or ()), ignore=tuple(opt.ignored_roles(ignore)),
-            roles={k: str(v) for k, v in opt.role_map(map).items()}, metric=metric,
-            project=project, compare=compare, settings=settings,
-        )  # fmt: skip
+        recipe = _recipe(context)
     with progress(quiet) as update:
         found = _found(recipe, update)
     _tell_of_changes(recipe, found, quiet)
-    if output is None and format in (opt.ReportFormat.markdown, opt.ReportFormat.json):
-        return _print(found, recipe, format)
-    return _write(found, recipe, output, format, quiet)
+    _give(found, recipe, output, format, quiet, fail_on)
+    return ci.status([f for d in _diagnoses(found) for f in d.findings], fail_on)
+
+
+def _recipe(context: typer.Context) -> Recipe:
+    """What the command line asks for.
+
+    Raises:
+        UsageError: options that do not go together.
+    """
+    from runscope.api.recipe import Recipe
+
+    given = context.params
+    if given["data"] is not None and given["hub"] is None:
+        raise UsageError(
+            "--data needs checkpoints to evaluate", hint="name the repository that holds them: --hub REPO"
+        )
+    if given["compare"] and any(given[name] for name in ("hub", "data", "at", "scale")):
+        raise UsageError(
+            "--compare reads curves: --hub, --data, --at and --scale belong to one training",
+            hint="make a report of each training, and compare them without these options",
+        )
+    as_they_are: dict[str, Any] = {
+        n: given[n]
+        for n in ("hub", "data", "train_data", "also", "base", "force", "metric", "project", "compare")
+    }
+    several: dict[str, Any] = {n: tuple(given[n] or ()) for n in ("runs", "at", "scale")}
+    return Recipe(
+        **as_they_are, **several, ignore=tuple(opt.ignored_roles(given["ignore"])),
+        roles={k: str(v) for k, v in opt.role_map(given["map"]).items()}, settings=_settings(context, given["data"]),
+    )  # fmt: skip
 
 
 def _check(output: Path | None, format: opt.ReportFormat | None) -> None:
@@ -147,7 +146,12 @@ def _check(output: Path | None, format: opt.ReportFormat | None) -> None:
             f"{output} has no ending that names a form", hint="for example report.html; a folder has no dot"
         )
     ending = output.suffix.lower().removeprefix(".")
-    named = "markdown" if ending == "md" else ending
+    named = {"md": "markdown", "xml": "junit"}.get(ending, ending)
+    if format in FOR_CI and named != format:
+        raise UsageError(
+            f"--format {format} is printed, or written to a file of its own",
+            hint="for example --output findings.sarif, or --output junit.xml",
+        )
     if format is not None and named != format.value and named in (*opt.ReportFormat, "csv", "parquet"):
         raise UsageError(
             f"--format {format.value} does not fit {output}, which is called {named}",
@@ -157,7 +161,7 @@ def _check(output: Path | None, format: opt.ReportFormat | None) -> None:
 
 def _refuse_beside_recipe(context: typer.Context, recipe: str) -> None:
     """Refuse options on the command line that a recipe decides; settings files and the environment are passed over."""
-    decided = (*DECIDED, *opt.evaluation_settings(context))
+    decided = (*DECIDED, *evaluation_settings(context))
     given = [name for name in decided if opt.typed(context, name)]
     if given:
         option = f"--{given[0].replace('_', '-')}"
@@ -175,7 +179,7 @@ def _settings(context: typer.Context, data: str | None) -> dict[str, Any]:
     """
     from runscope.evaluation import EvaluateSettings
 
-    given = {k: v for k, v in opt.evaluation_settings(context).items() if k != "metric"}
+    given = {k: v for k, v in evaluation_settings(context).items() if k != "metric"}
     if data is None:
         for name in given:
             if opt.typed(context, name):
@@ -210,6 +214,39 @@ def _tell_of_changes(recipe: Recipe, found: Diagnosis | Comparison, quiet: bool)
             out.note(f"note: {name} was not there when the recipe was written", quiet=quiet)
         for name in recipe.missing(now):
             out.note(f"note: {name} is missing; it was there when the recipe was written", quiet=quiet)
+
+
+def _diagnoses(found: Diagnosis | Comparison) -> list[Diagnosis]:
+    from runscope.verdict import Diagnosis
+
+    return [found] if isinstance(found, Diagnosis) else [c.diagnosis for c in found.contenders]
+
+
+def _give(
+    found: Diagnosis | Comparison,
+    recipe: Recipe,
+    output: Path | None,
+    format: opt.ReportFormat | None,
+    quiet: bool,
+    fail_on: opt.FailOn,
+) -> None:
+    """Print or write it, as asked."""
+    if format in FOR_CI or (output is not None and output.suffix.lower() in ci.ENDINGS):
+        from runscope.reporting import diagnosis_checked
+
+        named = recipe.trainings() if recipe.compare else [list(recipe.runs)]
+        checked = [
+            diagnosis_checked(d, runs, fail_on.value)
+            for d, runs in zip(_diagnoses(found), named, strict=True)
+        ]
+        if output is None:
+            ci.print_checked(checked, str(format))
+        else:
+            ci.save_checked(checked, output, quiet=quiet)
+    elif output is None and format in (opt.ReportFormat.markdown, opt.ReportFormat.json):
+        _print(found, recipe, format)
+    else:
+        _write(found, recipe, output, format, quiet)
 
 
 def _print(found: Diagnosis | Comparison, recipe: Recipe, format: opt.ReportFormat) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runscope.cli import ci
 from runscope.cli import options as opt
 from runscope.cli import output as out
 from runscope.cli.progress import progress
@@ -41,8 +42,8 @@ def scan(
         ),
     ],
     format: Annotated[
-        opt.BriefFormat, typer.Option("--format", "-f", help="What to print.")
-    ] = opt.BriefFormat.text,
+        opt.ScanFormat, typer.Option("--format", "-f", help="What to print.")
+    ] = opt.ScanFormat.text,
     output: opt.OutputOption = None,
     since: Annotated[
         str | None,
@@ -112,7 +113,7 @@ def scan(
             progress=update,
         )
     out.notes(survey.notes, quiet=quiet)
-    _show(survey, format, output, all, quiet)
+    _show(survey, format, output, all, quiet, fail_on)
     worst = _worst(survey, new)
     if webhook and worst is not Need.never:
         _send(webhook, survey)
@@ -120,20 +121,26 @@ def scan(
     return 1 if fail_on is not Need.never and reached else 0
 
 
-def _show(survey: Survey, format: opt.BriefFormat, output: Path | None, all: bool, quiet: bool) -> None:
+def _show(
+    survey: Survey, format: opt.ScanFormat, output: Path | None, all: bool, quiet: bool, fail_on: Need
+) -> None:
     from runscope import reporting as page
 
     most = len(survey.cards) if all else page.SURVEY_ROWS
-    if output is not None:
+    if output is not None and output.suffix.lower() in ci.ENDINGS:
+        ci.save_checked(page.cards_checked(survey.cards, fail_on.value), output, quiet=quiet)
+    elif output is not None:
         out.save(output, _forms(survey), quiet=quiet)
-    elif format is opt.BriefFormat.json:
+    elif format in (opt.ScanFormat.sarif, opt.ScanFormat.junit):
+        ci.print_checked(page.cards_checked(survey.cards, fail_on.value), format.value)
+    elif format is opt.ScanFormat.json:
         out.print_json(page.survey_json(survey))
-    elif format is opt.BriefFormat.jsonl:
+    elif format is opt.ScanFormat.jsonl:
         for row in page.survey_rows(survey):
             out.print_json(row, line=True)
-    elif format is opt.BriefFormat.markdown:
+    elif format is opt.ScanFormat.markdown:
         out.print_text(page.markdown_survey(survey, most=most) + "\n")
-    elif format is opt.BriefFormat.brief:
+    elif format is opt.ScanFormat.brief:
         from runscope.reporting.text.brief import brief_survey
 
         out.print_text(brief_survey(survey) + "\n")

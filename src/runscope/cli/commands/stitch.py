@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runscope.cli import ci
 from runscope.cli import options as opt
 from runscope.cli import output as out
 from runscope.cli.joining import join
@@ -24,6 +25,7 @@ def stitch(
     runs: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help=opt.RUN_HELP)] = None,
     format: opt.FormatOption = opt.Format.text,
     output: opt.OutputOption = None,
+    fail_on: opt.FailOnOption = opt.FailOn.never,
     at: opt.AtOption = None,
     force: opt.ForceOption = False,
     scale: opt.ScaleOption = None,
@@ -82,7 +84,17 @@ def stitch(
         from runscope.api import require_joined
 
         require_joined(line)
-    return 0
+    return _status(line, fail_on)
+
+
+def _status(line: Timeline, fail_on: opt.FailOn) -> int:
+    """By what the resumes did: the rest of the curves is what ``diagnose`` reads."""
+    if fail_on is opt.FailOn.never:
+        return 0
+    from runscope.rules import View
+    from runscope.verdict import findings_of_resumes
+
+    return ci.status(findings_of_resumes(View(line)), fail_on)
 
 
 def _is_table(output: Path | None) -> bool:

@@ -68,6 +68,7 @@ class Found:
         notes: what was left out or taken for granted.
         lower_is_better: which way they go, where the tool that wrote them says; None where only the name tells.
         group: what the column is called that groups examples.
+        named: whether examples have names that hold in other files too.
     """
 
     entries: Sequence[Entry]
@@ -75,6 +76,7 @@ class Found:
     notes: Sequence[str] = ()
     lower_is_better: bool | None = None
     group: str = "cluster"
+    named: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +92,7 @@ class ScoreTable:
         notes: what was left out or taken for granted.
         lower_is_better: which way the metric goes, where that is known without its name.
         group: what the column that groups them is called.
+        examples: (examples,) their names, with their content where that is known; None where nothing names them.
     """
 
     values: Floats
@@ -100,6 +103,7 @@ class ScoreTable:
     notes: tuple[str, ...] = ()
     lower_is_better: bool | None = None
     group: str = "cluster"
+    examples: tuple[str, ...] | None = None
 
 
 def step_in(*words: str) -> int | None:
@@ -203,6 +207,7 @@ def tabled(found: Found) -> ScoreTable:
         np.array([[row[step].value for step in steps] for row in whole]), steps, found.metric,
         tuple(entry.cluster for entry in first) if grouped else None,
         weights if (weights != weights[0]).any() else None, tuple(said), found.lower_is_better, found.group,
+        tuple(f"{e.example}\0{e.content or ''}" for e in first) if found.named else None,
     )  # fmt: skip
 
 

@@ -122,7 +122,8 @@ def _wide(
         c for c in frame.columns if c not in {*steps, example, group, weight} and is_numeric_dtype(frame[c])
     ]
     unused = [f"columns that were not used: {', '.join(rest[:8])}{' …' if rest[8:] else ''}"] if rest else []
-    return tabled(Found(entries, called, [*_weighed(weight), *unused], group=group or ""))
+    said = [*_weighed(weight), *unused]
+    return tabled(Found(entries, called, said, group=group or "", named=example is not None))
 
 
 def _of_metric(columns: Sequence[str], metric: str | None, place: str) -> dict[str, int]:

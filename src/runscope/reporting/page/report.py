@@ -59,7 +59,7 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
         title=title_of(line), runs=described_runs(line), verdict=verdict, kind=tone.kind, icon=tone.icon,
         status=tone.words, chance=chance(verdict.overfitting.probability) if tone.overfitting else "",
         overfit="" if tone.overfitting or verdict.overfitting.probability is None else sureness(verdict.overfitting),
-        basis=BASIS.get(verdict.overfitting.basis or ""),
+        baseline=diagnosis.baseline, basis=BASIS.get(verdict.overfitting.basis or ""),
         keep=_keep(diagnosis), findings=diagnosis.findings, notes=sorted_notes(diagnosis.notes),
         rows=checkpoint_rows(diagnosis.study, diagnosis.checkpoints, verdict.keep),
         study=diagnosis.study, metric=metric_label(diagnosis.study) if diagnosis.study is not None else "",

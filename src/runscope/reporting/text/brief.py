@@ -44,6 +44,9 @@ def brief_diagnosis(diagnosis: Diagnosis) -> str:
         f"gradients: {verdict.gradients.status}",
         f"do now: {_said(verdict.recommendation)}",
     ]
+    if diagnosis.baseline is not None:
+        held = diagnosis.baseline
+        lines.insert(1, f"baseline: {held.status}. {_said(held.headline)} {_said(held.reason)}")
     if verdict.keep_step is not None:
         lines.append(f"keep step: {verdict.keep_step}")
     if verdict.keep is not None and verdict.keep.revision:

@@ -11,7 +11,7 @@ from rich.text import Text
 from runscope.reporting.text.braille import loss_chart
 from runscope.reporting.text.escaping import advice
 from runscope.reporting.text.heat import layer_chart
-from runscope.reporting.text.study import print_scores
+from runscope.reporting.text.study import against_words, print_scores
 from runscope.reporting.view.layers import FATES
 from runscope.rules import Finding
 from runscope.rules.codes import RULES
@@ -67,6 +67,10 @@ def _answer(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         and verdict.gradients.reason != verdict.headline
     ):
         yield "gradients", f"{verdict.gradients.status}: {verdict.gradients.reason}"
+    if diagnosis.baseline is not None:
+        yield "baseline", against_words(diagnosis.baseline)
+        for text in diagnosis.baseline.cannot_tell:
+            yield "not known", text
     yield "do now", verdict.recommendation
     for number, text in enumerate(verdict.next_time):
         yield "" if number else "next time", advice(text)

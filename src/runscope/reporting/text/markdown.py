@@ -5,7 +5,7 @@ from __future__ import annotations
 from runscope.history import Timeline
 from runscope.reporting.text.diagnosis import not_looked, sureness
 from runscope.reporting.text.escaping import advice, escape, markdown_table
-from runscope.reporting.text.study import markdown_scores
+from runscope.reporting.text.study import against_words, markdown_scores
 from runscope.rules import Finding, View
 from runscope.rules.resume.answers import answers
 from runscope.verdict.types import Diagnosis
@@ -19,6 +19,8 @@ def markdown(diagnosis: Diagnosis, *, verbose: bool = False) -> str:
         parts.append(escape(verdict.overfitting.reason))
     if verdict.overfitting.probability is not None:
         parts.append(escape(sureness(verdict.overfitting)))
+    if diagnosis.baseline is not None:
+        parts.append(f"**Against the baseline:** {escape(against_words(diagnosis.baseline))}")
     parts.append(f"**Do now:** {escape(verdict.recommendation)}")
     if verdict.next_time:
         parts.append(

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runscope.evaluation.study import CheckpointScore, Extra, Study
+from runscope.evaluation.study import Against, CheckpointScore, Extra, Study
 from runscope.history.checkpoint import Checkpoint
-from runscope.reporting.data import plain
+from runscope.reporting.data import against_json, plain
 from runscope.reporting.text.escaping import escape, markdown_table
 from runscope.units import readable_bytes
 
@@ -105,6 +105,7 @@ def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
         "checkpoints": [score_json(s) for s in study.scores],
         "examples": [dict(e) for e in study.sample],
         "settings": dict(study.settings),
+        **against_json(study.baseline),
         "notes": list(study.notes),
     }
     shown: dict[str, Any] = plain(answer)
@@ -221,7 +222,14 @@ def print_study(console: Console, study: Study) -> None:
         console.print(Text(f"Keep {_which(study.best)}"))
     for sentence in extra_sentences(study):
         console.print(Text(sentence))
+    if study.baseline is not None:
+        console.print(Text(against_words(study.baseline)))
     print_scores(console, study)
+
+
+def against_words(baseline: Against) -> str:
+    """How it compares with a baseline, its numbers, and what they do not say."""
+    return " ".join((baseline.headline, baseline.reason))
 
 
 def _which(checkpoint: Checkpoint) -> str:
@@ -265,7 +273,10 @@ def _rows(study: Study) -> list[tuple[CheckpointScore | None, tuple[str, ...]]]:
 
 def markdown_study(study: Study) -> str:
     """The answer and the table."""
-    return f"**{escape(_headline(study))}**\n\n{markdown_scores(study)}"
+    parts = [f"**{escape(_headline(study))}**", markdown_scores(study)]
+    if study.baseline is not None:
+        parts.insert(1, escape(against_words(study.baseline)))
+    return "\n\n".join(parts)
 
 
 def markdown_scores(study: Study) -> str:

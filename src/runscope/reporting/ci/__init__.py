@@ -1,0 +1,1 @@
+"""What was found in forms that CI reads: SARIF and JUnit."""
