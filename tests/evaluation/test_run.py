@@ -242,3 +242,18 @@ def diagnose(study: Study) -> Overfitting:
         "r", "r", "r", "table", {"loss": Series.of("loss", step, 2 - step / 1000)}, {"train_loss": "loss"}
     )
     return api.diagnose(run, study=study).verdict.overfitting
+
+
+def test_checkpoints_are_held_against_those_of_an_earlier_training(place: Place, tmp_path: Path) -> None:
+    """Weights with strong noise against the ones that they were made from, and the other way round."""
+    from runscope.cli import main
+
+    folders = sorted(place.output.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
+    good, bad = str(folders[0]), str(folders[-1])
+    asked = ["--data", str(place.held_out), "--base", str(place.base), "--quiet", "--full"]
+    assert main(["evaluate", bad, *asked, "--baseline", good]) == 1
+    assert main(["evaluate", good, *asked, "--baseline", bad]) == 0
+    study = api.evaluate(bad, place.held_out, base=place.base, full=True)
+    held = api.against_checkpoints(study, bad, place.held_out, base=place.base, full=True).baseline
+    assert held is not None
+    assert (held.status, held.effect) == ("not_worse", 0.0)
