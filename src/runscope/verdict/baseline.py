@@ -24,12 +24,14 @@ from runscope.history.metrics import meaning
 from runscope.rules import Metric
 from runscope.stats.comparing.bounds import student_below
 from runscope.stats.levels.height import FEWEST, Height, lowest
+from runscope.stats.overfitting.turn import MATTERS
 from runscope.verdict.types import Diagnosis
 
 SURE = 0.975
 """From here on it is called worse: of two that are equally good one comes out so once in forty times."""
-MATTERS = 0.02
-"""Smallest difference that matters: 2% of a loss, or 2 points of a score between 0 and 1."""
+POINTS = 0.02
+"""Smallest difference that matters of a score between 0 and 1; of a loss it is :data:`MATTERS` of the level, as for a
+single curve."""
 SEEDS = 0.01
 """Standard deviation between seeds before any is known, as a share of the level, or in points of such a score: 0.9% in
 ``benchmarks/baseline.py``."""
@@ -74,7 +76,8 @@ def hold_against(
         new: the training.
         good: the earlier ones; several are taken for seeds of one recipe.
         metric: what is compared; None takes the held-out metric that decided for all of them, else the held-out loss.
-        min_effect: the smallest difference that matters, in units of the metric; None takes :data:`MATTERS`.
+        min_effect: the smallest difference that matters, in units of the metric; None takes :data:`MATTERS` or
+            :data:`POINTS`.
     """
     names = [_name(d) for d in good]
     if new.timeline.runs and new.timeline.runs[-1].state == "running":
@@ -95,8 +98,9 @@ def hold_against(
             f"{curves[0].metric} is not above 0, so how much of it matters has to be said: --min-effect X."
         )
         return cannot_be_told(reason, names, metric=curves[0].metric)
-    matters = MATTERS * (scale or 0.0) if min_effect is None else min_effect
-    spread = SEEDS * scale if scale is not None else matters * SEEDS / MATTERS
+    share = POINTS if scale == 1.0 else MATTERS
+    matters = share * (scale or 0.0) if min_effect is None else min_effect
+    spread = SEEDS * scale if scale is not None else matters * SEEDS / POINTS
     return _judged(curves[0], curves[1:], matters, spread, chosen)
 
 

@@ -39,7 +39,7 @@ def diagnose(
             "--min-effect",
             metavar="X",
             min=0,
-            help="With --baseline: smallest difference that matters, in units of the metric (default: 2% of its level, "
+            help="With --baseline: smallest difference that matters, in units of the metric (default: 3% of its level, "
             "or 2 points of a score between 0 and 1).",
         ),
     ] = None,
