@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from runscope.api.saved import checkpoints as list_checkpoints
-from runscope.errors import InputError, StoreError, UsageError
+from runscope.errors import StoreError, UsageError
 from runscope.progress import Progress
 
 if TYPE_CHECKING:
@@ -126,74 +126,29 @@ def select(
     Raises:
         UsageError: none has that name, or several have.
     """
-    from runscope.evaluation.run import in_order
+    from runscope.evaluation.averages import at_step, members
 
     if step is not None:
-        return [_at(saved, step)]
+        return [at_step(saved, step)]
     if revision is not None:
         found = [c for c in saved if (c.revision or "").startswith(revision) or revision == c.name]
         if len(found) != 1 or not revision:
             raise UsageError(f"{len(found):,} checkpoints are called {revision!r}", hint=SEE)
         return found
-    if last := re.fullmatch(r"last:(\d+)", str(average)):
-        count = int(last[1])
-        trained = [c for c in in_order(saved) if c.changed and not c.abandoned]
-        if not 2 <= count <= len(trained):
-            raise UsageError(
-                f"an average of the last {count:,} cannot be taken of {len(trained):,} checkpoints",
-                hint="take 2 or more that are there; " + SEE,
-            )
-        return trained[-count:]
-    if not re.fullmatch(r"\d+(,\d+)+", str(average)):
-        raise UsageError(f"--average {average} names no checkpoints", hint="last:3, or steps as 200,300,400")
-    steps = sorted({int(word) for word in str(average).split(",")})
-    if len(steps) < 2:
-        raise UsageError("an average needs two different steps", hint="for example --average 200,300")
-    return in_order([_at(saved, one) for one in steps])
-
-
-def _at(saved: Sequence[Checkpoint], step: int) -> Checkpoint:
-    found = [c for c in saved if c.step == step and not c.abandoned] or [c for c in saved if c.step == step]
-    fresh = [c for c in found if c.changed] or found[:1]
-    if len(fresh) > 1:
-        raise UsageError(
-            f"step {step:,} was saved {len(fresh):,} times: {', '.join(c.name for c in fresh)}",
-            hint="name one of them with --revision, or the runs with --run",
-        )
-    if not fresh:
-        known = sorted({c.step for c in saved if c.step is not None}, key=lambda s: abs(s - step))
-        raise UsageError(
-            f"no checkpoint was saved at step {step:,}",
-            hint=f"the nearest is step {known[0]:,}; {SEE}" if known else SEE,
-        )
-    return fresh[0]
+    return members(saved, str(average))
 
 
 def _fill(made: Path, folders: Sequence[Path], rank: int | None, base: str | Path | None) -> list[str]:
     """Write weights, configuration and tokenizer; what a reader has to know of it."""
     last, notes = folders[-1], []
-    adapter = (last / "adapter_config.json").is_file()
-    if any((f / "adapter_config.json").is_file() != adapter for f in folders):
-        raise InputError(
-            "adapters and whole models have no average", hint="average checkpoints of one training"
-        )
     if len(folders) == 1:
-        _copy(last, made, (*(f"*{ending}" for ending in _KEPT),))
+        _copy(last, made, tuple(f"*{ending}" for ending in _KEPT))
     else:
-        from runscope.evaluation.models.averaging import average_adapters, average_models
+        from runscope.evaluation.models.averaging import average
         from runscope.evaluation.models.loading import import_all
 
         import_all()  # says what is not installed
-        _copy(last, made, tuple(f"*{ending}" for ending in _KEPT if ending != ".safetensors"))
-        if adapter:
-            lost = average_adapters(folders, made, rank)
-            config = json.loads((made / "adapter_config.json").read_bytes())
-            how = "ranks side by side, which is exact" if rank is None else f"{lost:.2%} of its norm cut off"
-            notes.append(f"the mean of s·B·A, of rank {config['r']:,} ({how})")
-        elif rank is not None:
-            raise UsageError("--rank is that of an adapter, and these are whole models", hint="leave it out")
-        else:
-            average_models(folders, made)
+        notes += average(folders, made, rank)
     if not any(made.glob("tokenizer*")):
         notes += _take_tokenizer(made, last, base)
     return notes

@@ -77,6 +77,14 @@ def _options(
             "or auto: what the training scored.",
         ),
     ] = "auto",
+    average: Annotated[
+        str | None,
+        typer.Option(
+            "--average",
+            metavar="WHICH…",
+            help="Evaluate averages of checkpoints too: last:3, as-good, steps as 200,300; several in quotes.",
+        ),
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Evaluate every checkpoint on every example.")] = False,
     min_effect: Annotated[
         float | None,

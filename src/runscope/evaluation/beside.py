@@ -147,10 +147,11 @@ def _judged(ran: Ran, found: Against) -> Extra:
         )
         if low > 0:
             reason = f"whether fine-tuning helped by as much as matters is not known: {ran.called} is {looks} {proof}."
-    return Extra("base", "the base", outcome, reason, **_numbers(ran, found, low, high, p))  # type: ignore[arg-type]
+    return Extra("base", "the base", outcome, reason, **numbers(ran, found, low, high, p))  # type: ignore[arg-type]
 
 
-def _numbers(ran: Ran, found: Against, low: float, high: float, p: float) -> dict[str, object]:
+def numbers(ran: Ran, found: Against, low: float, high: float, p: float) -> dict[str, object]:
+    """The fields of a row that are numbers."""
     turn, width = sign(ran.task.metric), WIDE * found.error
     middle = turn * found.mean
     return {

@@ -7,7 +7,7 @@ not pick on these examples; the rows' intervals hold for all checkpoints togethe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +68,14 @@ class SecondSet:
                 self.weights = np.array([task.weight(r) for r in rows], dtype=np.float64)
         return [arm for arm in arms if arm in self.costs]
 
+    def of_extras(self, bench: Bench, extras: Mapping[int, Extra]) -> dict[int, Extra]:
+        """Rows beside the checkpoints, by arm, with their own mean on this set."""
+        found = dict(extras)
+        for arm in self.measure(bench, list(extras)):
+            mean, _ = mean_and_error(self.costs[arm], self.weights, np.arange(len(self.weights)))
+            found[arm] = replace(extras[arm], also_mean=sign(self.task.metric) * mean)
+        return found
+
 
 def _read(data: str | Path, settings: EvaluateSettings) -> Sequence[Example]:
     """The columns that the user named are those of the first set: of this one where it has them."""
@@ -98,7 +106,7 @@ def forgotten(
         np.column_stack(list(second.costs.values())), second.weights,
         cluster_codes([e.cluster or e.id for e in second.examples]),
     )  # fmt: skip
-    arms = [arm for arm in second.costs if arm != BASE]
+    arms = [arm for arm in second.costs if 0 <= arm < len(rows)]
     score = NORMAL.inv_cdf(alpha / 2 / len(arms))
     found = list(rows)
     for arm in arms:
@@ -116,7 +124,9 @@ def forgotten(
     base_mean = None
     if base is not None:
         base_mean = sign(second.task.metric) * mean_and_error(base, second.weights, ground.clusters)[0]
-    effect = second.task.effect_that_matters(second.examples)
+    level = abs(mean_and_error(second.costs[against], second.weights, ground.clusters)[0])
+    share = second.task.metric.min_share if second.task.settings.min_effect is None else 0.0
+    effect = max(second.task.effect_that_matters(second.examples), share * level)
     outcome, reason = _said(second, found[best], name, called, effect)
     return found, Forgetting(
         second.name, second.task.name, second.task.metric.name, len(second.examples), name, outcome, reason, base_mean,

@@ -13,7 +13,8 @@ from runscope.errors import RunscopeError
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.following import as_trained, training_examples
 from runscope.evaluation.forgetting import SecondSet
-from runscope.evaluation.run import held_out_examples, in_order, nearest_arms, new_race
+from runscope.evaluation.ordering import in_order
+from runscope.evaluation.run import held_out_examples, nearest_arms, new_race
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import Task, find_task
 from runscope.evaluation.work.bench import Bench, Results

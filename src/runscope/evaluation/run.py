@@ -7,11 +7,13 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError
+from runscope.evaluation.averages import average_rows, require_members
 from runscope.evaluation.beside import Ran, base_row
 from runscope.evaluation.caveats import cut_notes, futile, left_unscored
 from runscope.evaluation.decide import Decision, decide, scores, sign
@@ -20,6 +22,7 @@ from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.following import as_trained, renamed, training_examples
 from runscope.evaluation.forgetting import SecondSet, forgotten, with_second
 from runscope.evaluation.models.whole import refuse_broken
+from runscope.evaluation.ordering import called, in_order
 from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Study
@@ -73,6 +76,7 @@ def evaluate(
     task = find_task(settings)
     task.metric  # noqa: B018  a wrong name is told before anything is loaded
     arms, notes = usable(checkpoints, fetch)
+    require_members(arms, settings.average)
     settings, followed = as_trained(settings, arms, training)
     notes += [*followed, *renamed(fetch(arms[-1]))]
     task = find_task(settings)
@@ -82,9 +86,12 @@ def evaluate(
     second = SecondSet(also, settings) if also is not None else None
     if seen_in_training:
         notes.append(f"{seen_in_training} held-out examples are training examples too, and were left out")
-    with closing(
-        Bench(arms, base=base, settings=settings, fetch=fetch, results=results, progress=progress)
-    ) as bench:
+    with (
+        TemporaryDirectory(prefix="runscope-averages-") as place,
+        closing(
+            Bench(arms, base=base, settings=settings, fetch=fetch, results=results, progress=progress)
+        ) as bench,
+    ):
         race = Trial(bench, task, held_out, nearest_arms(arms, focus))
         race.run()
         arms = [_at_hand(c, fetch) if n else c for c, n in zip(arms, race.race.reached, strict=True)]
@@ -100,7 +107,10 @@ def evaluate(
         if second is not None:
             second.measure(bench, [arm for arm, row in enumerate(rows) if row.examples])
         ran = Ran(bench, task, held_out, race.race, decision.best, called(arms[decision.best]))
-        extras = [row for row in (base_row(ran, notes),) if row is not None]
+        averages = average_rows(ran, settings.average, Path(place), notes)
+        if second is not None:
+            averages = second.of_extras(bench, averages)
+        extras = [row for row in (base_row(ran, notes), *averages.values()) if row is not None]
         forgetting = None
         if second is not None:
             rows, forgetting = forgotten(second, bench, rows, ran.best, ran.called, settings.alpha)
@@ -170,22 +180,6 @@ def _at_hand(checkpoint: Checkpoint, fetch: Fetch) -> Checkpoint:
     return replace(checkpoint, local_path=fetch(checkpoint)) if Path(checkpoint.repo).exists() else checkpoint
 
 
-def in_order(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
-    """In order of training, which ends with a checkpoint of the line, however far an abandoned run had come.
-
-    Where no run says which step is where, a trainer's commits do by their order: steps that go back were resumed.
-    """
-    if _pushed(checkpoints):
-        return sorted(checkpoints, key=lambda c: (c.saved_at or 0, c.step or 0))
-    end = max((c.step or 0 for c in checkpoints if not c.abandoned), default=0)
-    return sorted(checkpoints, key=lambda c: (min(c.step or 0, end), not c.abandoned, c.saved_at or 0))
-
-
-def _pushed(checkpoints: Sequence[Checkpoint]) -> bool:
-    """Whether all are commits that each saved the root anew, and none was placed by a run."""
-    return all(c.revision and not c.subfolder and c.saved_at and c.run_id is None for c in checkpoints)
-
-
 def _went_back(arms: Sequence[Checkpoint]) -> list[str]:
     """A note where the order of commits is not that of their steps."""
     steps = [c.step for c in arms if c.step is not None and not c.abandoned]
@@ -215,11 +209,6 @@ def nearest_arms(arms: Sequence[Checkpoint], focus: Sequence[int | None]) -> lis
     """The checkpoints nearest to the steps that are suspected."""
     placed = [(i, c.step) for i, c in enumerate(arms) if c.step is not None]
     return [min(placed, key=lambda p: abs(p[1] - step))[0] for step in focus if step is not None and placed]
-
-
-def called(checkpoint: Checkpoint) -> str:
-    """How people call a checkpoint."""
-    return f"step {checkpoint.step:,}" if checkpoint.step is not None else checkpoint.name
 
 
 def new_race(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from runscope.errors import UsageError
@@ -34,6 +35,7 @@ class EvaluateSettings:
         scoring: what ``score`` comes down to; found out when checkpoints are evaluated.
         cluster: column that says which examples belong together; None takes ``cluster``, ``source``, ``group`` or
             ``document`` where there is one, ``none`` takes every example for itself.
+        average: averages of checkpoints to evaluate beside them, in one text: ``last:3``, ``as-good``, ``200,300``.
         full: every checkpoint on every example instead of a race.
         min_effect: smallest difference that matters, in the unit of the metric; None takes the metric's own
             (for the loss 3% of the best checkpoint's).
@@ -66,6 +68,7 @@ class EvaluateSettings:
     score: str = "auto"
     scoring: Scoring = COMPLETION
     cluster: str | None = None
+    average: str | None = None
     full: bool = False
     min_effect: float | None = None
     alpha: float = ALPHA
@@ -96,6 +99,11 @@ class EvaluateSettings:
         parse_columns(self.columns)
         if not 0 < self.alpha < 1:
             raise UsageError("alpha is an error rate between 0 and 1", hint="0.05 is customary")
+        for word in (self.average or "").split():
+            if not re.fullmatch(r"as-good|last:\d+|\d+(,\d+)+", word):
+                raise UsageError(
+                    f"--average {word} names no checkpoints", hint="last:3, as-good, or steps as 200,300,400"
+                )
         if self.min_effect is not None and self.min_effect < 0:
             raise UsageError(
                 "the smallest difference that matters cannot be negative", hint="0.02 nats is a start"

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from runscope.errors import InputError
+from runscope.errors import InputError, UsageError
 from runscope.evaluation.models.adapters import CONFIG, REWRITE, WEIGHTS, read_adapter
 from runscope.schema import read_object
 
@@ -31,6 +32,40 @@ _NOT_LINEAR: Mapping[str, str] = {
 """Settings of LoRA with which the weights are not the base's plus s·B·A, or not in this form, and why."""
 _SAME = ("target_modules", "modules_to_save", "bias", "fan_in_fan_out", "trainable_token_indices")
 HINT = "average checkpoints of one training"
+BESIDE = (".json", ".txt", ".model", ".jinja")
+"""Endings of what lies beside weights."""
+
+
+def average(folders: Sequence[Path], output: Path, rank: int | None = None) -> list[str]:
+    """Write the average of checkpoints, with the configuration and tokenizer of the last one.
+
+    Args:
+        folders: of adapters, or of whole models, in order of training.
+        output: an empty folder.
+        rank: of an averaged LoRA adapter, see :func:`average_adapters`.
+
+    Returns:
+        What a reader has to know of it.
+
+    Raises:
+        InputError: they have no average.
+        UsageError: a rank is given for whole models.
+    """
+    adapter = (folders[-1] / CONFIG).is_file()
+    if any((f / CONFIG).is_file() != adapter for f in folders):
+        raise InputError("adapters and whole models have no average", hint=HINT)
+    if rank is not None and not adapter:
+        raise UsageError("--rank is that of an adapter, and these are whole models", hint="leave it out")
+    for path in sorted({p for ending in BESIDE for p in folders[-1].glob(f"*{ending}")}):
+        if path.is_file() and path.name != "trainer_state.json":
+            shutil.copyfile(path, output / path.name)
+    if not adapter:
+        average_models(folders, output)
+        return []
+    lost = average_adapters(folders, output, rank)
+    config = json.loads((output / CONFIG).read_bytes())
+    how = "ranks side by side, which is exact" if rank is None else f"{lost:.2%} of its norm cut off"
+    return [f"the mean of s·B·A, of rank {config['r']:,} ({how})"]
 
 
 def average_models(folders: Sequence[Path], output: Path) -> None:
