@@ -128,24 +128,24 @@ def _decay(
     kind: Kind, form: Callable[[Floats], Floats], x: Floats, share: Floats, start: float
 ) -> tuple[float, Kind, float | None, float]:
     """Fit a decay from 1 to a floor over an unknown length, by a grid that is refined twice."""
-    best: tuple[float, float, float] = (np.inf, x[-1], 0.0)
+    error, best, floor = np.inf, float(x[-1]), 0.0
     low, high = 0.3 * x[-1], 5.0 * x[-1]
+    below = 1 - share
+    # Trainers end at 0 or at a stated share of the peak; a free floor only where most of it is seen.
+    seen = x[-1] * (0.95 if kind == "linear" else 1.02)
     for _ in range(3):
-        for length in np.geomspace(max(low, 1e-9), high, 60):
-            shape = form(np.minimum(x / length, 1.0))
-            missing = 1 - shape
-            weight = float(np.dot(missing, missing))
-            fall = float(np.dot(1 - share, missing) / weight) if weight > 0 else 1.0
-            # Trainers end at 0 or at a stated share of the peak; a free floor only where most of it is seen.
-            seen = x[-1] * (0.95 if kind == "linear" else 1.02)
-            fall = min(1.0, fall) if length <= seen else 1.0
-            error = _error(share, 1 - fall * missing)
-            if error < best[0]:
-                best = (error, float(length), 1 - fall)
+        length = np.geomspace(max(low, 1e-9), high, 60)
+        missing = 1 - form(np.minimum(x[None, :] / length[:, None], 1.0))
+        weight = np.einsum("ij,ij->i", missing, missing)
+        fall = np.divide(missing @ below, weight, out=np.ones(len(length)), where=weight > 0)
+        fall = np.where(length <= seen, np.minimum(1.0, fall), 1.0)
+        off = np.sqrt(np.mean((below - fall[:, None] * missing) ** 2, axis=1))
+        at = int(np.argmin(off))
+        if off[at] < error:
+            error, best, floor = float(off[at]), float(length[at]), 1 - float(fall[at])
         ratio = (high / max(low, 1e-9)) ** (1 / 30)
-        low, high = best[1] / ratio, best[1] * ratio
-    error, length, floor = best
-    return error, kind, float(start + length), max(0.0, floor)
+        low, high = best / ratio, best * ratio
+    return error, kind, start + best, max(0.0, floor)
 
 
 def _held(x: Floats, share: Floats, start: float) -> tuple[float, Kind, float | None, float]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log
 
+import numpy as np
+
 from runscope.stitching.evidence import curves
 from runscope.stitching.evidence.candidate import Candidate
 from runscope.stitching.evidence.kinship import Kinship
@@ -29,6 +31,8 @@ MOST_SAID = log(100.0)
 """The curves say at most 100 to 1 that a run belongs to another: of pairs of public logs about one in 120 begins within
 5% of where the other ended."""
 CURVES = ("loss", "eval_loss")
+EQUAL = 1e-12
+"""Probabilities that differ by less are the same but for rounding."""
 MOVED = 0.04
 """Share of continuations whose loss begins anywhere: other data, another loss."""
 
@@ -148,15 +152,18 @@ def _kin(pairs: Sequence[tuple[Node, Pair]]) -> dict[Node, Kinship]:
 
 
 def _best(choices: list[Choice], shares: list[float]) -> Choice:
-    """The place with most probability within a logging interval around it."""
+    """The place with most probability within a logging interval around it; of equals the newest."""
     if not choices[0].candidate.span:
         return max(zip(choices, shares, strict=True), key=lambda pair: pair[1])[0]
-
-    def around(choice: Choice) -> float:
-        near = choice.node.profile.interval * choice.node.scale
-        return sum(s for c, s in zip(choices, shares, strict=True) if abs(c.offset - choice.offset) <= near)
-
-    return max(choices, key=around)
+    place = np.array([c.offset for c in choices], dtype=np.float64)
+    near = np.array([c.node.profile.interval * c.node.scale for c in choices])
+    order = np.argsort(place, kind="stable")
+    inside = place[order]
+    whole = np.append(0.0, np.cumsum(np.array(shares)[order]))
+    first, last = np.searchsorted(inside, place - near), np.searchsorted(inside, place + near, "right")
+    around = whole[last] - whole[first]
+    # Sums of shares are exact to about 1e-15: what lies closer is equal.
+    return choices[int(np.argmax(around >= around.max() - EQUAL))]
 
 
 def _moved(choices: list[Choice], counted: bool) -> list[float]:

@@ -45,6 +45,10 @@ def fitted(view: View) -> Schedule:
     Raises:
         CouldNotLook: fewer than 8 learning rates in it.
     """
+    return view.remember("schedule", lambda: _fitted(view))
+
+
+def _fitted(view: View) -> Schedule:
     rate = view.need("learning_rate", points=8).between(schedule_since(view), None)
     if len(rate) < 8:
         raise CouldNotLook(

@@ -125,10 +125,18 @@ def frame(rows: Sequence[Row], lost: Counter[str] | None = None) -> pd.DataFrame
     import pandas as pd
 
     count = Counter[str]() if lost is None else lost
-    texts = [
-        {whole_letters(name): _as_text(value, count) for name, value in _flat(row, count)} for row in rows
-    ]
-    return pd.DataFrame(texts, dtype=object).fillna("").astype(str)
+    columns: dict[str, list[str]] = {}
+    by_name: dict[
+        str, list[str]
+    ] = {}  # under the names as they were written: of two that read alike one column
+    for number, row in enumerate(rows):
+        for name, value in _flat(row, count):
+            column = by_name.get(name)
+            if column is None:
+                column = by_name[name] = columns.setdefault(whole_letters(name), [""] * len(rows))
+            # Nearly all that is logged is of these two kinds.
+            column[number] = repr(value) if type(value) is float else _as_text(value, count)
+    return pd.DataFrame(columns, index=range(len(rows)), dtype=object).astype(str)
 
 
 def _flat(
