@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from runscope.sources import list_references
 from runscope.survey.memory import Memory
 from runscope.survey.spread import _Worker
 from runscope.survey.survey import Survey, take
+from runscope.survey.work import Done, Task
+from runscope.survey.worker import done
 from tests.survey.tree import resumed_logs, trainer_folder
 
 KINDS = {"fine": 5, "overfit": 4, "diverged": 2}
@@ -115,18 +118,20 @@ def test_cards_that_are_remembered_are_not_made_again(tree: Path) -> None:
     class Counting:
         """The real work, here, with a list of what was asked."""
 
-        def judged(self, groups):  # type: ignore[no-untyped-def]
-            from runscope.survey.worker import cards_of
-
-            asked.extend(groups)
-            return [(group, cards_of(group)) for group in groups]
+        def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
+            for task in tasks:
+                asked.append(task.references)
+                yield task, done(task)
 
     references = list_references(str(tree))
     take([str(tree)], references, Counting(), Memory())
-    assert asked
+    assert len(asked) > len(references), "each was judged, and two held against one another"
     asked.clear()
     take([str(tree)], references, Counting(), Memory())
     assert asked == []
+    trainer_folder(tree / "fresh-q", seed=41, kind="overfit")
+    take([str(tree)], list_references(str(tree)), Counting(), Memory())
+    assert [one for one in asked if len(one) == 1] == [(str(tree / "fresh-q"),)]
 
 
 def test_a_survey_that_was_killed_goes_on_and_gives_the_same_answer(tree: Path) -> None:
@@ -188,7 +193,7 @@ def test_one_place_that_is_missing_does_not_stop_the_others(tree: Path) -> None:
 
 def test_a_worker_that_was_killed_is_told_and_started_again(tree: Path) -> None:
     worker = _Worker()
-    group = [(str(next(tree.glob("fine-*"))),)]
+    group = [Task((str(next(tree.glob("fine-*"))),))]
     try:
         assert worker.ask(group) is not None
         assert worker._process is not None
@@ -197,6 +202,6 @@ def test_a_worker_that_was_killed_is_told_and_started_again(tree: Path) -> None:
         assert worker.ask(group) is None, "its work is lost, and that is said"
         again = worker.ask(group)
         assert again is not None
-        assert again[0][0].need == "fine"
+        assert again[0].cards[0].need == "fine"
     finally:
         worker.end()

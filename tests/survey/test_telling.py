@@ -7,7 +7,6 @@ import pytest
 
 from runscope.survey.card import Card
 from runscope.survey.grouping import groups
-from runscope.survey.kin import kin
 from runscope.survey.telling import tellings
 
 
@@ -74,16 +73,3 @@ def test_a_sweep_is_one_group_and_seeds_are_named() -> None:
     assert dict(found[0].varied) == {"learning_rate": 2, "seed": 3}
     assert not found[0].seeds
     assert groups(swept[:3])[0].seeds
-
-
-def test_runs_are_held_together_by_name_id_or_settings_and_strangers_are_not() -> None:
-    settings = {f"s{k}": k for k in range(9)}
-    held = [
-        Card(("a",), "pricer-2024-09-13", project="p", ids=("1",), sources=("table",)),
-        Card(("b",), "pricer-2024-09-14-resumed", project="p", ids=("2",), sources=("table",)),
-        Card(("c",), "x", project="q", ids=("3",), sources=("table",), config=settings),
-        Card(("d",), "y", project="r", ids=("4",), sources=("table",), config={**settings, "max_steps": 9}),
-        Card(("e",), "alone", project="p", ids=("5",), sources=("table",), config={"s": 1}),
-        Card(("f",), "pricer", project="elsewhere", ids=("6",), sources=("table",)),
-    ]
-    assert kin(held) == [[0, 1], [2, 3]]

@@ -33,6 +33,8 @@ def trainer_folder(
         )
         if step % 50 == 0:
             held = 2.1 * np.exp(-step / 200) + 0.95 + 0.01 * rng.standard_normal()
+            if kind == "diverged" and step > 0.6 * steps:
+                held = 9.2 + rng.standard_normal()
             if kind == "overfit":
                 held = (
                     1.4

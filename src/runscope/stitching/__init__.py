@@ -1,7 +1,9 @@
 """Which run continues which, from what step, and what was thrown away."""
 
-from runscope.stitching.find import find
+from runscope.stitching.digest import Digest, digest
+from runscope.stitching.find import Plan, find, find_planned, in_order_of
 from runscope.stitching.line import stitch
 from runscope.stitching.one_log import line_of
+from runscope.stitching.profile import profile
 
-__all__ = ["find", "line_of", "stitch"]
+__all__ = ["Digest", "Plan", "digest", "find", "find_planned", "in_order_of", "line_of", "profile", "stitch"]

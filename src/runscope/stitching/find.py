@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from runscope.history import Run
 from runscope.progress import Progress
+from runscope.stitching.digest import Digest, digest, may_continue
 from runscope.stitching.node import Node
 from runscope.stitching.order import in_order
 from runscope.stitching.pair import Pair, compare
@@ -22,53 +25,159 @@ IN_A_PROJECT = Prior(continues=0.25, again=0.35)
 SURE = 0.6
 """A join less sure than this is not proposed."""
 NEAREST = 4
-"""So many earlier runs are looked at closely: those that are likeliest by settings, names and clocks."""
+"""So many earlier runs are looked at closely: those that are likeliest by settings, places and clocks."""
+LINKED = 4
+"""So many more of each kind of link, the newest: of one id, of a name that goes on, of the same first points."""
 LEAST_WORTH = -7.0
 """Log-odds below which the curves, which say at most 150 to 1, could not make it likely any more."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which of many runs are held against which.
+
+    Attributes:
+        pool: what settings, places and clocks say of each two.
+        near: of each run the earlier ones that it could continue, by their numbers.
+    """
+
+    pool: Pool
+    near: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, digests: Sequence[Digest]) -> Plan:
+        """Hold each run against a few earlier ones only: the time grows with their number and hardly more.
+
+        Args:
+            digests: in the order of training.
+        """
+        pool = Pool(digests)
+        return cls(pool, tuple(_near(digests, pool)))
+
+    def part(self, numbers: Sequence[int]) -> dict[str, Any]:
+        """The plan of some runs that :meth:`apart` holds together, as JSON has it."""
+        place = {number: index for index, number in enumerate(numbers)}
+        near = [[place[n] for n in self.near[number]] for number in numbers]
+        return {"near": near, "pool": self.pool.part(numbers)}
+
+    @classmethod
+    def of_part(cls, found: Mapping[str, Any]) -> Plan:
+        """The plan of what :meth:`part` gave."""
+        return cls(Pool.of_part(found["pool"]), tuple(tuple(near) for near in found["near"]))
+
+    def apart(self) -> list[list[int]]:
+        """Runs of which some could be one training, in order: none of another such group could be of it."""
+        group = list(range(len(self.near)))
+
+        def first_of(number: int) -> int:
+            while group[number] != number:
+                group[number] = group[group[number]]
+                number = group[number]
+            return number
+
+        for number, near in enumerate(self.near):
+            for earlier in near:
+                group[first_of(number)] = first_of(earlier)
+        found: dict[int, list[int]] = defaultdict(list)
+        for number in range(len(group)):
+            found[first_of(number)].append(number)
+        return [members for members in found.values() if len(members) > 1]
 
 
 def find(runs: Sequence[Run], *, progress: Progress | None = None) -> list[list[Run]]:
     """Group runs into trainings: each list is one training, in order of time.
 
-    A run joins the training that it most surely continues, if that is at least :data:`SURE`. Every run is held
-    against a few earlier ones only, so that the time grows with their number and hardly more.
+    A run joins the training that it most surely continues, if that is at least :data:`SURE`.
 
     Args:
         runs: in any order.
         progress: called while it works.
     """
-    ordered = in_order(runs)
-    pool, nodes = Pool(ordered), [Node(profile(run)) for run in ordered]
+    nodes = [Node(profile(run)) for run in in_order(runs)]
+    return _joined(nodes, Plan.of([digest(node.profile) for node in nodes]), progress)
+
+
+def find_planned(ordered: Sequence[Run], plan: Plan) -> list[list[Run]]:
+    """As :func:`find`, of runs in order of which a plan was made before, perhaps among many more.
+
+    Args:
+        ordered: the sessions of the runs (:func:`runscope.history.parts.taken_apart`), as :func:`in_order_of` has them.
+        plan: of these, in this order.
+    """
+    return _joined([Node(profile(run)) for run in ordered], plan, None)
+
+
+def _joined(nodes: list[Node], plan: Plan, progress: Progress | None) -> list[list[Run]]:
+    trainings: dict[Node, list[int]] = {}
     for number, node in enumerate(nodes):
         if progress is not None:
             progress("runs compared", number, len(nodes))
         node.start = node.profile.run.first_step
+        roots = {nodes[n].root for n in plan.near[number]}
+        if roots:
+            _attach(node, number, nodes, plan, sorted(n for root in roots for n in trainings[root]))
+        trainings.setdefault(node.root, []).append(number)
+    return [[nodes[n].profile.run for n in numbers] for numbers in trainings.values()]
+
+
+def _near(digests: Sequence[Digest], pool: Pool) -> Iterator[tuple[int, ...]]:
+    """Of each run the earlier ones that it could continue: the likeliest, and those that something links it to."""
+    answering: dict[str, list[int]] = defaultdict(list)
+    for number, own in enumerate(digests):
+        linked = {earlier for key in own.follows for earlier in answering[key][-LINKED:]}
+        likely: list[int] = []
         if number:
-            _attach(node, number, nodes, pool)
-    groups: dict[Node, list[Run]] = {}
-    for node in nodes:
-        groups.setdefault(node.root, []).append(node.profile.run)
-    return list(groups.values())
+            worth = pool.agreement(number)[:number] + np.log(pool.recency(number))
+            some = np.flatnonzero(worth > LEAST_WORTH)
+            # Of equals the newest: a sort that leaves their order open would answer by the kind of processor.
+            best = some[np.lexsort((-some, -worth[some]))][:NEAREST]
+            likely = [n for n in best.tolist() if may_continue(digests[n], own)]
+        yield tuple(sorted({*linked, *likely}))
+        for key in own.own:
+            answering[key].append(number)
 
 
-def _attach(node: Node, number: int, nodes: list[Node], pool: Pool) -> None:
-    """Hang a run on the training that it continues, if that is likely enough."""
-    settings, recent = pool.agreement(number)[:number], pool.recency(number)
-    worth = settings + np.log(recent)
-    near = [nodes[n] for n in np.argsort(-worth)[:NEAREST] if worth[n] > LEAST_WORTH]
-    members = [n for n in nodes[:number] if any(n.root is m.root for m in near)]
-    if not members:
-        return
-    place_of = {id(n): i for i, n in enumerate(nodes[:number])}
-    node.profile = paced_like(node.profile, [m.profile for m in members])
+def _attach(node: Node, number: int, nodes: list[Node], plan: Plan, members: Sequence[int]) -> None:
+    """Hang a run on the training that it continues, if that is likely enough.
+
+    Args:
+        node: the run.
+        number: which it is.
+        nodes: all runs.
+        plan: what their settings and clocks say.
+        members: the earlier runs of all trainings that it could be of.
+    """
+    settings, recent = plan.pool.agreement(number), plan.pool.recency(number)
+    node.profile = paced_like(node.profile, [nodes[n].profile for n in members])
     pairs: list[tuple[Node, Pair]] = []
     ago: dict[Node, float] = {}
-    for member in members:
+    for which in members:
+        member = nodes[which]
         pair = compare(member.profile, node.profile)
-        which = place_of[id(member)]
         odds = pair.kin.told + float(settings[which])
         pairs.append((member, replace(pair, kin=replace(pair.kin, odds=odds))))
         ago[member.root] = ago.get(member.root, 0.0) + float(recent[which])
     answer = decide(pairs, node.profile, IN_A_PROJECT, {root: float(np.log(w)) for root, w in ago.items()})
     if answer.best is not None and answer.joined >= SURE:
         place(node, answer)
+
+
+def in_order_of(digests: Sequence[Digest]) -> list[int]:
+    """Numbers of runs in the order of training, as :func:`runscope.stitching.order.in_order` puts the runs
+    themselves; one that is there twice comes once."""
+    timed = all(d.begun is not None for d in digests)
+
+    def key(number: int) -> tuple[Any, ...]:
+        d = digests[number]
+        first = (d.begun,) if timed else d.progress
+        return first, d.first_step, d.last_step, d.name, d.id, (d.points, d.total, d.reference)
+
+    def told(number: int) -> tuple[Any, ...]:
+        d = digests[number]
+        return d.id, d.part, d.source, d.points, d.total, d.first_step, d.last_step
+
+    found: list[int] = []
+    for number in sorted(range(len(digests)), key=key):
+        if not found or told(number) != told(found[-1]):
+            found.append(number)
+    return found

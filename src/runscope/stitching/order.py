@@ -26,7 +26,7 @@ def in_order(runs: Sequence[Run]) -> list[Run]:
 def by_progress(parts: Sequence[Run]) -> list[Run]:
     """Runs by their counters, whatever the clocks say: what counts on comes later, and of runs that all begin at zero
     the one whose loss begins higher was earlier."""
-    return _once(_sorted(parts, [_progress(p) for p in parts]))
+    return _once(_sorted(parts, [progress_of(p) for p in parts]))
 
 
 def _sorted(parts: Sequence[Run], first: Sequence[tuple[float | None, ...]]) -> list[Run]:
@@ -49,7 +49,7 @@ def begun_at(run: Run) -> float | None:
     return min(known, default=None)
 
 
-def _progress(run: Run) -> tuple[float, ...]:
+def progress_of(run: Run) -> tuple[float, ...]:
     """Where its counters begin (0 if at their first interval), then how low its loss begins."""
     begun = []
     for role in ("epoch", "tokens", "samples"):
@@ -71,8 +71,12 @@ def _progress(run: Run) -> tuple[float, ...]:
 
 def _fingerprint(run: Run) -> tuple[int, float, str]:
     """Something that is the same for the same points only, whatever order the runs are given in."""
-    total = sum(float(np.sum(s.value[np.isfinite(s.value)])) for s in run.series.values())
-    return run.points, total, run.reference
+    return run.points, total_of(run), run.reference
+
+
+def total_of(run: Run) -> float:
+    """Sum of all finite values that were logged."""
+    return sum(float(np.sum(s.value[np.isfinite(s.value)])) for s in run.series.values())
 
 
 def same(one: Run, other: Run) -> bool:

@@ -1,86 +1,134 @@
-"""What the settings of two runs are worth among many: no more than how rare it is to agree as well."""
+"""What settings, places and clocks of two runs are worth among many: no more than how rare it is to agree as well."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
-from runscope.history import Run
-from runscope.stats.arrays import Floats
-from runscope.stitching.evidence.kinship import FORM, MODEL, PLACES, SETTINGS, SOURCES_OF_DATA, stem
-from runscope.stitching.order import begun_at
+from runscope.stats.arrays import Floats, Ints
+from runscope.stitching.digest import Digest
 
 KEEPS = (0.6, 0.2, 0.1, 0.05)
 """How often a resumed run differs in none, one, two or three of its settings from the one that it continues."""
 SELDOM = 0.02
 """The same for each number above."""
-DIFFERS = 2.0
+DIFFERS = 2
 """A setting that differs says as much as two that agree."""
 SHORTEST_PAUSE = 1.0
 """Seconds: a pause that is shorter tells no more."""
 
 
 class Pool:
-    """Many runs, in the order of their starts, and how alike their settings are.
+    """Many runs, in the order of their starts, and how alike they are.
 
     Args:
-        runs: in order.
+        digests: the runs, in order.
     """
 
-    def __init__(self, runs: Sequence[Run]) -> None:
-        columns: list[dict[Any, int]] = []
-        names = (*MODEL, *FORM, *SOURCES_OF_DATA, *PLACES, *SETTINGS)
-        self._code = np.full((len(runs), len(names) + 3), -1, dtype=np.int64)
-        for column in range(self._code.shape[1]):
-            columns.append({})
-            for number, run in enumerate(runs):
-                value = (
-                    run.config.get(names[column]) if column < len(names) else _other(run)[column - len(names)]
-                )
-                if value is not None and value != "":
-                    self._code[number, column] = columns[column].setdefault(_key(value), len(columns[column]))
-        told = self._code.max(axis=0, initial=-1) >= 0
-        self._code = self._code[:, told]
-        started = [begun_at(run) for run in runs]
-        self._started = np.array([np.nan if s is None else s for s in started])
-        self._ended = np.array([np.nan if r.ended_at is None else r.ended_at for r in runs])
+    def __init__(self, digests: Sequence[Digest]) -> None:
+        names = dict.fromkeys(name for d in digests for name in d.settings)
+        self._code = _codes([[d.settings.get(name) for d in digests] for name in names], len(digests))
+        folders = [[d.folders[k] if k < len(d.folders) else None for d in digests] for k in range(2)]
+        self._folder = _codes(folders, len(digests))
+        # By the first logged loss, where that is earlier than what was recorded.
+        self._started = np.array([np.nan if d.begun is None else d.begun for d in digests])
+        self._ended = np.array([np.nan if d.ended is None else d.ended for d in digests])
         gaps = np.diff(np.sort(self._started[np.isfinite(self._started)]))
         self._pause = max(float(np.median(gaps)) if len(gaps) else 1.0, SHORTEST_PAUSE)
+        self._known: list[tuple[int, list[float], float]] | None = None
 
     def agreement(self, number: int) -> Floats:
-        """(n,) log-likelihood ratios that each run is of one training with this one, by their settings.
+        """(n,) log-likelihood ratios that each run is of one training with this one, by settings and place.
 
         A pair that agrees as well as it is usual says nothing, however many settings agree: the share of all runs that
-        agree with this one at least as well is the probability that a stranger does.
+        agree with this one at least as well is the probability that a stranger does. Lying in one folder, or in two
+        folders of one, is such an agreement; lying elsewhere is no difference.
         """
-        mine = self._code[number]
-        both = (self._code >= 0) & (mine >= 0)
-        equal = ((self._code == mine) & both).sum(axis=1)
-        differ = both.sum(axis=1) - equal
-        score = equal - DIFFERS * differ
-        others = np.sort(np.delete(score, number))
-        chance = (len(others) - np.searchsorted(others, score, side="left")) / max(len(others), 1)
+        differ, score = self._scores(number)
+        low, chance = self._chances(number, score)
         keeps = np.array(KEEPS)[np.minimum(differ, len(KEEPS) - 1)]
         keeps = np.where(differ < len(KEEPS), keeps, KEEPS[-1] * SELDOM ** (differ - len(KEEPS) + 1.0))
-        return np.asarray(np.log(keeps / np.maximum(chance, 1 / max(len(others), 1))))
+        return np.asarray(np.log(keeps / chance[score - low]))
 
     def recency(self, number: int) -> Floats:
         """(number,) probabilities of each earlier run to be the one that is continued, if any is.
 
         The shorter the pause, the likelier, on the scale of the usual distance of two starts.
         """
+        weight = self._weights(number)
+        return np.asarray(weight / self._whole(number, weight)) if number else weight
+
+    def part(self, numbers: Sequence[int]) -> dict[str, Any]:
+        """Some of the runs, as JSON has it: :meth:`of_part` makes a pool of them that says of each what this one
+        does."""
+        known = []
+        for number in numbers:
+            low, chance = self._chances(number, self._scores(number)[1])
+            known.append([low, chance.tolist(), self._whole(number, self._weights(number))])
+        chosen = np.array(numbers, dtype=np.int64)
+        return {
+            "code": self._code[:, chosen].tolist(), "folder": self._folder[:, chosen].tolist(),
+            "started": [None if np.isnan(t) else t for t in self._started[chosen].tolist()],
+            "ended": [None if np.isnan(t) else t for t in self._ended[chosen].tolist()],
+            "pause": self._pause, "known": known,
+        }  # fmt: skip
+
+    @classmethod
+    def of_part(cls, found: Mapping[str, Any]) -> Self:
+        """The pool of what :meth:`part` gave."""
+        pool = cls(())
+        count = len(found["started"])
+        pool._code = np.array(found["code"], dtype=np.int32).reshape(-1, count)
+        pool._folder = np.array(found["folder"], dtype=np.int32).reshape(-1, count)
+        for name in ("started", "ended"):
+            setattr(pool, f"_{name}", np.array([np.nan if t is None else t for t in found[name]]))
+        pool._pause = found["pause"]
+        pool._known = [(low, chance, whole) for low, chance, whole in found["known"]]
+        return pool
+
+    def _scores(self, number: int) -> tuple[Ints, Ints]:
+        """(n,) settings that differ, and how well each run agrees."""
+        equal = np.zeros(len(self._started), dtype=np.int64)
+        both = np.zeros_like(equal)
+        for column in self._code:
+            mine = column[number]
+            if mine >= 0:
+                equal += column == mine
+                both += column >= 0
+        differ = both - equal
+        score = equal - DIFFERS * differ
+        for column in self._folder:
+            if column[number] >= 0:
+                score += column == column[number]
+        return differ, score
+
+    def _chances(self, number: int, score: Ints) -> tuple[int, Floats]:
+        """The lowest score, and for each from there on the share of other runs that reach it: of one at least."""
+        if self._known is not None:
+            return self._known[number][0], np.array(self._known[number][1])
+        low, others = int(score.min()), max(len(score) - 1, 1)
+        count = np.bincount(score - low)
+        count[score[number] - low] -= 1
+        reached = np.cumsum(count[::-1])[::-1]
+        return low, np.asarray(np.maximum(reached, 1) / others)
+
+    def _weights(self, number: int) -> Floats:
         since = np.maximum(self._started[number] - self._ended[:number], 0.0)
         since = np.where(np.isfinite(since), since, 10 * self._pause)
-        weight = 1 / (1 + since / self._pause)
-        return np.asarray(weight / weight.sum()) if number else weight
+        return np.asarray(1 / (1 + since / self._pause))
+
+    def _whole(self, number: int, weight: Floats) -> float:
+        return float(weight.sum()) if self._known is None else self._known[number][2]
 
 
-def _other(run: Run) -> tuple[Any, ...]:
-    """What tells trainings apart beside the settings: name, metrics, what its steps count."""
-    return stem(run.name), frozenset(run.series), run.step_key
-
-
-def _key(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | frozenset) else str(value)
+def _codes(columns: Sequence[Sequence[str | None]], count: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """(columns, n) of small whole numbers, equal where the values are; -1 where there is none."""
+    found = np.full((len(columns), count), -1, dtype=np.int32)
+    for row, column in zip(found, columns, strict=True):
+        seen: dict[str, int] = {}
+        for number, value in enumerate(column):
+            if value is not None:
+                row[number] = seen.setdefault(value, len(seen))
+    return found

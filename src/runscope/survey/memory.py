@@ -6,16 +6,20 @@ import glob
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from runscope.sources.base import MEMBER, existing
 from runscope.sources.marks import Mark, mark_of
+from runscope.stitching import Digest
 from runscope.store import ResultTable, RunStore
 from runscope.store.home import cache_folder
 from runscope.survey.card import Card, Need
+from runscope.survey.work import Done, Task
 
 
 class Memory:
@@ -30,14 +34,12 @@ class Memory:
         self._fresh = fresh
         self._table = ResultTable(path or cache_folder("surveys") / "cards.sqlite")
 
-    def cards(
-        self, groups: Sequence[tuple[str, ...]], marks: Mapping[str, Mark | None]
-    ) -> dict[tuple[str, ...], list[Card]]:
-        """The cards of groups whose files are as they were."""
+    def done(self, tasks: Sequence[Task], marks: Mapping[str, Mark | None]) -> dict[Task, list[Card]]:
+        """The cards of tasks whose files are as they were."""
         if self._fresh:
             return {}
-        keys = {self._key(group, marks): group for group in groups}
-        found: dict[tuple[str, ...], list[Card]] = {}
+        keys = {self._key(task, marks): task for task in tasks}
+        found: dict[Task, list[Card]] = {}
         for key, row in self._table.get(list(keys)).items():
             try:
                 found[keys[key]] = [Card.from_dict(card) for card in row["cards"]]
@@ -45,17 +47,43 @@ class Memory:
                 continue  # of another version
         return found
 
-    def keep(
-        self, judged: Sequence[tuple[tuple[str, ...], list[Card]]], marks: Mapping[str, Mark | None]
-    ) -> None:
-        """Remember cards; not those of running trainings, whose end is told by the clock and not by their files."""
-        rows = {
-            self._key(group, marks): {"cards": [card.as_dict() for card in cards]}
-            for group, cards in judged
-            if not any(card.state == "running" for card in cards)
-        }
+    def keep(self, done: Sequence[tuple[Task, Done]], marks: Mapping[str, Mark | None]) -> None:
+        """Remember what came of tasks; not of running trainings, whose end is told by the clock and not by their files,
+        nor of what was lost."""
+        rows: dict[str, dict[str, Any]] = {}
+        for task, found in done:
+            if found.lost or any(card.state == "running" for card in found.cards):
+                continue
+            key = self._key(task, marks)
+            rows[key] = {"cards": [card.as_dict() for card in found.cards]}
+            if task.plan is None:
+                rows[f"{key} digests"] = {"digests": [d.as_dict() for d in found.digests]}
         if rows:
             self._table.put(rows)
+
+    def digests(self, tasks: Sequence[Task], marks: Mapping[str, Mark | None]) -> dict[Task, list[Digest]]:
+        """What tells which runs could be one training, of tasks whose cards are remembered."""
+        keys = {f"{self._key(task, marks)} digests": task for task in tasks}
+        found: dict[Task, list[Digest]] = {}
+        for key, row in self._table.get(list(keys)).items():
+            with suppress(TypeError, KeyError):
+                found[keys[key]] = [Digest.from_dict(d) for d in row["digests"]]
+        return found
+
+    def joined(self, tasks: Sequence[Task], marks: Mapping[str, Mark | None]) -> list[Card] | None:
+        """The trainings of several runs among just these runs, as they are; None where that is not known."""
+        row = None if self._fresh else next(iter(self._table.get([self._all(tasks, marks)]).values()), None)
+        try:
+            return None if row is None else [Card.from_dict(card) for card in row["cards"]]
+        except (TypeError, KeyError):
+            return None
+
+    def keep_joined(
+        self, tasks: Sequence[Task], marks: Mapping[str, Mark | None], cards: Sequence[Card]
+    ) -> None:
+        """Remember them; not where one is still running."""
+        if not any(card.state == "running" for card in cards):
+            self._table.put({self._all(tasks, marks): {"cards": [card.as_dict() for card in cards]}})
 
     def seen(self, places: Sequence[str]) -> dict[tuple[str, ...], tuple[Need, int]]:
         """What the last look at these places saw: need and last step by references; empty at the first look."""
@@ -68,9 +96,13 @@ class Memory:
         self._table.put({_place_key(places): {"at": time.time(), "seen": rows}})
 
     @staticmethod
-    def _key(group: Sequence[str], marks: Mapping[str, Mark | None]) -> str:
-        what = [version("runscope"), [[_in_full(r), marks.get(r)] for r in group]]
+    def _key(task: Task, marks: Mapping[str, Mark | None]) -> str:
+        what = [version("runscope"), task.key, [[_in_full(r), marks.get(r)] for r in task.references]]
         return hashlib.sha256(orjson.dumps(what)).hexdigest()
+
+    def _all(self, tasks: Sequence[Task], marks: Mapping[str, Mark | None]) -> str:
+        whole = hashlib.sha256("".join(self._key(task, marks) for task in tasks).encode())
+        return f"joins {whole.hexdigest()}"
 
 
 def marks_of(references: Sequence[str]) -> dict[str, Mark | None]:

@@ -14,22 +14,21 @@ from typing import Any, Literal, Protocol
 import orjson
 
 from runscope.errors import MissingExtra, UsageError
-from runscope.survey.card import Card, unreadable
+from runscope.survey.card import unreadable
+from runscope.survey.work import Done, Task
 
-Group = tuple[str, ...]
-"""References that are read together, since they may be one training."""
 SHARD = 16
-"""Groups in one job: enough that sending costs nothing beside reading, few enough that all workers end together."""
+"""References in one job: enough that sending costs nothing beside reading, few enough that all workers end together."""
 LIMIT_SECONDS = 600
 """A job that takes longer is given up: a healthy one takes a second."""
 Launch = Literal["local", "ray"]
 
 
 class Spread(Protocol):
-    """Judges groups of references, in any order."""
+    """Does tasks, in any order."""
 
-    def judged(self, groups: Sequence[Group]) -> Iterator[tuple[Group, list[Card]]]:
-        """Each group with its cards, as they come."""
+    def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
+        """Each task with what came of it, as they come."""
 
 
 def open_spread(launch: Launch, jobs: int | None) -> Spread:
@@ -60,21 +59,21 @@ class Processes:
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
 
-    def judged(self, groups: Sequence[Group]) -> Iterator[tuple[Group, list[Card]]]:
-        """Each group with its cards, as they come."""
-        shards: queue.SimpleQueue[list[Group] | None] = queue.SimpleQueue()
-        cut = [list(groups[k : k + SHARD]) for k in range(0, len(groups), SHARD)]
+    def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
+        """Each task with what came of it, as they come."""
+        shards: queue.SimpleQueue[list[Task] | None] = queue.SimpleQueue()
+        cut = _shards(tasks)
         for shard in cut:
             shards.put(shard)
         jobs = min(self.jobs, len(cut))
-        done: queue.SimpleQueue[list[tuple[Group, list[Card]]] | BaseException] = queue.SimpleQueue()
+        results: queue.SimpleQueue[list[tuple[Task, Done]] | BaseException] = queue.SimpleQueue()
         workers = [_Worker() for _ in range(jobs)]
         for worker in workers:
             shards.put(None)
-            threading.Thread(target=_serve, args=(worker, shards, done), daemon=True).start()
+            threading.Thread(target=_serve, args=(worker, shards, results), daemon=True).start()
         try:
             for _ in cut:
-                found = done.get()
+                found = results.get()
                 if isinstance(found, BaseException):
                     raise found
                 yield from found
@@ -90,15 +89,15 @@ class _Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
 
-    def ask(self, groups: Sequence[Group]) -> list[list[Card]] | None:
-        """The cards of each group; None where the process died or was given up."""
+    def ask(self, tasks: Sequence[Task]) -> list[Done] | None:
+        """What came of each task; None where the process died or was given up."""
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
         watch = threading.Timer(LIMIT_SECONDS, process.kill)
         watch.start()
         try:
-            process.stdin.write(orjson.dumps({"groups": groups}) + b"\n")
+            process.stdin.write(orjson.dumps({"tasks": [t.as_dict() for t in tasks]}) + b"\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except OSError:
@@ -108,7 +107,7 @@ class _Worker:
         if not line.endswith(b"\n"):
             self._stop()
             return None
-        return [[Card.from_dict(card) for card in cards] for cards in orjson.loads(line)["cards"]]
+        return [Done.from_dict(found) for found in orjson.loads(line)["done"]]
 
     def end(self) -> None:
         """Let the process go, for good."""
@@ -137,27 +136,47 @@ class _Worker:
                     pipe.close()
 
 
-def _serve(worker: _Worker, shards: Any, done: Any) -> None:
-    """Take shards until there are none; one that kills its worker is tried group by group."""
+def _shards(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Jobs of about :data:`SHARD` references each, those of the largest tasks first: what takes longest must not come
+    last."""
+    found: list[list[Task]] = []
+    room = 0
+    for task in sorted(tasks, key=lambda t: -len(t.references)):
+        if room < len(task.references):
+            found.append([])
+            room = max(SHARD, len(task.references))
+        found[-1].append(task)
+        room -= len(task.references)
+    return found
+
+
+def _serve(worker: _Worker, shards: Any, results: Any) -> None:
+    """Take shards until there are none; one that kills its worker is tried task by task."""
     try:
         while (shard := shards.get()) is not None:
             found = worker.ask(shard)
             if found is None and len(shard) > 1:
-                found = [(worker.ask([group]) or [_lost(group)])[0] for group in shard]
-            done.put(list(zip(shard, found or [_lost(group) for group in shard], strict=True)))
+                found = [(worker.ask([task]) or [_lost(task)])[0] for task in shard]
+            results.put(list(zip(shard, found or [_lost(task) for task in shard], strict=True)))
     except BaseException as error:
-        done.put(error)
+        results.put(error)
 
 
-def _lost(group: Group) -> list[Card]:
-    return [
-        unreadable(
-            reference,
-            "reading it ended its worker: out of memory, or it took longer than ten minutes",
-            f"runscope show {reference} --debug shows where",
-        )
-        for reference in group
-    ]
+def _lost(task: Task) -> Done:
+    """What is said of a task that cost a worker its life: runs that were to be joined stay apart."""
+    if task.plan is not None:
+        return Done(lost=True)
+    return Done(
+        [
+            unreadable(
+                reference,
+                "reading it ended its worker: out of memory, or it took longer than ten minutes",
+                f"runscope show {reference} --debug shows where",
+            )
+            for reference in task.references
+        ],
+        lost=True,
+    )
 
 
 class OnRay:
@@ -177,24 +196,24 @@ class OnRay:
             ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
         self.jobs = jobs or 2 * int(self._ray.cluster_resources().get("CPU", 1))
 
-    def judged(self, groups: Sequence[Group]) -> Iterator[tuple[Group, list[Card]]]:
-        """Each group with its cards, as they come."""
+    def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
+        """Each task with what came of it, as they come."""
         from runscope.survey.worker import answer
 
-        task = self._ray.remote(max_retries=1)(answer)
-        waiting = [list(groups[k : k + SHARD]) for k in range(0, len(groups), SHARD)][::-1]
-        under_way: dict[Any, list[Group]] = {}
+        remote = self._ray.remote(max_retries=1)(answer)
+        waiting = _shards(tasks)[::-1]
+        under_way: dict[Any, list[Task]] = {}
         while waiting or under_way:
             while waiting and len(under_way) < self.jobs:
                 shard = waiting.pop()
-                under_way[task.remote({"groups": shard})] = shard
+                under_way[remote.remote({"tasks": [t.as_dict() for t in shard]})] = shard
             (ready, *_), _ = self._ray.wait(list(under_way), num_returns=1)
             shard = under_way.pop(ready)
             try:
-                found = [[Card.from_dict(c) for c in cards] for cards in self._ray.get(ready)["cards"]]
+                found = [Done.from_dict(d) for d in self._ray.get(ready)["done"]]
             except self._ray.exceptions.RayError:
                 if len(shard) > 1:
-                    waiting += [[group] for group in shard]
+                    waiting += [[task] for task in shard]
                     continue
-                found = [_lost(group) for group in shard]
+                found = [_lost(task) for task in shard]
             yield from zip(shard, found, strict=True)

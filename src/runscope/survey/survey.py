@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from runscope.display import Shown
 from runscope.progress import Progress
+from runscope.sources.marks import Mark
+from runscope.stitching import Digest
 from runscope.survey.card import NEEDS, Card, Need
 from runscope.survey.grouping import Group, groups
-from runscope.survey.kin import kin
 from runscope.survey.memory import Memory, marks_of
 from runscope.survey.spread import Spread
 from runscope.survey.telling import Telling, tellings
+from runscope.survey.work import Done, Task, joins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,36 +105,71 @@ def take(
         notes: what the search wants to say.
         progress: called while it works.
     """
-    unique = list(dict.fromkeys(references))
-    marks = marks_of(unique)
+    work = _Work(spread, memory, marks_of(references), progress)
+    tasks = [Task((reference,)) for reference in dict.fromkeys(references)]
+    single = work.cards("runs", tasks)
+    cards = [card for task in tasks for card in single[task]]
+    joined = memory.joined(tasks, work.marks) if memory is not None else None
+    said = list(notes)
+    if joined is None:
+        held = joins([d for found in work.digests(tasks) for d in found])
+        joined = [card for found in work.cards("joins", held).values() for card in found]
+        if work.lost:
+            said.append(
+                f"{work.lost:,} runs could not be held against one another: joins among them are not seen"
+            )
+        elif memory is not None:
+            memory.keep_joined(tasks, work.marks, joined)
+    taken = {reference for card in joined for reference in card.references}
+    whole = [card for card in cards if card.references[0] not in taken]
+    return _survey(places, [*whole, *joined], memory, tuple(said))
 
-    def judged(label: str, wanted: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], list[Card]]:
-        known = memory.cards(wanted, marks) if memory is not None else {}
-        missing = [group for group in wanted if group not in known]
-        fresh: list[tuple[tuple[str, ...], list[Card]]] = []
-        for number, (group, cards) in enumerate(spread.judged(missing) if missing else ()):
-            group = tuple(group)
-            known[group] = cards
-            fresh.append((group, cards))
-            if memory is not None and len(fresh) >= AT_ONCE:
-                memory.keep(fresh, marks)
+
+class _Work:
+    """Tasks that are done by the workers, or were before.
+
+    Attributes:
+        marks: the state of the files of each reference.
+        lost: how many runs could not be joined, since their worker was lost over it.
+    """
+
+    def __init__(
+        self, spread: Spread, memory: Memory | None, marks: dict[str, Mark | None], progress: Progress | None
+    ) -> None:
+        self._spread, self._memory, self._progress = spread, memory, progress
+        self._digests: dict[Task, list[Digest]] = {}
+        self.marks = marks
+        self.lost = 0
+
+    def cards(self, label: str, tasks: Sequence[Task]) -> dict[Task, list[Card]]:
+        """The cards of each task."""
+        self.marks |= marks_of([r for task in tasks for r in task.references if r not in self.marks])
+        found = self._memory.done(tasks, self.marks) if self._memory is not None else {}
+        missing = [task for task in tasks if task not in found]
+        fresh: list[tuple[Task, Done]] = []
+        for number, (task, done) in enumerate(self._spread.done(missing) if missing else ()):
+            found[task] = done.cards
+            self._digests[task] = done.digests
+            self.lost += len(task.references) if done.lost and task.plan is not None else 0
+            fresh.append((task, done))
+            if len(fresh) >= AT_ONCE:
+                self._keep(fresh)
                 fresh = []
-            if progress is not None:
-                progress(label, len(wanted) - len(missing) + number + 1, len(wanted))
-        if memory is not None:
-            memory.keep(fresh, marks)
-        return known
+            if self._progress is not None:
+                self._progress(label, len(tasks) - len(missing) + number + 1, len(tasks))
+        self._keep(fresh)
+        return found
 
-    single = judged("runs", [(reference,) for reference in unique])
-    cards = [card for reference in unique for card in single[(reference,)]]
-    together = kin(cards)
-    wanted = [tuple(r for i in group for r in cards[i].references) for group in together]
-    marks |= marks_of([r for group in wanted for r in group if r not in marks])
-    joined = judged("joins", wanted)
-    taken = {i for group in together for i in group}
-    whole = [card for i, card in enumerate(cards) if i not in taken]
-    whole += [card for group in wanted for card in joined[group]]
-    return _survey(places, whole, memory, tuple(notes))
+    def digests(self, tasks: Sequence[Task]) -> list[list[Digest]]:
+        """What tells which runs could be one training, of tasks whose cards are known."""
+        kept = [task for task in tasks if task not in self._digests]
+        if kept and self._memory is not None:
+            self._digests |= self._memory.digests(kept, self.marks)
+        return [self._digests.get(task, []) for task in tasks]
+
+    def _keep(self, fresh: list[tuple[Task, Done]]) -> None:
+        if fresh and self._memory is not None:
+            self._memory.keep(fresh, self.marks)
 
 
 def _survey(

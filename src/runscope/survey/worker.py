@@ -8,70 +8,140 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
 
 from runscope.errors import RunscopeError, SeveralRuns
+from runscope.history import Run
+from runscope.history.parts import taken_apart
+from runscope.sources.base import LoadContext
 from runscope.survey.card import Card, card_of, unreadable
+from runscope.survey.work import Done, Task
 
 
-def cards_of(references: Sequence[str]) -> list[Card]:
-    """Judge what references name: one as it is, several as runs of which some may continue others.
+def done(task: Task) -> Done:
+    """Judge what a reference names, or join runs of which some could be one training."""
+    return _judged(task.references) if task.plan is None else _joined(task)
 
-    Returns:
-        A card for each training; one that says why for each reference that could not be read.
-    """
-    from runscope.history import Run
-    from runscope.hub import saved_beside
-    from runscope.rules import View
-    from runscope.sources import LoadContext, load
-    from runscope.stitching import find, line_of, stitch
-    from runscope.store import RunStore
-    from runscope.verdict import diagnose
+
+def _judged(references: Sequence[str]) -> Done:
+    """A card for each run, judged on its own; one that says why for each reference that could not be read."""
+    from runscope.stitching import digest, line_of, profile
 
     cards: list[Card] = []
-    runs: list[Run] = []
-    context = LoadContext(store=RunStore(), ask=False)
+    digests = []
+    context = _context()
     waiting = list(references)[::-1]
     while waiting:
         reference = waiting.pop()
         try:
-            runs.append(load(reference, context=context))
+            run = _load(reference, context)
         except SeveralRuns as place:
             waiting += place.references[::-1]
-        except RunscopeError as error:
-            cards.append(unreadable(reference, error.message, error.hint))
-        except MemoryError:
-            raise
-        except Exception as error:
-            cards.append(
-                unreadable(
-                    reference,
-                    f"it could not be read: {type(error).__name__}: {error}",
-                    f"runscope show {reference} --debug shows where",
-                )
-            )
-    for training in find(runs) if len(runs) > 1 else [[run] for run in runs]:
+            continue
+        except _Unreadable as reason:
+            cards.append(reason.card)
+            continue
+        card = _card([run], lambda run=run: line_of(run))  # type: ignore[misc]
+        cards.append(card)
+        if card.error is None:
+            digests += [digest(profile(part), reference) for part in taken_apart(run)]
+    return Done(cards, digests)
+
+
+def _joined(task: Task) -> Done:
+    """The trainings of several runs among those of a task."""
+    from runscope.stitching import Plan, find_planned, stitch
+
+    context = _context()
+    runs: list[Run] = []
+    for reference in task.references:
         try:
-            line = line_of(training[0]) if len(training) == 1 else stitch(training)
-            cards.append(card_of(diagnose(View(line, saved_beside(line)))))
-        except Exception as error:
-            cards += [
-                unreadable(
-                    run.reference,
-                    f"it could not be judged: {type(error).__name__}: {error}",
-                    f"runscope diagnose {run.reference} --debug shows where",
-                )
-                for run in training
-            ]
-    return cards
+            runs.append(_load(reference, context))
+        except (
+            SeveralRuns,
+            _Unreadable,
+        ):  # it changed since it was judged: the next scan sees it as it is then
+            return Done()
+    parts = {(n, part.part): part for n, run in enumerate(runs) for part in taken_apart(run)}
+    if not all(member in parts for member in task.members):
+        return Done()
+    assert task.plan is not None
+    found = find_planned([parts[member] for member in task.members], Plan.of_part(task.plan))
+    number_of = {id(parts[member]): member[0] for member in task.members}
+    trainings = _whole([[number_of[id(part)] for part in training] for training in found])
+    cards = []
+    for numbers in trainings:
+        sessions = [part for n in numbers for part in taken_apart(runs[n])]
+        cards.append(_card([runs[n] for n in numbers], lambda sessions=sessions: stitch(sessions)))  # type: ignore[misc]
+    return Done(cards)
+
+
+def _whole(trainings: Iterable[list[int]]) -> list[list[int]]:
+    """Trainings as runs: sessions of one log stay together, and what they belong to is one training."""
+    found: list[list[int]] = []
+    for numbers in trainings:
+        shared = [other for other in found if set(other) & set(numbers)]
+        found = [other for other in found if other not in shared]
+        found.append(list(dict.fromkeys(n for some in (*shared, numbers) for n in some)))
+    return [numbers for numbers in found if len(numbers) > 1]
+
+
+class _Unreadable(Exception):
+    def __init__(self, card: Card) -> None:
+        super().__init__(card.headline)
+        self.card = card
+
+
+def _context() -> LoadContext:
+    from runscope.store import RunStore
+
+    return LoadContext(store=RunStore(), ask=False)
+
+
+def _load(reference: str, context: LoadContext) -> Run:
+    """Read a run.
+
+    Raises:
+        SeveralRuns: the place holds several.
+        _Unreadable: it cannot be read; the card says why.
+    """
+    from runscope.sources import load
+
+    try:
+        return load(reference, context=context)
+    except (SeveralRuns, MemoryError):
+        raise
+    except RunscopeError as error:
+        raise _Unreadable(unreadable(reference, error.message, error.hint)) from error
+    except Exception as error:
+        said = f"it could not be read: {type(error).__name__}: {error}"
+        hint = f"runscope show {reference} --debug shows where"
+        raise _Unreadable(unreadable(reference, said, hint)) from error
+
+
+def _card(runs: Sequence[Run], line: Callable[[], Any]) -> Card:
+    """The card of one training."""
+    from runscope.hub import saved_beside
+    from runscope.rules import View
+    from runscope.verdict import diagnose
+
+    try:
+        whole = line()
+        return card_of(diagnose(View(whole, saved_beside(whole))))
+    except MemoryError:
+        raise
+    except Exception as error:
+        said = f"it could not be judged: {type(error).__name__}: {error}"
+        hint = f"runscope diagnose {runs[0].reference} --debug shows where"
+        return unreadable(runs[0].reference, said, hint)
 
 
 def answer(job: dict[str, Any]) -> dict[str, Any]:
-    """The cards of each group of references of a job."""
-    return {"cards": [[c.as_dict() for c in cards_of(group)] for group in job["groups"]]}
+    """What comes of each task of a job, as JSON has both."""
+    return {"done": [done(Task.from_dict(task)).as_dict() for task in job["tasks"]]}
 
 
 def main() -> None:

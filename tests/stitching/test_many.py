@@ -1,0 +1,126 @@
+"""Many runs at once: what is passed over unread is nothing that would have been joined."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from runscope.history import Run, Series
+from runscope.stitching import Digest, Plan, digest, find, find_planned, in_order_of, profile
+from runscope.stitching.digest import may_continue
+from runscope.stitching.order import in_order
+from tests.stitching.trainings import session
+
+
+def project(seed: int, *, timed: bool = True) -> list[Run]:
+    """A sweep in one project: some trainings were killed and resumed from a saved state, some of these with counters
+    that go on, some from an early state."""
+    rng = np.random.default_rng(seed)
+    runs: list[Run] = []
+    for number in range(14):
+        at = float(rng.integers(0, 10**6))
+        noise, ends = float(rng.choice([0.01, 0.05, 0.3])), int(rng.integers(600, 2400))
+        place = (
+            {"save_steps": 200, "logging_steps": 10, "output_dir": f"out-{number}"}
+            if rng.random() < 0.5
+            else {}
+        )
+        config = {"learning_rate": float(rng.choice([1e-4, 2e-4])), "seed": number, **place}
+        name = f"{'abcdefghij'[number % 10]}-{rng.integers(10**4)}"
+        runs.append(session(name, begins=0, ends=ends, at=at, noise=noise, seed=seed + number, config=config))
+        if rng.random() < 0.5:
+            begins = (
+                200 * int(rng.integers(1, ends // 200 + 1)) if rng.random() < 0.3 else 200 * (ends // 200)
+            )
+            counts_on = begins if rng.random() < 0.4 else None
+            runs.append(
+                session(
+                    f"{name}-resumed" if rng.random() < 0.3 else f"z-{rng.integers(10**4)}", begins=begins,
+                    ends=begins + int(rng.integers(300, 1500)), at=at + ends + float(rng.integers(60, 4000)),
+                    counts_on=counts_on, noise=noise, seed=seed + 100 + number, config=config,
+                    drop=() if rng.random() < 0.5 else ("train/epoch", "train/grad_norm"),
+                )
+            )  # fmt: skip
+    return runs if timed else [untimed(run) for run in runs]
+
+
+def untimed(run: Run) -> Run:
+    series = {n: Series.of(n, s.step, s.value) for n, s in run.series.items()}
+    return replace(run, series=series, started_at=None, ended_at=None)
+
+
+def names(groups: list[list[Run]]) -> list[list[str]]:
+    return sorted([run.id for run in group] for group in groups)
+
+
+def digests_of(runs: list[Run]) -> list[Digest]:
+    return [digest(profile(run)) for run in runs]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("timed", [True, False])
+def test_what_is_passed_over_would_not_have_been_joined(seed: int, timed: bool) -> None:
+    ordered = in_order(project(seed, timed=timed))
+    digests = digests_of(ordered)
+    unknown = [
+        replace(d, head=(), levels=()) for d in digests
+    ]  # of which nothing speaks against a closer look
+    looked = sum(map(len, Plan.of(digests).near))
+    everywhere = Plan.of(unknown)
+    assert looked < sum(map(len, everywhere.near)) or not timed, "it spares something"
+    assert names(find(ordered)) == names(find_planned(ordered, everywhere))
+    assert any(len(group) > 1 for group in find(ordered))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parts_of_a_plan_that_went_through_json_give_the_same_trainings(seed: int) -> None:
+    runs = project(seed)[::-1]
+    digests = [Digest.from_dict(json.loads(json.dumps(d.as_dict()))) for d in digests_of(runs)]
+    order = in_order_of(digests)
+    assert [runs[n].id for n in order] == [run.id for run in in_order(runs)]
+    plan = Plan.of([digests[n] for n in order])
+    joined: list[list[Run]] = []
+    for numbers in plan.apart():
+        part = Plan.of_part(json.loads(json.dumps(plan.part(numbers))))
+        joined += find_planned([runs[order[n]] for n in numbers], part)
+    assert names([g for g in joined if len(g) > 1]) == names([g for g in find(runs) if len(g) > 1])
+
+
+def test_a_loss_that_begins_far_above_all_that_another_reached_is_no_continuation() -> None:
+    first = session("a", begins=0, ends=5000, at=0.0)
+    again = session("b", begins=0, ends=5000, at=9000.0, seed=1)
+    resumed = session("c", begins=5000, ends=6000, at=9000.0, seed=2)
+    one, twin, later = digests_of([first, again, resumed])
+    assert not may_continue(one, twin)
+    assert may_continue(one, later)
+    assert may_continue(one, replace(twin, counts_on=True)), (
+        "a counter that goes on is looked at all the same"
+    )
+    assert may_continue(one, digest(profile(session("d", begins=0, ends=150, at=9000.0)))), (
+        "too short to tell"
+    )
+
+
+def test_of_thousands_without_clocks_the_one_that_a_name_goes_on_from_is_found() -> None:
+    rng = np.random.default_rng(0)
+    runs = [
+        untimed(
+            session(
+                f"lr-{k}",
+                begins=0,
+                ends=600,
+                at=0.0,
+                seed=k,
+                noise=0.02,
+                config={"learning_rate": rng.random()},
+            )
+        )
+        for k in range(60)
+    ]
+    runs.append(
+        untimed(session("lr-17-resumed", begins=600, ends=1200, at=0.0, counts_on=600, seed=99, config={}))
+    )
+    assert ["lr-17", "lr-17-resumed"] in names(find(runs))
