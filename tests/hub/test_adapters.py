@@ -229,6 +229,8 @@ def test_norms_are_fetched_only_when_asked(hub: Hub, tmp_path: Path) -> None:
     assert [c.extra["weights_norm"] for c in weighed] == [norms[c.name].norm for c in found]
     layers = [norms[c.name].layers[0].b for c in found]
     assert layers == sorted(layers)  # B was made to grow
+    all_of_b = [c.extra["adapter_b"] for c in weighed]
+    assert all_of_b == pytest.approx([sum(x.b**2 for x in norms[c.name].layers) ** 0.5 for c in found])
     hub.requests.clear()
     again, _ = weigh(found)
     assert [dict(c.extra) for c in again] == [dict(c.extra) for c in weighed]

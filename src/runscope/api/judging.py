@@ -228,7 +228,7 @@ def investigate(
 
         listed = place(listed, line)
     if data is None:
-        return diagnose(line, checkpoints=listed, metric=metric)
+        return diagnose(line, checkpoints=_weighed(listed), metric=metric)
     if not listed:
         raise UsageError(
             "there is no checkpoint to evaluate", hint="name the repository that holds them: --hub REPO"
@@ -237,10 +237,15 @@ def investigate(
         listed, data, line=line, train_data=train_data, also=also, base=base, keep_results=keep_results,
         progress=progress, **settings,
     )  # fmt: skip
+    return diagnose(line, checkpoints=_weighed(listed), study=study, metric=metric)
+
+
+def _weighed(listed: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
+    """With the norms of the adapters that are on this disk, as those are that were fetched for an evaluation."""
     from runscope.hub import weigh
 
-    weighed, _ = weigh(listed)  # what was fetched for the evaluation is on this disk now
-    return diagnose(line, checkpoints=weighed, study=study, metric=metric)
+    weighed, _ = weigh(listed)
+    return weighed
 
 
 def compare(

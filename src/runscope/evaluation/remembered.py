@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from runscope.stats.intervals import WIDE
 
 def remembered(
     bench: Bench, task: Task, rows: Sequence[CheckpointScore], held_out: Sequence[Example], train: Sequence[Example]
-) -> list[CheckpointScore]:  # fmt: skip
-    """The rows with how every checkpoint that was evaluated does on training examples.
+) -> tuple[list[CheckpointScore], tuple[dict[str, Any], ...]]:  # fmt: skip
+    """The rows with how every checkpoint that was evaluated does on training examples, and what was learned by heart.
 
     Args:
         bench: of the checkpoints, in the order of the rows.
@@ -35,8 +36,9 @@ def remembered(
     scored = bench.rows(task, dict.fromkeys(arms, some))
     known = bench.rows(loss, dict.fromkeys(arms, some))
     unknown = bench.rows(loss, dict.fromkeys(arms, others))
-    said = _verbatim(bench, arms, some[: settings.verbatim_examples])
-    said_unseen = _verbatim(bench, arms, others[: settings.verbatim_examples])
+    asked = [prefix_of(e) for e in some[: settings.verbatim_examples]]
+    said = _verbatim(bench, arms, asked)
+    said_unseen = _verbatim(bench, arms, [prefix_of(e) for e in others[: settings.verbatim_examples]])
     found = list(rows)
     for arm in arms:
         mean, width = _mean(task, scored[arm], some)
@@ -44,9 +46,31 @@ def remembered(
             rows[arm], train_mean=mean, train_low=mean - width, train_high=mean + width,
             membership_auc=membership_auc(_column(known[arm], "loss"), _column(unknown[arm], "loss")),
             membership_auc_min_k=membership_auc(_column(known[arm], "min_k"), _column(unknown[arm], "min_k")),
-            verbatim_rate=said.get(arm), verbatim_held_out=said_unseen.get(arm),
+            verbatim_rate=_share(said.get(arm)), verbatim_held_out=_share(said_unseen.get(arm)),
         )  # fmt: skip
-    return found
+    return found, _by_heart(rows, said, asked, settings.sample)
+
+
+def _share(said: Sequence[bool] | None) -> float | None:
+    return None if said is None else float(np.mean(said))
+
+
+def _by_heart(
+    rows: Sequence[CheckpointScore], said: Mapping[int, Sequence[bool]], asked: Sequence[Example], most: int
+) -> tuple[dict[str, Any], ...]:
+    """Training examples that a checkpoint says itself, the longest first: a short one is said right by chance."""
+    found: list[dict[str, Any]] = []
+    for number, example in enumerate(asked):
+        knowing = [arm for arm in said if said[arm][number]]
+        if knowing:
+            found.append(
+                {
+                    "prompt": example.shown, "completion": example.completion,
+                    "first_step": rows[knowing[0]].checkpoint.step, "checkpoints": len(knowing), "of": len(said),
+                }
+            )  # fmt: skip
+    found.sort(key=lambda one: -len(one["completion"].strip()))
+    return tuple(found[:most])
 
 
 def _mean(task: Task, rows: Sequence[Row], examples: Sequence[Example]) -> tuple[float, float]:
@@ -62,11 +86,10 @@ def _column(rows: Sequence[Row], name: str) -> Floats:
     return np.array([r[name] for r in rows if r["tokens"]], dtype=np.float64)
 
 
-def _verbatim(bench: Bench, arms: Sequence[int], examples: Sequence[Example]) -> dict[int, float]:
-    """Share of completions that each model says itself, given what stands before them."""
-    if not examples:
+def _verbatim(bench: Bench, arms: Sequence[int], asked: Sequence[Example]) -> dict[int, list[bool]]:
+    """Which completions each model says itself, given what stands before them."""
+    if not asked:
         return {}
-    asked = [prefix_of(e) for e in examples]
     longest = max(
         len(e.completion) for e in asked
     )  # no tokenizer has more tokens than characters, but for a few
@@ -75,8 +98,6 @@ def _verbatim(bench: Bench, arms: Sequence[int], examples: Sequence[Example]) ->
     )
     said = bench.rows(Answer(settings), dict.fromkeys(arms, asked))
     return {
-        arm: float(
-            np.mean([is_verbatim(r["answer"], e.completion) for r, e in zip(rows, asked, strict=True)])
-        )
+        arm: [is_verbatim(r["answer"], e.completion) for r, e in zip(rows, asked, strict=True)]
         for arm, rows in said.items()
     }

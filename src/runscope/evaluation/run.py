@@ -101,8 +101,9 @@ def evaluate(
         if why := futile(task, held_out, race.rows):
             decision = replace(decision, outcome="undecided", reason=why, onset=None)
         rows = scores(race.race, decision, arms, task.metric, race.summaries())
+        by_heart: tuple[dict[str, Any], ...] = ()
         if train:
-            rows = remembered(bench, task, rows, held_out, shuffled(train, settings.seed))
+            rows, by_heart = remembered(bench, task, rows, held_out, shuffled(train, settings.seed))
         sample = _sample(bench, race, decision)
         if second is not None:
             second.measure(bench, [arm for arm, row in enumerate(rows) if row.examples])
@@ -124,7 +125,7 @@ def evaluate(
         effect_high=decision.effect_high, min_effect=race.race.min_effect,
         more_examples=decision.more_examples, detectable=decision.detectable,
         example_evaluations=int(race.race.reached.sum()), full_grid=race.race.values.size,
-        evaluations=race.evaluations(), sample=sample,
+        evaluations=race.evaluations(), sample=sample, by_heart=by_heart,
         settings=asdict(settings) | {"data": str(data), "base": str(base) if base is not None else None}
         | ({"train_data": str(train_data)} if train_data is not None else {})
         | ({"also": str(also)} if also is not None else {}),

@@ -213,6 +213,8 @@ class Study(Shown):
         example_evaluations, full_grid: how many were run, and how many the full grid has.
         evaluations: per-example results.
         sample: examples where best and last differ most: prompt, target, outputs, losses.
+        by_heart: training examples that checkpoints say themselves: prompt, completion, the first step at which one
+            does, how many of the evaluated checkpoints do.
         settings: everything needed to make it again.
         extras: the base, where it is at hand, and averages that were asked for.
         forgetting: what was forgotten, where a second set was given.
@@ -239,6 +241,7 @@ class Study(Shown):
     full_grid: int = 0
     evaluations: tuple[Evaluation, ...] = ()
     sample: tuple[Mapping[str, Any], ...] = ()
+    by_heart: tuple[Mapping[str, Any], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     baseline: Against | None = None

@@ -25,6 +25,10 @@ DAMAGED = "its weights cannot be read"
 """Begins the note of a checkpoint whose file was cut off or is no file of weights."""
 
 
+ADAPTER_A, ADAPTER_B, ADAPTER_UPDATE = "adapter_a", "adapter_b", "adapter_update"
+"""Numbers of a checkpoint: Euclidean norms of all A and all B matrices of a LoRA adapter, and of (α/r) B A."""
+
+
 DTYPE_BYTES = {
     "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
     "F8_E4M3": 1, "F8_E5M2": 1, "I8": 1, "U8": 1, "BOOL": 1,
@@ -120,7 +124,8 @@ class Checkpoint:
         run_id: the run that saved it, where paired.
         endpoint: Hub host that it comes from, None for the one that is set up.
         notes: what is odd about it.
-        extra: numbers read from the weights, by name: ``weights_norm``, ``weights_non_finite``.
+        extra: numbers read from the weights, by name: ``weights_norm``, ``weights_non_finite``,
+            ``adapter_a``, ``adapter_b``, ``adapter_update``.
     """
 
     repo: str

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runscope.errors import InputError
-from runscope.history.checkpoint import DAMAGED, Checkpoint
+from runscope.history.checkpoint import ADAPTER_A, ADAPTER_B, ADAPTER_UPDATE, DAMAGED, Checkpoint
 from runscope.hub.adapters.facts import CONFIG, WEIGHTS
 from runscope.hub.fetching import fetch, fetched
 from runscope.hub.safetensors import tensors
@@ -57,6 +57,16 @@ class AdapterNorms:
     non_finite: int
     layers: tuple[LayerNorms, ...]
 
+    @property
+    def matrices(self) -> dict[str, float]:
+        """Norms of all A, of all B and of what they add to the weights, by their names among a checkpoint's numbers."""
+        sides = {ADAPTER_A: "a", ADAPTER_B: "b", ADAPTER_UPDATE: "update"}
+        return {
+            name: math.sqrt(sum(getattr(layer, side) ** 2 for layer in self.layers))
+            for name, side in sides.items()
+            if self.layers
+        }
+
 
 def weigh(
     checkpoints: Sequence[Checkpoint], *, download: bool = False, progress: Progress | None = None
@@ -80,7 +90,7 @@ def weigh(
             checkpoint = replace(checkpoint, notes=(*checkpoint.notes, f"{DAMAGED}: {error.message}"))
         if found is not None:
             norms[checkpoint.name] = found
-            facts = {NORM: found.norm, NON_FINITE: float(found.non_finite)}
+            facts = {NORM: found.norm, NON_FINITE: float(found.non_finite), **found.matrices}
             checkpoint = replace(checkpoint, extra={**checkpoint.extra, **facts})
         done.append(checkpoint)
         if progress is not None:

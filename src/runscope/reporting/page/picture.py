@@ -11,7 +11,7 @@ import numpy as np
 
 from runscope.history import Timeline
 from runscope.reporting.page.heat import draw_heat
-from runscope.reporting.view.charts import COLOURS, Chart, Curve, charts
+from runscope.reporting.view.charts import COLOURS, DOTS, Chart, Curve, charts
 from runscope.reporting.view.curves import SMOOTHING
 from runscope.reporting.view.marks import marks
 from runscope.verdict.types import Diagnosis
@@ -25,6 +25,10 @@ LOOKS: dict[str, dict[str, Any]] = {
     "line": {"linewidth": 1.8},
     "tail": {"alpha": 0.6, "linewidth": 0.9, "linestyle": (0, (1, 2))},
     "points": {"marker": "o", "markersize": 3, "linewidth": 1.2, "linestyle": "--"},
+    **{
+        name: {"marker": marker, "markersize": 4, "linewidth": 1.2, "color": COLOURS[k]}
+        for k, (name, marker) in enumerate(zip(DOTS, "os^D", strict=True))
+    },
 }
 FORMS = ("png", "svg")
 SHOWN_LEVEL = SMOOTHING.index(0.012)
@@ -41,7 +45,7 @@ def draw(diagnosis: Diagnosis, path: Path, form: str | None = None) -> Path:
     Raises:
         OSError: the place cannot be written.
     """
-    drawn = charts(diagnosis.timeline, diagnosis.study)
+    drawn = charts(diagnosis.timeline, diagnosis.study, diagnosis.checkpoints)
     return draw_charts(drawn, marks(diagnosis.timeline, diagnosis), diagnosis.verdict.headline, path, form)
 
 
@@ -130,7 +134,7 @@ def draw_chart(axis: Axes, chart: Chart, across: Mapping[str, Any], *, named: bo
     axis.spines["bottom"].set_color(LINE)
     axis.grid(axis="y", color=LINE, linewidth=0.6)
     axis.set_axisbelow(True)
-    if (named or chart.key == "checkpoints") and handles:
+    if (named or chart.key in ("checkpoints", "memorised", "adapter")) and handles:
         axis.legend(handles, names, fontsize=7, frameon=False, labelcolor=SOFT)
     _across(axis, across, named=named)
 

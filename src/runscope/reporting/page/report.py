@@ -14,7 +14,7 @@ from runscope.reporting.page.rendering import render
 from runscope.reporting.page.tones import tone_of
 from runscope.reporting.text.diagnosis import sureness
 from runscope.reporting.text.study import EXTRAS, OUTCOMES, STANDINGS, standing_words
-from runscope.reporting.view.charts import charts, evaluated, metric_label
+from runscope.reporting.view.charts import Chart, charts, evaluated, metric_label
 from runscope.reporting.view.marks import NOTHING_ACROSS, marks
 from runscope.reporting.view.resumes import close_ups
 from runscope.verdict.types import Diagnosis
@@ -54,8 +54,11 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
     def across(keys: Sequence[str]) -> dict[str, Any]:
         return marks(line, diagnosis, keys)
 
+    def drawn(room: int) -> list[Chart]:
+        return charts(line, diagnosis.study, diagnosis.checkpoints, room=room)
+
     return render(
-        "report.html.j2", lambda room: charts(line, diagnosis.study, room=room), across, [line], facts,
+        "report.html.j2", drawn, across, [line], facts,
         title=title_of(line), runs=described_runs(line), verdict=verdict, kind=tone.kind, icon=tone.icon,
         status=tone.words, chance=chance(verdict.overfitting.probability) if tone.overfitting else "",
         overfit="" if tone.overfitting or verdict.overfitting.probability is None else sureness(verdict.overfitting),

@@ -104,6 +104,7 @@ def study_json(study: Study, repo: str | None = None) -> dict[str, Any]:
         **beside_json(study),
         "checkpoints": [score_json(s) for s in study.scores],
         "examples": [dict(e) for e in study.sample],
+        "by_heart": [dict(e) for e in study.by_heart],
         "settings": dict(study.settings),
         **against_json(study.baseline),
         "notes": list(study.notes),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,11 +10,14 @@ import numpy as np
 
 from runscope.evaluation.study import Study
 from runscope.history import Run, Segment, Series, Timeline
+from runscope.history.checkpoint import ADAPTER_A, ADAPTER_B, ADAPTER_UPDATE, Checkpoint
 from runscope.reporting.view.curves import POINTS_A_WINDOW, SMOOTHING, not_finite, shares, smoothed, thinned
 from runscope.reporting.view.layers import LayerMap, layer_map
 from runscope.stats.arrays import Floats
 
-Style = Literal["raw", "line", "tail", "points", "scores", "scores2"]
+Style = Literal["raw", "line", "tail", "points", "scores", "scores2", "dots0", "dots1", "dots2", "dots3"]
+DOTS: tuple[Style, ...] = ("dots0", "dots1", "dots2", "dots3")
+"""Values of the checkpoints, one curve beside the other."""
 
 COLOURS = ("#0072b2", "#c4530a", "#00805c", "#a8467f", "#8a6500", "#4f5bb5")
 """After Okabe & Ito 2008, told apart by people who do not see all colours; darker, so that a thin line on white
@@ -101,22 +104,33 @@ def strands(line: Timeline) -> list[Strand]:
     return [Strand(k, s.run.name, s) for k, s in enumerate(line.line)]
 
 
-def charts(line: Timeline, study: Study | None = None, *, room: int = SCREEN_POINTS) -> list[Chart]:
+def charts(
+    line: Timeline,
+    study: Study | None = None,
+    checkpoints: Sequence[Checkpoint] = (),
+    *,
+    room: int = SCREEN_POINTS,
+) -> list[Chart]:
     """The charts of one line; those that would be empty are left out.
 
     Args:
         line: the stitched line.
         study: its evaluated checkpoints.
+        checkpoints: those that were listed, with the norms of their adapters.
         room: points that all curves together may have; where there are more, the lowest and highest value of
             each of many short stretches stay.
     """
     held_out = _held_out(line, "held-out loss", "", -1)
-    found = [*_logged(strands(line), held_out), evaluated(study), forgotten(study)]
-    order = ("loss", "checkpoints", "forgotten", "rate", "norm")
+    found = [
+        *_logged(strands(line), held_out), evaluated(study), forgotten(study), memorised(study), adapter(checkpoints),
+    ]  # fmt: skip
+    order = ("loss", "checkpoints", "forgotten", "memorised", "rate", "norm", "adapter")
     found.sort(key=lambda chart: order.index(chart.key))
     heat = layer_map(line)
     layers = [] if heat is None else [Chart("layers", heat.title, (), hint=heat.hint, heat=heat)]
-    return [*_fitted([c for c in found if c.curves], room), *layers]
+    fitted = _fitted([c for c in found if c.curves], room)
+    beside = len(fitted) - (bool(fitted) and fitted[-1].key == "adapter")
+    return [*fitted[:beside], *layers, *fitted[beside:]]
 
 
 def compared_charts(lines: Sequence[tuple[str, Timeline]], *, room: int = SCREEN_POINTS) -> list[Chart]:
@@ -267,6 +281,48 @@ def forgotten(study: Study | None) -> Chart:
         curves=(curve,),
         hint=f"{said.metric} on {said.data} less that of {said.reference}; above 0 is worse",
     )
+
+
+def memorised(study: Study | None) -> Chart:
+    """What each evaluated checkpoint knows of its training examples that it does not know of others."""
+    names = {
+        "membership (0.5 is chance)": "membership_auc",
+        "training completions said word for word": "verbatim_rate",
+        "held-out completions said word for word": "verbatim_held_out",
+    }
+    scores = study.scores if study is not None else ()
+    rows = {
+        label: [(s.checkpoint.step, getattr(s, name)) for s in scores if getattr(s, name) is not None]
+        for label, name in names.items()
+    }
+    hint = "membership: how often a training example has a lower loss than a held-out one"
+    said = [value for label in list(rows)[1:] for _, value in rows[label]]
+    if said and not any(said):  # two lines on the ground tell less than a sentence
+        rows = dict(list(rows.items())[:1])
+        hint += "; no completion is said word for word"
+    return Chart("memorised", "Memorising", _dotted(rows), hint=hint)
+
+
+def adapter(checkpoints: Sequence[Checkpoint]) -> Chart:
+    """Norms of a LoRA adapter's matrices in each checkpoint."""
+    names = {"A": ADAPTER_A, "B": ADAPTER_B, "what they add to the weights": ADAPTER_UPDATE}
+    rows = {
+        label: [(c.step, c.extra[name]) for c in checkpoints if name in c.extra]
+        for label, name in names.items()
+    }
+    hint = "norms of the LoRA matrices in each checkpoint; A begins random, B at zero"
+    return Chart("adapter", "Adapter", _dotted(rows), hint=hint)
+
+
+def _dotted(rows: Mapping[str, Sequence[tuple[int | None, float]]]) -> tuple[Curve, ...]:
+    """A curve for each label that has two values or more at known steps."""
+    curves = []
+    for style, (label, pairs) in zip(DOTS, rows.items(), strict=False):
+        known = {step: value for step, value in pairs if step is not None and np.isfinite(value)}
+        if len(known) > 1:
+            steps = sorted(known)
+            curves.append(Curve(label, "", -1, style, Series.of(label, steps, [known[s] for s in steps])))
+    return tuple(curves)
 
 
 def metric_label(study: Study) -> str:

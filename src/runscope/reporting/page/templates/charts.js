@@ -1,8 +1,8 @@
 /* How curves and marks look, and the charts themselves. */
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const MARK_ROWS = 3, ROW = 21, DOTS = 80;
+const MARK_ROWS = 3, ROW = 21, DOTS = 80, DASHED = [undefined, [7, 3], [2, 3], [9, 3, 2, 3]];
 const cut = (text, most) => [...text].length > most ? [...text].slice(0, most - 1).join("") + "…" : text;
-const colourOf = s => s.number >= 0 ? css(`--run-${s.number % 6}`) : css(s.style === "scores2" ? "--soft" : "--heldout");
+const colourOf = s => s.number >= 0 ? css(`--run-${s.number % 6}`) : css(s.style.startsWith("dots") ? `--run-${s.style[4]}` : s.style === "scores2" ? "--soft" : "--heldout");
 const shown = (chart, s) => !state.hidden.has("owner" + s.number) && !state.hidden.has(chart.key + ":" + s.style);
 /* A noisy curve is two lines: its points, and a smooth one through them. */
 const layers = chart => chart.series.flatMap(s => s.levels.length ? [{ s, smooth: false }, { s, smooth: true }] : [{ s, smooth: false }]);
@@ -18,6 +18,7 @@ function look(chart, layer) {
   const few = (u, index, first, last) => { let n = 0; for (let i = first; i <= last; i++) n += u.data[index][i] != null; return n <= DOTS; };
   if (s.style === "line") return { ...base, width: 2, dash, points: { show: s.x.length <= DOTS / 2, size: 5, fill: colour } };
   if (s.style === "points") return { ...base, width: 1.5, dash: data.compared ? dash : [6, 3], points: { show: few, size: 6, fill: colour } };
+  if (s.style.startsWith("dots")) return { ...base, width: 1.5, dash: DASHED[s.style[4]], points: { show: few, size: 7, width: 1.5, stroke: colour, fill: colour } };
   const hollow = s.style === "scores2";
   return { ...base, width: 1.5, dash: hollow ? [3, 3] : undefined, points: { show: true, size: 7, width: 1.5, stroke: colour, fill: hollow ? css("--paper") : colour } };
 }

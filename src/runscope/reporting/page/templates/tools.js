@@ -85,7 +85,8 @@ function eyes() {
   for (const [number, s] of owners) byId("eyes").append(eye("owner" + number, cut(s.owner, 40), sample(`var(--run-${number % 6})`, { dash: s.dash.map(d => d / 2), width: 2.5 })));
   for (const chart of data.charts) {
     const styles = [...new Set(layers(chart).map(({ s, smooth }) => smooth ? "smooth" : s.style))], chips = byId("chart-" + chart.key).querySelector(".chips");
-    if (styles.length > 1) for (const style of styles) chips.append(eye(chart.key + ":" + style, STYLES[style][0], sample("currentColor", STYLES[style][1])));
+    const named = style => STYLES[style] ? [...STYLES[style], "currentColor"] : [chart.series.find(s => s.style === style).label, { dash: DASHED[style[4]] || [], dot: `var(--run-${style[4]})`, width: 1.5 }, `var(--run-${style[4]})`];
+    if (styles.length > 1) for (const style of styles) { const [label, looks, colour] = named(style); chips.append(eye(chart.key + ":" + style, label, sample(colour, looks))); }
   }
 }
 function legend() {
