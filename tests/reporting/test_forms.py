@@ -20,7 +20,7 @@ from runscope.history import Series, Timeline
 from runscope.history.checkpoint import Checkpoint, File
 from runscope.reporting import markdown, print_diagnosis, print_timeline, write, write_line
 from runscope.reporting.page.loading import loading_code
-from runscope.reporting.page.report import chance
+from runscope.reporting.page.report import chance, page
 from runscope.reporting.text.braille import loss_chart
 from runscope.reporting.view.charts import charts
 from runscope.reporting.view.curves import not_finite, smoothed, thinned
@@ -209,3 +209,41 @@ def test_code_names_no_cache_of_this_machine() -> None:
             "./out", None, "t", 1, files=(File("adapter_config.json", 1),), local_path=Path("out")
         )
         assert f"from_pretrained({name!r})" in loading_code(folder, str(place))
+
+
+def test_a_commit_of_a_clone_is_loaded_from_a_clone_and_not_from_our_cache() -> None:
+    adapter = (File("adapter_config.json", 1), File("adapter_model.safetensors", 1))
+    place = Path("/home/me/.cache/runscope/checkpoints") / ("ab" * 20) / "root"
+    code = loading_code(Checkpoint("data/pricer.bundle", "ab" * 20, "t", 1, files=adapter, local_path=place))
+    assert "cache" not in code
+    assert "git clone data/pricer.bundle pricer-abababab" in code
+
+
+@pytest.mark.parametrize(
+    ("title", "own", "shown"),
+    [
+        ("Training in progress, step 300", 300, "in its run"),
+        ("Training in progress, step 540", 540, ""),
+        ("before the rate was lowered", 540, "before the rate was lowered"),
+    ],
+)
+def test_a_title_stands_where_it_tells_more_than_the_step(title: str, own: int, shown: str) -> None:
+    """And a step of a resumed run is said to be one."""
+    saved = tuple(
+        Checkpoint(
+            "me/pricer",
+            f"{step:040x}",
+            title if step == 540 else "checkpoint-5",
+            own if step == 540 else step,
+            step,
+        )
+        for step in (500, 540)
+    )
+    line = line_of()
+    found = diagnose(line, checkpoints=saved)
+    keep = replace(found, verdict=replace(found.verdict, keep=saved[1], keep_step=540))
+    body = page(keep, {}).partition("<body>")[2].partition('<script type="application/json"')[0]
+    if shown:
+        assert shown in body
+    else:
+        assert title not in body

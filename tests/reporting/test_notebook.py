@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
+from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -88,3 +91,51 @@ def test_room_is_shared_and_short_curves_keep_all() -> None:
     assert shares([10, 100, 100_000, 100_000], 50_000, 200) == [10, 100, 24_945, 24_945]
     assert shares([5, 6], 1000, 200) == [5, 6]
     assert shares([10_000] * 100, 1000, 200) == [200] * 100
+
+
+HOSTS = {
+    # As JupyterLab and VS Code put an output in: scripts of markup that is set do not run, so each is made again.
+    "jupyter": """<html><body><div id=out></div><script>
+        out.innerHTML = OUTPUT;
+        for (const old of out.querySelectorAll("script")) {
+            const made = document.createElement("script"); made.textContent = old.textContent; old.replaceWith(made);
+        }</script></body></html>""",
+    # As Colab does: every output in a frame of its own.
+    "colab": "<html><body><iframe id=cell sandbox='allow-scripts' width=900 height=1200></iframe>"
+    "<script>cell.srcdoc = OUTPUT;</script></body></html>",
+    # As GitHub and nbviewer do: no script of an output runs.
+    "no scripts": "<html><body><div id=out></div><script>out.innerHTML = OUTPUT;</script></body></html>",
+}
+
+
+GROWN = """frame => new Promise(done => {
+    const look = () => frame.style.height !== "720px" ? done() : requestAnimationFrame(look);
+    look();
+})"""
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_frame_ends_after_a_whole_chart(browser: Any, tmp_path: Path, host: str) -> None:
+    found = whole()
+    quoted = json.dumps(f"{found._repr_html_()}{found._repr_html_()}").replace("</", "<\\/")
+    place = tmp_path / "notebook.html"
+    place.write_text(HOSTS[host].replace("OUTPUT", quoted), encoding="utf-8")
+    page = browser.new_context(offline=True, viewport={"width": 900, "height": 1400}).new_page()
+    page.goto(place.as_uri())
+    outer = page.frame_locator("#cell") if host == "colab" else page
+    for number in range(1 if host == "colab" else 2):
+        frame = outer.locator("iframe.runscope").nth(number)
+        frame.scroll_into_view_if_needed()
+        inside = outer.frame_locator("iframe.runscope").nth(number)
+        inside.locator("html[data-ready]").wait_for()
+        if host == "no scripts":
+            assert frame.bounding_box()["height"] == pytest.approx(720, abs=3)
+            continue
+        frame.evaluate(GROWN)
+        height = frame.evaluate("f => f.clientHeight")
+        ends = inside.locator(".chart").evaluate_all(
+            "all => all.map(c => c.getBoundingClientRect().bottom + scrollY)"
+        )
+        assert any(0 <= height - end <= 12 for end in ends), (height, ends)
+        assert height <= max(1000, ends[0] + 12), "no higher than a screen, but for the first chart"
+    page.context.close()

@@ -386,7 +386,7 @@ def test_a_notebook_shows_line_diagnosis_and_study(
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda e: complaints.append(str(e)))
     page.goto(notebook.as_uri())
-    for frame, charts in enumerate((3, 4, 1)):
+    for frame, charts in enumerate((3, 5, 2)):
         page.locator("iframe").nth(frame).scroll_into_view_if_needed()
         inside = page.frame_locator("iframe").nth(frame)
         inside.locator("html[data-ready]").wait_for()

@@ -232,6 +232,8 @@ def recommend(
         return f"Keep none of it: nothing was learned. {idle.fix[0]}"
     if step is not None:
         where = when(view, step)
+        if checkpoint is not None and checkpoint.own_step not in (None, checkpoint.step):
+            where += f", saved as step {checkpoint.own_step:,} of the resumed run"
         if checkpoint is not None and checkpoint.revision:
             where += f", commit {checkpoint.revision[:8]}"
         elif checkpoint is not None and checkpoint.subfolder:

@@ -70,8 +70,8 @@ def _place_in_code(checkpoint: Checkpoint) -> str:
 
 
 def _is_here(checkpoint: Checkpoint) -> bool:
-    """Whether a folder on this disk is the place to name; of what lies on the Hub that would only be a copy."""
-    return checkpoint.local_path is not None and (checkpoint.revision is None or _is_clone(checkpoint))
+    """Whether a folder on this disk is the place to name; of a commit that would only be a copy in our own cache."""
+    return checkpoint.local_path is not None and checkpoint.revision is None
 
 
 def _is_clone(checkpoint: Checkpoint) -> bool:

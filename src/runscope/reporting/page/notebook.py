@@ -21,12 +21,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FRAME_HEIGHT_PIXELS = 720
+"""Of a frame until its page says how high it is, and where the notebook runs no scripts (GitHub, nbviewer)."""
+_LISTENER = """<script>(() => {
+  if (window.runscopeListens) return;
+  window.runscopeListens = true;
+  addEventListener("message", event => {
+    const height = event.data && event.data.runscopeHeight;
+    if (!(height > 0 && height < 4000)) return;
+    for (const frame of document.querySelectorAll("iframe.runscope"))
+      if (frame.contentWindow === event.source) frame.style.height = height + "px";
+  });
+})();</script>"""
+"""Jupyter, VS Code and Colab run the scripts of an output; one listener serves all frames of a notebook."""
 
 
 def html(what: Any) -> str:
     """The page of a line, a diagnosis, a study or a survey, in a frame of its own.
 
-    The frame keeps the page's style and the notebook's apart, and its sandbox lets it reach nothing of either.
+    The frame keeps the page's style and the notebook's apart, and its sandbox lets it reach nothing of either; its
+    page tells how high it has to be to end after a whole chart.
     """
     if isinstance(what, Diagnosis):
         text = page(what, {})
@@ -38,8 +51,9 @@ def html(what: Any) -> str:
         text = line_page(what, {})
     title = f"runscope: {type(what).__name__}"
     return (
-        f'<iframe title="{title}" sandbox="allow-scripts allow-popups" srcdoc="{escape(text)}" loading="lazy" '
-        f'style="width:100%;height:{FRAME_HEIGHT_PIXELS}px;border:1px solid #8886;border-radius:8px"></iframe>'
+        f'<iframe class="runscope" title="{title}" sandbox="allow-scripts allow-popups" loading="lazy" '
+        f'style="width:100%;height:{FRAME_HEIGHT_PIXELS}px;border:1px solid #8886;border-radius:8px" '
+        f'srcdoc="{escape(text)}"></iframe>{_LISTENER}'
     )
 
 

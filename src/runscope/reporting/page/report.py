@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from runscope.reporting.page.rendering import render
 from runscope.reporting.page.tones import tone_of
 from runscope.reporting.text.diagnosis import sureness
 from runscope.reporting.text.study import EXTRAS, OUTCOMES, STANDINGS, standing_words
-from runscope.reporting.view.charts import Chart, charts, evaluated, metric_label
+from runscope.reporting.view.charts import Chart, charts, evaluated, memorised, metric_label
 from runscope.reporting.view.marks import NOTHING_ACROSS, marks
 from runscope.reporting.view.resumes import close_ups
 from runscope.verdict.types import Diagnosis
@@ -82,10 +83,10 @@ def line_page(line: Timeline, facts: Mapping[str, Any]) -> str:
 
 def study_page(study: Study) -> str:
     """The page of evaluated checkpoints alone: their scores, their table, and what they answered."""
-    scores = evaluated(study)
+    scores = [chart for chart in (evaluated(study), memorised(study)) if chart.curves]
     kind = {"overfit": "bad", "not_worse": "good", "undecided": "doubt"}[study.outcome]
     return render(
-        "study.html.j2", lambda _: [scores] if scores.curves else [], lambda _: NOTHING_ACROSS, [Timeline(())], {},
+        "study.html.j2", lambda _: scores, lambda _: NOTHING_ACROSS, [Timeline(())], {},
         title="checkpoints", status=OUTCOMES[study.outcome], kind=kind, study=study, metric=metric_label(study),
         rows=checkpoint_rows(study, (), study.best), notes=([], []), extra_words=EXTRAS,
     )  # fmt: skip
@@ -110,7 +111,25 @@ def _keep(diagnosis: Diagnosis) -> dict[str, Any] | None:
     if checkpoint is None:
         return None
     base = diagnosis.study.settings.get("base") if diagnosis.study is not None else None
-    return {"checkpoint": checkpoint, "code": loading_code(checkpoint, base)}
+    return {
+        "checkpoint": checkpoint, "code": loading_code(checkpoint, base), "own": own_step(checkpoint),
+        "title": telling_title(checkpoint),
+    }  # fmt: skip
+
+
+_SAYS_ITS_STEP = re.compile(
+    r"(training in progress,? (step|epoch) [\d.]+|checkpoint-\d+|end of training)", re.IGNORECASE
+)
+
+
+def telling_title(checkpoint: Checkpoint) -> str:
+    """A checkpoint's title, unless all that it tells is the step, which stands beside it."""
+    return "" if _SAYS_ITS_STEP.fullmatch(checkpoint.title.strip()) else checkpoint.title
+
+
+def own_step(checkpoint: Checkpoint) -> int | None:
+    """The step in the run that saved it, as its title has it, where that is another than the training's."""
+    return checkpoint.own_step if checkpoint.own_step != checkpoint.step else None
 
 
 def described_runs(line: Timeline) -> list[dict[str, Any]]:
@@ -145,7 +164,7 @@ def checkpoint_rows(
                 "kept": kept is not None and _place(kept) == _place(checkpoint),
                 "standing": standing_words(score, study) if score and study else "",
                 "order": list(STANDINGS).index(score.standing) if score else len(STANDINGS),
-                "when": _when(checkpoint.saved_at),
+                "when": _when(checkpoint.saved_at), "own": own_step(checkpoint), "title": telling_title(checkpoint),
                 "idle": score is None or score.mean is None,
             }
         )  # fmt: skip
