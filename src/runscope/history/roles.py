@@ -290,8 +290,13 @@ def _few(names: list[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+_FOLDER = re.compile(rf"^(?:metrics|finetuning|training|logs)_(?={_TRAIN}_|{_HELD_OUT}_)")
+"""A folder that trackers put metrics into, before a name that says what it is: Neptune's ``metrics/train/loss``,
+``finetuning/eval/loss`` of its callback for transformers, ``training/val_loss`` of its Lightning logger."""
+
+
 def _plain(name: str) -> str:
-    return re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_")
+    return _FOLDER.sub("", re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_"))
 
 
 def _pair_losses(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:

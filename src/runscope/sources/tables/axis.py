@@ -10,7 +10,7 @@ import numpy as np
 
 from runscope.sources.columns import LARGEST_STEP
 from runscope.sources.tables.cells import Numbers
-from runscope.sources.tables.layouts import EPOCHS, STEPS, TIMES
+from runscope.sources.tables.long import EPOCHS, STEPS, TIMES
 from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:

@@ -77,6 +77,21 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         raise UnreadableRun(f"{file} cannot be read as a table: {error}", hint=_HINT) from None
 
 
+_PART = re.compile(r"(.*)_part_(\d+)\.parquet")
+"""How Neptune's exporter calls the files of one run, 50 MB each."""
+
+
+def parts_of(file: Path) -> list[Path]:
+    """All files of the run that a file is a part of, in order; the file itself where it is whole."""
+    part = _PART.fullmatch(file.name)
+    if part is None:
+        return [file]
+    found = {
+        int(m[2]): f for f in file.parent.iterdir() if (m := _PART.fullmatch(f.name)) and m[1] == part[1]
+    }
+    return [found[number] for number in sorted(found)]
+
+
 def _parquet(file: Path) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
@@ -84,7 +99,8 @@ def _parquet(file: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(file)
+        tables = [pq.read_table(part) for part in parts_of(file)]
+        table = pa.concat_tables(tables, promote_options="default")
     except NotImplementedError as error:  # Arrow's own, for a kind of column that no writer makes
         raise ValueError(str(error)) from error
     columns = {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from runscope.safe_text import whole_letters
+from runscope.sources.tables.long import SET_WORDS
 from runscope.sources.text import Text
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _OBJECT = re.compile(r"\s*\{\s*\"")
 _METRIC = r"[^\"]*(?:loss|acc|error|rmse|mae|mse|auc|l[12]|map|ndcg|score|reward)[^\"]*"
 _COLUMNS = re.compile(rf"\"{_METRIC}\"\s*:\s*\[\s*[-\d\[\"N]", re.IGNORECASE)
 _LIST = re.compile(r"\s*\[\s*\{")
+_POINTS = re.compile(r"\"(?:x|y|steps|values)\"\s*:\s*\[\s*[-\d\[\"N]")
+"""How a curve begins in what ClearML and Comet give back: lists of places and of values."""
 
 
 def is_lines(head: str, *, one: bool) -> bool:
@@ -35,7 +38,9 @@ def is_lines(head: str, *, one: bool) -> bool:
 
 def is_table(head: str) -> bool:
     """Whether a file that begins so is a list of rows, or holds lists of a metric's values."""
-    return _LIST.match(head) is not None or (head.lstrip()[:1] == "{" and _COLUMNS.search(head) is not None)
+    return _LIST.match(head) is not None or (
+        head.lstrip()[:1] == "{" and (_COLUMNS.search(head) or _POINTS.search(head)) is not None
+    )
 
 
 def read_lines(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -69,6 +74,9 @@ def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     rows, lost = _rows_of(data), Counter[str]()
     if rows is not None:
         return frame(rows, lost), (*source.notes, *_said(lost))
+    points = list(_points(data)) if isinstance(data, dict) else []
+    if points:
+        return frame(points, lost), (*source.notes, *_said(lost))
     columns = dict(_columns(data)) if isinstance(data, dict) else {}
     if not columns:
         raise ValueError("neither a list of rows nor columns of numbers")
@@ -81,7 +89,7 @@ def _rows_of(data: Any) -> list[Row] | None:
     """A list of objects: the document itself, or the only such list in it (``{"iterations": [{…}]}``)."""
     if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
         return data
-    if isinstance(data, dict):
+    if isinstance(data, dict) and not next(_points(data), None):
         lists = [found for value in data.values() if isinstance(value, list) and (found := _rows_of(value))]
         return lists[0] if len(lists) == 1 and not dict(_columns(data)) else None
     return [] if data == [] else None
@@ -93,6 +101,51 @@ def _columns(data: Mapping[str, Any], head: str = "", depth: int = 0) -> Iterato
             yield f"{head}{name}", value
         elif isinstance(value, dict) and depth < _DEEPEST:
             yield from _columns(value, f"{head}{name}/", depth + 1)
+
+
+_BY_TIME = 1e11
+"""Places beyond it are milliseconds since 1970: the chart was asked for over time."""
+_MOST_HEADS = 3
+
+
+def _points(data: Mapping[str, Any], heads: tuple[str, ...] = ()) -> Iterator[Row]:
+    """Points of curves that lie in a tree: title → series → x and y (ClearML), experiment → metrics (Comet).
+
+    Raises:
+        ValueError: they are placed by time.
+    """
+    for name, value in data.items():
+        if (
+            isinstance(value, list)
+            and value
+            and all(isinstance(v, dict) and "metricName" in v for v in value)
+        ):
+            for curve in value:
+                yield from _curve(curve.get("steps"), curve.get("values"), heads, str(curve["metricName"]))
+        elif (
+            isinstance(value, dict) and isinstance(value.get("x"), list) and isinstance(value.get("y"), list)
+        ):
+            yield from _curve(value["x"], value["y"], heads[:-1], _series(*heads[-1:], name))
+        elif isinstance(value, dict) and len(heads) < _MOST_HEADS:
+            yield from _points(value, (*heads, name))
+
+
+def _series(*names: str) -> str:
+    """What a series below a title is of: ``loss`` and ``val`` are ``val/loss``."""
+    title, series = names if len(names) == 2 else ("", *names)
+    if not title or title == series:
+        return series
+    return f"{series}/{title}" if series.lower() in SET_WORDS else f"{title}/{series}"
+
+
+def _curve(steps: Any, values: Any, run: tuple[str, ...], metric: str) -> Iterator[Row]:
+    if not isinstance(steps, list) or not isinstance(values, list) or len(steps) != len(values):
+        return
+    if steps and all(isinstance(s, int | float) and s > _BY_TIME for s in steps):
+        raise ValueError("its curves are placed by time and not by iteration: export them by iteration")
+    named = {"run": "/".join(run)} if run else {}
+    for step, value in zip(steps, values, strict=True):
+        yield {**named, "metric": metric, "step": step, "value": value}
 
 
 def _object(line: str) -> Row | None:

@@ -3,55 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.safe_text import from_cell
 from runscope.sources.tables.files import read_cells
+from runscope.sources.tables.long import (
+    EPOCHS,
+    SET_WORDS,
+    SETS,
+    STEPS,
+    TIMES,
+    TRAIN_WORDS,
+    by_name,
+    parted,
+    roles_of,
+    run_columns,
+    split,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STEPS = (
-    "train/global_step", "trainer/global_step", "global_step", "step", "current_steps", "steps", "iteration",
-    "iterations", "iter", "it", "num_updates", "update", "updates", "time/total_timesteps", "total_timesteps",
-    "timesteps_total", "num_env_steps", "training_iteration", "_step", "batch", "batches", "n_iter",
-)  # fmt: skip
-"""Columns that count steps, best first: Trainer, Lightning, plain, LLaMA-Factory, nanoGPT, fairseq, SB3, Ray, W&B."""
-EPOCHS = ("epoch", "epochs", "epoch_num")
-TIMES = ("_timestamp", "timestamp", "wall time", "wall_time", "created_at", "time", "date", "datetime")
-_METRICS = (
-    "metric", "key", "name", "tag", "variable", "attribute_path", "metric_name", "metric_key", "series", "measure",
-)  # fmt: skip
-_VALUES = ("value", "float_value", "metric_value", "val", "y", "scalar", "int_value")
-_RUNS = (
-    "run",
-    "run_id",
-    "run_name",
-    "run_uuid",
-    "experiment",
-    "exp",
-    "trial",
-    "trial_id",
-    "sys/id",
-    "seed",
-    "fold",
-)
-_SETS = ("mode", "split", "phase", "stage", "subset", "set")
-_SET_WORDS = frozenset(
-    ("train", "training", "val", "valid", "validation", "eval", "evaluation", "test", "dev", "train_inner")
-)
-_TRAIN_WORDS = frozenset(("train", "training", "train_inner"))
 _STATES = frozenset(
     ("finished", "failed", "crashed", "killed", "running", "completed", "success", "terminated", "scheduled", "active",
      "inactive", "aborted", "done", "preempted")
 )  # fmt: skip
-LONG = ("\0metric", "\0value")
-"""How the columns of a long table are called here: what a point is of, and its value."""
 _RANGE = ("__MIN", "__MAX")
 _FEWEST_ROWS = 2
 
@@ -79,62 +57,46 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
         )
         if "metric" in cells.columns:
             cells = cells.assign(metric=cells["metric"].map(from_cell))
-    metric = metric_column(cells)
-    run = _run_column(cells, metric)
-    runs = {"": cells} if run is None else {str(name): rows for name, rows in cells.groupby(run, sort=False)}
-    if run is not None:
-        runs = {name: rows.drop(columns=run).reset_index(drop=True) for name, rows in runs.items() if name}
-    if metric is not None:
-        named = dict(zip(metric, LONG, strict=True))
-        return {name: rows.rename(columns=named) for name, rows in runs.items()}
+    roles = roles_of(cells, stem)
+    if roles is not None:
+        return split(cells, roles)
+    cells = _with_one_clock(cells)
+    step = by_name(cells, (*STEPS, *EPOCHS))
+    run = run_columns(cells, [step] if step else [], set())
     _refuse_unknown_kinds(cells, run, stem)
-    return {name: _by_set(rows) for name, rows in runs.items()}
+    return {name: _by_set(rows) for name, rows in parted(cells, run).items()}
 
 
-def _by_name(cells: pd.DataFrame, names: Sequence[str]) -> str | None:
-    """The first of the names that a column has, without regard to case."""
-    by_lower = {str(column).lower(): str(column) for column in reversed(list(cells.columns))}
-    return next((by_lower[name] for name in names if name in by_lower), None)
+_CLOCK = "_timestamp"
 
 
-def metric_column(cells: pd.DataFrame) -> tuple[str, str] | None:
-    """(column of metric names, column of values) of a long table, which has one row a logged point."""
-    value = _by_name(cells, _VALUES)
-    step = _by_name(cells, (*STEPS, *EPOCHS))
-    name = _by_name(cells, _METRICS)
-    if value is None or step is None or name is None or not len(cells):
-        return None
-    words = cells[name][cells[name] != ""]
-    if not len(words) or _numeric(words) or 2 * words.nunique() > max(len(words), 4):
-        return None
-    return name, value
-
-
-def _run_column(cells: pd.DataFrame, metric: tuple[str, str] | None) -> str | None:
-    """The column that tells runs apart: of a usual name, with few words, each over many rows."""
-    for name in _RUNS:
-        column = _by_name(cells, (name,))
-        if column is None or (metric is not None and column in metric):
-            continue
-        words = cells[column][cells[column] != ""]
-        if len(words) > words.nunique():  # else one row a run: no curve
-            return column
-    return None
+def _with_one_clock(cells: pd.DataFrame) -> pd.DataFrame:
+    """A table in which every metric has a clock of its own beside it, as SwanLab gives them, with one for the row."""
+    clocks = [
+        c for c in cells.columns if str(c).endswith(_CLOCK) and str(c).removesuffix(_CLOCK) in cells.columns
+    ]
+    if not clocks:
+        return cells
+    first = cells[clocks[0]]
+    for column in clocks[1:]:
+        first = first.where(first != "", cells[column])
+    rest = cells.drop(columns=clocks)
+    return rest if by_name(rest, TIMES) else rest.assign(timestamp=first)
 
 
 def _by_set(rows: pd.DataFrame) -> pd.DataFrame:
     """Metrics of rows that a column says to be of held-out data, under names of their own: ``val/loss``."""
-    column = next((c for c in _SETS if c in rows.columns), None)
+    column = next((c for c in SETS if c in rows.columns), None)
     if column is None:
         return rows
     words = rows[column].str.lower()
-    if not set(words) - {""} <= _SET_WORDS or not len(rows):
+    if not set(words) - {""} <= SET_WORDS or not len(rows):
         return rows
     counters = {*STEPS, *EPOCHS, *TIMES}
     made = {str(c): rows[c] for c in rows.columns if str(c).lower() in counters}
     for word in dict.fromkeys(w for w in words):
         mine = words == word
-        head = "" if word in _TRAIN_WORDS or not word else f"{word}/"
+        head = "" if word in TRAIN_WORDS or not word else f"{word}/"
         for c in rows.columns:
             if c == column or str(c).lower() in counters or not bool((rows[c][mine] != "").any()):
                 continue
@@ -150,8 +112,8 @@ def _refuse_table_of_runs(cells: pd.DataFrame, stem: str) -> None:
     Raises:
         UnreadableRun: it is one, with what to export in its place.
     """
-    state = _by_name(cells, ("state", "status"))
-    name = _by_name(cells, ("name", "run name", "run_name", "run id", "run_id", "run", "id", "sys/id"))
+    state = by_name(cells, ("state", "status"))
+    name = by_name(cells, ("name", "run name", "run_name", "run id", "run_id", "run", "id", "sys/id"))
     if state is None or name is None or not len(cells):
         return
     states = set(cells[state].str.lower()) - {""}
@@ -162,20 +124,20 @@ def _refuse_table_of_runs(cells: pd.DataFrame, stem: str) -> None:
         )
 
 
-def _refuse_unknown_kinds(cells: pd.DataFrame, run: str | None, stem: str) -> None:
+def _refuse_unknown_kinds(cells: pd.DataFrame, run: tuple[str, ...], stem: str) -> None:
     """Refuse rows of several metrics or runs that a column of no known name tells apart.
 
     Raises:
         UnreadableRun: the same steps come again with each of its words.
     """
-    step = _by_name(cells, (*STEPS, *EPOCHS))
-    if step is None or run is not None or len(cells) < 2 * _FEWEST_ROWS:
+    step = by_name(cells, (*STEPS, *EPOCHS))
+    if step is None or run or len(cells) < 2 * _FEWEST_ROWS:
         return
     if cells[step].nunique() > 0.75 * len(cells):
         return
     for column in cells.columns:
         words = cells[column]
-        if column == step or str(column).lower() in (*TIMES, *EPOCHS, *_SETS) or not _only_words(words):
+        if column == step or str(column).lower() in (*TIMES, *EPOCHS, *SETS) or not _only_words(words):
             continue
         kinds = words.nunique()
         if 2 <= kinds <= len(cells) // _FEWEST_ROWS and not cells.duplicated([column, step]).any():
@@ -184,13 +146,6 @@ def _refuse_unknown_kinds(cells: pd.DataFrame, run: str | None, stem: str) -> No
                 f"its own {step}",
                 hint=f"rename {column} to run where it names runs, to metric where it names metrics",
             )
-
-
-def _numeric(words: pd.Series) -> bool:
-    import pandas as pd
-
-    filled = words[words != ""]
-    return not len(filled) or bool(np.isfinite(pd.to_numeric(filled, errors="coerce")).mean() > 0.5)
 
 
 def _only_words(words: pd.Series) -> bool:

@@ -16,8 +16,9 @@ from runscope.history.parts import MOST_PARTS, numbered, order_of
 from runscope.sources.base import MEMBER, LoadContext, finish, folder_name, identity, pick, split_member
 from runscope.sources.tables.axis import Axis, axis_of, clock_of
 from runscope.sources.tables.cells import Numbers
-from runscope.sources.tables.files import kind_of, read_cells
-from runscope.sources.tables.layouts import EPOCHS, LONG, column_files, read_columns, runs_in
+from runscope.sources.tables.files import kind_of, parts_of, read_cells
+from runscope.sources.tables.layouts import column_files, read_columns, runs_in
+from runscope.sources.tables.long import EPOCHS, LONG
 from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def claims(reference: str) -> bool:
         return False
     if path.is_dir():
         return _in_folder(path) is not None or bool(column_files(path))
-    return kind_of(path) is not None
+    return kind_of(path) is not None and parts_of(path)[0] == path  # the first part stands for all
 
 
 def members(reference: str) -> list[str]:
@@ -93,7 +94,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         source="table",
         series=table.series,
         step_key=table.axis.name,
-        config={**_settings(file), **table.config},
+        config={**_settings(file), **runs[name].attrs.get("config", {}), **table.config},
         started_at=min((float(known.min()) for known in times), default=None),
         ended_at=max((float(known.max()) for known in times), default=None),
         project=str(file.parent),

@@ -1,0 +1,336 @@
+"""Long tables: one row a logged point, as trackers export them (``run, key, step, value`` under any names).
+
+The columns are known by their roles. Names propose (``metricName``, ``attribute_path``, ``run.hash``), what the
+columns hold decides: a metric column holds a few words again and again, and no two rows may have one run, metric and
+step. Where that is not so although some other column tells them apart, what that column means is not guessed.
+
+Written for: Neptune's exporter (Parquet, a row a value, settings among them), ``dataframe()`` of Aim (``context.*``),
+``get_metrics()`` of Comet (``metricName, metricValue, step, runContext``), ``get_reported_scalars()`` of ClearML, tidy
+tables of pandas (``melt``) and R.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runscope.errors import UnreadableRun
+from runscope.history.metrics import held_out, meaning
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STEPS = (
+    "train/global_step", "trainer/global_step", "global_step", "step", "current_steps", "steps", "iteration",
+    "iterations", "iter", "it", "num_updates", "update", "updates", "time/total_timesteps", "total_timesteps",
+    "timesteps_total", "num_env_steps", "training_iteration", "_step", "batch", "batches", "n_iter",
+)  # fmt: skip
+"""Columns that count steps, best first: Trainer, Lightning, plain, LLaMA-Factory, nanoGPT, fairseq, SB3, Ray, W&B."""
+EPOCHS = ("epoch", "epochs", "epoch_num")
+TIMES = ("_timestamp", "timestamp", "wall time", "wall_time", "created_at", "time", "date", "datetime")
+METRICS = (
+    "metric", "key", "name", "tag", "variable", "attribute_path", "metric_name", "metric_key", "series", "measure",
+)  # fmt: skip
+VALUES = ("value", "float_value", "metric_value", "val", "y", "scalar", "int_value")
+RUNS = (
+    "run", "run_id", "run_name", "run_uuid", "run_hash", "experiment_key", "experiment_id", "experiment_name",
+    "experiment", "exp_id", "exp", "task_id", "task_name", "task", "trial", "trial_id", "sys_id", "seed", "fold",
+    "project_id", "project",
+)  # fmt: skip
+SETS = ("mode", "split", "phase", "stage", "subset", "set", "context", "run_context")
+SET_WORDS = frozenset(
+    (
+        "train",
+        "training",
+        "val",
+        "valid",
+        "validate",
+        "validation",
+        "eval",
+        "evaluation",
+        "test",
+        "dev",
+        "train_inner",
+    )
+)
+TRAIN_WORDS = frozenset(("train", "training", "train_inner"))
+LONG = ("\0metric", "\0value")
+"""How the columns of a long table are called here: what a point is of, and its value."""
+_SETTING_VALUES = ("float_value", "int_value", "string_value", "bool_value", "datetime_value")
+_LIKE_A_METRIC = re.compile(
+    r"(?:^|[^a-z])(?:loss|nll|acc|accuracy|lr|learning_rate|grad|norm|reward|ppl|perplexity|f1|bleu|rouge|wer|auc|"
+    r"mse|rmse|mae|error|entropy|kl|score)(?:$|[^a-z])",
+    re.IGNORECASE,
+)
+MOST_KINDS = 200
+"""More words than this are values, not kinds of rows."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column of a long table is what.
+
+    Attributes:
+        metric, value: what a point is of, and its value.
+        step: what counts its steps.
+        runs: what tells runs apart; empty where there is one.
+        contexts: what says on which data a value was measured, or of which part of the machine.
+    """
+
+    metric: str
+    value: str
+    step: str
+    runs: tuple[str, ...]
+    contexts: tuple[str, ...]
+
+
+def plain(name: object) -> str:
+    """A column's name in the words of this module: ``metricName``, ``metric.name`` and ``Metric name`` are one."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(name))
+    return re.sub(r"[ .]+", "_", words).lower()
+
+
+def by_name(cells: pd.DataFrame, names: Sequence[str]) -> str | None:
+    """The first of the names that a column has, however it is spelt."""
+    known = {plain(column): str(column) for column in reversed(list(cells.columns))}
+    known |= {str(column).lower(): str(column) for column in reversed(list(cells.columns))}
+    return next((known[name] for name in names if name in known), None)
+
+
+def roles_of(cells: pd.DataFrame, stem: str) -> Roles | None:
+    """The roles of a long table's columns; None where it is no long table.
+
+    Args:
+        cells: of text.
+        stem: the file's name, for errors.
+
+    Raises:
+        UnreadableRun: rows of one metric and step are told apart by a column whose meaning is not known.
+    """
+    filled = [c for c in cells.columns if bool((cells[c] != "").any())]
+    step = by_name(
+        cells[filled], (*STEPS, *EPOCHS)
+    )  # Comet has a step that Keras leaves empty, beside the epoch
+    if step is None:
+        return None
+    metric = _metric_column(cells)
+    value = None if metric is None else _value_column(cells, metric)
+    if metric is None or value is None:
+        return None
+    points = cells[(cells[step] != "") & (cells[value] != "") & (cells[metric] != "")]
+    contexts = tuple(
+        c for c in cells.columns if c not in (metric, value, step) and _is_context(points, str(c))
+    )
+    taken = {metric, value, step, *contexts}
+    runs = run_columns(points, [metric, step, *contexts], taken)
+    _refuse_unknown(points, [metric, step, *contexts, *runs], taken | set(runs), stem)
+    return Roles(metric, value, step, runs, contexts)
+
+
+def split(cells: pd.DataFrame, roles: Roles) -> dict[str, pd.DataFrame]:
+    """The runs of a long table by name, its metric and value under :data:`LONG`; ``""`` where it names no run.
+
+    Settings, which rows without a step tell, stand in ``attrs["config"]`` of each.
+    """
+    name = cells[roles.metric]
+    for context in roles.contexts:
+        name = _in_context(name, cells[context], context)
+    cells = cells.assign(**{roles.metric: name}).drop(columns=list(roles.contexts))
+    found: dict[str, pd.DataFrame] = {}
+    for run, part in parted(cells, roles.runs).items():
+        without = part[part[roles.step] == ""]
+        rows = part[~_of_another_kind(part, roles)]
+        rows = rows.drop(columns=[c for c in part.columns if _no_point(part, str(c), roles)])
+        table = rows.rename(columns={roles.metric: LONG[0], roles.value: LONG[1]}).reset_index(drop=True)
+        table.attrs["config"] = _settings(without, roles) | _repeated(part, roles)
+        found[run] = table
+    return found
+
+
+def parted(cells: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Rows by the words of some columns, which are left out; ``""`` where there are none."""
+    if not columns:
+        return {"": cells}
+    name = cells[columns[0]]
+    for column in columns[1:]:
+        name = name + "/" + cells[column]
+    rows = cells.drop(columns=list(columns))
+    return {
+        str(run): part.reset_index(drop=True)
+        for run, part in rows.groupby(name.to_numpy(), sort=False)
+        if str(run).strip("/")
+    }
+
+
+def run_columns(cells: pd.DataFrame, key: Sequence[str], taken: set[str]) -> tuple[str, ...]:
+    """Columns that tell runs apart: of usual names, as few as leave no two rows under one key.
+
+    Args:
+        cells: rows that are points.
+        key: columns that name a point within a run.
+        taken: columns that are something else.
+    """
+    usual = [c for name in RUNS if (c := by_name(cells, (name,))) is not None and c not in taken]
+    usual = [c for c in dict.fromkeys(usual) if _repeats(cells[c])]
+    if not usual:
+        return ()
+    chosen = [usual[0]]
+    twice = _twice(cells, [*key, *chosen])
+    for column in usual[1:]:
+        if twice and (fewer := _twice(cells, [*key, *chosen, column])) < twice:
+            chosen, twice = [*chosen, column], fewer
+    return tuple(chosen)
+
+
+def _metric_column(cells: pd.DataFrame) -> str | None:
+    named = by_name(cells, METRICS)
+    if named is not None:
+        words = cells[named][cells[named] != ""]
+        if len(words) and not _numeric(words) and 2 * words.nunique() <= max(len(words), 4):
+            return named
+    if by_name(cells, VALUES) is None and len(_numbers(cells)) != 1:
+        return None
+    fitting = [str(c) for c in cells.columns if c != named and _holds_metrics(cells[c])]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _value_column(cells: pd.DataFrame, metric: str) -> str | None:
+    named = by_name(cells, VALUES)
+    if named is not None and named != metric:
+        return named
+    numbers = [c for c in _numbers(cells) if c != metric]
+    return numbers[0] if len(numbers) == 1 else None
+
+
+def _numbers(cells: pd.DataFrame) -> list[str]:
+    """Columns of numbers that count nothing, tell no time and name no run."""
+    known = {*STEPS, *EPOCHS, *TIMES, *RUNS, "idx", "index", "offset", "duration", ""}
+    return [
+        str(c)
+        for c in cells.columns
+        if plain(c) not in known and bool((cells[c] != "").any()) and _numeric(cells[c])
+    ]
+
+
+def _holds_metrics(words: pd.Series) -> bool:
+    """Whether most of a column's words are names of metrics."""
+    filled = words[words != ""]
+    kinds = [str(w) for w in filled.unique()[: MOST_KINDS + 1]]
+    if not kinds or len(kinds) > MOST_KINDS or 2 * len(kinds) > max(len(filled), 4) or _numeric(filled):
+        return False
+    like = sum(bool(_LIKE_A_METRIC.search(word)) or meaning(word) is not None for word in kinds)
+    return 2 * like >= len(kinds)
+
+
+def _is_context(points: pd.DataFrame, column: str) -> bool:
+    """Whether a column says of what data a value is: by its name, or by its words."""
+    name = plain(column)
+    if name in ("context", "run_context") or name.startswith("context_"):
+        return bool((points[column] != "").any())
+    words = set(points[column].str.lower()) - {""}
+    return name in SETS and bool(words) and words <= SET_WORDS
+
+
+def _in_context(names: pd.Series, contexts: pd.Series, column: str) -> pd.Series:
+    """Names of metrics with the data that they were measured on in front; training is what is not said."""
+    made = names.copy()
+    for word in contexts.unique():
+        lower = str(word).lower()
+        if not word or lower in TRAIN_WORDS:
+            continue
+        mine = contexts == word
+        if lower in SET_WORDS:
+            made[mine] = [
+                n if held_out(n) or n.lower().startswith(lower) else f"{word}/{n}" for n in names[mine]
+            ]
+        else:
+            what = plain(column).removeprefix("context_").removeprefix("context")
+            made[mine] = [f"{n} ({what + ' ' if what else ''}{word})" for n in names[mine]]
+    return made
+
+
+def _no_point(rows: pd.DataFrame, column: str, roles: Roles) -> bool:
+    """Whether a column tells nothing of a point: the other kinds of values, and settings that every row repeats."""
+    if column in (roles.metric, roles.value, roles.step) or plain(column) in (*STEPS, *EPOCHS, *TIMES):
+        return False
+    return plain(column) in _SETTING_VALUES or rows[column].nunique() <= 1 or not _numeric(rows[column])
+
+
+def _of_another_kind(rows: pd.DataFrame, roles: Roles) -> pd.Series:
+    """Rows whose value stands in a column for another kind: texts, flags, dates."""
+    others = [c for c in rows.columns if plain(c) in _SETTING_VALUES and c != roles.value]
+    return (rows[roles.value] == "") & (rows[others] != "").any(axis=1)
+
+
+def _settings(rows: pd.DataFrame, roles: Roles) -> dict[str, str | float]:
+    """Facts about a run, which stand among its points without a step: learning rate, name of the model."""
+    kinds = [c for c in map(str, rows.columns) if plain(c) in _SETTING_VALUES or c == roles.value]
+    found: dict[str, str | float] = {}
+    for row in rows.to_dict("records"):
+        value = next((str(row[c]) for c in kinds if row[c] != ""), None)
+        name = str(row[roles.metric])
+        if value is None or not name:
+            continue
+        try:
+            found[name.rpartition("/")[2]] = float(value)
+        except ValueError:
+            found[name.rpartition("/")[2]] = value
+    return found
+
+
+def _repeated(rows: pd.DataFrame, roles: Roles) -> dict[str, str | float]:
+    """Settings that stand in every row of a run, as Aim has them: ``run.hparams.lr``."""
+    found: dict[str, str | float] = {}
+    for column in map(str, rows.columns):
+        head, dot, name = column.rpartition(".")
+        if not dot or not head.startswith("run") or column in (roles.metric, roles.value, roles.step):
+            continue
+        words = rows[column].unique()
+        if len(words) == 1 and words[0] != "":
+            try:
+                found[name] = float(words[0])
+            except ValueError:
+                found[name] = str(words[0])
+    return found
+
+
+def _refuse_unknown(points: pd.DataFrame, key: list[str], taken: set[str], stem: str) -> None:
+    """Refuse rows of one run, metric and step that some other column tells apart.
+
+    Raises:
+        UnreadableRun: with that column's name.
+    """
+    twice = _twice(points, key)
+    if not twice:
+        return
+    counters = {*STEPS, *EPOCHS, *TIMES, "idx", "index", "offset", "duration"}
+    for column in points.columns:
+        words = points[column]
+        if column in taken or plain(column) in counters or not 2 <= words.nunique() <= MOST_KINDS:
+            continue
+        if _repeats(words) and not _twice(points, [*key, str(column)]):
+            raise UnreadableRun(
+                f"{stem} has several values of one metric at one step, which column {column} tells apart: whether "
+                "that are runs, data or processes is not said",
+                hint=f"rename {column} to run where it names runs, to context where it says what was measured",
+            )
+
+
+def _twice(cells: pd.DataFrame, key: Sequence[str]) -> int:
+    return int(cells.duplicated(list(key)).sum())
+
+
+def _repeats(words: pd.Series) -> bool:
+    filled = words[words != ""]
+    return len(filled) > filled.nunique()
+
+
+def _numeric(words: pd.Series) -> bool:
+    import pandas as pd
+
+    filled = words[words != ""]
+    return not len(filled) or bool(np.isfinite(pd.to_numeric(filled, errors="coerce")).mean() > 0.5)
