@@ -22,10 +22,13 @@ from runscope.lazy import fetched
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from runscope.api import against_checkpoints as against_checkpoints
+    from runscope.api import against_runs as against_runs
     from runscope.api import checkpoints as checkpoints
     from runscope.api import compare as compare
     from runscope.api import diagnose as diagnose
     from runscope.api import evaluate as evaluate
+    from runscope.api import keep as keep
     from runscope.api import load as load
     from runscope.api import pull as pull
     from runscope.api import push as push
@@ -34,7 +37,9 @@ if TYPE_CHECKING:
     from runscope.api import stitch as stitch
     from runscope.api.live import watch as watch
     from runscope.errors import RunscopeError as RunscopeError
+    from runscope.evaluation.given import judge_files as judge_files
     from runscope.evaluation.given import judge_scores as judge_scores
+    from runscope.evaluation.study import Against as Against
     from runscope.evaluation.study import Study as Study
     from runscope.history import Run as Run
     from runscope.history import Series as Series

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -81,6 +82,51 @@ def test_the_site_is_built_and_every_link_leads_somewhere(tmp_path: Path) -> Non
     assert built.returncode == 0, built.stderr[-4000:]
     for page in DOCS.rglob("*.md"):
         assert (tmp_path / "site" / page.relative_to(DOCS).with_suffix(".html")).is_file(), page
+
+
+def test_the_reference_has_every_stable_name_and_no_other() -> None:
+    import runscope
+
+    named = re.findall(
+        r"^\.\. auto(?:function|class):: runscope\.(\w+)$", (DOCS / "api.md").read_text("utf-8"), re.M
+    )
+    assert sorted(named) == sorted(runscope.__all__)
+    for name in named:
+        assert (getattr(runscope, name).__doc__ or "").strip(), name
+
+
+@pytest.mark.parametrize("notebook", sorted((DOCS / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_a_notebook_runs_from_its_first_cell_to_its_last(notebook: Path, tmp_path: Path) -> None:
+    """As Jupyter would: what a cell ends with is shown in the forms that it has for a notebook."""
+    cells = [
+        "".join(cell["source"])
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        if cell["cell_type"] == "code"
+    ]
+    assert len(cells) > 3
+    (tmp_path / "cells.json").write_text(json.dumps(cells), encoding="utf-8")
+    session = """
+import ast, json
+space = {}
+for cell in json.load(open("cells.json", encoding="utf-8")):
+    tree = ast.parse(cell)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "cell", "exec"), space)
+    shown = eval(compile(ast.Expression(last.value), "cell", "eval"), space) if last is not None else None
+    if hasattr(shown, "_repr_html_"):
+        assert "<" in shown._repr_html_()
+"""
+    with services(set(), tmp_path) as environment:
+        done = subprocess.run(
+            [sys.executable, "-c", session],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "report.html").is_file()
 
 
 def test_the_workflow_is_one_that_github_takes(tmp_path: Path) -> None:

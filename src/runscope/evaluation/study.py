@@ -270,7 +270,7 @@ class Study(Shown):
         return sum(score.examples > 0 for score in self.scores) > 1
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a checkpoint: step, epoch, revision, subfolder, title, its score, and ``score_<name>``s."""
+        """One row a checkpoint: step, epoch, revision, subfolder, title, its score, and ``score_<name>`` columns."""
         import pandas as pd
 
         where = ("step", "epoch", "revision", "subfolder", "title")
