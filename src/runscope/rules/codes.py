@@ -64,7 +64,18 @@ from runscope.rules.resume import (
     weights,
 )
 from runscope.rules.resume import schedule as schedule_restored
-from runscope.rules.rl import no_variance, reward_fell, saturated_margins
+from runscope.rules.rl import (
+    answers_cut,
+    chosen_less_likely,
+    entropy_collapse,
+    kl_running_away,
+    large_updates,
+    margins_without_accuracy,
+    no_variance,
+    reward_by_length,
+    reward_fell,
+    saturated_margins,
+)
 from runscope.rules.schedule import (
     cut_off,
     near_zero,
@@ -125,6 +136,13 @@ MODULES: tuple[ModuleType, ...] = (
     saturated_margins,
     no_variance,
     reward_fell,
+    kl_running_away,
+    large_updates,
+    entropy_collapse,
+    answers_cut,
+    reward_by_length,
+    margins_without_accuracy,
+    chosen_less_likely,
     which,
     cut_off,
     near_zero,

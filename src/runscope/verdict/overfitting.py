@@ -6,7 +6,13 @@ import numpy as np
 
 from runscope.evaluation.study import Study
 from runscope.rules import CouldNotLook, Finding, Findings, View
-from runscope.rules.context import coarse, continued, not_preference, not_reinforcement
+from runscope.rules.context import (
+    coarse,
+    continued,
+    not_preference,
+    not_reinforcement,
+    reinforcement_names,
+)
 from runscope.rules.overfitting.eval_loss_rising import measure, risen, when
 from runscope.rules.overfitting.metric_worse import probability_of
 from runscope.rules.overfitting.passes import passes
@@ -60,7 +66,9 @@ def judge_overfitting(view: View, findings: Findings, study: Study | None) -> Ov
             "unknown",
             None,
             f"The logs do not show whether the model overfits: {reason}.",
-            change_of_mind="A held-out loss, or checkpoints to evaluate, would give an answer.",
+            change_of_mind="A reward that is measured apart, on held-out prompts or tasks, would give an answer."
+            if reinforcement_names(view)
+            else "A held-out loss, or checkpoints to evaluate, would give an answer.",
         )
 
 

@@ -1,10 +1,11 @@
 """The rewards of a group do not differ: there is nothing to learn from.
 
-*What it sees.* In group-relative policy gradients (GRPO and its kin) the spread of the rewards within a group is zero,
-or the share of groups without a spread is above 0.9, for more than half of the logged steps.
+*What it sees.* In group-relative policy gradients (GRPO and its kin) the spread of the rewards within a group is
+zero, or the share of groups without a spread is above 0.9, for more than half of the logged steps.
 
-*Why it matters.* The advantage of an answer is its reward minus that of its group. Where all answers of a group get the
-same reward every advantage is zero, and so are loss and gradient: such steps cost what others cost and change nothing.
+*Why it matters.* The advantage of an answer is its reward minus that of its group. Where all answers of a group get
+the same reward every advantage is zero, and so are loss and gradient: such steps cost what others cost and change
+nothing.
 
 *Example.* ``reward`` 3.0, ``reward_std`` 0.0, ``grad_norm`` 0.0 from the first step on.
 
@@ -21,8 +22,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.history.metrics import plain
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.rl.rewards import named
 
 CODE = "RWD002"
 NAME = "no-variance-of-reward"
@@ -37,7 +38,7 @@ def look(view: View) -> Iterable[Finding]:
     share = float(np.mean(idle.value))
     if len(idle) < 3 or share <= HALF:
         return
-    reward = _named(view, ("reward", "train_reward"))
+    reward = named(view, ("reward", "train_reward"))
     level = f" (reward {float(np.median(reward.value)):.3g})" if reward is not None and len(reward) else ""
     steps = idle.step[idle.value > 0]
     all_along = "all of the" if share == 1 else f"{100 * share:.0f}% of the"
@@ -62,20 +63,12 @@ def look(view: View) -> Iterable[Finding]:
 
 def _idle(view: View) -> Series | None:
     """1 at logged steps without a spread of rewards, else 0."""
-    share = _named(view, ("frac_reward_zero_std", "train_frac_reward_zero_std"))
+    share = named(view, ("frac_reward_zero_std", "train_frac_reward_zero_std"))
     if share is not None:
         return Series.of("idle", share.step, (share.value > MOST).astype(np.float64))
-    spread = _named(view, ("reward_std", "train_reward_std"))
+    spread = named(view, ("reward_std", "train_reward_std"))
     return (
         None
         if spread is None
         else Series.of("idle", spread.step, (np.abs(spread.value) < 1e-8).astype(np.float64))
     )
-
-
-def _named(view: View, names: tuple[str, ...]) -> Series | None:
-    for name in view.timeline.names:
-        if plain(name) in names:
-            series = view.timeline.series(name)
-            return None if series is None else series.finite
-    return None

@@ -1,17 +1,35 @@
-"""The reward of a run of reinforcement learning. No rule; the rules of this family and the verdict share it."""
+"""What is logged of reinforcement learning and preferences. No rule; this family's rules and the verdict share it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
 
 from runscope.history import Series
 from runscope.history.metrics import held_out, meaning, plain
 from runscope.rules.context import reinforcement_names
-from runscope.rules.finding import View
+from runscope.rules.finding import CouldNotLook, View
+from runscope.stats.curves import noise
+
+TAIL = 1 / 3
+"""What a training came to is read from its last third: single updates scatter."""
 
 
 def reward_curve(view: View) -> Series | None:
     """The reward that was measured apart, else that of the training itself; None outside reinforcement learning."""
+    named = _rewards(view)
+    return named[0] if named else None
+
+
+def training_reward(view: View) -> Series | None:
+    """The reward of the training's own episodes or answers."""
+    return next((s for s in _rewards(view) if not held_out(s.name)), None)
+
+
+def _rewards(view: View) -> list[Series]:
     if not reinforcement_names(view):
-        return None
+        return []
     named = [
         n
         for n in view.timeline.names
@@ -19,8 +37,42 @@ def reward_curve(view: View) -> Series | None:
     ]
     role = view.timeline.roles.get("reward")
     named = sorted(named, key=lambda n: (not held_out(n), n != role, len(plain(n))))
-    for name in (*named, *((role,) if role else ())):
-        series = view.timeline.series(name)
-        if series is not None and len(series.finite) >= 3:
-            return series.finite
+    found = (view.timeline.series(name) for name in (*named, *((role,) if role else ())))
+    return [s.finite for s in found if s is not None and len(s.finite) >= 3]
+
+
+def named(view: View, names: Sequence[str]) -> Series | None:
+    """The finite values of the first logged name that is one of these, written with ``_`` and in lower case."""
+    for wanted in names:
+        for name in view.timeline.names:
+            if plain(name) == wanted and (series := view.timeline.series(name)) is not None:
+                return series.finite
     return None
+
+
+def need_named(view: View, names: Sequence[str], what: str, points: int) -> Series:
+    """The same; raises CouldNotLook where there are fewer values."""
+    series = named(view, names)
+    if series is None or len(series) < points:
+        count = 0 if series is None else len(series)
+        raise CouldNotLook(
+            f"no {what} was logged" if not count else f"{count} values of {what}, {points} are needed"
+        )
+    return series
+
+
+def tail(series: Series) -> Series:
+    """Its last third."""
+    return series.where(np.arange(len(series)) >= len(series) - max(3, round(TAIL * len(series))))
+
+
+def gained(reward: Series | None, since: int) -> bool:
+    """Whether the reward rose from a step on by more than its noise makes of it."""
+    if reward is None:
+        return False
+    before, after = reward.between(None, since).value, reward.between(since, None).value
+    if len(before) < 3 or len(after) < 3:
+        return False
+    just, late = max(3, len(reward) // 20), max(3, len(after) // 5)
+    then, now = float(np.median(before[-just:])), float(np.median(after[-late:]))
+    return bool(now - then > 2 * noise(reward.value) * np.sqrt(1 / min(just, len(before)) + 1 / late))

@@ -1,7 +1,7 @@
 """The margins of preference tuning are saturated: nothing is left to learn from these pairs.
 
-*What it sees.* The loss of DPO and its kin is at zero, or under 0.01, for a fifth of the run or more, while the margin
-between the rewards of chosen and rejected answers is above 10 and nearly every pair is told right.
+*What it sees.* The loss of DPO and its kin is at zero, or under 0.01, for a fifth of the run or more, while the
+margin between the rewards of chosen and rejected answers is above 10 and nearly every pair is told right.
 
 *Why it matters.* A margin of 10 means odds of 22,000 to 1 for the chosen answer. The policy has moved far from the
 reference to get there, and the likelihood of the chosen answers often falls with it. Either the learning rate is too
@@ -9,8 +9,8 @@ high, or the pairs are so easy that a few steps tell them apart; in both cases t
 
 *Example.* Loss 0.69 at the start and 0.0000 from step 36; margin 73, accuracy 1.0.
 
-*What to try.* A rate ten times lower (5e-7 to 5e-6 for full models, 1e-5 for adapters), a larger ``beta``, fewer steps;
-harder pairs; look at whether ``logps/chosen`` fell; keep an early checkpoint.
+*What to try.* A rate ten times lower (5e-7 to 5e-6 for full models, 1e-5 for adapters), a larger ``beta``, fewer
+steps; harder pairs; look at whether ``logps/chosen`` fell; keep an early checkpoint.
 
 *Reference.* Rafailov et al. 2023 (arXiv 2305.18290); Pal et al. 2024 (arXiv 2402.13228) on falling likelihoods.
 """

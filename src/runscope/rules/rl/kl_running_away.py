@@ -1,0 +1,66 @@
+"""The policy runs away from its reference.
+
+*What it sees.* The KL divergence to the reference model: over the last third it lies ten times as high as it did in
+the middle third before it grew, and above what any recipe aims at: half a nat per token (GRPO's ``kl``), or 50 nats
+per answer (PPO's ``objective/kl``). A warning where the reward gained nothing meanwhile, or at four times that.
+
+*Why it matters.* The reward model was made for answers like the reference's. Far from them its scores mean less and
+less, and the text falls apart while the score still rises. In scaling studies the true reward turns down between 10
+and 100 nats per answer.
+
+*Example.* ``kl`` 0.02 for 400 steps, 0.3 at step 600, 5 at step 800; reward unchanged since step 500.
+
+*What to try.* A larger ``beta`` (or KL coefficient), a lower learning rate, fewer steps; read answers of a checkpoint
+from before the climb.
+
+*Reference.* Gao et al. 2023 (arXiv 2210.10760), figure 1; Ouyang et al. 2022 (InstructGPT, arXiv 2203.02155).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from runscope.rules.finding import Finding, View
+from runscope.rules.rl.rewards import gained, need_named, reward_curve, tail
+
+CODE = "RWD004"
+NAME = "kl-running-away"
+TOKEN = ("kl", "train_kl", "actor_kl_loss")
+ANSWER = ("objective_kl", "train_objective_kl", "critic_kl", "mean_kl", "kl_mean")
+PER_TOKEN, PER_ANSWER = 0.5, 50.0
+"""Nats: recipes stay under 0.2 a token with GRPO's usual ``beta``, and at 5 to 20 an answer with PPO's controllers."""
+TIMES, FAR = 10.0, 4.0
+FEWEST = 20
+
+
+def look(view: View) -> Iterable[Finding]:
+    """Yield one finding where the divergence climbed by an order of magnitude to where no recipe wants it."""
+    kl = need_named(view, (*TOKEN, *ANSWER), "KL divergence to the reference", FEWEST)
+    much = PER_TOKEN if kl.name.lower().split("/")[-1] == "kl" and "objective" not in kl.name else PER_ANSWER
+    end = float(np.median(tail(kl).value))
+    middle = float(np.median(kl.value[len(kl) // 6 : len(kl) // 2]))
+    if end < much or end < TIMES * max(middle, 0.0):
+        return
+    step = int(kl.step[int(np.flatnonzero(kl.value > TIMES * max(middle, 1e-12))[0])])
+    idle = not gained(reward_curve(view), step)
+    unit = "nats per token" if much == PER_TOKEN else "nats per answer"
+    reward = ", and the reward gained nothing by it" if idle and reward_curve(view) is not None else ""
+    yield Finding(
+        code=CODE,
+        name=NAME,
+        severity="warning" if idle or end > FAR * much else "info",
+        probability=0.85,
+        first_step=step,
+        last_step=int(kl.step[-1]),
+        message=(
+            f"The policy runs away from its reference: {kl.name} was {middle:.2g} and is {end:.3g} {unit} in the last "
+            f"third{reward}."
+        ),
+        evidence={"middle": middle, "end": end, "much": much},
+        fix=(
+            f"Keep a checkpoint from before step {step:,}, and read answers of it beside later ones.",
+            "Next time a larger beta (KL coefficient), or a lower learning rate.",
+        ),
+    )
