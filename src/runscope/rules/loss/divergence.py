@@ -30,7 +30,7 @@ from runscope.rules.context import coarse, last_part, not_preference, not_reinfo
 from runscope.rules.finding import Finding, View
 from runscope.rules.loss.exactly_zero import LASTING, SMALL
 from runscope.rules.loss.measured import held_out_no_worse
-from runscope.stats.curves import noise, smooth
+from runscope.stats.curves import heavy_noise, noise, smooth
 
 CODE = "LOS002"
 NAME = "divergence"
@@ -38,6 +38,8 @@ OF_FALL, OF_LEVEL, NOISES = 0.5, 0.1, 5.0
 TIMES_FALL = 0.2
 """A loss that began at many times its later level: half of the fall by factors, and a fifth of it in size."""
 LEAP, SLIGHT = 1.5, 1.03
+SURELY = 4.0
+"""The first value may be a lucky one: what comes after lies four times its scatter, tails included, above it."""
 TWICE, SINGLE = 2.0, 3.0
 """With few points: twice the lowest value at the end is no noise of a mean over many steps; a single one has to be
 three times as high, because a spike may be."""
@@ -119,7 +121,9 @@ def _leap(view: View, loss: Series) -> Finding | None:
     highest = float(np.max(loss.value[: top + 2]))
     if first <= 0 or highest < LEAP * first or ended < max(first + 3 * error, SLIGHT * first):
         return None
-    if float(np.min(level)) < first:
+    if float(np.min(level)) < first or np.log(ended / first) < SURELY * heavy_noise(
+        np.log(np.maximum(late, 1e-300))
+    ):
         return None
     step = int(loss.step[int(np.argmax(loss.value > LEAP * first))])
     return Finding(
