@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,42 @@ def test_a_wrappers_words_are_taken_off_an_adapters_names(word: str, base: Path,
         {word + name: tensor for name, tensor in load_file(file).items()}, file, metadata={"format": "pt"}
     )
     np.testing.assert_allclose(swapped(base, [tmp_path], (0,))[0], trained, rtol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "renamed",
+    [
+        lambda name: name.removeprefix("base_model.model."),
+        lambda name: name.replace(".weight", ".default.weight"),
+        lambda name: name.replace("q_proj", "query"),
+        lambda name: "",
+    ],
+)
+def test_names_that_peft_would_drop_are_not_the_base_under_an_adapters_name(
+    renamed: Callable[[str], str], base: Path, tmp_path: Path
+) -> None:
+    """As many tensors as places, and none of them finds its own: peft leaves the base as it is, and says nothing."""
+    save(base, LoraConfig(r=4, task_type="CAUSAL_LM", **TARGETS), tmp_path, 1)
+    file = tmp_path / "adapter_model.safetensors"
+    kept = {renamed(n): t for n, t in load_file(file).items() if renamed(n)}
+    save_file(kept, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"does not fit its base: it has [08] matrices for 8 places"):
+        LocalModels(EvaluateSettings(device="cpu"), base).use(tmp_path)
+
+
+def test_a_pickled_adapter_has_to_be_whole_too(base: Path, tmp_path: Path) -> None:
+    trained = losses(save(base, LoraConfig(r=4, task_type="CAUSAL_LM", **TARGETS), tmp_path, 1))
+    file = tmp_path / "adapter_model.safetensors"
+    tensors = load_file(file)
+    file.unlink()
+    torch.save(tensors, tmp_path / "adapter_model.bin")
+    settings = EvaluateSettings(device="cpu", allow_pickle=True)
+    models = LocalModels(settings, base)
+    models.use(tmp_path)
+    np.testing.assert_allclose([float(t.mean()) for t in models.token_losses(SIDE)], trained, rtol=2e-5)
+    torch.save({n: t for n, t in tensors.items() if "layers.1" not in n}, tmp_path / "adapter_model.bin")
+    with pytest.raises(InputError, match="4 matrices for 8 places"):
+        LocalModels(settings, base).use(tmp_path)
 
 
 def test_names_without_a_place_are_named(base: Path, tmp_path: Path) -> None:

@@ -164,3 +164,26 @@ def test_messages_of_a_tree_are_refused(tmp_path: Path) -> None:
     row = {"message_id": "1", "parent_id": None, "text": "Is it so?", "role": "prompter"}
     with pytest.raises(InputError, match="single message of a tree"):
         one(tmp_path, row)
+
+
+def test_half_a_character_is_left_out_and_counted(tmp_path: Path) -> None:
+    place = tmp_path / "r.jsonl"
+    place.write_text('{"prompt": "a \\ud83d", "completion": "b"}\n{"prompt": "c", "completion": "d"}\n')
+    notes: list[str] = []
+    assert [e.completion for e in read_examples(place, notes=notes)] == ["d"]
+    assert "1 row with broken characters" in notes[0]
+
+
+def test_equal_rows_are_counted(tmp_path: Path) -> None:
+    notes: list[str] = []
+    rows = [{"prompt": "p", "completion": "c", "id": i} for i in range(3)]
+    assert len(read_examples(letters.write(tmp_path / "r.jsonl", rows), notes=notes)) == 1
+    assert "2 rows equal to another one" in notes[0]
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_that_begin_with_a_mark_of_their_coding(coding: str, tmp_path: Path) -> None:
+    place = tmp_path / "r.jsonl"
+    place.write_text('{"prompt": "p\u00e9", "completion": "c"}\n', encoding=coding)
+    (found,) = read_examples(place)
+    assert found.prompt == "p\u00e9"

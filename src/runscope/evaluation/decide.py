@@ -289,5 +289,5 @@ def _standing(race: Race, decision: Decision, arm: int) -> Standing:
 
 def _turned(cost: float, width: float, metric: Metric) -> tuple[float, float, float]:
     """Mean, low and high of the metric from those of its cost."""
-    middle = sign(metric) * cost
+    middle = sign(metric) * cost + 0.0  # no -0
     return middle, middle - width, middle + width

@@ -156,7 +156,9 @@ def usable(checkpoints: Sequence[Checkpoint], fetch: Fetch) -> tuple[list[Checkp
     if not arms:
         raise InputError(
             notes[0] if notes else "there is no checkpoint to evaluate",
-            hint="runscope checkpoints shows what a repository holds",
+            hint="--allow-pickle reads such files, if you trust whoever made them"
+            if notes and "run code" in notes[0]
+            else "runscope checkpoints shows what a repository holds",
         )
     return arms, [*notes, *_went_back(arms)]
 
@@ -199,8 +201,9 @@ def held_out_examples(
     every = read_examples(data, settings.columns, settings.scoring.text, notes, settings.cluster)
     fresh = [e for e in every if e.id not in known]
     if len(fresh) < 2:
+        count = "1 example" if len(fresh) == 1 else f"{len(fresh)} examples"
         raise InputError(
-            f"{data} holds {len(fresh)} examples that were not trained on",
+            f"{data} holds {count} {'not trained on' if train else 'in all, of which equal ones count once'}",
             hint="a comparison needs two at least, and a few hundred to be sure of anything",
         )
     return shuffled(fresh, settings.seed, settings.max_examples), len(every) - len(fresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -26,11 +27,9 @@ from runscope.evaluation.examples.columns import (
     parse_columns,
 )  # fmt: skip
 from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.left_out import LeftOut
 from runscope.evaluation.examples.preferences import preference
-from runscope.evaluation.examples.unread import Unread
 
-_OTHERS = ("system", "user", "tool", "developer")
-"""Roles that give no answer."""
 _KNOWN_TO_TRAINERS = {"prompt", "messages", "conversations", "chosen"}
 """Columns by which TRL knows what else than a text a row is."""
 
@@ -59,76 +58,33 @@ def read_examples(
         UsageError: ``columns`` names no role.
         MissingExtra: a data set is named, and ``datasets`` is not installed.
     """
-    named, labelled = parse_columns(columns), False
-    left_out, unwanted = 0, 0
+    named, labelled, left = parse_columns(columns), False, LeftOut()
     found: dict[str, Example] = {}
-    roles: dict[str, None] = {}
-    unread = Unread()
     for number, row in enumerate(_rows_of(reference), 1):
         if text and not named and isinstance(row.get(text), str) and not _KNOWN_TO_TRAINERS & row.keys():
             kept = {c: row[c] for c in (*CLUSTERS, cluster or "") if c in row and c != text}
             row = {"text": row[text], **kept}
-        if not named and _is_undesired(row):
-            unwanted += 1
-            continue
-        example = example_of(row, named, f"{reference}, example {number}")
+        where = f"{reference}, example {number}"
+        example = None if not named and _is_undesired(row) else example_of(row, named, where)
         if example is None:
-            left_out += 1
-            roles |= dict.fromkeys(chats.roles_of(by_plain_name(row), str(reference)))
-        else:
-            unread.look(row, example)
+            left.nothing_in(by_plain_name(row), str(reference), undesired=not named and _is_undesired(row))
+        elif not left.is_broken(example):
+            left.look(row, example)
             if cluster is not None:
-                example = replace(
-                    example, cluster=named_cluster(row, cluster, f"{reference}, example {number}")
-                )
+                example = replace(example, cluster=named_cluster(row, cluster, where))
+            left.equal += example.id in found
             found.setdefault(example.id, example)
             labelled |= not example.prompt and "label" in row and not named
     if not found:
-        raise _nothing(reference, left_out, unwanted, list(roles))
+        raise left.error(str(reference))
     notes = [] if notes is None else notes
-    if left_out:
-        odd = [role for role in roles if role not in ("assistant", *_OTHERS)]
-        own = f" (roles that nobody knows: {', '.join(odd)})" if odd else ""
-        notes.append(f"left out of {reference}: {_rows_(left_out)} with nothing to score{own}")
-    if unwanted:
-        notes.append(f"left out of {reference}: {_rows_(unwanted)} marked as undesired (label false)")
-    if not named and unread.columns:
-        notes.append(
-            f"not read, of {reference}: {', '.join(unread.columns)} (--columns says which column is what)"
-        )
+    notes += left.notes(str(reference), named=bool(named))
     if labelled:
         notes.append(
             f"{reference} has labels, which are not used: the loss is that of the texts themselves. "
             "To ask for the label behind the text: --columns prompt=text,completion=label"
         )
     return tuple(found.values())
-
-
-def _rows_(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _nothing(reference: str | Path, left_out: int, unwanted: int, roles: list[str]) -> InputError:
-    """The error where no row is an example."""
-    if not left_out and not unwanted:
-        return InputError(
-            f"{reference} holds no rows", hint="one JSON object per line, with prompt and completion"
-        )
-    if not left_out:
-        return InputError(
-            f"{reference} holds no example: {_rows_(unwanted)} marked as undesired (label false)",
-            hint="a loss is taken of what a model is to say",
-        )
-    if set(roles) - {"assistant", *_OTHERS}:
-        return InputError(
-            f"{reference} holds no example: no turn is the assistant's in {_rows_(left_out)}; roles: "
-            + ", ".join(roles),
-            hint="call the role that answers assistant, as chat templates do",
-        )
-    return InputError(
-        f"{reference} holds no example: {_rows_(left_out)} with nothing to score",
-        hint="each row needs what the model is to say: a completion that is not empty, or a turn of the assistant",
-    )
 
 
 def _is_undesired(row: Mapping[str, Any]) -> bool:
@@ -249,7 +205,7 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     if ending in (".csv", ".parquet"):
         yield from _table(path, ending)
         return
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = decoded(path.read_bytes())
     if text.lstrip()[:1] == "[":  # one array
         yield from (row if isinstance(row, dict) else {} for row in _json(text, str(path)))
         return
@@ -257,6 +213,13 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         if line.strip():
             row = _json(line, f"{path}, line {number},")
             yield row if isinstance(row, dict) else {}
+
+
+def decoded(raw: bytes) -> str:
+    """Text of UTF-8, or of UTF-16 where it begins with that mark, as editors and shells of Windows write it."""
+    if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return raw.decode("utf-16", errors="replace")
+    return raw.decode("utf-8-sig", errors="replace")
 
 
 def _table(path: Path, ending: str) -> Iterator[Mapping[str, Any]]:

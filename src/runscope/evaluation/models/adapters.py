@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,10 @@ from runscope.errors import InputError
 from runscope.evaluation.models.kinds import refuse_other_tasks
 from runscope.evaluation.models.weights import ANYWHERE
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+HALF_PRECISION = 0.01
+"""How far sums of weights may lie from those of the same in bfloat16, whose steps are 0.4%."""
+MISFIT = "save it with peft's save_pretrained, or name the base that it was trained on with --base"
 SIDE_BY_SIDE = {
     "LORA", "ADALORA", "ADAMSS", "BEFT", "BOFT", "C3A", "DEFT", "DELORA", "FOURIERFT", "FROD", "GLORA", "GRALORA",
     "HIRA", "HRA", "IA3", "LN_TUNING", "LOHA", "LOKR", "MISS", "OFT", "OSF", "PEANUT", "PSOFT", "PVERA",
@@ -203,36 +206,59 @@ def _bare(name: str) -> str:
 def refuse_misfit(model: Any, name: str, adapter: Adapter) -> None:
     """Stop where an adapter's tensors have no place in the base, or the base has places that they do not fill.
 
-    Peft drops the ones and leaves the others as they began: the numbers would be those of another model. Of equally
-    many tensors the names are not compared, as a library that renames its layers renames the adapter's with them.
+    Peft drops the ones and leaves the others as they began: the numbers would be those of another model. Names may
+    differ, as a library that renames its layers renames the adapter's with them; then the values must be the same.
 
     Args:
         model: the base with the adapter on it.
         name: of the adapter in the model.
-        adapter: what is saved of it; what is not in safetensors is not looked at.
+        adapter: what is saved of it.
 
     Raises:
         InputError: they are of different shapes of model.
     """
     from peft import get_peft_model_state_dict
 
-    if not adapter.shapes:
-        return
     places = _own(get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False))
-    saved = _own(adapter.shapes)
-    if len(saved) != len(places):
-        left, empty = sorted(saved - places), sorted(places - saved)
+    saved = _own(dict.fromkeys(adapter.shapes)) or _own(_tensors(adapter.folder))
+    if saved.keys() == places.keys():
+        return
+    if len(saved) != len(places) or not _same_values(places, _own(_tensors(adapter.folder))):
+        left, empty = sorted(saved.keys() - places.keys()), sorted(places.keys() - saved.keys())
         odd = [f"no place for {_some(left)}"] * bool(left) + [f"nothing for {_some(empty)}"] * bool(empty)
         raise InputError(
             f"the adapter in {adapter.folder} does not fit its base: it has {len(saved):,} matrices for "
             f"{len(places):,} places; {', '.join(odd)}",
-            hint="name the base that it was trained on with --base",
+            hint=MISFIT,
         )
 
 
-def _own(names: Iterable[str]) -> set[str]:
-    """The names that are the adapter's own: embeddings that were saved beside it are not."""
-    return {n for n in names if not _EMBEDDING.search(n)}
+def _own(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are the adapter's own: embeddings that were saved beside it are not."""
+    return {n: t for n, t in tensors.items() if not _EMBEDDING.search(n)}
+
+
+def _tensors(folder: Path) -> dict[str, Any]:
+    """What is saved of an adapter; of pickles tensors alone."""
+    if (folder / WEIGHTS).is_file():
+        from safetensors.torch import load_file
+
+        return dict(load_file(folder / WEIGHTS))
+    import torch
+
+    file = folder / PICKLED
+    return dict(torch.load(file, map_location="cpu", weights_only=True)) if file.is_file() else {}
+
+
+def _same_values(places: Mapping[str, Any], saved: Mapping[str, Any]) -> bool:
+    """Whether a model holds what was saved, whatever it calls it: by the sizes and sums of all tensors."""
+    both = [
+        sorted((t.numel(), float(t.detach().double().abs().sum())) for t in m.values())
+        for m in (places, saved)
+    ]
+    return all(
+        n == m and abs(a - b) <= HALF_PRECISION * max(a, b) for (n, a), (m, b) in zip(*both, strict=True)
+    )
 
 
 def _some(names: list[str]) -> str:

@@ -170,8 +170,11 @@ def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what an error says; its kind where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    """The first line of what an error says, with the next where it ends in a colon; its kind where it says nothing."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def config_of(name: str) -> dict[str, Any]:

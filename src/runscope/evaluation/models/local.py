@@ -14,6 +14,7 @@ from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import COMPLETION, Scoring
 from runscope.evaluation.models import generation, loading
 from runscope.evaluation.models.adapters import (
+    MISFIT,
     Adapter,
     embeddings,
     fit_words,
@@ -188,7 +189,7 @@ class LocalModels:
                 self.model = None
             raise InputError(
                 f"the adapter in {adapter.folder} does not fit its base: {loading.first_line(error)}",
-                hint="name the base that it was trained on with --base",
+                hint=MISFIT,
             ) from error
         refuse_misfit(self.model, name, adapter)
 

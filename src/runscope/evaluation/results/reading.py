@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError
+from runscope.evaluation.examples.reading import decoded
 from runscope.evaluation.results import harness, inspect_logs
 from runscope.evaluation.results.table import ScoreTable, tabled
 from runscope.evaluation.results.tables import read_frame
@@ -64,7 +65,7 @@ def _content(path: Path) -> Any:
         return inspect_logs.read_eval(path)
     if ending in (".parquet", ".csv", ".tsv"):
         return None
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = decoded(path.read_bytes())
     try:
         return json.loads(text)
     except ValueError:
