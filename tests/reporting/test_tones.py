@@ -13,7 +13,7 @@ from runscope.api import compare, diagnose
 from runscope.history import Run, Series, Timeline
 from runscope.reporting.page.comparing import comparison_page
 from runscope.reporting.page.report import page
-from runscope.reporting.page.tones import tone_of
+from runscope.reporting.view.tones import tone_of
 from runscope.verdict import diagnose as judge
 from tests.reporting.conftest import whole
 from tests.rules.case import Case, all_cases

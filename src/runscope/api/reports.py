@@ -32,7 +32,7 @@ def report(
         what: a diagnosis, a comparison, or what :func:`diagnose` takes.
         path: ``.html``, ``.png``, ``.svg``, ``.md``, ``.json``, and of a diagnosis ``.csv`` or ``.parquet``.
         facts: how it was made, from :func:`recipe_facts`.
-        form: ``html``, ``png``, ``svg``, ``markdown``, ``json``, whatever the ending.
+        form: ``html``, ``png``, ``svg``, ``markdown``, ``json``, ``slack``, ``chat``, ``card``, whatever the ending.
     """
     from runscope.reporting import write, write_comparison
     from runscope.verdict import Comparison, Diagnosis

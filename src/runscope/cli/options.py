@@ -33,13 +33,19 @@ class ScanFormat(StrEnum):
 
 
 class DiagnoseFormat(StrEnum):
-    """What goes to stdout; pictures too, into a file or a pipe; the last two are for CI."""
+    """What goes to stdout; pictures too, into a file or a pipe; the last two are for CI.
+
+    ``chat`` is Markdown without tables; ``card`` is a PNG of 1200 × 630.
+    """
 
     text = "text"
     brief = "brief"
     json = "json"
     jsonl = "jsonl"
     markdown = "markdown"
+    slack = "slack"
+    chat = "chat"
+    card = "card"
     png = "png"
     svg = "svg"
     sarif = "sarif"
@@ -53,6 +59,9 @@ class ReportFormat(StrEnum):
     png = "png"
     svg = "svg"
     markdown = "markdown"
+    slack = "slack"
+    chat = "chat"
+    card = "card"
     json = "json"
     sarif = "sarif"
     junit = "junit"

@@ -62,7 +62,8 @@ def print_bytes(form: str, write: Callable[[Path], object]) -> None:
     """
     if sys.stdout.isatty():
         raise UsageError(
-            f"a terminal shows no {form}", hint=f"name a file, --output curve.{form}, or send it down a pipe"
+            f"a terminal shows no {form}",
+            hint=f"name a file, --output {'card.png' if form == 'card' else f'curve.{form}'}, or send it down a pipe",
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"picture.{form}"

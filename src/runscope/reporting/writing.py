@@ -11,6 +11,7 @@ from runscope.errors import UsageError
 from runscope.history import Timeline
 from runscope.history.axes import write_table
 from runscope.reporting.data import diagnosis_json, timeline_json
+from runscope.reporting.page.card import draw_card
 from runscope.reporting.page.comparing import (
     comparison_json,
     comparison_page,
@@ -19,6 +20,7 @@ from runscope.reporting.page.comparing import (
 )
 from runscope.reporting.page.picture import draw, draw_line
 from runscope.reporting.page.report import line_page, page
+from runscope.reporting.text.chat import MARKDOWN, SLACK, chat
 from runscope.reporting.text.markdown import markdown, markdown_timeline
 from runscope.reporting.text.study import beside_json, score_json
 from runscope.store.files import write_beside
@@ -43,7 +45,8 @@ def write(
         diagnosis: what was found.
         path: where to; its ending picks the form where none is given.
         facts: how it was made; shown at the end of the page.
-        form: ``html``, ``png``, ``svg``, ``json``, ``markdown``, ``csv`` or ``parquet``.
+        form: ``html``, ``png``, ``svg``, ``json``, ``markdown``, ``slack``, ``chat`` (Markdown without
+            tables), ``card`` (a PNG of 1200 × 630), ``csv`` or ``parquet``.
 
     Raises:
         UsageError: another ending.
@@ -57,6 +60,7 @@ def write(
             "svg": lambda to: draw(diagnosis, to, "svg"),
             "json": lambda to: to.write_text(as_text(report_json(diagnosis)), **TEXT),
             "markdown": lambda to: to.write_text(markdown(diagnosis) + "\n", **TEXT),
+            **_pasted(diagnosis),
             "csv": lambda to: write_table(diagnosis.timeline.to_pandas(), to),
             "parquet": lambda to: write_table(diagnosis.timeline.to_pandas(), to),
         },
@@ -92,7 +96,7 @@ def write_line(line: Timeline, path: Path, *, axis: str = "step") -> Path:
 def write_comparison(
     comparison: Comparison, path: Path, *, facts: Mapping[str, Any] | None = None, form: str | None = None
 ) -> Path:
-    """Write ``html``, ``png``, ``svg``, ``json`` or ``markdown``.
+    """Write ``html``, ``png``, ``svg``, ``json``, ``markdown``, ``slack``, ``chat`` or ``card``.
 
     Args:
         comparison: what was found.
@@ -112,8 +116,18 @@ def write_comparison(
             "svg": lambda to: draw_comparison(comparison, to, "svg"),
             "json": lambda to: to.write_text(as_text(comparison_json(comparison)), **TEXT),
             "markdown": lambda to: to.write_text(markdown_comparison(comparison) + "\n", **TEXT),
+            **_pasted(comparison),
         },
     )  # fmt: skip
+
+
+def _pasted(found: Diagnosis | Comparison) -> Writers:
+    """What people paste into a chat."""
+    return {
+        "slack": lambda to: to.write_text(chat(found, SLACK) + "\n", **TEXT),
+        "chat": lambda to: to.write_text(chat(found, MARKDOWN) + "\n", **TEXT),
+        "card": lambda to: draw_card(found, to),
+    }
 
 
 def write_as(path: Path, form: str | None, writers: Writers) -> Path:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runscope.reporting.ci.checked import Checked
     from runscope.verdict.types import Diagnosis
 
-PICTURES = (opt.DiagnoseFormat.png, opt.DiagnoseFormat.svg)
+PICTURES = (opt.DiagnoseFormat.png, opt.DiagnoseFormat.svg, opt.DiagnoseFormat.card)
 FOR_CI = (opt.DiagnoseFormat.sarif, opt.DiagnoseFormat.junit)
 
 
@@ -28,7 +28,12 @@ def diagnose(
         bool, typer.Option("--each", help="Take every RUN on its own instead of stitching them.")
     ] = False,
     format: Annotated[
-        opt.DiagnoseFormat, typer.Option("--format", "-f", help="What to print; a picture goes into a pipe.")
+        opt.DiagnoseFormat,
+        typer.Option(
+            "--format",
+            "-f",
+            help="What to print: slack and chat are for messages; a picture goes into a pipe.",
+        ),
     ] = opt.DiagnoseFormat.text,
     output: opt.OutputOption = None,
     fail_on: opt.FailOnOption = opt.FailOn.never,
@@ -89,7 +94,7 @@ def diagnose(
             how: dict[str, Any] = {name: options[name] for name in ("ignore", "roles", "metric", "project")}
             diagnosis = api.against_runs(diagnosis, baseline, min_effect=min_effect, progress=update, **how)
     if output:
-        _save(diagnosis, runs, output, quiet, fail_on)
+        _save(diagnosis, runs, output, format, quiet, fail_on)
     elif format in FOR_CI:
         ci.print_checked([_checked(diagnosis, runs, fail_on)], format)
     else:
@@ -231,18 +236,35 @@ def _print(
         from runscope.reporting.text.brief import brief_diagnosis
 
         out.print_text(brief_diagnosis(diagnosis) + "\n")
+    elif format in (opt.DiagnoseFormat.slack, opt.DiagnoseFormat.chat):
+        from runscope.reporting.text.chat import MARKDOWN, SLACK, chat
+
+        out.print_text(chat(diagnosis, SLACK if format is opt.DiagnoseFormat.slack else MARKDOWN) + "\n")
     elif format in PICTURES:
         out.print_bytes(format, lambda path: page.write(diagnosis, path, form=format))
     else:
         page.print_diagnosis(out.stdout(), diagnosis, verbose=verbose)
 
 
-def _save(diagnosis: Diagnosis, runs: list[str], path: Path, quiet: bool, fail_on: opt.FailOn) -> None:
+def _save(
+    diagnosis: Diagnosis,
+    runs: list[str],
+    path: Path,
+    format: opt.DiagnoseFormat,
+    quiet: bool,
+    fail_on: opt.FailOn,
+) -> None:
+    """Write a file; its ending picks the form, but for those that share an ending with another one."""
     from runscope import reporting as page
+
+    form = {".png": "card", ".md": "chat"}.get(path.suffix.lower())
+    form = form if format == form else None
 
     if path.suffix.lower() in ci.ENDINGS:
         return ci.save_checked([_checked(diagnosis, runs, fail_on)], path, quiet=quiet)
-    pages = dict.fromkeys((".html", ".png", ".svg", ".md"), lambda file: page.write(diagnosis, file))
+    pages = dict.fromkeys(
+        (".html", ".png", ".svg", ".md"), lambda file: page.write(diagnosis, file, form=form)
+    )
     forms = out.table_forms(lambda: diagnosis.timeline.to_pandas())
     data = out.json_form(lambda: page.diagnosis_json(diagnosis, " ".join(runs)))
     out.save(path, pages | forms | data, quiet=quiet)

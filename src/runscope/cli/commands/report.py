@@ -26,6 +26,9 @@ DECIDED = (
     "project",
 )  # fmt: skip
 """Options that a recipe has decided."""
+PRINTED = (opt.ReportFormat.markdown, opt.ReportFormat.json, opt.ReportFormat.slack, opt.ReportFormat.chat)
+ENDINGS = {opt.ReportFormat.card: "png", opt.ReportFormat.slack: "txt", opt.ReportFormat.chat: "md"}
+"""Of a file whose form is not called like its ending."""
 FOR_CI = (opt.ReportFormat.sarif, opt.ReportFormat.junit)
 
 
@@ -152,7 +155,8 @@ def _check(output: Path | None, format: opt.ReportFormat | None) -> None:
             f"--format {format} is printed, or written to a file of its own",
             hint="for example --output findings.sarif, or --output junit.xml",
         )
-    if format is not None and named != format.value and named in (*opt.ReportFormat, "csv", "parquet"):
+    fits = format is None or named == format.value or ending == ENDINGS.get(format)
+    if format is not None and not fits and named in (*opt.ReportFormat, "csv", "parquet"):
         raise UsageError(
             f"--format {format.value} does not fit {output}, which is called {named}",
             hint="leave out --format: the ending picks the form",
@@ -243,7 +247,7 @@ def _give(
             ci.print_checked(checked, str(format))
         else:
             ci.save_checked(checked, output, quiet=quiet)
-    elif output is None and format in (opt.ReportFormat.markdown, opt.ReportFormat.json):
+    elif output is None and format in PRINTED:
         _print(found, recipe, format)
     else:
         _write(found, recipe, output, format, quiet)
@@ -267,7 +271,7 @@ def _write(
     from runscope.api import write_report
     from runscope.verdict import Diagnosis
 
-    target = output or Path(f"report.{format or 'html'}")
+    target = output or Path(f"report.{ENDINGS.get(format, format) if format else 'html'}")
     for path in write_report(found, recipe, target, form=format.value if format else None):
         out.note(f"wrote {path}", quiet=quiet)
     out.note(found.verdict.headline if isinstance(found, Diagnosis) else found.headline, quiet=quiet)

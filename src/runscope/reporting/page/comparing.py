@@ -10,10 +10,10 @@ from runscope.reporting.data import diagnosis_json, plain
 from runscope.reporting.page.picture import draw_charts
 from runscope.reporting.page.rendering import render
 from runscope.reporting.page.report import chance, described_runs, sorted_notes
-from runscope.reporting.page.tones import tone_of
 from runscope.reporting.text.escaping import escape, markdown_table
 from runscope.reporting.view.charts import Chart, compared_charts
 from runscope.reporting.view.marks import marks
+from runscope.reporting.view.tones import tone_of
 from runscope.stats.intervals import WIDE
 from runscope.verdict import Comparison, Contender
 
@@ -34,7 +34,7 @@ def comparison_page(comparison: Comparison, facts: Mapping[str, Any]) -> str:
     kind, icon = _tone(comparison, rows)
     notes = [f"{c.name}: {note}" for c in contenders for note in sorted_notes(c.diagnosis.notes)[0]]
     return render(
-        "compare.html.j2", draw, lambda _: _across(contenders), lines, facts,
+        "compare.html.j2", draw, lambda _: across_of(contenders), lines, facts,
         title=" and ".join(c.name for c in contenders), status="Compared", kind=kind, icon=icon,
         chance=_chance(comparison), comparison=comparison, basis=BASIS[comparison.basis],
         rows=rows, notes=(notes, []),
@@ -54,7 +54,7 @@ def _chance(comparison: Comparison) -> str:
     return chance(comparison.probability) if comparison.basis == "eval_curve" else ""
 
 
-def _across(contenders: Sequence[Contender]) -> dict[str, Any]:
+def across_of(contenders: Sequence[Contender]) -> dict[str, Any]:
     """Joins and checkpoints to keep of each; findings stand in each training's own report."""
     each = [marks(c.timeline, c.diagnosis, number=k) for k, c in enumerate(contenders)]
     found = {name: [mark for one in each for mark in one[name]] for name in _MARKS}
@@ -90,7 +90,7 @@ def _where(contender: Contender) -> str:
 def draw_comparison(comparison: Comparison, path: Path, form: str) -> Path:
     """Draw the charts of several trainings into a picture, ``png`` or ``svg``."""
     drawn = compared_charts([(c.name, c.timeline) for c in comparison.contenders])
-    return draw_charts(drawn, _across(comparison.contenders), comparison.headline, path, form)
+    return draw_charts(drawn, across_of(comparison.contenders), comparison.headline, path, form)
 
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:

@@ -18,13 +18,14 @@ from markupsafe import Markup
 
 from runscope.history import Timeline
 from runscope.reporting.data import plain
-from runscope.reporting.text.escaping import advice, spoken
+from runscope.reporting.text.escaping import advice
 from runscope.reporting.view.charts import Chart, Curve
 from runscope.reporting.view.curves import SMOOTHING
 from runscope.reporting.view.layers import LayerMap, LayerRow, fates_of, layer_rows
 from runscope.reporting.view.marks import axes
 from runscope.reporting.view.packing import Packer
 from runscope.reporting.view.rest import rest
+from runscope.reporting.view.tones import spoken
 from runscope.rules import Finding
 from runscope.safe_text import harmless
 from runscope.stats.arrays import Floats

@@ -12,12 +12,12 @@ from runscope.history import Timeline
 from runscope.history.checkpoint import Checkpoint
 from runscope.reporting.page.loading import loading_code
 from runscope.reporting.page.rendering import render
-from runscope.reporting.page.tones import tone_of
 from runscope.reporting.text.diagnosis import sureness
 from runscope.reporting.text.study import EXTRAS, OUTCOMES, STANDINGS, standing_words
 from runscope.reporting.view.charts import Chart, charts, evaluated, memorised, metric_label
 from runscope.reporting.view.marks import NOTHING_ACROSS, marks
 from runscope.reporting.view.resumes import close_ups
+from runscope.reporting.view.tones import tone_of
 from runscope.verdict.types import Diagnosis
 
 BASIS = {

@@ -26,11 +26,6 @@ def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> st
     return "\n".join([*lines, *("| " + " | ".join(escape(c) for c in row) + " |" for row in rows)])
 
 
-def spoken(name: str) -> str:
-    """A rule's name as words: ``non-finite gradients``, ``no held-out metric``."""
-    return name.replace("-", " ").replace("non finite", "non-finite").replace("held out", "held-out")
-
-
 def advice(text: str) -> str:
     """What to do next time, as it stands under a heading that says so already."""
     rest = re.sub(r"^Next time:? ", "", text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runscope.reporting.text.escaping import spoken
 from runscope.verdict.types import Diagnosis
 
 
@@ -68,3 +67,8 @@ def _of_overfitting(diagnosis: Diagnosis) -> Tone:
     if overfitting.slight and tone.kind == "bad":
         return Tone(tone.kind, tone.icon, f"{tone.words}, slightly")
     return tone
+
+
+def spoken(name: str) -> str:
+    """A rule's name as words: ``non-finite gradients``, ``no held-out metric``."""
+    return name.replace("-", " ").replace("non finite", "non-finite").replace("held out", "held-out")
