@@ -50,17 +50,9 @@ EVALUATED: dict[str, Callable[[], Any]] = {
     ),
 }  # fmt: skip
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
-    "reward model": (
-        lambda: hf.LlamaForSequenceClassification(hf.LlamaConfig(**letters.small(num_labels=1, **KEYS))),
-        "a reward model or a regression",
-    ),
-    "classifier": (lambda: hf.BertForSequenceClassification(hf.BertConfig(**letters.small())), "a classifier"),
-    "tagger": (lambda: hf.BertForTokenClassification(hf.BertConfig(**letters.small())), "a tagger"),
     "extractive": (
         lambda: hf.RobertaForQuestionAnswering(hf.RobertaConfig(**letters.small())), "question answerer",
     ),
-    "multiple choice": (lambda: hf.BertForMultipleChoice(hf.BertConfig(**letters.small())), "multiple choice"),
-    "masked": (lambda: hf.BertForMaskedLM(hf.BertConfig(**letters.small())), "fills gaps"),
     "encoder": (lambda: hf.BertModel(hf.BertConfig(**letters.small())), "sees a text whole"),
     "encoder with a head": (lambda: hf.BertLMHeadModel(hf.BertConfig(**letters.small())), "sees a text whole"),
     "embeddings": (lambda: hf.LlamaModel(hf.LlamaConfig(**letters.small(**KEYS))), "a body without a head"),

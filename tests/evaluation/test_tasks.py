@@ -151,5 +151,5 @@ def test_wrong_names_are_told_before_anything_is_loaded() -> None:
 def test_every_task_tells_what_its_metrics_mean(name: str) -> None:
     task = find_task(EvaluateSettings(task=name))
     assert task.metrics
-    assert all(m.unit and m.min_effect > 0 for m in task.metrics)
+    assert all(m.unit and max(m.min_effect, m.min_share) > 0 for m in task.metrics)
     assert task.key.startswith(f"{name}/")

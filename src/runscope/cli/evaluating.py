@@ -25,8 +25,12 @@ def _options(
     ] = None,
     task: Annotated[
         str,
-        typer.Option("--task", help="loss, answer, number, choice, preference, or your own as module:Name."),
-    ] = "loss",
+        typer.Option(
+            "--task",
+            help="auto (what the kind of model is made for), loss, answer, number, choice, preference, classify, "
+            "regression, tags, reward, multiple-choice, masked, or your own as module:Name.",
+        ),
+    ] = "auto",
     scorer: Annotated[
         str,
         typer.Option(

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from runscope.evaluation.study import CheckpointScore as CheckpointScore
     from runscope.evaluation.study import Evaluation as Evaluation
     from runscope.evaluation.study import Study as Study
-    from runscope.evaluation.tasks.kinds import Metric as Metric
-    from runscope.evaluation.tasks.kinds import Task as Task
     from runscope.evaluation.tasks.scorers import Scorer as Scorer
     from runscope.evaluation.tasks.scorers import scorer as scorer
+    from runscope.evaluation.tasks.task import Metric as Metric
+    from runscope.evaluation.tasks.task import Task as Task
 
 __getattr__, __dir__, __all__ = fetched(__name__)

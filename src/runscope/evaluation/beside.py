@@ -99,7 +99,7 @@ def against_best(ran: Ran, arm: int, begin: int = 0) -> Against | None:
     examples = ran.examples[begin:end]
     rows = ran.bench.rows(task, {arm: examples})[arm]
     each = [task.scores(row, e) for row, e in zip(rows, examples, strict=True)]
-    costs = sign(task.metric) * np.array([s[task.metric.name] for s in each], dtype=np.float64)
+    costs = sign(task.metric) * task.values(rows, examples)
     if not np.isfinite(costs).all():
         return None
     weights, clusters = race.weights[begin:end], race.clusters[begin:end]
@@ -111,8 +111,9 @@ def against_best(ran: Ran, arm: int, begin: int = 0) -> Against | None:
     }
     mean, error = mean_and_error(costs, weights, clusters)
     return Against(
-        mean, error, ground.between(race.values[begin:end, ran.best], costs), task.summary(columns, weights)
-    )
+        mean, error, ground.between(race.values[begin:end, ran.best], costs),
+        task.summary(columns, weights) | task.overall(rows),
+    )  # fmt: skip
 
 
 def _judged(ran: Ran, found: Against) -> Extra:

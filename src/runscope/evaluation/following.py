@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runscope.evaluation.examples.example import Example
-from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.examples.reading import Form, read_examples
 from runscope.evaluation.examples.scoring import in_words, scoring_of
 from runscope.evaluation.models import weights
 from runscope.evaluation.settings import EvaluateSettings
@@ -33,11 +33,13 @@ def as_trained(
     return replace(settings, scoring=scoring), [in_words(scoring, told)] if scoring.end_token else []
 
 
-def training_examples(train_data: str | Path | None, settings: EvaluateSettings) -> tuple[Example, ...]:
+def training_examples(
+    train_data: str | Path | None, settings: EvaluateSettings, form: Form | None = None
+) -> tuple[Example, ...]:
     """The training examples, read as the held-out ones are; none where none are named."""
     if train_data is None:
         return ()
-    return read_examples(train_data, settings.columns, settings.scoring.text)
+    return read_examples(train_data, settings.columns, settings.scoring.text, form=form)
 
 
 def renamed(folder: Path) -> list[str]:

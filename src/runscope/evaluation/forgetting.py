@@ -17,7 +17,7 @@ from runscope.errors import InputError, ServiceError
 from runscope.evaluation.beside import at_hand
 from runscope.evaluation.decide import amount, sign
 from runscope.evaluation.examples.example import Example, shuffled
-from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.examples.reading import Form, read_examples
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import CheckpointScore, Extra, Forgetting
 from runscope.evaluation.tasks.kinds import CompletionLoss, Task
@@ -29,20 +29,22 @@ from runscope.stats.intervals import WIDE
 
 
 class SecondSet:
-    """A second set of examples, measured by the loss.
+    """A second set of examples, measured by the loss, or as the first where models do not write.
 
     Args:
         data: the examples.
         settings: of the evaluation; ``max_examples`` holds here too.
+        task: of the first set; a model that writes is asked for the loss, others what they are asked there.
 
     Raises:
         InputError: fewer than two usable examples.
     """
 
-    def __init__(self, data: str | Path, settings: EvaluateSettings) -> None:
+    def __init__(self, data: str | Path, settings: EvaluateSettings, task: Task) -> None:
         self.name = Path(str(data)).name
-        self.task: Task = CompletionLoss(replace(settings, task="loss", metric=None))
-        examples = shuffled(_read(data, settings), settings.seed, settings.max_examples)
+        self.task = CompletionLoss(replace(settings, task="loss", metric=None)) if task.writes else task
+        form = None if task.writes else task.example
+        examples = shuffled(_read(data, settings, form), settings.seed, settings.max_examples)
         if len(examples) < 2:
             raise InputError(
                 f"{data} holds {len(examples)} examples",
@@ -61,8 +63,7 @@ class SecondSet:
         task = self.task
         found = bench.rows(task, dict.fromkeys(arms, self.examples))
         for arm, rows in found.items():
-            each = [task.scores(r, e)[task.metric.name] for r, e in zip(rows, self.examples, strict=True)]
-            costs = sign(task.metric) * np.array(each, dtype=np.float64)
+            costs = sign(task.metric) * task.values(rows, self.examples)
             if np.isfinite(costs).all():
                 self.costs[arm] = costs
                 self.weights = np.array([task.weight(r) for r in rows], dtype=np.float64)
@@ -77,14 +78,14 @@ class SecondSet:
         return found
 
 
-def _read(data: str | Path, settings: EvaluateSettings) -> Sequence[Example]:
+def _read(data: str | Path, settings: EvaluateSettings, form: Form | None) -> Sequence[Example]:
     """The columns that the user named are those of the first set: of this one where it has them."""
     if settings.columns:
         try:
-            return read_examples(data, settings.columns, settings.scoring.text)
+            return read_examples(data, settings.columns, settings.scoring.text, form=form)
         except InputError:
             pass
-    return read_examples(data, None, settings.scoring.text)
+    return read_examples(data, None, settings.scoring.text, form=form)
 
 
 def forgotten(

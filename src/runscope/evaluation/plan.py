@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from runscope.evaluation.examples.example import Example
 from runscope.evaluation.following import as_trained, training_examples
 from runscope.evaluation.forgetting import SecondSet
 from runscope.evaluation.ordering import in_order
+from runscope.evaluation.proposing import proposed
 from runscope.evaluation.run import held_out_examples, nearest_arms, new_race
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.tasks.kinds import Task, find_task
+from runscope.evaluation.tasks.kinds import AUTO, Task, find_task
 from runscope.evaluation.work.bench import Bench, Results
 from runscope.history.checkpoint import Checkpoint
 from runscope.hub import fetch, list_checkpoints, read_adapter
@@ -88,11 +89,16 @@ def plan(
     settings = settings or EvaluateSettings()
     task = find_task(settings)
     arms, notes = _arms(checkpoints, settings)
+    if arms and (here := fetched(arms[-1])) is not None:
+        settings = proposed(settings, here, data)
+    elif settings.task == AUTO:
+        settings = replace(settings, task=task.name)
     settings, followed = as_trained(settings, arms, training)
     notes += followed
     task = find_task(settings)
-    train = training_examples(train_data, settings)
-    held_out, overlap = held_out_examples(data, train, settings, notes)
+    form = None if task.writes else task.example
+    train = training_examples(train_data, settings, form)
+    held_out, overlap = held_out_examples(data, train, settings, notes, form)
     if overlap:
         notes.append(f"{overlap} held-out examples are training examples too, and will be left out")
     race = new_race(task, held_out, len(arms), nearest_arms(arms, focus), settings)
@@ -110,7 +116,7 @@ def plan(
         memory_bytes=largest if name is None else None if size is None else size + largest,
         detectable=_detectable(bench, task, held_out, race.shared),
         unit=task.metric.unit, notes=tuple(notes),
-        also_examples=len(SecondSet(also, settings).examples) if also is not None else 0,
+        also_examples=len(SecondSet(also, settings, task).examples) if also is not None else 0,
     )  # fmt: skip
 
 
@@ -165,7 +171,7 @@ def _detectable(bench: Bench, task: Task, examples: Sequence[Example], score: fl
     last = len(bench.checkpoints) - 1
     rows = [bench.kept(task, a, examples) for a in (0, last)] if last > 0 else [{}, {}]
     shared = [i for i in range(len(examples)) if i in rows[0] and i in rows[1]]
-    if len(shared) < ENOUGH:
+    if len(shared) < ENOUGH or task.metric.pooled:
         return None
     name = task.metric.name
     values = np.array([[task.scores(r[i], examples[i])[name] for r in rows] for i in shared])

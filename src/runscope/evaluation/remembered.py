@@ -34,6 +34,13 @@ def remembered(
     arms = [a for a, row in enumerate(rows) if row.examples]
     loss = CompletionLoss(settings)
     scored = bench.rows(task, dict.fromkeys(arms, some))
+    if not task.writes:
+        unseen = bench.rows(task, dict.fromkeys(arms, others))
+        found = [
+            _of_head(task, row, scored[a], some, unseen[a], others) if a in arms else row
+            for a, row in enumerate(rows)
+        ]
+        return found, ()
     known = bench.rows(loss, dict.fromkeys(arms, some))
     unknown = bench.rows(loss, dict.fromkeys(arms, others))
     asked = [prefix_of(e) for e in some[: settings.verbatim_examples]]
@@ -73,9 +80,24 @@ def _by_heart(
     return tuple(found[:most])
 
 
+def _of_head(
+    task: Task, row: CheckpointScore, scored: Sequence[Row], some: Sequence[Example], unseen: Sequence[Row],
+    others: Sequence[Example],
+) -> CheckpointScore:  # fmt: skip
+    """Of a model that does not write: its score on training examples, and whether the loss tells them apart."""
+    mean, width = _mean(task, scored, some)
+    losses = [
+        [task.scores(r, e).get("loss") for r, e in zip(*both, strict=True)]
+        for both in ((scored, some), (unseen, others))
+    ]
+    known, unknown = (np.array([v for v in column if v is not None], dtype=np.float64) for column in losses)
+    auc = membership_auc(known, unknown) if len(known) and len(unknown) else None
+    return replace(row, train_mean=mean, train_low=mean - width, train_high=mean + width, membership_auc=auc)
+
+
 def _mean(task: Task, rows: Sequence[Row], examples: Sequence[Example]) -> tuple[float, float]:
     """Mean of the deciding metric and half the width of its interval."""
-    values = np.array([task.scores(r, e)[task.metric.name] for r, e in zip(rows, examples, strict=True)])
+    values = task.values(rows, examples)
     weights = np.array([task.weight(r) for r in rows])
     mean, error = mean_and_error(values, weights, np.arange(len(values)))
     return mean, WIDE * error

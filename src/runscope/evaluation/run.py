@@ -18,11 +18,12 @@ from runscope.evaluation.beside import Ran, base_row
 from runscope.evaluation.caveats import cut_notes, futile, left_unscored
 from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples.example import Example, shuffled
-from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.examples.reading import Form, read_examples
 from runscope.evaluation.following import as_trained, renamed, training_examples
 from runscope.evaluation.forgetting import SecondSet, forgotten, with_second
 from runscope.evaluation.models.whole import refuse_broken
 from runscope.evaluation.ordering import called, in_order
+from runscope.evaluation.proposing import proposed
 from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Study
@@ -73,17 +74,19 @@ def evaluate(
         MissingExtra: torch, transformers or peft is not installed.
     """
     settings = settings or EvaluateSettings()
-    task = find_task(settings)
-    task.metric  # noqa: B018  a wrong name is told before anything is loaded
+    find_task(settings)  # a wrong name is told before anything is loaded
     arms, notes = usable(checkpoints, fetch)
+    settings = proposed(settings, fetch(arms[-1]), data)
+    find_task(settings).metric  # noqa: B018  so is a metric that it does not have
     require_members(arms, settings.average)
     settings, followed = as_trained(settings, arms, training)
     notes += [*followed, *renamed(fetch(arms[-1]))]
     task = find_task(settings)
-    train = training_examples(train_data, settings)
-    held_out, seen_in_training = held_out_examples(data, train, settings, notes)
+    form = None if task.writes else task.example
+    train = training_examples(train_data, settings, form)
+    held_out, seen_in_training = held_out_examples(data, train, settings, notes, form)
     notes += left_unscored(held_out, settings.scoring)
-    second = SecondSet(also, settings) if also is not None else None
+    second = SecondSet(also, settings, task) if also is not None else None
     if seen_in_training:
         notes.append(f"{seen_in_training} held-out examples are training examples too, and were left out")
     with (
@@ -194,11 +197,15 @@ def _went_back(arms: Sequence[Checkpoint]) -> list[str]:
 
 
 def held_out_examples(
-    data: str | Path, train: Sequence[Example], settings: EvaluateSettings, notes: list[str] | None = None
+    data: str | Path,
+    train: Sequence[Example],
+    settings: EvaluateSettings,
+    notes: list[str] | None = None,
+    form: Form | None = None,
 ) -> tuple[tuple[Example, ...], int]:
     """Held-out examples in random order without those that were trained on, and how many those were."""
     known = {e.id for e in train}
-    every = read_examples(data, settings.columns, settings.scoring.text, notes, settings.cluster)
+    every = read_examples(data, settings.columns, settings.scoring.text, notes, settings.cluster, form)
     fresh = [e for e in every if e.id not in known]
     if len(fresh) < 2:
         count = "1 example" if len(fresh) == 1 else f"{len(fresh)} examples"
@@ -218,11 +225,12 @@ def nearest_arms(arms: Sequence[Checkpoint], focus: Sequence[int | None]) -> lis
 def new_race(
     task: Task, examples: Sequence[Example], count: int, focus: Sequence[int], settings: EvaluateSettings
 ) -> Race:
-    """A race of so many checkpoints on the examples, before its first look."""
+    """A race of so many checkpoints on the examples, before its first look; of what is no mean none can be run."""
+    full = settings.full or task.metric.pooled
     return Race(
         count, cluster_codes([e.cluster or e.id for e in examples]),
-        start=range(count) if settings.full else starting_arms(count, focus),
-        alpha=settings.alpha, min_effect=task.effect_that_matters(examples), full=settings.full,
+        start=range(count) if full else starting_arms(count, focus),
+        alpha=settings.alpha, min_effect=task.effect_that_matters(examples), full=full,
         min_share=task.metric.min_share if settings.min_effect is None else 0.0,
     )  # fmt: skip
 
@@ -259,8 +267,7 @@ class Trial:
         name, turn = self.task.metric.name, sign(self.task.metric)
         wanted = {arm: self.examples[begin:end] for arm, (begin, end) in self.race.wanted.items()}
         for arm, rows in self.bench.rows(self.task, wanted).items():
-            each = [self.task.scores(r, e)[name] for r, e in zip(rows, wanted[arm], strict=True)]
-            values = np.array(each, dtype=np.float64)
+            values = self.task.values(rows, wanted[arm])
             broken = int(np.sum(~np.isfinite(values)))
             if broken:
                 checkpoint = called(self.bench.checkpoints[arm])
@@ -290,6 +297,7 @@ class Trial:
         """Every metric of every arm that was evaluated."""
         return {
             arm: self.task.summary(self.all_scores(arm), self.race.weights[: len(rows)])
+            | self.task.overall(rows)
             for arm, rows in sorted(self.rows.items())
         }
 
@@ -301,7 +309,8 @@ class Trial:
             found.append(
                 Evaluation(
                     self.bench.checkpoints[arm], "heldout", tuple(e.id for e in self.examples[:n]),
-                    tuple(e.cluster or e.id for e in self.examples[:n]), each[self.task.metric.name],
+                    tuple(e.cluster or e.id for e in self.examples[:n]),
+                    sign(self.task.metric) * self.race.values[:n, arm],
                     self.race.weights[:n], each, seconds=self.bench.seconds.get(arm, 0.0),
                 )
             )  # fmt: skip
@@ -317,6 +326,16 @@ def _sample(bench: Bench, trial: Trial, decision: Decision) -> tuple[dict[str, A
     values = sign(trial.task.metric) * trial.race.values[:n]
     chosen = np.argsort(-np.abs(values[:, last] - values[:, best]), kind="stable")[: settings.sample]
     shown = [trial.examples[i] for i in chosen]
+    if not trial.task.writes:
+        return tuple(
+            {
+                "prompt": e.shown, "target": e.completion,
+                "best_answer": trial.task.said(trial.rows[best][i], e),
+                "last_answer": trial.task.said(trial.rows[last][i], e),
+                "best_loss": float(values[i, best]), "last_loss": float(values[i, last]),
+            }
+            for i, e in zip(chosen, shown, strict=True)
+        )  # fmt: skip
     longest = max(len(e.completion) for e in shown) + 8
     asked = replace(
         settings, task="answer", scorer="exact", max_new_tokens=min(longest, settings.max_new_tokens)

@@ -21,7 +21,8 @@ class EvaluateSettings:
     """Everything that changes the numbers or the cost of an evaluation.
 
     Attributes:
-        task: ``loss``, ``answer``, ``number``, ``choice``, or the user's own as ``module:Name``.
+        task: ``loss``, ``answer``, ``number``, ``choice``, one of a head, or the user's own as ``module:Name``;
+            ``auto`` is what the kind of model is made for.
         metric: what decides; None takes the task's first.
         scorer: of the task ``answer``: ``exact``, ``number``, ``regex``, ``json``, or ``module:function``.
         tolerance, relative_tolerance: a number is a hit within either; None where only the other counts.
@@ -55,7 +56,7 @@ class EvaluateSettings:
         allow_pickle: load weights that are not safetensors; loading those can run code.
     """
 
-    task: str = "loss"
+    task: str = "auto"
     metric: str | None = None
     scorer: str = "exact"
     tolerance: float | None = None

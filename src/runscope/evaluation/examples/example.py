@@ -47,6 +47,7 @@ class Example:
         cluster: its source; its own identity where examples are independent.
         choices: what a model is to choose from; ``completion`` is one of them.
         chat: the whole conversation, where the row is one.
+        parts: what else a model with a head reads: a second text, words, the place of a picture.
     """
 
     prompt: str | tuple[Turn, ...]
@@ -54,6 +55,7 @@ class Example:
     cluster: str = ""
     choices: tuple[str, ...] = ()
     chat: Chat | None = None
+    parts: tuple[Any, ...] = ()
 
     @cached_property
     def id(self) -> str:
@@ -63,6 +65,8 @@ class Example:
             content.append(self.choices)
         if self.chat is not None:
             content += [self.chat.turns, self.chat.given, self.chat.tools, self.chat.extra]
+        if self.parts:
+            content.append({"parts": self.parts})
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
         return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
 

@@ -109,6 +109,7 @@ def _rows(count: int) -> str:
 def _told(example: Example) -> Iterator[str]:
     """All that a model may read or say."""
     yield from (example.shown, example.completion, *example.choices)
+    yield from _texts(example.parts)
     if example.chat is not None:
         yield from map(said, example.chat.turns)
         yield from _texts([example.chat.tools, dict(example.chat.extra)])

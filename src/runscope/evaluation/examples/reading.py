@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,16 @@ _KNOWN_TO_TRAINERS = {"prompt", "messages", "conversations", "chosen"}
 """Columns by which TRL knows what else than a text a row is."""
 
 
+Form = Callable[[Mapping[str, Any], Mapping[str, str], str], "Example | None"]
+
+
 def read_examples(
     reference: str | Path,
     columns: str | Mapping[str, str] | None = None,
     text: str | None = None,
     notes: list[str] | None = None,
     cluster: str | None = None,
+    form: Form | None = None,
 ) -> tuple[Example, ...]:
     """Read examples, equal ones once, in the order of the file.
 
@@ -52,6 +56,7 @@ def read_examples(
             names: the one that the training took.
         notes: what was left out is appended to it.
         cluster: column that says which examples belong together; None takes one that is called so.
+        form: makes an example of a row, as a task asks for it; None for :func:`example_of`.
 
     Raises:
         InputError: no such file, another form, or no usable column.
@@ -60,21 +65,23 @@ def read_examples(
     """
     named, labelled, left = parse_columns(columns), False, LeftOut()
     found: dict[str, Example] = {}
-    for number, row in enumerate(_rows_of(reference), 1):
-        if text and not named and isinstance(row.get(text), str) and not _KNOWN_TO_TRAINERS & row.keys():
+    for number, row in enumerate(rows_of(reference), 1):
+        taken = text is not None and form is None and isinstance(row.get(text), str)
+        if taken and not named and not _KNOWN_TO_TRAINERS & row.keys():
             kept = {c: row[c] for c in (*CLUSTERS, cluster or "") if c in row and c != text}
-            row = {"text": row[text], **kept}
+            row = {"text": row[str(text)], **kept}
         where = f"{reference}, example {number}"
-        example = None if not named and _is_undesired(row) else example_of(row, named, where)
+        undesired = form is None and not named and _is_undesired(row)
+        example = None if undesired else (form or example_of)(row, named, where)
         if example is None:
-            left.nothing_in(by_plain_name(row), str(reference), undesired=not named and _is_undesired(row))
+            left.nothing_in(by_plain_name(row), str(reference), undesired=undesired)
         elif not left.is_broken(example):
             left.look(row, example)
             if cluster is not None:
                 example = replace(example, cluster=named_cluster(row, cluster, where))
             left.equal += example.id in found
             found.setdefault(example.id, example)
-            labelled |= not example.prompt and "label" in row and not named
+            labelled |= form is None and not example.prompt and "label" in row and not named
     if not found:
         raise left.error(str(reference))
     notes = [] if notes is None else notes
@@ -95,7 +102,12 @@ def _is_undesired(row: Mapping[str, Any]) -> bool:
     return any(a in plain and b in plain for a, b in PAIRS if b != "label")
 
 
-def _rows_of(reference: str | Path) -> Iterator[Mapping[str, Any]]:
+def rows_of(reference: str | Path) -> Iterator[Mapping[str, Any]]:
+    """The rows of a file or data set, as they stand there.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
     place = Path(reference).expanduser()
     if place.is_file():
         return _rows(place)

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models.generation import Answer
-from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
+
+Form = Literal["text", "answer", "choices", "words", "gaps"]
+"""What of an example a head is given: a text (or two), prompt and answer as one, each choice behind the prompt, words,
+a text with gaps."""
+
+
+@runtime_checkable
+class HeadOutputs(Protocol):
+    """Models with a head that gives numbers."""
+
+    def label(self, said: str) -> int:
+        """The number of a label."""
+
+    def name(self, label: int) -> str:
+        """What a label is called."""
+
+    def outputs(self, examples: Sequence[Example], form: Form) -> list[Floats]:
+        """What the head gives for each example."""
 
 
 class Models(Protocol):
@@ -36,18 +53,3 @@ class Models(Protocol):
 
     def next_tokens(self, examples: Sequence[Example], count: int) -> list[list[tuple[str, float]]]:
         """The likeliest first tokens of the completion with their probabilities, likeliest first."""
-
-
-def open_models(settings: EvaluateSettings, base: str | Path | None) -> Models:
-    """The backend that the settings name.
-
-    Raises:
-        MissingExtra: a package that it needs is not installed.
-    """
-    if settings.backend == "vllm":
-        from runscope.evaluation.models.vllm import VllmModels
-
-        return VllmModels(settings, base)
-    from runscope.evaluation.models.local import LocalModels
-
-    return LocalModels(settings, base)

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError
+from runscope.schema import read_object
 
 Config = Mapping[str, Any]
 ELSEWHERE = (
-    "runscope evaluate takes causal language models; results per example that you computed elsewhere are judged "
+    "docs/evaluation.md lists which kinds are evaluated; results per example that you computed elsewhere are judged "
     "by runscope evaluate --scores TABLE"
 )
 
@@ -28,14 +29,23 @@ class Kind:
     Attributes:
         name: as docs/evaluation.md has it.
         is_one: whether a configuration, of which the class is given too, names such a model.
-        says: what such a model is, completing "it is …"; empty for the kind that is evaluated.
+        says: what such a model is, completing "it is …".
         hint: what to do about it.
+        auto: transformers' class that loads it with its own head.
+        task: what it is asked where the user does not say.
     """
 
     name: str
     is_one: Callable[[str, Config], bool]
     says: str = ""
     hint: str = ELSEWHERE
+    auto: str = ""
+    task: str = "loss"
+
+    @property
+    def head(self) -> bool:
+        """Whether it has a head that gives numbers and not text."""
+        return bool(self.auto) and self.task not in ("loss",)
 
 
 def _named(pattern: str) -> Callable[[str, Config], bool]:
@@ -49,8 +59,7 @@ def _of_type(*types: str) -> Callable[[str, Config], bool]:
 def _one_label(architecture: str, config: Config) -> bool:
     labels = config.get("id2label")
     count = len(labels) if isinstance(labels, Mapping) else config.get("num_labels")
-    scores = re.search(r"ForSequenceClassification$", architecture) and count == 1
-    return bool(scores) or re.search(r"Reward|ValueHead", architecture) is not None
+    return re.search(r"ForSequenceClassification$", architecture) is not None and count == 1
 
 
 def _encoder(_architecture: str, config: Config) -> bool:
@@ -114,7 +123,8 @@ MASKED_SAYS = (
 VISION = r"For(ObjectDetection|\w*Segmentation|DepthEstimation|MaskedImageModeling|KeypointDetection|ImageToImage)$"
 AUDIO = r"For(AudioClassification|XVector|AudioFrameClassification|TextToSpeech|AudioTokenization)$"
 
-CAUSAL = Kind("causal language model", _causal)
+CAUSAL = Kind("causal language model", _causal, auto="AutoModelForCausalLM")
+SEQUENCE = "AutoModelForSequenceClassification"
 # fmt: off
 KINDS: tuple[Kind, ...] = (
     Kind("speech recognition", _of_type(*SPEECH), SPEECH_SAYS),
@@ -124,15 +134,22 @@ KINDS: tuple[Kind, ...] = (
     Kind("image classification", _named(r"For(Image|Video)Classification(WithTeacher)?$"), "a classifier of images"),
     Kind("vision", _named(VISION), "a model of images"),
     Kind("vision and language", _vision_language, "a model that reads images beside text", TEXT_ALONE),
-    Kind("reward model", _one_label, "a reward model or a regression: it gives one number for a text, and writes none"),
+    Kind("reward model or regression", _one_label,
+         "a reward model or a regression: it gives one number for a text, and writes none",
+         auto=SEQUENCE, task="regression"),
+    Kind("reward model", _named(r"Reward|ValueHead"), "a reward model of its own make, or one with a value head"),
     Kind("text classification", _named(r"ForSequenceClassification$"),
-         "a classifier: it gives labels for a text, and writes none"),
+         "a classifier: it gives labels for a text, and writes none", auto=SEQUENCE, task="classify"),
     Kind("token classification", _named(r"ForTokenClassification$"),
-         "a tagger: it gives a label for each token, and writes no text"),
+         "a tagger: it gives a label for each token, and writes no text",
+         auto="AutoModelForTokenClassification", task="tags"),
     Kind("question answering", _named(r"ForQuestionAnswering$"),
          "an extractive question answerer: it marks a span of a text, and writes none"),
-    Kind("multiple choice", _named(r"ForMultipleChoice$|DoubleHeadsModel$"), "a model with a head for multiple choice"),
-    Kind("masked language model", _named(r"For(MaskedLM|PreTraining|NextSentencePrediction)$"), MASKED_SAYS),
+    Kind("multiple choice", _named(r"ForMultipleChoice$"), "a model with a head for multiple choice",
+         auto="AutoModelForMultipleChoice", task="multiple-choice"),
+    Kind("masked language model", _named(r"ForMaskedLM$"), MASKED_SAYS, auto="AutoModelForMaskedLM", task="masked"),
+    Kind("pre-training", _named(r"For(PreTraining|NextSentencePrediction)$"), MASKED_SAYS),
+    Kind("multiple choice", _named(r"DoubleHeadsModel$"), "a model with a second head for multiple choice"),
     Kind("encoder-decoder", _encoder_decoder,
          "an encoder-decoder (sequence to sequence), as T5, BART and Marian are: its decoder reads an encoder"),
     Kind("encoder", _encoder, "an encoder that sees a text whole: it predicts no text from left to right"),
@@ -171,18 +188,29 @@ def kind_of(config: Config) -> tuple[Kind, str]:
     return next((k for k in KINDS if k.is_one(architecture, config)), UNKNOWN), architecture
 
 
-def refuse_other_kinds(place: str, config: Config) -> None:
-    """Stop before a model is loaded as what it is not.
+def kind_in(folder: Path) -> Kind:
+    """The kind of the checkpoint in a folder; of an adapter a causal language model, as others are refused."""
+    config = folder / "config.json"
+    if (folder / "adapter_config.json").is_file() or not config.is_file():
+        return CAUSAL
+    try:
+        return kind_of(read_object(config.read_bytes()))[0]
+    except ValueError:
+        return CAUSAL
+
+
+def refuse_other_kinds(place: str, config: Config) -> Kind:
+    """Stop before a model is loaded as what it is not, and return the kind that it is.
 
     Args:
         place: how it is called in the error.
         config: its ``config.json``.
 
     Raises:
-        InputError: it is no causal language model, or quantised in a way that is not evaluated.
+        InputError: it is of a kind that is not evaluated, or quantised in a way that is not.
     """
     kind, architecture = kind_of(config)
-    if kind.says:
+    if not kind.auto:
         what = architecture or f"model type {config.get('model_type')}"
         raise InputError(f"{place} cannot be evaluated: {what} is {kind.says}", hint=kind.hint)
     quantised = config.get("quantization_config")
@@ -192,6 +220,7 @@ def refuse_other_kinds(place: str, config: Config) -> None:
             f"{place} cannot be evaluated: its weights are quantised with {QUANTISED.get(method, method)}",
             hint="name the checkpoint or base before it was quantised, and --dtype 4bit where memory is short",
         )
+    return kind
 
 
 def refuse_other_tasks(place: str, config: Config) -> None:
@@ -214,7 +243,7 @@ def refuse_other_tasks(place: str, config: Config) -> None:
     trained_on = mapping.get("base_model_class") if isinstance(mapping, Mapping) else None
     if task is None and isinstance(trained_on, str):
         kind = next((k for k in KINDS if k.is_one(trained_on, {})), UNKNOWN)
-        if kind.says and kind is not UNKNOWN:
+        if kind is not CAUSAL and kind is not UNKNOWN:
             raise InputError(
                 f"the adapter in {place} cannot be evaluated: it was trained on {trained_on}, {kind.says}",
                 hint=kind.hint,

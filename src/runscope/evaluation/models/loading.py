@@ -15,7 +15,7 @@ from typing import Any
 from runscope.errors import InputError, MissingExtra, NotFound, ServiceError, UnsafeFile
 from runscope.evaluation.models import weights
 from runscope.evaluation.models.adapters import CONFIG as ADAPTER_CONFIG
-from runscope.evaluation.models.kinds import refuse_other_folders, refuse_other_kinds
+from runscope.evaluation.models.kinds import CAUSAL, kind_of, refuse_other_folders, refuse_other_kinds
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.hub.hub_repo import HubRepo
 
@@ -134,7 +134,7 @@ def at_hand(name: str) -> str:
 
 
 def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -> Any:
-    """A causal language model from a folder or the Hub.
+    """A model from a folder or the Hub, with the head that its configuration names.
 
     Raises:
         UnsafeFile: its weights are pickles.
@@ -145,7 +145,7 @@ def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -
     folder = Path(name)
     refuse_pickle(folder, settings)
     refuse_other_folders(folder)
-    refuse_other_kinds(f"the model {name}", config_of(name))
+    kind = refuse_other_kinds(f"the model {name}", config_of(name))
     options: dict[str, Any] = {"dtype": dtype, "trust_remote_code": settings.trust_remote_code}
     options["use_safetensors"] = None if settings.allow_pickle else True
     if mapping := weights.renaming(weights.wrappers(weights.names_of(folder))):
@@ -155,9 +155,8 @@ def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -
     elif device != "cpu":
         options["device_map"] = {"": device}  # straight to the device, without a copy in main memory
     try:
-        model, told = transformers.AutoModelForCausalLM.from_pretrained(
-            name, output_loading_info=True, **options
-        )
+        loader = getattr(transformers, kind.auto or CAUSAL.auto)
+        model, told = loader.from_pretrained(name, output_loading_info=True, **options)
     except Exception as error:  # what lies in a repository makes the library raise of every kind
         raise InputError(
             f"the model {name} cannot be loaded: {first_line(error)}", hint=_hint(error)
@@ -165,8 +164,24 @@ def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -
     weights.refuse_other_weights(name, model, told)
     if settings.dtype == "4bit" or getattr(model, "is_quantized", False):
         try_out(model, name)
-    weights.refuse_lookahead(name, model.eval())
+    model.eval()
+    if kind is CAUSAL:
+        weights.refuse_lookahead(name, model)
     return model
+
+
+def refuse_unlike(base: str, folder: Path) -> None:
+    """Stop at a base that has not the head that a checkpoint has: a new one would be random.
+
+    Raises:
+        InputError: it is of another kind, or has another number of labels.
+    """
+    (own, architecture), (other, _) = kind_of(config_of(base)), kind_of(config_of(str(folder)))
+    if own is not other:
+        raise InputError(f"{base} is a {architecture}, and has no head of that kind", hint=NAME_IT)
+    labels = [len(config_of(place).get("id2label") or ()) for place in (base, str(folder))]
+    if own.head and labels[0] != labels[1]:
+        raise InputError(f"{base} has another number of labels", hint=NAME_IT)
 
 
 def first_line(error: Exception) -> str:

@@ -99,8 +99,10 @@ class LocalModels:
         self._loaded = ""
         with loading.quiet():
             if adapter is None or self._needs_base(adapter, base):
-                self.model, self._adapters = None, []
                 place = loading.at_hand(base)
+                if adapter is None:
+                    loading.refuse_unlike(place, folder)
+                self.model, self._adapters = None, []
                 self._load(place)
                 self.tokenizer = self.tokenizer or loading.load_tokenizer(self.settings, folder, Path(place))
                 self._adapted, self._shared = base if adapter is not None else "", True

@@ -10,8 +10,8 @@ import hashlib
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -21,95 +21,21 @@ from runscope.evaluation.examples.scoring import COMPLETION
 from runscope.evaluation.models.backend import Models
 from runscope.evaluation.models.generation import Answer as Spoken
 from runscope.evaluation.settings import EvaluateSettings
+from runscope.evaluation.tasks import heads
 from runscope.evaluation.tasks.memorising import min_k
 from runscope.evaluation.tasks.scorers import find_scorer, import_named, is_hit, read_number, target_number
+from runscope.evaluation.tasks.task import Metric as Metric
+from runscope.evaluation.tasks.task import Row as Row
+from runscope.evaluation.tasks.task import Task as Task
 from runscope.stats.arrays import Floats
 from runscope.stats.overfitting.turn import MATTERS
 
 TOLERANCE = 0.2
 """A number within 20% of the truth is a hit where no tolerance is given."""
-Row = Mapping[str, Any]
-"""What a model said to one example: JSON."""
 UNENDED = "unended"
 """In a row: the answer was cut off at the longest that was allowed."""
 NO_TOKENS: Row = {"loss": 0.0, "tokens": 0.0, "min_k": 0.0}
 """The row of an example of which nothing is left to score."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number an example.
-
-    Attributes:
-        unit: follows a difference in a sentence: "worse by 0.04 nats per token".
-        min_effect: smallest difference that matters.
-        min_share: the same as a share of the best checkpoint's mean: of a loss, what matters to its curve as well.
-    """
-
-    name: str
-    lower_is_better: bool
-    unit: str
-    min_effect: float = 0.02
-    min_share: float = 0.0
-
-
-class Task:
-    """Base of all tasks.
-
-    Attributes:
-        name: as ``--task`` has it.
-        metrics: what it can be judged by; the first one unless another is asked for.
-    """
-
-    name: ClassVar[str]
-    metrics: tuple[Metric, ...]
-
-    def __init__(self, settings: EvaluateSettings) -> None:
-        self.settings = settings
-
-    @property
-    def key(self) -> str:
-        """What its rows depend on besides the model and the example; another number where that changes."""
-        return f"{self.name}/1"
-
-    @property
-    def metric(self) -> Metric:
-        """The metric that decides.
-
-        Raises:
-            UsageError: the task has no such metric.
-        """
-        wanted = self.settings.metric
-        for metric in self.metrics:
-            if wanted in (None, metric.name):
-                return metric
-        close = nearest(str(wanted), [m.name for m in self.metrics])
-        raise UsageError(
-            f"the task {self.name} has no metric {wanted!r}",
-            hint=(f"did you mean {close!r}? " if close else "")
-            + f"it has {', '.join(m.name for m in self.metrics)}",
-        )
-
-    def effect_that_matters(self, examples: Sequence[Example]) -> float:  # noqa: ARG002
-        """Smallest difference of the deciding metric that matters: the user's, else the metric's own."""
-        given = self.settings.min_effect
-        return self.metric.min_effect if given is None else given
-
-    def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
-        """Ask the model that is in use; one row an example."""
-        raise NotImplementedError
-
-    def scores(self, row: Row, example: Example) -> dict[str, float]:
-        """All metrics of one answer, and whatever :meth:`summary` needs."""
-        raise NotImplementedError
-
-    def weight(self, row: Row) -> float:  # noqa: ARG002
-        """How much an example counts in the means."""
-        return 1.0
-
-    def summary(self, scores: Mapping[str, Floats], weights: Floats) -> dict[str, float]:
-        """A checkpoint's scores over its examples, each (n,)."""
-        return {name: float(np.average(values, weights=weights)) for name, values in scores.items()}
 
 
 class CompletionLoss(Task):
@@ -308,7 +234,16 @@ def _said(answer: Spoken) -> dict[str, Any]:
     return {"answer": str(answer)} | ({} if answer.ended else {UNENDED: True})
 
 
-TASKS: Mapping[str, type[Task]] = {t.name: t for t in (CompletionLoss, Answer, Number, Choice, Preference)}
+TASKS: Mapping[str, type[Task]] = {
+    "loss": CompletionLoss,
+    "answer": Answer,
+    "number": Number,
+    "choice": Choice,
+    "preference": Preference,
+    **{task.name: task for task in heads.TASKS},
+}
+AUTO = "auto"
+"""The task that fits the kind of model; where nothing is known of it, the loss of a language model."""
 
 
 def find_task(settings: EvaluateSettings) -> Task:
@@ -318,6 +253,8 @@ def find_task(settings: EvaluateSettings) -> Task:
         UsageError: nothing has that name.
     """
     name = settings.task
+    if name == AUTO:
+        name = CompletionLoss.name
     if name in TASKS:
         return TASKS[name](settings)
     if ":" not in name:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runscope.evaluation.examples.example import Example
-from runscope.evaluation.models.backend import Models, open_models
+from runscope.evaluation.models.backend import Models
+from runscope.evaluation.models.opening import open_models
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import Row, Task
 from runscope.history.checkpoint import Checkpoint
@@ -52,7 +53,7 @@ class Worker:
         """Ask a checkpoint."""
         folder = self.fetch(shard.checkpoint)
         if self.models is None:
-            self.models = open_models(self.settings, self.base)
+            self.models = open_models(self.settings, self.base, folder)
         started = time.monotonic()
         (self.models.use_base if shard.base else self.models.use)(folder)
         rows = shard.task.measure(self.models, shard.examples)

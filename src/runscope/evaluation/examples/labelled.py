@@ -1,0 +1,98 @@
+"""Rows for models with a head: texts with a label, words with tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runscope.errors import InputError
+from runscope.evaluation.examples.columns import as_text, by_plain_name, chosen_columns, cluster_of, listed
+from runscope.evaluation.examples.example import Example
+
+PAIRS = (
+    ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("question", "sentence"),
+    ("text", "text_pair"), ("text1", "text2"), ("query", "passage"), ("sentence_a", "sentence_b"),
+)  # fmt: skip
+"""Two texts that are read together, as GLUE and its kin name them."""
+TEXTS = (
+    "text",
+    "sentence",
+    "content",
+    "review",
+    "prompt",
+    "input",
+    "document",
+    "title",
+    "tweet",
+    "question",
+    "body",
+)
+LABELS = ("label", "labels", "target", "score", "stars", "rating", "class", "category", "intent", "emotion",
+          "sentiment", "completion", "answer")  # fmt: skip
+WORDS = ("tokens", "words")
+TAGS = ("ner_tags", "tags", "labels", "label", "pos_tags", "chunk_tags", "upos")
+Row = Mapping[str, Any]
+
+
+def labelled(row: Row, columns: Mapping[str, str], where: str) -> Example | None:
+    """A text, or two, with a label as text; None where the text is empty or the label is missing.
+
+    Raises:
+        InputError: the row has no text or no label.
+    """
+    told = _told(row, columns, where)
+    texts: tuple[str, ...] | None
+    texts = next((pair for pair in PAIRS if all(isinstance(told.get(n), str) for n in pair)), None)
+    if texts is None:
+        texts = next(((name,) for name in TEXTS if isinstance(told.get(name), str)), ())
+    label = next((name for name in LABELS if name in told and name not in texts), None)
+    if not texts or label is None:
+        raise InputError(
+            f"{where}, has no {'text' if not texts else 'label'} for a classifier; found: {listed(row)}",
+            hint="text and label, or sentence1, sentence2 and label; else --columns prompt=COLUMN,completion=COLUMN",
+        )
+    value = told[label]
+    if isinstance(value, list):
+        raise InputError(
+            f"{where}, has several labels, which is not evaluated", hint="one label for each text"
+        )
+    said = as_text(value)
+    if said is None or not told[texts[0]].strip():
+        return None
+    return Example(
+        told[texts[0]], said, cluster_of(told, (*texts, label)), parts=tuple(told[n] for n in texts[1:])
+    )
+
+
+def tagged(row: Row, columns: Mapping[str, str], where: str) -> Example | None:
+    """Words with a tag each; None where there are none.
+
+    Raises:
+        InputError: the row has no words or tags, or not as many of the one as of the other.
+    """
+    told = _told(row, columns, where)
+    words = next((told[n] for n in (*WORDS, "prompt") if _listed(told.get(n))), None)
+    tags = next((told[n] for n in (*TAGS, "completion") if _listed(told.get(n))), None)
+    if words is None or tags is None:
+        raise InputError(
+            f"{where}, has no words with tags; found: {listed(row)}",
+            hint="tokens and ner_tags (or tags), a list each; else --columns prompt=COLUMN,completion=COLUMN",
+        )
+    if len(words) != len(tags):
+        raise InputError(
+            f"{where}, has {len(words):,} words and {len(tags):,} tags", hint="one tag for each word"
+        )
+    if not words:
+        return None
+    said = tuple("" if tag is None else str(tag) for tag in tags)
+    return Example(
+        " ".join(map(str, words)), " ".join(said), cluster_of(told), parts=(tuple(map(str, words)), said)
+    )
+
+
+def _told(row: Row, columns: Mapping[str, str], where: str) -> Mapping[str, Any]:
+    return chosen_columns(row, columns, where) if columns else by_plain_name(row)
+
+
+def _listed(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -1,0 +1,54 @@
+"""Which task checkpoints are asked, where the user does not say: what their kind of model is made for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from runscope.errors import UsageError
+from runscope.evaluation.examples.columns import by_plain_name, parse_columns
+from runscope.evaluation.examples.reading import rows_of
+from runscope.evaluation.models.kinds import Kind, kind_in
+from runscope.evaluation.settings import EvaluateSettings
+from runscope.evaluation.tasks.kinds import AUTO, find_task
+
+OF_ONE_NUMBER = ("regression", "reward")
+"""What a head with a single number may be: the rows tell."""
+
+
+def proposed(settings: EvaluateSettings, folder: Path, data: str | Path) -> EvaluateSettings:
+    """The settings with the task named.
+
+    Args:
+        settings: as the user gave them.
+        folder: of a checkpoint.
+        data: the examples; of a head that gives one number their first row tells whether it is a reward.
+
+    Raises:
+        UsageError: a task is named that this kind of model cannot be asked.
+    """
+    kind = kind_in(folder)
+    task = kind.task
+    if kind.task in OF_ONE_NUMBER:
+        task = "reward" if _are_preferences(settings, data) else "regression"
+    if settings.task == AUTO:
+        return replace(settings, task=task)
+    _require_fit(settings, kind, task)
+    return settings
+
+
+def _are_preferences(settings: EvaluateSettings, data: str | Path) -> bool:
+    named = parse_columns(settings.columns)
+    first = next(islice(rows_of(data), 1), {})
+    return {"chosen", "rejected"} <= (set(named) or set(by_plain_name(first)))
+
+
+def _require_fit(settings: EvaluateSettings, kind: Kind, task: str) -> None:
+    writes = find_task(settings).writes
+    fits = settings.task == task or (kind.task in OF_ONE_NUMBER and settings.task in OF_ONE_NUMBER)
+    if kind.auto and ((writes and kind.head) or (not writes and not fits)):
+        raise UsageError(
+            f"the task {settings.task} cannot be asked of a {kind.name}: it is made for the task {task}",
+            hint=f"--task {task}, or leave out --task",
+        )
