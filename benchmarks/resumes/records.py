@@ -87,28 +87,48 @@ def _run(line: Mapping[str, Any]) -> Run:
 
 def _visible(about: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]], tail: bool) -> tuple[str, ...]:
     """The causes that left a trace, against the clean resume of the same state; ``clean`` where none did."""
-    causes: Sequence[str] = about["causes"]
     seen, clean = runs[about["then"]]["curves"], runs[about["clean"]]["curves"]
-    found = []
-    for cause in causes:
-        if cause == "schedule":
-            rate, other = (np.array(c["learning_rate"][1]) for c in (seen, clean))
-            count = min(len(rate), len(other))
-            if np.max(np.abs(rate[:count] - other[:count])) > TRACE * np.max(other):
-                found.append(cause)
-        elif cause == "data":
-            jumped = abs(seen["epoch"][1][0] - clean["epoch"][1][0]) > 0.1
-            replayed = about["fault"] == "data_replayed" and _replayed(about, runs) >= LEAST
-            if tail or jumped or replayed:
-                found.append(cause)
-        elif cause == "optimiser":
-            if _moved(seen["loss"][1], clean["loss"][1], tail):
-                found.append(cause)
-        else:
-            found.append(cause)
-    if tail and not _same_order(runs[about["first"]], runs[about["clean"]]):
+    found = [c for c in about["causes"] if c == "clean" or _shows(c, about, runs, tail)]
+    moved = _moved(seen["loss"][1], clean["loss"][1], tail)
+    if not found and moved and "learning_rate" not in seen and about["fault"] != "clean":
+        found = ["unlogged"]  # only the rate could have told it: whoever accuses nobody is right
+    if tail and about["fault"] in ("other_data", "larger_batch", "smaller_batch"):
+        found.append("data")  # the same steps took other examples, and the log may show no more
+    if tail and about["library"] != "varied" and not _same_order(runs[about["first"]], runs[about["clean"]]):
         found.append("data")
     return tuple(found) or ("clean",)
+
+
+def _shows(cause: str, about: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]], tail: bool) -> bool:
+    """Whether a cause left a trace in what was logged."""
+    seen, clean = runs[about["then"]]["curves"], runs[about["clean"]]["curves"]
+    if cause == "schedule":
+        if "learning_rate" not in seen:
+            return False
+        rate, other = (np.array(c["learning_rate"][1]) for c in (seen, clean))
+        count = min(len(rate), len(other))
+        return bool(np.max(np.abs(rate[:count] - other[:count])) > TRACE * np.max(other))
+    if cause == "data":
+        jumped = "epoch" in seen and abs(seen["epoch"][1][0] - clean["epoch"][1][0]) > 0.1
+        replayed = about["fault"] == "data_replayed" and _replayed(about, runs) >= LEAST
+        return tail or jumped or replayed
+    if cause == "scale" and about["fault"] != "loss_summed":
+        tells = "epoch" in seen and about["fault"] != "other_window"
+        return tells or _scatters(seen["loss"][1], clean["loss"][1])
+    if cause == "other_data" and _scatters(seen["loss"][1], clean["loss"][1]):
+        return True
+    if cause in ("optimiser", "weights", "other_data"):
+        return _moved(seen["loss"][1], clean["loss"][1], tail)
+    return True
+
+
+SCATTERS = 0.5
+"""Logarithm of a change of scatter that many points show: less happens in any training."""
+
+
+def _scatters(seen: Sequence[float], clean: Sequence[float]) -> bool:
+    one, other = (heavy_noise(np.array(v)) for v in (seen, clean))
+    return one > 0 and other > 0 and abs(float(np.log(one / other))) > SCATTERS
 
 
 def _same_order(first: Mapping[str, Any], clean: Mapping[str, Any]) -> bool:
@@ -117,21 +137,33 @@ def _same_order(first: Mapping[str, Any], clean: Mapping[str, Any]) -> bool:
         Curve(*(np.array(v, dtype=float) for v in run["curves"]["loss"])) for run in (first, clean)
     )
     _, a, b = np.intersect1d(after.x, before.x, return_indices=True)
-    return len(a) < LEAST or float(np.corrcoef(bumps(after.y[a]), bumps(before.y[b]))[0, 1]) > 0.5
+    return (
+        len(a) < LEAST
+        or not float(np.ptp(before.y[b]))
+        or float(np.corrcoef(bumps(after.y[a]), bumps(before.y[b]))[0, 1]) > 0.5
+    )
 
 
 def _replayed(about: Mapping[str, Any], runs: Mapping[str, Mapping[str, Any]]) -> float:
     """How many logged points lie between the start of the epoch and the state: so many were replayed."""
+    if "epoch" not in runs[about["first"]]["curves"]:
+        return 0.0
     step, epoch = (np.array(v) for v in runs[about["first"]]["curves"]["epoch"])
     return float(np.interp(about["start"], step, epoch) % 1 / np.median(np.diff(epoch)))
 
 
+APART = 4.0
+"""Standard errors by which the first losses lie apart from those of the clean resume: less no log could show."""
+
+
 def _moved(seen: Sequence[float], clean: Sequence[float], tail: bool) -> bool:
-    """Whether the loss of the first ten points lies measurably above that of the clean resume.
+    """Whether the first losses lie measurably apart from those of the clean resume.
 
     With a discarded tail batch is compared with batch; without it the noise of the batches hides what is smaller.
     """
     count = min(len(seen), len(clean), 10)
     apart = np.array(seen[:count]) - np.array(clean[:count])
-    error = float(np.std(apart)) if tail else heavy_noise(np.array(clean))
-    return float(np.mean(apart[:5])) > 2.5 * error / 5**0.5
+    first = min(5, count)
+    error = heavy_noise(apart if tail else np.array(clean)) / first**0.5
+    least = 0.01 * abs(float(np.median(clean)))  # no course is foretold to less, see ``level.SAME``
+    return abs(float(np.mean(apart[:first]))) > max(APART * error, least)

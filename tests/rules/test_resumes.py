@@ -28,13 +28,23 @@ CODES = {
 
 @pytest.fixture(scope="module")
 def joins() -> Sequence[Any]:
+    return read("curves.jsonl.gz")
+
+
+@pytest.fixture(scope="module")
+def varied() -> Sequence[Any]:
+    """Other optimisers, schedules, tasks and habits of logging; nothing was fitted on these."""
+    return read("varied.jsonl.gz")
+
+
+def read(file: str) -> Sequence[Any]:
     spec = importlib.util.spec_from_file_location("resume_records", FOLDER / "records.py")
     assert spec is not None
     assert spec.loader is not None
     records = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = records
     spec.loader.exec_module(records)
-    found: Sequence[Any] = records.read(FOLDER / "curves.jsonl.gz")
+    found: Sequence[Any] = records.read(FOLDER / file)
     return found
 
 
@@ -65,6 +75,22 @@ def test_causes_are_named_and_clean_ones_left_alone_on_trainings_that_nothing_wa
     sure = np.array([p for _, p in said])
     assert abs(float(sure.mean()) - float(right.mean())) < 0.1
     assert right[sure > 0.9].mean() > 0.9
+
+
+def test_whatever_was_trained_and_logged_a_sure_answer_is_right_and_a_clean_resume_left_alone(
+    varied: Sequence[Any],
+) -> None:
+    assert len(varied) >= 200
+    assert len({j.about["join"].split("-")[1] for j in varied}) >= 5
+    said = [(j, *named(j)) for j in varied]
+    sure = [cause in j.causes for j, cause, p in said if p >= 0.9]
+    assert len(sure) >= 50
+    assert np.mean(sure) >= 0.9
+    clean = [cause for j, cause, _ in said if j.about["fault"] == "clean"]
+    assert len(clean) >= 15
+    assert sum(cause not in ("clean", "unknown") for cause in clean) <= 0.05 * len(clean)
+    untouched = [cause for j, cause, _ in said if j.causes in (("clean",), ("unlogged",))]
+    assert sum(cause not in ("clean", "unknown") for cause in untouched) <= 0.1 * len(untouched)
 
 
 @pytest.mark.parametrize("fault", ["fresh_weights", "lost_adapter", "schedule_anew", "loss_summed", "clean"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from runscope.stats.resumes.causes import CAUSES, judge
 from runscope.stats.resumes.join import Curve, Join
-from runscope.stats.resumes.level import expected, jump, leaps
+from runscope.stats.resumes.level import expected, jump, leaps, smoothing
 from runscope.stats.resumes.order import order
 from runscope.stats.resumes.rate import form_of, rate
 
@@ -84,6 +86,69 @@ def test_a_schedule_from_its_beginning_is_anew() -> None:
     assert found.kind == "anew"
 
 
+def _wsd(step: np.ndarray) -> np.ndarray:
+    return np.minimum(1, (4000 - step) / 1600)
+
+
+def _falling_by_steps(step: np.ndarray) -> np.ndarray:
+    return 0.1 ** (step // 2300)
+
+
+def _restarting(step: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.cos(np.pi * (step / 900 % 1)))
+
+
+def _square(step: np.ndarray) -> np.ndarray:
+    return (1 - step / 4000) ** 2
+
+
+def _inverse_root(step: np.ndarray) -> np.ndarray:
+    return np.minimum(step / 100, (100 / step) ** 0.5)
+
+
+def _exponential(step: np.ndarray) -> np.ndarray:
+    return 0.999**step
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    form=st.sampled_from([_wsd, _falling_by_steps, _restarting, _square, _inverse_root, _exponential]),
+    cut=st.integers(30, 225), peak=st.floats(1e-6, 1e-1), digits=st.sampled_from([3, 4, 17]),
+)  # fmt: skip
+def test_a_schedule_that_does_something_of_its_own_is_not_blamed_on_the_resume(
+    form: Callable[[np.ndarray], np.ndarray], cut: int, peak: float, digits: int
+) -> None:
+    """Plateaus that end, steps and restarts, decays of any bend, wherever the run is cut but just there."""
+    steps = np.arange(10.0, 3001, 10)
+    rates = np.array([float(f"{v:.{digits}g}") for v in peak * form(steps)])
+    if np.abs(np.diff(rates))[cut - 3 : cut + 2].max() > 0.1 * peak:
+        return
+    before, after = Curve(steps[:cut], rates[:cut]), Curve(steps[cut:], rates[cut:])
+    join = Join(steps[cut - 1], -np.inf, {"learning_rate": before}, {}, {"learning_rate": after})
+    found = rate(join)
+    assert found is not None
+    assert found.kind == "as planned"
+
+
+@pytest.mark.parametrize("form", [_wsd, _square, _inverse_root, _exponential])
+def test_a_rate_that_changes_at_the_join_is_told_whatever_the_schedule(
+    form: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    other = 0.5 * form(LATER)
+    found = rate(made(falling(STEPS), falling(LATER), learning_rate=(form(STEPS), other)))
+    assert found is not None
+    assert found.kind != "as planned"
+
+
+def test_a_shorter_warm_up_to_another_end_is_a_schedule_that_began_anew() -> None:
+    own = LATER - 2000
+    later = np.minimum(own / 100, 0.5 * (1 + np.cos(np.pi * np.clip((own - 100) / 900, 0, 1))))
+    rates = share(STEPS, 2100, "cosine", warmup=200), later
+    found = rate(made(falling(STEPS), falling(LATER), learning_rate=rates))
+    assert found is not None
+    assert found.kind == "anew"
+
+
 def test_the_expected_course_is_that_of_the_curve_before() -> None:
     course = expected(Curve(STEPS, falling(STEPS) + noise(200)), 2000.0)
     assert course is not None
@@ -121,7 +186,7 @@ def test_batches_that_come_again_are_found_with_their_distance() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(seed=st.integers(0, 10**6), scale=st.floats(1e-6, 1e6))
+@given(seed=st.integers(0, 10**6), scale=st.floats(1e-12, 1e12))
 def test_a_curve_that_goes_on_is_seldom_accused_whatever_its_unit(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
     loss = scale * (falling(STEPS) + 0.03 * rng.standard_normal(200))
@@ -162,3 +227,57 @@ def test_a_leap_back_to_the_beginning_is_found_and_a_spike_is_not() -> None:
     spiked[120:122] = 3.0
     assert leaps(restarted) == [100]
     assert leaps(spiked) == []
+
+
+@pytest.mark.parametrize("every", [1, 50])
+def test_another_logging_window_is_told_by_the_interval_and_the_scatter(every: int) -> None:
+    """Rows that are means over other numbers of steps scatter as such means do: nothing else happened."""
+    rng = np.random.default_rng(every)
+    later = np.arange(2000.0 + every, 2000 + 80 * every, every)
+    loss = falling(STEPS) + 0.03 * rng.standard_normal(len(STEPS))
+    seen = falling(later) + 0.03 * (10 / every) ** 0.5 * rng.standard_normal(len(later))
+    answer = judge(Join(2000.0, -np.inf, {"loss": Curve(STEPS, loss)}, {}, {"loss": Curve(later, seen)}))
+    assert answer is not None
+    assert answer.window > 0.9
+    assert answer.likeliest == "scale"
+
+
+@pytest.mark.parametrize("every", [1, 50])
+def test_another_interval_alone_is_no_other_window(every: int) -> None:
+    """The loss of the last batch scatters the same, however often it is logged."""
+    rng = np.random.default_rng(every)
+    later = np.arange(2000.0 + every, 2000 + 80 * every, every)
+    loss = falling(STEPS) + 0.03 * rng.standard_normal(len(STEPS))
+    seen = falling(later) + 0.03 * rng.standard_normal(len(later))
+    answer = judge(Join(2000.0, -np.inf, {"loss": Curve(STEPS, loss)}, {}, {"loss": Curve(later, seen)}))
+    assert answer is not None
+    assert answer.window < 0.1
+    assert answer.likeliest == "clean"
+
+
+def _running_mean(value: np.ndarray) -> np.ndarray:
+    kept, mean = [], float(value[0])
+    for v in value:
+        mean = 0.9 * mean + 0.1 * float(v)
+        kept.append(mean)
+    return np.array(kept)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_a_running_mean_that_begins_anew_is_no_fault(seed: int) -> None:
+    """Its first value after a resume is a single batch: further off than any value of the smoothed curve before."""
+    rng = np.random.default_rng(seed)
+    loss = _running_mean(falling(STEPS) + 0.3 * rng.standard_normal(len(STEPS)))
+    later = _running_mean(falling(LATER) + 0.3 * rng.standard_normal(len(LATER)))
+    answer = judge(made(loss, later))
+    assert answer is not None
+    assert answer.order.again is None
+    assert answer.probability["weights"] < 0.5
+
+
+def test_smoothing_is_told_from_noise_and_from_a_trend() -> None:
+    batches = np.random.default_rng(3).standard_normal(200)
+    assert smoothing(batches)[0] == 0
+    assert smoothing(falling(STEPS) + 0.03 * batches)[0] < 0.3
+    assert smoothing(_running_mean(batches))[0] > 0.5

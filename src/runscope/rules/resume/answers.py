@@ -10,7 +10,7 @@ from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.resume import clean, data, optimiser, other_data, scale, schedule, weights
 from runscope.rules.resume.clean import told
 from runscope.rules.resume.joins import Resume, cause_of, resumes
-from runscope.rules.resume.saying import WORDS, and_list
+from runscope.rules.resume.saying import WORDS, and_list, doubts
 
 RULE_OF: Mapping[str, ModuleType] = {
     "weights": weights, "optimiser": optimiser, "schedule": schedule, "data": data, "scale": scale,
@@ -24,7 +24,7 @@ class Told:
 
     Attributes:
         resume: the join and its measures.
-        cause: ``clean``, a cause, or ``unknown`` where too little was logged.
+        cause: ``clean``, a cause, or ``unknown`` where what was logged does not tell.
         probability: of the cause.
         short: it in half a sentence.
         finding: what the rule of that cause says; None where nothing could be told.
@@ -45,13 +45,22 @@ def answers(view: View) -> tuple[Told, ...]:
 def _told(view: View, resume: Resume) -> Told:
     cause, sure = cause_of(resume)
     if resume.answer is None or cause not in RULE_OF:
-        return Told(resume, "unknown", 0.0, "too few losses were logged to tell what the resume did", None)
-    module = RULE_OF[cause]
+        if resume.answer is None:
+            return Told(
+                resume, "unknown", 0.0, "too few losses were logged to tell what the resume did", None
+            )
+        short = f"the logs do not show whether everything was restored: {doubts(resume.answer)}"
+        return Told(resume, "unknown", sure, short, _found(view, clean, resume))
+    short = f"{_short(resume, cause)} ({sure:.0%} sure)"
+    return Told(resume, cause, sure, short, _found(view, RULE_OF[cause], resume))
+
+
+def _found(view: View, rule: ModuleType, resume: Resume) -> Finding | None:
+    """What a rule says of a join."""
     try:
-        found = next((f for f in module.look(view) if f.first_step == resume.step), None)
+        return next((f for f in rule.look(view) if f.first_step == resume.step), None)
     except CouldNotLook:
-        found = None
-    return Told(resume, cause, sure, f"{_short(resume, cause)} ({sure:.0%} sure)", found)
+        return None
 
 
 def _short(resume: Resume, cause: str) -> str:

@@ -24,7 +24,7 @@ from collections.abc import Iterable
 
 from runscope.rules.finding import Finding, Severity, View
 from runscope.rules.resume.joins import Resume
-from runscope.rules.resume.saying import accused, conclusion, evidence, settings, where
+from runscope.rules.resume.saying import accused, conclusion, finding
 from runscope.stats.resumes.causes import Answer
 
 CODE = "RES004"
@@ -37,26 +37,15 @@ def look(view: View) -> Iterable[Finding]:
     """Yield one finding for each join after which the data was most likely in another place."""
     for resume, answer, sure in accused(view, "data"):
         severity, seen, what = _what(answer, resume)
-        yield Finding(
-            code=CODE,
-            name=NAME,
-            severity=severity,
-            probability=round(sure, 3),
-            first_step=resume.step,
-            last_step=int(resume.join.after["loss"].x[-1]),
-            message=f"{where(resume)} {seen}: {conclusion(answer, 'data', what)}.{settings(resume, 'data')}",
-            evidence=evidence(answer, resume)
-            | {
-                "epoch": resume.join.epoch,
-                "epoch_after": resume.join.epoch_after,
-                "repeats_steps_back": answer.order.shift,
-            },
-            fix=(
+        yield finding(
+            (CODE, NAME), severity, (resume, answer, sure), "data", f"{seen}: {conclusion(answer, 'data', what)}.",
+            (
                 "Resume with ignore_data_skip=False (Trainer), skip_first_batches (Accelerate) or a stateful data "
                 "loader, and with the same seed.",
                 "In a stream, save its position with the checkpoint.",
             ),
-        )
+            epoch=resume.join.epoch, epoch_after=resume.join.epoch_after, repeats_steps_back=answer.order.shift,
+        )  # fmt: skip
 
 
 def begins_anew(resume: Resume, answer: Answer) -> bool:
@@ -89,7 +78,7 @@ def _what(answer: Answer, resume: Resume) -> tuple[Severity, str, str]:
         return (
             "info",
             "the loss of single steps differs from what the run before logged at the same steps",
-            "the data came in another order",
+            "other batches came: another order of the data, or another batch size",
         )
     old, new = join.epoch, join.epoch_after
     if old is not None and new is not None and join.counts_on and abs(new - old) > 0.05:

@@ -182,15 +182,18 @@ LEAST = 0.5
 """A cause is named where it is likelier than not."""
 SCATTER = 0.8
 """A scatter that changed and nothing else is a weak witness: within one training it changes by itself."""
+CHANGED = 0.2
+"""Where it is as unlikely that everything was restored, the likeliest cause is named, with the others it may be."""
 TWICE = 2.0
-"""Where none is, an accusation, which costs a search, has to be twice as likely as that all went on."""
+"""An accusation, which costs a search, has to be twice as likely as that all went on."""
 
 
 def believable(answer: Answer) -> dict[str, float]:
     """The causes, without another scale where nothing but the scatter speaks for it and does not do so clearly, and
     without other data where the level is the same to what matters in a loss."""
     terms, found = answer.terms, dict(answer.probability)
-    if found["scale"] < SCATTER and terms["scaled"] < LEAST and terms["batch"] < SCATTER / 2:
+    known = terms["scaled"] >= LEAST or terms["batch"] >= SCATTER / 2 or answer.window >= LEAST
+    if found["scale"] < SCATTER and not known:
         del found["scale"]
     if abs(answer.jump.size) < MATTERS * abs(answer.jump.expected.level):
         del found["other_data"]
@@ -207,10 +210,12 @@ def cause_of(resume: Resume) -> tuple[str, float]:
         return "unknown", 0.0
     schedule, clean = answer.schedule or 0.0, answer.probability["clean"]
     cause, sure = max(believable(answer).items(), key=lambda item: item[1])
-    if cause != "clean" and sure < TWICE * clean:
-        cause, sure = "clean", clean
-    if cause in ("weights", "scale", "other_data") and sure >= LEAST:
+    least = max(LEAST if clean * (1 - schedule) > CHANGED else 0.0, TWICE * clean)
+    if cause in ("weights", "scale", "other_data") and sure >= max(least, LEAST):
         return cause, sure
     if schedule >= LEAST:
         return "schedule", schedule
-    return cause, sure * (1 - schedule) if cause == "clean" else sure
+    if cause != "clean" and sure >= least:
+        return cause, sure
+    clean *= 1 - schedule
+    return ("clean", clean) if clean >= LEAST else ("unknown", max(clean, sure))

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runscope.rules.finding import Finding, View
-from runscope.rules.resume.saying import accused, conclusion, evidence, settings, where
+from runscope.rules.resume.saying import SURE, accused, conclusion, evidence, settings, where
 from runscope.stats.resumes.causes import Answer
 
 CODE = "RES002"
@@ -43,7 +43,7 @@ def look(view: View) -> Iterable[Finding]:
             last_step=last,
             message=(
                 f"{where(resume)} {_rise(answer)}: {conclusion(answer, 'optimiser')}.{_norm(answer)}"
-                f"{_cost(answer) if answer.jump.z > 2 else ''}{settings(resume, 'optimiser')}"
+                f"{_cost(answer) if answer.jump.z > 2 and sure >= SURE else ''}{settings(resume, 'optimiser')}"
             ),
             evidence=evidence(answer, resume),
             fix=(

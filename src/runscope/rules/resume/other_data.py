@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runscope.rules.finding import Finding, View
-from runscope.rules.resume.saying import accused, conclusion, evidence, settings, where
+from runscope.rules.resume.saying import accused, conclusion, finding
 
 CODE = "RES006"
 NAME = "other-data"
@@ -31,21 +31,12 @@ def look(view: View) -> Iterable[Finding]:
         leap = answer.jump
         calm = answer.held_out is not None and abs(answer.held_out) < 0.15
         held_out = " The held-out loss went on, so the weights are not the cause." if calm else ""
-        yield Finding(
-            code=CODE,
-            name=NAME,
-            severity="warning",
-            probability=round(sure, 3),
-            first_step=resume.step,
-            last_step=int(resume.join.after["loss"].x[-1]),
-            message=(
-                f"{where(resume)} the training loss went from {leap.expected.level:.3g} to {leap.first:.3g}: "
-                f"{conclusion(answer, 'other_data', 'it trains on other data from there on')}.{held_out}"
-                f"{settings(resume, 'other_data')}"
-            ),
-            evidence=evidence(answer, resume),
-            fix=(
+        yield finding(
+            (CODE, NAME), "warning", (resume, answer, sure), "other_data",
+            f"the training loss went from {leap.expected.level:.3g} to {leap.first:.3g}: "
+            f"{conclusion(answer, 'other_data', 'it trains on other data from there on')}.{held_out}",
+            (
                 "Compare the data of both runs: path, split, template, filters, maximum length.",
                 "If it was meant, judge the parts on their own: runscope diagnose --each.",
             ),
-        )
+        )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runscope.rules.finding import CouldNotLook, View
+from runscope.rules.finding import CouldNotLook, Finding, Severity, View
 from runscope.rules.resume.joins import LEAST, Resume, believable, cause_of, resumes
 from runscope.stats.resumes.causes import Answer
 
@@ -62,6 +62,25 @@ def accused(view: View, cause: str) -> Iterable[tuple[Resume, Answer, float]]:
             yield resume, answer, sure
 
 
+def finding(
+    rule: tuple[str, str], severity: Severity, about: tuple[Resume, Answer, float], cause: str, said: str,
+    fix: tuple[str, ...], **more: Any,
+) -> Finding:  # fmt: skip
+    """The finding of a cause that lasts from the join on: ``said`` begins after the place and ends with a full stop."""
+    resume, answer, sure = about
+    return Finding(
+        code=rule[0],
+        name=rule[1],
+        severity=severity,
+        probability=round(sure, 3),
+        first_step=resume.step,
+        last_step=int(resume.join.after["loss"].x[-1]),
+        message=f"{where(resume)} {said}{settings(resume, cause)}",
+        evidence=evidence(answer, resume) | more,
+        fix=fix,
+    )
+
+
 def where(resume: Resume) -> str:
     """The join, at the beginning of a sentence."""
     if not resume.recorded:
@@ -80,6 +99,14 @@ def conclusion(answer: Answer, cause: str, text: str | None = None) -> str:
     others = sorted(answer.probability.items(), key=lambda item: -item[1])
     rest = [f"{WORDS[c]} ({p:.0%})" for c, p in others if c != cause and p >= 0.1]
     return f"most likely {said} ({sure:.0%})" + (f", else {' or '.join(rest[:2])}" if rest else "")
+
+
+def doubts(answer: Answer) -> str:
+    """The likeliest answers with their probabilities, where none is likelier than not."""
+    lost = answer.schedule or 0.0
+    odds = {c: p * (1 - lost) if c == "clean" else p for c, p in answer.probability.items()}
+    best = sorted(odds.items(), key=lambda item: -item[1])
+    return " or ".join(f"{WORDS[c]} ({p:.0%})" for c, p in best[:3] if p >= 0.1)
 
 
 def changed(resume: Resume, cause: str) -> list[tuple[str, Any, Any]]:

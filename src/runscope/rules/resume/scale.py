@@ -24,8 +24,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.rules.finding import Finding, Severity, View
-from runscope.rules.resume.joins import Resume
-from runscope.rules.resume.saying import accused, conclusion, evidence, settings, where
+from runscope.rules.resume.joins import LEAST, Resume
+from runscope.rules.resume.saying import accused, conclusion, finding
 from runscope.stats.resumes.causes import Answer
 
 CODE = "RES005"
@@ -37,23 +37,12 @@ FACTOR = 1.5
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding for each join after which the scale is most likely another."""
     for resume, answer, sure in accused(view, "scale"):
-        severity, seen, what = _what(answer)
-        yield Finding(
-            code=CODE,
-            name=NAME,
-            severity=severity,
-            probability=round(sure, 3),
-            first_step=resume.step,
-            last_step=int(resume.join.after["loss"].x[-1]),
-            message=f"{where(resume)} {seen}: {conclusion(answer, 'scale', what)}.{settings(resume, 'scale')}",
-            evidence=evidence(answer, resume)
-            | {
-                "factor": _factor(answer),
-                "data_a_step_times": answer.pace,
-                "noise_times": answer.jump.noise_ratio,
-            },
-            fix=_fix(severity, resume),
-        )
+        severity, seen, what = _what(answer, resume)
+        yield finding(
+            (CODE, NAME), severity, (resume, answer, sure), "scale", f"{seen}: {conclusion(answer, 'scale', what)}.",
+            _fix(severity, resume, answer), factor=_factor(answer), data_a_step_times=answer.pace,
+            noise_times=answer.jump.noise_ratio,
+        )  # fmt: skip
 
 
 def _factor(answer: Answer) -> float | None:
@@ -61,7 +50,7 @@ def _factor(answer: Answer) -> float | None:
     return float(ratio) if np.isfinite(ratio) else None
 
 
-def _what(answer: Answer) -> tuple[Severity, str, str]:
+def _what(answer: Answer, resume: Resume) -> tuple[Severity, str, str]:
     """How bad, what was seen, what it means."""
     factor, leap = _factor(answer), answer.jump
     if factor is not None and max(factor, 1 / factor) > FACTOR:
@@ -79,11 +68,19 @@ def _what(answer: Answer) -> tuple[Severity, str, str]:
     if pace is not None and abs(np.log(pace)) > np.log(1.15):
         how = f"{pace:.3g} times as much data" if pace > 1 else f"{pace:.2g} of the data that it took"
         return "info", f"each step takes {how}", "batch size, accumulation or the number of devices changed"
-    how = "less" if leap.noise_ratio < 1 else "more"
+    how = f"scatters {leap.noise_ratio:.2g} times as much as before"
+    old, new = resume.join.near("loss").every, resume.join.after["loss"].every
+    if answer.window >= LEAST:
+        return (
+            "info",
+            f"the training loss is logged every {new:g} steps instead of every {old:g} and {how}",
+            "each value is the mean over another number of steps",
+        )
     return (
         "info",
-        f"the training loss scatters {how} than before ({leap.noise_ratio:.2g} times)",
-        "it is averaged over another number of examples: batch size, devices or logging window changed",
+        f"the training loss {how}",
+        "it is averaged over another number of examples: batch size, number of devices or logging window changed, "
+        "which of them was not logged",
     )
 
 
@@ -92,7 +89,9 @@ def _times(factor: float) -> str:
     return f"{whole} times" if abs(factor - whole) < 0.12 * whole else f"{factor:.2g} times"
 
 
-def _fix(severity: Severity, resume: Resume) -> tuple[str, ...]:
+def _fix(severity: Severity, resume: Resume, answer: Answer) -> tuple[str, ...]:
+    if severity == "info" and answer.window >= LEAST:
+        return ("Nothing has to be mended. To compare single values, log with the same logging_steps.",)
     if severity == "info":
         return (
             "Keep batch size × accumulation × devices as it was, or scale the learning rate with it.",

@@ -66,34 +66,49 @@ def _step(value: float | None) -> int | None:
 
 
 def _what(rate: Rate) -> str:
-    had = f"the learning rate had been {rate.before:.3g}"
+    was = f"the learning rate was {rate.before:.3g} before the join"
+    planned = f"; {rate.wanted:.3g} was planned" if rate.known else ""
     if rate.kind == "anew":
-        top = f" and went up to {rate.highest:.3g}" if rate.highest > 1.2 * rate.seen else ""
-        return f"{had} and began again at {rate.seen:.3g}{top}: the schedule restarted instead of being restored."
-    if rate.kind == "other length":
-        planned = f" instead of step {rate.ends_before:,.0f}" if rate.ends_before is not None else ""
-        if rate.ends_after is None:
-            return f"{had} and follows a schedule of another length."
-        if rate.highest > 1.2 * max(rate.before, rate.seen):
-            ended = (
-                f"the plan had it end at step {rate.ends_before:,.0f}"
-                if rate.ends_before
-                else "it was planned to fall"
-            )
+        if rate.highest > 1.2 * rate.seen:
             return (
-                f"{had} and rises from there (to {rate.highest:.3g}) where {ended}: the schedule was rebuilt for "
-                "another total number of steps. That is no warm-up."
+                f"{was} and warms up again after it, from {rate.seen:.3g} to {rate.highest:.3g}{planned}: the schedule "
+                "restarted instead of being restored."
             )
         return (
-            f"{had} and is {rate.seen:.3g} after it where {rate.wanted:.3g} was planned: the schedule now ends at step "
-            f"{rate.ends_after:,.0f}{planned}. It was rebuilt for another total number of steps."
+            f"{was} and begins again at {rate.seen:.3g} after it{planned}: the schedule restarted instead of being "
+            "restored."
         )
+    if rate.kind == "other length":
+        return f"{was}{_other_length(rate)}"
     if rate.kind == "other level":
         return (
-            f"{had}; it is {rate.seen:.3g} after it where {rate.wanted:.3g} was planned: another learning rate was "
-            "set, or the schedule was not restored."
+            f"{was} and is {rate.seen:.3g} after it{planned}: another learning rate was set, or the schedule was not "
+            "restored."
         )
-    return f"{had}; it is {rate.seen:.3g} after it where {rate.wanted:.3g} was planned: the schedule was not restored."
+    return f"{was} and is {rate.seen:.3g} after it{planned}: the schedule was not restored."
+
+
+def _other_length(rate: Rate) -> str:
+    if rate.ends_after is None:
+        return f" and follows another schedule after it (from {rate.seen:.3g} on)."
+    if rate.highest > 1.2 * max(rate.before, rate.seen):
+        ended = (
+            f"the plan had it end at step {rate.ends_before:,.0f}"
+            if rate.ends_before
+            else "it was planned to fall"
+        )
+        return (
+            f" and rises after it (to {rate.highest:.3g}), though {ended}: the schedule was rebuilt for another total "
+            "number of steps. This is not a warm-up."
+        )
+    instead = f" instead of step {rate.ends_before:,.0f}" if rate.ends_before is not None else ""
+    where_planned = (
+        f" where {rate.wanted:.3g} was planned" if f"{rate.wanted:.3g}" != f"{rate.seen:.3g}" else ""
+    )
+    return (
+        f" and is {rate.seen:.3g} after it{where_planned}: the schedule now ends at step {rate.ends_after:,.0f}"
+        f"{instead}. It was rebuilt for another total number of steps."
+    )
 
 
 def _harm(answer: Answer) -> str:

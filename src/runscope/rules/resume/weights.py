@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runscope.rules.finding import Finding, View
-from runscope.rules.resume.saying import SURE, accused, conclusion, evidence, settings, where
+from runscope.rules.resume.saying import SURE, accused, conclusion, finding
 
 CODE = "RES001"
 NAME = "weights-not-restored"
@@ -45,23 +45,15 @@ def look(view: View) -> Iterable[Finding]:
             if answer.held_out is not None and answer.held_out > 0.4
             else ""
         )
-        yield Finding(
-            code=CODE,
-            name=NAME,
-            severity="critical" if sure >= SURE else "warning",
-            probability=round(sure, 3),
-            first_step=resume.step,
-            last_step=int(resume.join.after["loss"].x[-1]),
-            message=(
-                f"{where(resume)} the training loss went from {leap.expected.level:.3g} to {leap.first:.3g}{began}: "
-                f"{conclusion(answer, 'weights')}.{held_out}{settings(resume, 'weights')}"
-            ),
-            evidence=evidence(answer, resume),
-            fix=(
+        yield finding(
+            (CODE, NAME), "critical" if sure >= SURE else "warning", (resume, answer, sure), "weights",
+            f"the training loss went from {leap.expected.level:.3g} to {leap.first:.3g}{began}: "
+            f"{conclusion(answer, 'weights')}.{held_out}",
+            (
                 f"Resume again from step {resume.join.start:,.0f} and make sure that its weights are loaded "
                 "(adapter, head, and the keys that loading reports as missing): the first loss must be near "
                 f"{leap.expected.level:.3g}.",
                 "With PEFT: PeftModel.from_pretrained(base, checkpoint, is_trainable=True); with the Trainer: "
                 "trainer.train(resume_from_checkpoint=PATH).",
             ),
-        )
+        )  # fmt: skip

@@ -34,6 +34,7 @@ class Answer:
         jump, norms, order, rate: the measures it rests on; None where there was nothing to measure.
         held_out: share of the held-out loss's fall that the first evaluation after the join gives back.
         pace: data a step takes after the join over that before it; None where not known.
+        window: probability that rows of another interval are means over as many other steps; 0 for the same interval.
         terms: what the model was given.
     """
 
@@ -45,6 +46,7 @@ class Answer:
     rate: Rate | None
     held_out: float | None
     pace: float | None
+    window: float
     terms: Mapping[str, float]
 
     @property
@@ -60,9 +62,13 @@ def judge(join: Join) -> Answer | None:
         return None
     size, found, bumps, then = norms(join), rate(join), order(join), held_out(join)
     pace = join.pace if join.pace is not None else join.batch
+    window = averaged(join, leap)
     terms = measures(join, leap, size, bumps, found, then, pace)
+    probability = softmax(terms)
+    moved = window * probability["clean"]
+    probability |= {"clean": probability["clean"] - moved, "scale": probability["scale"] + moved}
     return Answer(
-        softmax(terms),
+        probability,
         None if found is None else _schedule(found),
         leap,
         size,
@@ -70,6 +76,7 @@ def judge(join: Join) -> Answer | None:
         found,
         then,
         pace,
+        window,
         terms,
     )
 
@@ -110,22 +117,27 @@ def measures(
     factor = scaled(leap, size)
     share = 0.0 if leap.share is None else float(np.clip(leap.share, 0.0, 2.0))
     near_begin = 0.0 if leap.share is None else float(np.exp(-(((share - 1) / 0.3) ** 2)))
+    # Of few points none can say what becomes of a jump.
+    lasting = min(1.0, max(leap.seen - 3, 0) / 12)
+    stays = float(np.clip(leap.stays, 0.0, 1.0))
     grown = 0.0 if size is None else float(np.clip(np.log(size.first), -2, 2))
     later = 0.0 if size is None else float(np.clip(np.log(size.later), -2, 2))
     return {
         "up": up,
         "down": down * middle * (1 - factor),
+        "down_heals": lasting * down * middle * (1 - factor) * (1 - stays),
         "share": up * min(share, 1.2),
         "like_begin": up * near_begin,
         "beyond": up * float(np.clip(share - 1.2, 0.0, 0.8)),
         "retraces": up * leap.retraces,
-        "stays": up * float(np.clip(leap.stays, 0.0, 1.0)),
-        "heals": up * (1 - float(np.clip(leap.stays, 0.0, 1.0))) * max(1 - share, 0.0),
+        "stays": lasting * up * stays,
+        "heals": lasting * up * (1 - stays) * max(1 - share, 0.0),
+        "flat": lasting * up * max(1 - 2 * abs(stays - 1), 0.0) * max(1 - 2 * share, 0.0),
         "scaled": factor,
         "grad_first": max(grown, -0.5),
         "grad_fades": max(grown - later, -0.5),
-        "quieter": _noise(leap, -1),
-        "noisier": _noise(leap, 1),
+        "quieter": _noise(leap, join, -1),
+        "noisier": _noise(leap, join, 1),
         "batch": 0.0 if pace is None else float(np.clip(abs(np.log(pace)) / np.log(2), 0.0, 1.5)),
         "replay": float(np.tanh(max(bumps.replay, 0.0) / 3)),
         **_same_order(bumps),
@@ -145,13 +157,47 @@ def scaled(leap: Jump, size: Norms | None) -> float:
     match = 0.6
     if size is not None and size.later > 0:
         match = float(np.exp(-(((np.log(size.later) - np.log(leap.ratio)) / max(0.35, 0.25 * factor)) ** 2)))
-    return strong * leap.steady * match
+    return strong * leap.steady * max(match, 0.8 * _whole(leap))
 
 
-def _noise(leap: Jump, sign: int) -> float:
+ROUND = 0.03
+"""Of a whole number; so near one comes a factor of 2 to 16 by chance once in eight."""
+
+
+def _whole(leap: Jump) -> float:
+    """Whether the factor is a whole number or one over it: a sum over batches or devices that only the log shows."""
+    times = max(leap.ratio, 1 / leap.ratio)
+    return float(times > 1.5 and abs(times - round(times)) < ROUND * times and leap.steady > 0.9)
+
+
+def _noise(leap: Jump, join: Join, sign: int) -> float:
     """How surely the scatter changed by more than a third: so much it changes within one training by itself."""
-    log = sign * float(np.log(max(leap.noise_ratio, 1e-6)))
+    log = sign * (float(np.log(max(leap.noise_ratio, 1e-6))) - averaged(join, leap) * _by_interval(join))
     return float(np.tanh(max(log - 0.3, 0.0) / (2 * max(leap.noise_error, 0.05))))
+
+
+ANOTHER = 1.4
+"""An interval that differs by less is a row that was left out."""
+
+
+def _by_interval(join: Join) -> float:
+    """Logarithm of the scatter after the join over that before it, were every row the mean since the last row."""
+    return -0.5 * float(np.log(join.after["loss"].every / join.near("loss").every))
+
+
+def averaged(join: Join, leap: Jump) -> float:
+    """Whether rows of another interval scatter as means over as many other steps do, against as they did before."""
+    wanted = _by_interval(join)
+    if abs(wanted) < 0.5 * np.log(ANOTHER) or not np.isfinite(leap.noise_error):
+        return 0.0
+    seen, error = float(np.log(max(leap.noise_ratio, 1e-6))), max(leap.noise_error, 0.25)
+    like, unlike = (float(np.exp(-(((seen - x) / error) ** 2) / 2)) for x in (wanted, 0.0))
+    return like / (like + unlike) if like + unlike > 0 else float(abs(seen - wanted) < abs(seen))
+
+
+PARTLY = 0.6
+"""Correlation with the discarded tail from which on the batches are the same: seen through a mean over two or three of
+them instead of one they still agree to 0.6 to 0.7, other batches to 0.3 at most."""
 
 
 def _same_order(bumps: Order) -> dict[str, float]:
@@ -163,7 +209,7 @@ def _same_order(bumps: Order) -> dict[str, float]:
     close = float(np.exp(-((bumps.off / 0.25) ** 2)))
     return {
         "again": sure * alike,
-        "not_again": sure * (1 - alike),
+        "not_again": sure * max(1 - alike / PARTLY, 0.0),
         "exact": sure * alike**2 * close,
         "apart": sure
         * alike**2

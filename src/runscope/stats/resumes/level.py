@@ -17,6 +17,8 @@ FIRST = 3
 SAME = 0.01
 """A line through a curve does not foretell its level to better than 1%, however little noise was logged: rounded or
 smoothed losses have nearly none, and no resume is accused of what their bend makes of it."""
+MANY = 100
+"""Points on each side whose scatter is compared: it is known to 11% from so many."""
 WINDOW = 60
 """Points after the join that are looked at: what lasts longer is no consequence of a resume."""
 
@@ -56,13 +58,35 @@ def expected(curve: Curve, at: float) -> Expected | None:
     slope = float(np.sum((x - x.mean()) * (y - y.mean())) / spread) if spread > 0 else 0.0
     rest = y - y.mean() - slope * (x - x.mean())
     white = heavy_noise(curve.y[-max(count, min(len(curve), 40)) :])
-    noise = max(float(np.std(rest)) * (count / max(count - 2, 1)) ** 0.5, 0.7 * white, 1e-9)
+    least = max(1e-9 * float(np.max(np.abs(curve.y[-count:]))), TINY)
+    noise = max(float(np.std(rest)) * (count / max(count - 2, 1)) ** 0.5, 0.7 * white, least)
     # A slope that its own error explains is no slope.
     own = noise / spread**0.5 if spread > 0 else np.inf
     believed = slope * slope**2 / (slope**2 + own**2) if slope else 0.0
     error = noise * (1 / count + (x.mean() ** 2 / spread if spread > 0 else 0.0) * 0.25) ** 0.5
     reach = max(float(-x[0]), curve.every)
     return Expected(at, float(y.mean() - believed * x.mean()), error, believed, reach, noise)
+
+
+SMOOTHED = 0.5
+"""Correlation of neighbours from which on a curve was smoothed before it was logged: batches have none."""
+
+
+def smoothing(value: Floats) -> tuple[float, float]:
+    """Correlation of neighbouring points beside the trend, 0 to 0.99, and the standard deviation of what is there.
+
+    The trend is a polynomial of the fourth degree, which follows three time constants of a falling loss to 1%; of the
+    correlation two standard errors are taken off, as so much is chance.
+    """
+    if len(value) < 2 * FEWEST:
+        return 0.0, 0.0
+    place = np.linspace(-1.0, 1.0, len(value))
+    rest = value - np.polynomial.Chebyshev.fit(place, value, 4)(place)
+    spread = float(np.mean(rest**2))
+    if spread <= 0:
+        return 0.0, 0.0
+    alike = float(np.mean(rest[1:] * rest[:-1])) / spread - 2 / len(value) ** 0.5
+    return float(np.clip(alike, 0.0, 0.99)), spread**0.5
 
 
 def _calmed(y: Floats) -> Floats:
@@ -92,6 +116,7 @@ class Jump:
         steady: how steady that ratio is, 0 to 1.
         noise_ratio: scatter after the join over that before it.
         noise_error: standard error of the logarithm of that.
+        seen: points after the join, of those that are looked at.
     """
 
     expected: Expected
@@ -108,6 +133,7 @@ class Jump:
     steady: float
     noise_ratio: float
     noise_error: float
+    seen: int
 
 
 def jump(join: Join) -> Jump | None:
@@ -121,11 +147,15 @@ def jump(join: Join) -> Jump | None:
     size = float(np.mean(off[:count]))
     begin, share = _learned(join, course, after)
     ratio, steady = _ratio(after, course)
-    old, new = scatter(near.y[-40:]), scatter(after.y[min(5, len(after) // 3) :])
+    later = join.after["loss"].first(MANY).y
+    later = later[min(5, len(later) // 3) :]
+    old, new = scatter(near.y[-MANY:]), scatter(later)
     known = old > 0 and new > 0 and len(after) >= 8
+    noise = course.noise * _noisier(near.every / after.every, new / old if known else None)
+    noise = max(noise, _unsmoothed(near.y[-MANY:]))
     return Jump(
         expected=course,
-        z=size / (course.noise**2 / count + course.error**2 + (SAME * course.level) ** 2) ** 0.5,
+        z=size / (noise**2 / count + course.error**2 + (SAME * course.level) ** 2) ** 0.5,
         size=size,
         first=float(after.y[0]),
         begin=begin,
@@ -137,8 +167,16 @@ def jump(join: Join) -> Jump | None:
         ratio=ratio,
         steady=steady,
         noise_ratio=new / old if known else 1.0,
-        noise_error=(1.2 / min(len(near), 40) + 1.2 / max(len(after) - 5, 1)) ** 0.5 if known else np.inf,
+        noise_error=(1.2 / min(len(near), MANY) + 1.2 / len(later)) ** 0.5 if known else np.inf,
+        seen=len(after),
     )
+
+
+def _noisier(interval: float, scatter: float | None) -> float:
+    """How much more a point after the join is noise than one before: a row that is the mean of fewer steps is."""
+    if scatter is None:
+        return float(max(interval, 1.0) ** 0.5)
+    return float(max(scatter, 1.0))
 
 
 def scatter(value: Floats) -> float:
@@ -155,13 +193,23 @@ def scatter(value: Floats) -> float:
 
 
 def _learned(join: Join, course: Expected, after: Curve) -> tuple[float | None, float | None]:
-    """First value of the training, and which share of the fall since then the first value after the join gives back."""
-    whole = join.before.get("loss", NOTHING)
-    begin = float(np.max(whole.y[:2]))
+    """First value of the training, and which share of the fall since then the first values after the join give back."""
+    begin = _first(join.before.get("loss", NOTHING).y, course.noise)
     fall = begin - course.level
-    if fall < 4 * course.noise or fall <= 0.02 * abs(course.level):
+    known = (course.noise**2 / FIRST + course.error**2) ** 0.5
+    if fall < LEARNED * known or fall <= 0.02 * abs(course.level):
         return None, None
-    return begin, float(np.max(after.y[:2]) - course.level) / fall
+    return begin, (_first(after.y, course.noise) - course.level) / fall
+
+
+LEARNED = 5.0
+"""Standard errors by which a loss must have fallen until it says where the training began."""
+
+
+def _first(value: Floats, noise: float) -> float:
+    """Where a curve begins: its first points' higher one, or their mean where they differ by no more than noise."""
+    some = value[:FIRST]
+    return float(np.mean(some)) if float(np.ptp(some)) < 3 * noise else float(np.max(value[:2]))
 
 
 def _retraces(join: Join, course: Expected, after: Curve) -> float:
@@ -206,6 +254,13 @@ def _ratio(after: Curve, course: Expected) -> tuple[float, float]:
     third = max(1, len(log) // 3)
     drift = abs(float(np.median(log[:third]) - np.median(log[-third:])))
     return float(np.exp(middle)), float(np.exp(-((drift / max(0.35 * abs(middle), 0.05)) ** 2)))
+
+
+def _unsmoothed(value: Floats) -> float:
+    """Noise of the batches behind a smoothed curve, 0 where it is none: the running mean begins anew with a resume, so
+    that its first points carry all of it. The factor is that of an autoregressive noise."""
+    alike, spread = smoothing(value)
+    return 0.0 if alike < SMOOTHED else spread * ((1 + alike) / (1 - alike)) ** 0.5
 
 
 BACK, LEVELS, LASTS = 0.5, 8.0, 3

@@ -10,6 +10,7 @@ from runscope.stats.arrays import Bools, Floats, Ints
 from runscope.stats.curves import noise
 from runscope.stats.levels.filters import running_gaussian
 from runscope.stats.resumes.join import NOTHING, Curve, Join, epochs_a_step
+from runscope.stats.resumes.level import SMOOTHED, smoothing
 
 LEAST = 8
 """Points that two stretches must share: the correlation of fewer is high by chance once in a hundred pairs."""
@@ -18,6 +19,8 @@ ALIKE = 0.6
 """Detrended neighbours are not independent: what noise alone reaches lies so much higher, in standard errors."""
 TREND = 2.5
 """Width, in points, of the trend that is taken off: what is left are the bumps of single batches."""
+SPIKE = 2.5
+"""Robust standard deviations beyond which a bump is a spike: of normal noise one in eighty is."""
 ONE_EPOCH = 0.04
 """A shift by whole epochs, to a twenty-fifth of one, is what data without shuffling does anyway."""
 
@@ -52,6 +55,10 @@ def order(join: Join) -> Order:
     every = after.every
     if len(after) < LEAST or abs(join.near("loss").every - every) > 0.01 * every:
         return Order()
+    if (
+        smoothing(whole.y[-2 * MOST :])[0] >= SMOOTHED
+    ):  # what a running mean remembers is not the order of the data
+        return Order()
     found = _again(after, tail)
     replay, shift = _replay(join, after, Curve(np.append(whole.x, tail.x), np.append(whole.y, tail.y)))
     return Order(*found, replay=replay, shift=shift)
@@ -72,8 +79,10 @@ def _again(after: Curve, tail: Curve) -> tuple[float | None, float, float, float
 
 
 def bumps(value: Floats) -> Floats:
-    """What is left of a curve when its trend is taken off."""
-    return value - running_gaussian(value, TREND, ends="reflect")
+    """What is left of a curve when its trend is taken off, spikes drawn in: two of them that meet are no match."""
+    rest = value - running_gaussian(value, TREND, ends="reflect")
+    spread = 1.4826 * float(np.median(np.abs(rest)))
+    return np.clip(rest, -SPIKE * spread, SPIKE * spread) if spread > 0 else rest
 
 
 def _alike(one: Floats, other: Floats) -> float:
