@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import runscope as rs
@@ -237,3 +238,27 @@ def test_what_matters_of_a_loss_is_three_percent_as_for_a_curve(
     assert study.outcome == outcome
     assert study.min_effect == pytest.approx(0.03 * values[:, 0].mean())
     assert rs.judge_scores(values, steps=[100, 200, 300], metric="error").min_effect == 0.02
+
+
+def test_what_a_float_cannot_hold_is_refused() -> None:
+    with pytest.raises(InputError, match="too large to be averaged"):
+        rs.judge_scores(np.array([[1.0, 1e200], [1.0, 2.0]]), steps=[1, 2])
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-3, 1e300])
+def test_only_ratios_of_weights_count(scale: float) -> None:
+    values = np.random.default_rng(0).standard_normal((60, 2))
+    plain, scaled = (rs.judge_scores(values, steps=[1, 2], weights=np.full(60, w)) for w in (1.0, scale))
+    assert (scaled.effect, scaled.effect_low) == pytest.approx((plain.effect, plain.effect_low))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_examples_without_a_source_count_each_for_itself(missing: object) -> None:
+    values = np.random.default_rng(0).standard_normal((60, 2))
+    clusters = [missing] * 40 + [i // 2 for i in range(20)]
+    named = [f"own {i}" for i in range(40)] + [i // 2 for i in range(20)]
+    left, right = (rs.judge_scores(values, steps=[1, 2], clusters=c) for c in (clusters, named))
+    assert (left.effect_low, left.effect_high) == (right.effect_low, right.effect_high)
+    assert any("40 rows without a cluster" in note for note in left.notes)
+    with pytest.raises(InputError, match="clusters are not names"):
+        rs.judge_scores(values, steps=[1, 2], clusters=np.zeros((60, 2)))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MIN_EFFECT = 0.02
 """Smallest difference that matters of what is no loss, where none is given: 2 points of accuracy."""
+LARGEST = 1e100
+"""Squares of larger values do not fit into a float, and nothing that is measured is larger."""
 SEED = 0
 """Order in which a race sees the examples."""
 
@@ -213,6 +215,11 @@ def _table(values: npt.ArrayLike) -> Floats:
             f"{len(broken):,} of {table.size:,} values are NaN or infinite, the first in row {row}, column {column}",
             hint="leave out examples that a checkpoint gave no result for, or checkpoints that are broken",
         )
+    if float(np.abs(table).max()) > LARGEST:
+        raise InputError(
+            f"the largest of the values is {float(np.abs(table).max()):.2g}: too large to be averaged",
+            hint="leave out checkpoints that are broken",
+        )
     return table
 
 
@@ -249,7 +256,8 @@ def _weights(weights: npt.ArrayLike | None, examples: int) -> Floats:
             f"weights are not {examples:,} positive numbers",
             hint="one for each example, for instance its tokens",
         )
-    return given
+    scaled = given / given.max()  # only their ratios count
+    return scaled if scaled.min() > 0 else given
 
 
 def _clusters(clusters: Sequence[Hashable] | None, examples: int, group: str) -> tuple[Ints, list[str]]:
@@ -262,7 +270,7 @@ def _clusters(clusters: Sequence[Hashable] | None, examples: int, group: str) ->
             f"there are {examples:,} examples and {len(given):,} clusters",
             hint="name the source of each example, or leave clusters out",
         )
-    alone = [c is None or c != c for c in given]
+    alone = [_is_missing(c) for c in given]
     try:
         codes = cluster_codes([(i,) if alone[i] else c for i, c in enumerate(given)])
     except TypeError as error:
@@ -273,6 +281,14 @@ def _clusters(clusters: Sequence[Hashable] | None, examples: int, group: str) ->
     if any(alone) and said:
         said.append(f"{sum(alone):,} rows without a {group} count each for itself")
     return codes, said
+
+
+def _is_missing(name: Any) -> bool:
+    """None, NaN, or what pandas has for them, of which nothing is true."""
+    try:
+        return name is None or bool(name != name)
+    except (TypeError, ValueError):
+        return str(name) == "<NA>"
 
 
 def _checkpoint(step: int) -> Checkpoint:
