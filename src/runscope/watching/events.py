@@ -18,6 +18,7 @@ Kind = Literal[
     "verdict",
     "trouble",
     "well",
+    "stalled",
     "stop",
     "ended",
 ]

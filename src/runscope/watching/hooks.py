@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from runscope.errors import UsageError
 from runscope.watching.events import Event
@@ -18,6 +18,10 @@ COMMAND_SECONDS = 60
 WEBHOOK_SECONDS = 15
 TRIES = 2
 REDIRECTS = 3
+NTFY = ("ntfy", "ntfy+http")
+"""Schemes of an ntfy topic on a host of one's own; https://ntfy.sh/TOPIC is known by its host."""
+PRIORITIES = {"critical": 5, "warning": 4, "info": 2}
+"""Of a message on a phone: 5 rings until it is seen, 3 is usual (https://docs.ntfy.sh/publish)."""
 WORDS = ("event", "run", "code", "severity", "step", "message")
 """What a command finds in its environment, each behind ``RUNSCOPE_``; no settings of a runscope that it calls."""
 
@@ -85,12 +89,16 @@ def check_address(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        well = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        known = parts.scheme in ("http", "https", *NTFY)
+        well = (
+            known and bool(parts.hostname) and parts.port != 0 and (not _is_ntfy(url) or bool(_topic(url)[1]))
+        )
     except ValueError:  # a bracket that is not closed, a port beyond all ports
         well = False
     if not well or not url.isprintable() or " " in url:
         raise UsageError(
-            "--webhook takes an http or https address", hint="--webhook https://hooks.slack.com/…"
+            "--webhook takes an http or https address, or an ntfy topic",
+            hint="--webhook https://hooks.slack.com/… or https://ntfy.sh/TOPIC (ntfy://HOST/TOPIC for your own)",
         )
     return url
 
@@ -111,6 +119,8 @@ def post(url: str, message: Mapping[str, Any]) -> str | None:
         What went wrong, None where it went well. The address may hold a secret: only its host is named.
     """
     host = urlsplit(check_address(url)).hostname
+    if _is_ntfy(url):
+        url, message = _for_a_phone(url, message)
     body = _as_bytes(message)
     problem: str | None = None
     for _ in range(TRIES):
@@ -128,6 +138,35 @@ def post(url: str, message: Mapping[str, Any]) -> str | None:
         if status < 500:
             break
     return problem
+
+
+def _is_ntfy(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in NTFY or parts.hostname == "ntfy.sh"
+
+
+def _topic(url: str) -> tuple[str, str]:
+    """The address that messages are published to, and the topic."""
+    parts = urlsplit(url)
+    head, _, topic = parts.path.rstrip("/").rpartition("/")
+    scheme = {"ntfy": "https", "ntfy+http": "http"}.get(parts.scheme, parts.scheme)
+    return urlunsplit((scheme, parts.netloc, f"{head}/", parts.query, "")), topic
+
+
+def _for_a_phone(url: str, message: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The same message as ntfy publishes it (https://docs.ntfy.sh/publish, "Publish as JSON")."""
+    place, topic = _topic(url)
+    severity, event = message.get("severity"), message.get("event")
+    stalled = event in ("stalled", "stop")
+    return place, {
+        "topic": topic,
+        "title": f"runscope: {severity or event or 'scan'}",
+        "message": str(message.get("text", "")),
+        "priority": PRIORITIES.get(str(severity), 4 if stalled else 3),
+        "tags": ["rotating_light" if severity == "critical" or event == "stop" else "warning"]
+        if severity in ("critical", "warning") or stalled
+        else [],
+    }
 
 
 def _post(url: str, body: bytes) -> tuple[int, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,12 +12,15 @@ from runscope.errors import NotAllowed, NotSignedIn, RunscopeError, ServiceError
 from runscope.evaluation.study import Study
 from runscope.history import Run, Series, Timeline
 from runscope.history.checkpoint import Checkpoint
+from runscope.history.ending import came_to_its_end, done
 from runscope.rules import SEVERITIES, Finding
 from runscope.rules.finding import Severity
 from runscope.sources.marks import Mark, changed_at
 from runscope.verdict.types import Diagnosis
 from runscope.watching.events import Event
 from runscope.watching.memory import Memory, MemoryFile
+from runscope.watching.pace import Silence
+from runscope.watching.wording import checkpoint_event, finding_event, rows_event, scored_words
 
 SURE, NEW_ROWS, NO_ROWS = 6, 3, 1
 """A finding is said when two looks with new rows agree, or one and three more that bring nothing new: what comes and
@@ -67,7 +69,8 @@ class Watcher:
         means, settings: how to look.
         memory: where what was said is kept; None keeps nothing.
         diagnosis: of the last look, None before the first log.
-        ended: the run has ended.
+        ended: the run has ended, or nothing more will come of it.
+        hung: it went silent before its plan was done, and never said that it ended.
         stop: a finding is grave enough to stop.
     """
 
@@ -76,6 +79,7 @@ class Watcher:
     memory: MemoryFile | None = None
     diagnosis: Diagnosis | None = None
     ended: bool = False
+    hung: bool = False
     stop: bool = False
     _said: Memory = field(default_factory=Memory)
     _line: Timeline | None = None
@@ -89,6 +93,7 @@ class Watcher:
     _verdict: tuple[str, int] = ("", 0)
     _troubles: dict[str, str] = field(default_factory=dict)
     _changed_at: float | None = None
+    _silence: Silence = field(default_factory=Silence)
 
     def __post_init__(self) -> None:
         if self.memory is not None:
@@ -115,6 +120,7 @@ class Watcher:
             return events
         new = self._read_checkpoints(now, events)
         new = self._evaluate(now, events) or new
+        self._notice_silence(now, events)
         self.ended = self._has_ended(now)
         if fresh or new or self.diagnosis is None or self.ended:
             line = self._line if self.ended else _going_on(self._line)
@@ -155,9 +161,10 @@ class Watcher:
         if before is not None and _same_rows(before, line):
             return before.runs[-1].state != live.state
         self._changed_at = changed_at(mark) or live.ended_at or now
+        self._silence.came(self._changed_at)
         if line.line and line.line[-1].last_step != self._said.step:
             self._said.step = line.line[-1].last_step
-            events.append(_rows(line, now))
+            events.append(rows_event(line, now))
         return True
 
     def _read_checkpoints(self, now: float, events: list[Event]) -> bool:
@@ -172,7 +179,7 @@ class Watcher:
         new = [c for c in saved if _key(c) not in self._said.checkpoints]
         for checkpoint in new:
             self._said.checkpoints.append(_key(checkpoint))
-            events.append(_checkpoint(checkpoint, now))
+            events.append(checkpoint_event(checkpoint, now))
         here = {_key(c) for c in saved}
         changed = here != {_key(c) for c in self._saved}
         self._saved = saved
@@ -207,7 +214,7 @@ class Watcher:
                 continue
             self._scores[_key(score.checkpoint)] = said
             facts = {"step": score.checkpoint.step, "mean": score.mean, "standing": score.standing}
-            text = _scored(score.checkpoint, score.mean, score.standing)
+            text = scored_words(score.checkpoint, score.mean, score.standing)
             events.append(Event("evaluated", now, text, facts=facts))
 
     def _judge(self, now: float, events: list[Event], weight: int) -> None:
@@ -225,7 +232,7 @@ class Watcher:
             if self._coming[code] >= SURE:
                 del self._coming[code]
                 self._said.findings[code] = finding.severity
-                events.append(_appeared(finding, now, again=said is not None))
+                events.append(finding_event(finding, now, again=said is not None))
         for code in [c for c in self._coming if c not in here]:
             del self._coming[code]
         for code in [c for c in self._said.findings if c not in here]:
@@ -250,15 +257,19 @@ class Watcher:
 
     def _finish(self, now: float, events: list[Event]) -> None:
         grave = self._grave()
+        if self._silence.told and self.settings.fail_on in ("warning", "info"):
+            grave = [*grave, "stalled"]
         if grave and not self.stop:
             self.stop = True
             said = f"stop: {', '.join(sorted(grave))}"
             events.append(Event("stop", now, said, facts={"codes": sorted(grave)}))
         if self.ended and self.diagnosis is not None and self._line is not None:
             state = self._line.runs[-1].state
-            how = state if state in ("finished", "failed", "killed") else "silent for too long"
+            how: str = state if state in ("finished", "failed", "killed") else "silent for too long"
+            if self.hung:
+                how = "silent for too long before its plan was done: it hangs or was killed"
             text = f"the run has ended ({how}): {self.diagnosis.verdict.recommendation}"
-            events.append(Event("ended", now, text, facts={"state": state}))
+            events.append(Event("ended", now, text, facts={"state": state, "hung": self.hung}))
 
     def _grave(self) -> list[str]:
         """Findings at the bar that were said and are there: an earlier watch may have said what is mended by now."""
@@ -281,7 +292,25 @@ class Watcher:
             return run.state != "running"
         if run.state in ("finished", "failed"):
             return True
-        return self._changed_at is not None and now - self._changed_at >= self.settings.idle_seconds
+        if self._changed_at is None or not self._silence.over(
+            run, now - self._changed_at, self.settings.idle_seconds
+        ):
+            return False
+        did = done(run)
+        self.hung = did is not None and not came_to_its_end(run)
+        return True
+
+    def _notice_silence(self, now: float, events: list[Event]) -> None:
+        assert self._line is not None
+        run = self._line.runs[-1]
+        if run.state in ("finished", "failed", "killed") or self._changed_at is None or came_to_its_end(run):
+            return
+        silent = now - self._changed_at
+        event = self._silence.notice(
+            run, silent, self.settings.every_seconds, self.settings.idle_seconds, now
+        )
+        if event is not None:
+            events.append(event)
 
     def _serious(self, what: str, now: float, error: RunscopeError, events: list[Event]) -> None:
         """At the first look an error is the user's; so is one about the account, at any time."""
@@ -347,46 +376,3 @@ def _key(checkpoint: Checkpoint) -> str:
         return f"{checkpoint.revision}/{checkpoint.subfolder}"
     weights = ",".join(sorted(f.content_id for f in checkpoint.weights))
     return f"{hashlib.sha256(weights.encode()).hexdigest()[:16]}/{checkpoint.subfolder}"
-
-
-def _rows(line: Timeline, now: float) -> Event:
-    step = line.line[-1].last_step
-    epoch = float(line.epoch_at([step])[0])
-    facts: dict[str, float | int | None] = {
-        "step": step,
-        "epoch": None if math.isnan(epoch) else round(epoch, 4),
-    }
-    words = [f"step {step:,}" + ("" if math.isnan(epoch) else f" (epoch {epoch:.2f})")]
-    for role, label in (
-        ("train_loss", "loss"),
-        ("eval_loss", "held-out loss"),
-        ("grad_norm", "gradient norm"),
-    ):
-        series = line.role(role)
-        if series is not None and len(series):
-            value = float(series.sorted().value[-1])
-            facts[role] = value if math.isfinite(value) else None
-            words.append(f"{label} {value:.4g}")
-    return Event("rows", now, ", ".join(words), facts=facts)
-
-
-def _checkpoint(checkpoint: Checkpoint, now: float) -> Event:
-    where = "" if checkpoint.step is None else f", step {checkpoint.step:,}"
-    facts = {"step": checkpoint.step, "revision": checkpoint.revision, "subfolder": checkpoint.subfolder}
-    return Event("checkpoint", now, f"saved {checkpoint.name}{where}: {checkpoint.title}", facts=facts)
-
-
-def _scored(checkpoint: Checkpoint, mean: float | None, standing: str) -> str:
-    where = checkpoint.name if checkpoint.step is None else f"step {checkpoint.step:,}"
-    return (
-        f"{where} evaluated: {mean:.4g}, {standing.replace('_', ' ')}"
-        if mean is not None
-        else f"{where}: {standing}"
-    )
-
-
-def _appeared(finding: Finding, now: float, *, again: bool) -> Event:
-    worse = " (worse than before)" if again else ""
-    text = f"{finding.severity} {finding.code} {finding.message}{worse}"
-    facts = {"code": finding.code, "severity": finding.severity, "probability": finding.probability}
-    return Event("finding", now, text, finding, facts)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runscope.watching import Event, Watcher
 
 CALLED = ("finding",)
-POSTED = ("finding", "gone", "verdict", "stop", "ended")
+POSTED = ("finding", "gone", "verdict", "stalled", "stop", "ended")
 """Events for which the command is run, and which are posted."""
 
 
@@ -56,7 +56,9 @@ def watch(
     webhook: Annotated[
         str | None,
         typer.Option(
-            "--webhook", metavar="URL", help="Post findings and the end as JSON (Slack, Discord, your own)."
+            "--webhook",
+            metavar="URL",
+            help="Post findings, stalls and the end as JSON (Slack, Discord, your own), or to a phone (an ntfy topic).",
         ),
     ] = None,
     fresh: Annotated[
@@ -76,7 +78,8 @@ def watch(
     """Follow a training while it goes on: new rows and checkpoints, findings as they appear, and when to stop.
 
     With --data each new checkpoint of --hub is evaluated. Ends when the run ends; exits with 1 as soon as a finding
-    reaches --fail-on. Several runs are stitched, the last one is the one that goes on.
+    reaches --fail-on, and where the run went silent before its plan was done. Several runs are stitched, the
+    last one is the one that goes on.
 
     Examples:
 
@@ -131,7 +134,7 @@ def _lines(watcher: Watcher, tell: Callable[[Event], list[str]], show: Callable[
     for event in follow(watcher):
         show(event)
         out.notes(tell(event))
-    return int(watcher.stop)
+    return int(watcher.stop or watcher.hung)
 
 
 def _print(console: Any, event: Event) -> None:
@@ -173,4 +176,4 @@ def _live(watcher: Watcher, tell: Callable[[Event], list[str]], console: Any) ->
             lines.append((event.at, event.kind, event.text))
             lines += [(event.at, "note", problem) for problem in tell(event)]
             screen.update(view(0), refresh=True)
-    return int(watcher.stop)
+    return int(watcher.stop or watcher.hung)
