@@ -74,7 +74,7 @@ def rows(known: Sequence[Known], *, more: bool) -> tuple[list[dict[str, float]],
     return terms, causes, np.array(weight)
 
 
-SHARES = {"libraries": 0.55, "simulated": 0.3, "varied": 0.15}
+SHARES = {"libraries": 0.45, "simulated": 0.5, "varied": 0.05}
 """Of the weight of all joins: those of the libraries are what people have; ``varied.py`` makes many hard ones."""
 
 

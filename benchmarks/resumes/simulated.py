@@ -108,7 +108,7 @@ def _weights(w: _World, later: _Later, learned: float) -> None:
 
 
 def _optimiser(w: _World, later: _Later, learned: float) -> None:
-    fade = np.exp(-later.own / (w.rng.uniform(0.03, 0.15) * w.points))
+    fade = np.exp(-later.own / (w.rng.uniform(0.03, 0.3) * w.points))
     later.loss = later.loss + max(w.rng.uniform(0.08, 0.5) * learned, 3 * w.noise) * fade
     later.grad = 1 + w.rng.uniform(0.5, 3) * fade * w.linked
     later.held = later.loss * 1.05

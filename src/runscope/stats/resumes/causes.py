@@ -122,7 +122,12 @@ def measures(
     stays = float(np.clip(leap.stays, 0.0, 1.0))
     grown = 0.0 if size is None else float(np.clip(np.log(size.first), -2, 2))
     later = 0.0 if size is None else float(np.clip(np.log(size.later), -2, 2))
+    heals = lasting * up * (1 - stays) * max(1 - share, 0.0)
+    back = (
+        heals * (1 - up * near_begin) * (1 - up * max(leap.retraces, 0.0))
+    )  # to its course, not from the beginning
     return {
+        "returns": float(np.tanh(6 * back * max(1 - 2 * stays, 0.0))),
         "up": up,
         "down": down * middle * (1 - factor),
         "down_heals": lasting * down * middle * (1 - factor) * (1 - stays),
@@ -131,7 +136,7 @@ def measures(
         "beyond": up * float(np.clip(share - 1.2, 0.0, 0.8)),
         "retraces": up * leap.retraces,
         "stays": lasting * up * stays,
-        "heals": lasting * up * (1 - stays) * max(1 - share, 0.0),
+        "heals": heals,
         "flat": lasting * up * max(1 - 2 * abs(stays - 1), 0.0) * max(1 - 2 * share, 0.0),
         "scaled": factor,
         "grad_first": max(grown, -0.5),
