@@ -234,12 +234,18 @@ def held_out_rows(cases: list[Case]) -> list[Row]:
 
 
 def train_rows(cases: list[Case]) -> list[Row]:
-    """Terms of each training curve that the calibration is about, at the same shares of the run."""
-    shares = {k.share for c in cases for k in c.looks}
+    """Terms of each training curve that the calibration is about, at its end.
+
+    Not at 70% or 45% of it: a training that is cut off in the middle of its schedule has not had the time to overfit,
+    and people ask about trainings that are over.
+    """
     looks = [
-        k for c in cases for k in c.looks if (k.column, k.every) == LOOKS[0][:2] and k.overfits is not None
+        k
+        for c in cases
+        for k in c.looks
+        if (k.column, k.every, k.share) == LOOKS[0] and k.overfits is not None
     ]
-    rows = [(train_terms(k.view), bool(k.overfits), 1 / len(shares)) for k in looks]
+    rows = [(train_terms(k.view), bool(k.overfits), 1.0) for k in looks]
     return [(terms, truth, count) for terms, truth, count in rows if terms is not None]
 
 

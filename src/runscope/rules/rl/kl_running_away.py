@@ -1,8 +1,9 @@
 """The policy runs away from its reference.
 
-*What it sees.* The KL divergence to the reference model: over the last third it lies ten times as high as it did in
-the middle third before it grew, and above what any recipe aims at: half a nat per token (GRPO's ``kl``), or 50 nats
-per answer (PPO's ``objective/kl``). A warning where the reward gained nothing meanwhile, or at four times that.
+*What it sees.* The KL divergence to the reference model: over the last third it lies above what any recipe aims at,
+half a nat per token (GRPO's ``kl``) or 50 nats per answer (PPO's ``objective/kl``), and ten times as high as before
+it grew, or at four times that wherever it began. A warning at four times that, or where the reward gained nothing
+meanwhile.
 
 *Why it matters.* The reward model was made for answers like the reference's. Far from them its scores mean less and
 less, and the text falls apart while the score still rises. In scaling studies the true reward turns down between 10
@@ -41,11 +42,13 @@ def look(view: View) -> Iterable[Finding]:
     much = PER_TOKEN if kl.name.lower().split("/")[-1] == "kl" and "objective" not in kl.name else PER_ANSWER
     end = float(np.median(tail(kl).value))
     middle = float(np.median(kl.value[len(kl) // 6 : len(kl) // 2]))
-    if end < much or end < TIMES * max(middle, 0.0):
+    climbed = end >= TIMES * max(middle, 0.0)
+    if end < much or not (climbed or end >= FAR * much):
         return
-    step = int(kl.step[int(np.flatnonzero(kl.value > TIMES * max(middle, 1e-12))[0])])
+    step = int(kl.step[int(np.argmax(kl.value > (TIMES * max(middle, 0.0) if climbed else much)))])
     idle = not gained(reward_curve(view), step)
     unit = "nats per token" if much == PER_TOKEN else "nats per answer"
+    was = f"was {middle:.2g} and " if climbed else ""
     reward = ", and the reward gained nothing by it" if idle and reward_curve(view) is not None else ""
     yield Finding(
         code=CODE,
@@ -55,8 +58,7 @@ def look(view: View) -> Iterable[Finding]:
         first_step=step,
         last_step=int(kl.step[-1]),
         message=(
-            f"The policy runs away from its reference: {kl.name} was {middle:.2g} and is {end:.3g} {unit} in the last "
-            f"third{reward}."
+            f"The policy runs away from its reference: {kl.name} {was}is {end:.3g} {unit} in the last third{reward}."
         ),
         evidence={"middle": middle, "end": end, "much": much},
         fix=(
