@@ -68,6 +68,9 @@ def ranges(page: Any) -> list[list[float]]:
 def test_the_verdict_stands_on_top_with_what_to_do(open_page: Open) -> None:
     page = open_page()
     assert "Overfitting confirmed" in page.locator(".status").inner_text()
+    assert page.locator(".status .chance").inner_text().startswith("overfitting: "), (
+        "it says what the number is of"
+    )
     assert page.locator("h1").inner_text().startswith("The model overfits: after step 200")
     assert "AutoPeftModelForCausalLM" in page.locator("#code").inner_text()
     assert f"revision='{200:040x}'" in page.locator("#code").inner_text()
@@ -92,6 +95,18 @@ def test_all_charts_are_drawn_and_zoom_together(open_page: Open) -> None:
     assert after[0][1] - after[0][0] < (before[0][1] - before[0][0]) / 2
     page.get_by_role("button", name="Whole").click()
     assert ranges(page) == before
+
+
+def test_a_policy_shows_its_reward_first_and_a_metric_has_a_chart(open_page: Open, tmp_path: Path) -> None:
+    one = run("grpo", 400, seed=3)
+    step = np.arange(2, 401, 2)
+    one.series["reward"] = Series.of("reward", step, 1 - np.exp(-step / 100))
+    one.series["eval/accuracy"] = Series.of("eval/accuracy", step[::20], 0.5 + step[::20] / 1000)
+    one.roles["reward"], one.roles["eval_metric"] = "reward", "eval/accuracy"  # type: ignore[index]
+    page = open_page(report(diagnose(one), tmp_path / "report.html"))
+    drawn = page.locator(".chart").evaluate_all("all => all.map(c => c.id)")
+    assert drawn == ["chart-reward", "chart-loss", "chart-metric", "chart-rate", "chart-norm"]
+    assert "eval/accuracy" in page.locator("#chart-metric figcaption").inner_text()
 
 
 def test_the_keyboard_zooms_and_moves(open_page: Open) -> None:

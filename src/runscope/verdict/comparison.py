@@ -210,8 +210,8 @@ def _reason(contenders: Sequence[Contender], best: int, second: int, gap: float,
     )
     if basis == "eval_curve" and one.catches_up is not None and other.first_step is not None:
         reason += (
-            f" {one.name} was as low as that at step {one.catches_up:,}; {other.name} took until step "
-            f"{other.first_step:,}."
+            f" {other.name} reached its lowest level at step {other.first_step:,}; {one.name} was as low at step "
+            f"{one.catches_up:,}."
         )
     return reason
 

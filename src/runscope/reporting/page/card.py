@@ -45,7 +45,8 @@ def draw_card(found: Diagnosis | Comparison, path: Path) -> Path:
             path,
         )
     verdict, tone = found.verdict, tone_of(found)
-    sure = chance(verdict.overfitting.probability) if tone.overfitting else ""
+    probability = verdict.overfitting.probability
+    sure = f"overfitting: {chance(probability)}" if tone.overfitting and probability is not None else ""
     return _draw(
         verdict.headline, f"{tone.words}   {sure}", TONES[tone.kind], verdict.recommendation, title_of(found.timeline),
         charts(found.timeline), marks(found.timeline, found), path,

@@ -27,6 +27,7 @@ from runscope.reporting.view.packing import Packer
 from runscope.reporting.view.rest import rest
 from runscope.reporting.view.tones import spoken
 from runscope.rules import Finding
+from runscope.rules.context import plural
 from runscope.safe_text import harmless
 from runscope.stats.arrays import Floats
 
@@ -229,7 +230,7 @@ def _templates() -> jinja2.Environment:
     environment.filters |= {
         "number": _number, "minus": _minus, "shortened": _shortened,
         "signed": _signed, "grouped": _grouped, "evidence": _evidence, "around": _around,
-        "layers": _layers, "size": _size, "spoken": spoken, "advice": advice,
+        "layers": _layers, "size": _size, "spoken": spoken, "counted": plural, "advice": advice,
         "percent": lambda share: f"{share:.0%}",
     }  # fmt: skip
     return environment

@@ -122,9 +122,10 @@ def charts(
     """
     held_out = _held_out(line, "held-out loss", "", -1)
     found = [
-        *_logged(strands(line), held_out), evaluated(study), forgotten(study), memorised(study), adapter(checkpoints),
+        *_logged(strands(line), held_out), *_scored(line),
+        evaluated(study), forgotten(study), memorised(study), adapter(checkpoints),
     ]  # fmt: skip
-    order = ("loss", "checkpoints", "forgotten", "memorised", "rate", "norm", "adapter")
+    order = ("reward", "loss", "metric", "checkpoints", "forgotten", "memorised", "rate", "norm", "adapter")
     found.sort(key=lambda chart: order.index(chart.key))
     heat = layer_map(line)
     layers = [] if heat is None else [Chart("layers", heat.title, (), hint=heat.hint, heat=heat)]
@@ -154,6 +155,19 @@ def _logged(owned: Sequence[Strand], held_out: Sequence[Curve]) -> list[Chart]:
         Chart("rate", "Learning rate", tuple(_role(owned, "learning_rate", "learning rate", smooth=False))),
         replace(norm, log=norm.can_log),
     ]
+
+
+def _scored(line: Timeline) -> list[Chart]:
+    """The reward of a policy, which tells more than its loss, and the held-out metric that may decide."""
+    reward = Chart("reward", "Reward", tuple(_role(strands(line), "reward", "reward")))
+    metric = line.roles.get("eval_metric", "")
+    series = line.role("eval_metric")
+    curves = (
+        (Curve(metric, "", -1, "points", series.finite, not_finite(series)),)
+        if series is not None and len(series)
+        else ()
+    )
+    return [reward, Chart("metric", "Held-out metric", curves, hint=metric)]
 
 
 def _readable(chart: Chart) -> Chart:

@@ -15,7 +15,7 @@ from runscope.verdict.types import Diagnosis
 
 MANY_EPOCHS = 25
 KNOTS = 400
-CHART_OF_FAMILY = {"GRD": "norm", "SCH": "rate"}
+CHART_OF_FAMILY = {"GRD": "norm", "SCH": "rate", "RWD": "reward"}
 """Where a finding is marked; the others, and those whose chart is missing, stand on the first chart."""
 
 NOTHING_ACROSS: Mapping[str, Sequence[Any]] = {
@@ -61,7 +61,7 @@ def _chart_of(finding: Finding, keys: Sequence[str]) -> str | None:
     if finding.code in FATES and "layers" in keys:
         return "layers"
     wanted = CHART_OF_FAMILY.get(finding.code[:3], "loss")
-    return wanted if wanted in keys else next(iter(keys), None)
+    return wanted if wanted in keys else "loss" if "loss" in keys else next(iter(keys), None)
 
 
 def _epoch_starts(line: Timeline) -> list[tuple[int, int]]:

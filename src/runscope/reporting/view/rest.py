@@ -9,7 +9,7 @@ from runscope.history import Run, Series, Timeline
 from runscope.reporting.view.charts import Chart, drawn, strands
 from runscope.reporting.view.curves import shares, thinned
 
-SHOWN = ("train_loss", "eval_loss", "learning_rate", "grad_norm")
+SHOWN = ("train_loss", "eval_loss", "learning_rate", "grad_norm", "reward", "eval_metric")
 """Roles that have a chart of their own."""
 MACHINE = "machine"
 """Group of what was measured of the computer."""
