@@ -56,15 +56,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "encoder": (lambda: hf.BertModel(hf.BertConfig(**letters.small())), "sees a text whole"),
     "encoder with a head": (lambda: hf.BertLMHeadModel(hf.BertConfig(**letters.small())), "sees a text whole"),
     "embeddings": (lambda: hf.LlamaModel(hf.LlamaConfig(**letters.small(**KEYS))), "a body without a head"),
-    "t5": (
-        lambda: hf.T5ForConditionalGeneration(
-            hf.T5Config(vocab_size=320, d_model=32, d_ff=64, num_layers=1, num_heads=4, d_kv=8)
-        ), "an encoder-decoder",
-    ),
-    "bart": (lambda: hf.BartForConditionalGeneration(hf.BartConfig(vocab_size=320, **AUDIO)), "an encoder-decoder"),
-    "marian": (
-        lambda: hf.MarianMTModel(hf.MarianConfig(vocab_size=320, pad_token_id=0, **AUDIO)), "an encoder-decoder",
-    ),
     "whisper": (
         lambda: hf.WhisperForConditionalGeneration(
             hf.WhisperConfig(vocab_size=320, pad_token_id=0, num_mel_bins=8, max_source_positions=20, **AUDIO)

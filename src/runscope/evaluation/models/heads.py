@@ -16,7 +16,7 @@ from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models import loading
 from runscope.evaluation.models.backend import Form
-from runscope.evaluation.models.kinds import ELSEWHERE
+from runscope.evaluation.models.kinds import ELSEWHERE, Kind
 from runscope.evaluation.models.local import LONGEST, LocalModels
 from runscope.stats.arrays import Floats
 
@@ -57,8 +57,13 @@ class Given:
 class HeadModels(LocalModels):
     """Checkpoints of one training whose head gives numbers and not text."""
 
+    @staticmethod
+    def takes(kind: Kind) -> bool:
+        """Whether it can ask a kind of model."""
+        return kind.head
+
     def _load(self, name: str) -> None:
-        self.model = loading.load_model(name, self.settings, self.device, self.dtype)
+        self.model = loading.load_model(name, self.settings, self.device, self.dtype, self.takes)
         if getattr(self.model.config, "problem_type", None) == "multi_label_classification":
             raise InputError(
                 f"the model {name} gives several labels at once, which is not evaluated", hint=ELSEWHERE

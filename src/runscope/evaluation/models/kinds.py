@@ -151,7 +151,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("pre-training", _named(r"For(PreTraining|NextSentencePrediction)$"), MASKED_SAYS),
     Kind("multiple choice", _named(r"DoubleHeadsModel$"), "a model with a second head for multiple choice"),
     Kind("encoder-decoder", _encoder_decoder,
-         "an encoder-decoder (sequence to sequence), as T5, BART and Marian are: its decoder reads an encoder"),
+         "an encoder-decoder (sequence to sequence), as T5, BART and Marian are: its decoder reads an encoder",
+         auto="AutoModelForSeq2SeqLM"),
     Kind("encoder", _encoder, "an encoder that sees a text whole: it predicts no text from left to right"),
     CAUSAL,
     Kind("vision and language", _sees, "a model that reads images (vision-language)", TEXT_ALONE),
@@ -160,6 +161,7 @@ KINDS: tuple[Kind, ...] = (
 )
 # fmt: on
 """The first that fits counts."""
+SEQ2SEQ = next(kind for kind in KINDS if kind.name == "encoder-decoder")
 UNKNOWN = Kind("unknown", lambda _a, _c: True, "of a kind that runscope does not know")
 
 QUANTISED: Mapping[str, str] = {
@@ -199,18 +201,24 @@ def kind_in(folder: Path) -> Kind:
         return CAUSAL
 
 
-def refuse_other_kinds(place: str, config: Config) -> Kind:
+def is_causal(kind: Kind) -> bool:
+    """Whether a kind is that of causal language models."""
+    return kind is CAUSAL
+
+
+def refuse_other_kinds(place: str, config: Config, takes: Callable[[Kind], bool]) -> Kind:
     """Stop before a model is loaded as what it is not, and return the kind that it is.
 
     Args:
         place: how it is called in the error.
         config: its ``config.json``.
+        takes: whether a kind is wanted.
 
     Raises:
         InputError: it is of a kind that is not evaluated, or quantised in a way that is not.
     """
     kind, architecture = kind_of(config)
-    if not kind.auto:
+    if not kind.auto or not takes(kind):
         what = architecture or f"model type {config.get('model_type')}"
         raise InputError(f"{place} cannot be evaluated: {what} is {kind.says}", hint=kind.hint)
     quantised = config.get("quantization_config")

@@ -6,7 +6,7 @@ import inspect
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from runscope.errors import InputError, MissingExtra, NotFound, ServiceError, UnsafeFile
 from runscope.evaluation.models import weights
 from runscope.evaluation.models.adapters import CONFIG as ADAPTER_CONFIG
-from runscope.evaluation.models.kinds import CAUSAL, kind_of, refuse_other_folders, refuse_other_kinds
+from runscope.evaluation.models.kinds import CAUSAL, Kind, kind_of, refuse_other_folders, refuse_other_kinds
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.hub.hub_repo import HubRepo
 
@@ -133,8 +133,15 @@ def at_hand(name: str) -> str:
     return name
 
 
-def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -> Any:
+def load_model(
+    name: str, settings: EvaluateSettings, device: str, dtype: Any, takes: Callable[[Kind], bool]
+) -> Any:
     """A model from a folder or the Hub, with the head that its configuration names.
+
+    Args:
+        name: folder or Hub name.
+        settings, device, dtype: how it is loaded.
+        takes: whether the caller can ask a kind of model.
 
     Raises:
         UnsafeFile: its weights are pickles.
@@ -145,7 +152,7 @@ def load_model(name: str, settings: EvaluateSettings, device: str, dtype: Any) -
     folder = Path(name)
     refuse_pickle(folder, settings)
     refuse_other_folders(folder)
-    kind = refuse_other_kinds(f"the model {name}", config_of(name))
+    kind = refuse_other_kinds(f"the model {name}", config_of(name), takes)
     options: dict[str, Any] = {"dtype": dtype, "trust_remote_code": settings.trust_remote_code}
     options["use_safetensors"] = None if settings.allow_pickle else True
     if mapping := weights.renaming(weights.wrappers(weights.names_of(folder))):

@@ -23,6 +23,7 @@ from runscope.evaluation.models.adapters import (
     unwrapped,
 )
 from runscope.evaluation.models.generation import Answer
+from runscope.evaluation.models.kinds import Kind, is_causal
 from runscope.evaluation.models.memory import Budget
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
@@ -62,6 +63,11 @@ class LocalModels:
         self._ends: tuple[int, ...] = ()
         self._asked: frozenset[str] = frozenset()
         self._virtual, self._vocabulary, self._one_length = 0, 0, False
+
+    @staticmethod
+    def takes(kind: Kind) -> bool:
+        """Whether it can ask a kind of model."""
+        return is_causal(kind)
 
     def use(self, folder: Path) -> None:
         """Make the checkpoint in a folder the one that answers.
@@ -133,7 +139,7 @@ class LocalModels:
         )
 
     def _load(self, name: str) -> None:
-        self.model = loading.load_model(name, self.settings, self.device, self.dtype)
+        self.model = loading.load_model(name, self.settings, self.device, self.dtype, self.takes)
         self._ends = generation.take_over(self.model, self.transformers)
         self._asked, self._embeddings = loading.forward_words(self.model), embeddings(self.model)
         self.budget.fit(self.torch, self.model, self.device)
@@ -193,7 +199,12 @@ class LocalModels:
                 f"the adapter in {adapter.folder} does not fit its base: {loading.first_line(error)}",
                 hint=MISFIT,
             ) from error
-        refuse_misfit(self.model, name, adapter)
+        try:
+            refuse_misfit(self.model, name, adapter)
+        except InputError:
+            if not self._adapters:  # what was put on is no use to another one
+                self.model = None
+            raise
 
     def encode(self, examples: Sequence[Example], scoring: Scoring | None = None) -> list[Encoded]:
         """Token ids of examples, made once for all checkpoints; a model must be in use."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runscope.errors import UsageError
 from runscope.evaluation.models.backend import Models
-from runscope.evaluation.models.kinds import kind_in
+from runscope.evaluation.models.kinds import SEQ2SEQ, is_causal, kind_in
 from runscope.evaluation.settings import EvaluateSettings
 
 
@@ -18,12 +18,16 @@ def open_models(settings: EvaluateSettings, base: str | Path | None, folder: Pat
         UsageError: vLLM is asked for, and the models do not write.
     """
     kind = kind_in(folder)
+    if settings.backend == "vllm" and kind.auto and not is_causal(kind):
+        raise UsageError(f"--backend vllm takes no {kind.name}", hint="leave out --backend")
     if kind.head:
-        if settings.backend == "vllm":
-            raise UsageError(f"vLLM does not take models of the kind {kind.name}", hint="leave out --backend")
         from runscope.evaluation.models.heads import HeadModels
 
         return HeadModels(settings, base)
+    if kind is SEQ2SEQ:
+        from runscope.evaluation.models.seq2seq import Seq2SeqModels
+
+        return Seq2SeqModels(settings, base)
     if settings.backend == "vllm":
         from runscope.evaluation.models.vllm import VllmModels
 

@@ -16,7 +16,7 @@ from runscope.evaluation.examples.scoring import COMPLETION, Scoring
 from runscope.evaluation.models import loading
 from runscope.evaluation.models.adapters import read_adapter
 from runscope.evaluation.models.generation import Answer
-from runscope.evaluation.models.kinds import refuse_other_kinds
+from runscope.evaluation.models.kinds import is_causal, refuse_other_kinds
 from runscope.evaluation.models.local import LONGEST
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
@@ -83,7 +83,7 @@ class VllmModels:
 
     def _start(self, model: str, adapter: bool) -> Any:
         loading.refuse_pickle(Path(model), self.settings)
-        refuse_other_kinds(f"the model {model}", loading.config_of(model))
+        refuse_other_kinds(f"the model {model}", loading.config_of(model), is_causal)
         return self.vllm.LLM(
             model=model, dtype=self.settings.dtype, enable_lora=adapter, max_lora_rank=LARGEST_RANK,
             load_format="auto" if self.settings.allow_pickle else "safetensors",
