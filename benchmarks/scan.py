@@ -1,9 +1,11 @@
 """A survey of many runs: how fast it is the first time, and again.
 
-``python benchmarks/scan.py [RUNS] [--jobs N]`` makes a tree of that many runs (10,000 by default) of 1,000 points each:
-Trainer states and JSON lines, one training in twenty resumed, one run in fifty damaged. It prints trainings a second,
-peak memory of the largest process, and the time of a second scan of the unchanged tree and of one with a changed run.
-Whole commands are timed, workers included.
+``python benchmarks/scan.py [RUNS] [--jobs N] [--keep FOLDER]`` makes a tree of that many runs (10,000 by default) of
+1,000 points each: Trainer states, JSON lines, offline W&B runs and TensorBoard event files in equal parts, one training
+in twenty resumed, one run in fifty damaged. It prints trainings a second, processor time a run, peak memory of the
+largest process, how many of the resumed trainings were found as one, and the time of a second scan of the same tree
+and of one with a changed run. Whole commands are timed, workers included. ``--keep`` makes the tree there, or takes the
+one that is there.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 POINTS = 1000
 
@@ -42,43 +46,113 @@ def trainer_state(folder: Path, rng: np.random.Generator, first: int, last: int)
 
 def lines(file: Path, rng: np.random.Generator, first: int, last: int) -> None:
     """One JSON lines log."""
-    step = np.linspace(first + 1, last, POINTS).astype(int)
-    loss = 2 * np.exp(-step / 3000) + 0.8 + 0.02 * rng.standard_normal(POINTS)
     file.parent.mkdir(parents=True, exist_ok=True)
-    rows = (json.dumps({"step": int(s), "train/loss": float(v)}) for s, v in zip(step, loss, strict=True))
+    rows = (json.dumps({"step": s, "train/loss": v}) for s, v in zip(*losses(rng, first, last), strict=True))
     file.write_text("\n".join(rows) + "\n")
 
 
-def make(root: Path, runs: int) -> None:
-    """The tree."""
+def losses(rng: np.random.Generator, first: int, last: int) -> tuple[list[int], list[float]]:
+    """Steps, and a loss that falls through all of a training."""
+    step = np.linspace(first + 1, last, POINTS).astype(int)
+    return step.tolist(), (2 * np.exp(-step / 3000) + 0.8 + 0.02 * rng.standard_normal(POINTS)).tolist()
+
+
+def wandb_run(place: Path, name: str, rng: np.random.Generator, first: int, last: int, began: float) -> None:
+    """One offline W&B run, of the SDK's own messages."""
+    from tests.sources.wandb_writer import write_run
+    from wandb.proto import wandb_internal_pb2 as messages
+
+    ident = f"{int(rng.integers(36**8)):08x}"
+    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(began))
+    folder = place / "wandb" / f"offline-run-{stamp}-{ident}"
+    run = messages.RunRecord(run_id=ident, display_name=name, project="bench", entity="me")
+    run.start_time.seconds = int(began)
+    settings = {
+        "learning_rate": float(rng.choice([1e-4, 2e-4])),
+        "seed": int(rng.integers(1000)),
+        "save_steps": 500,
+    }
+    for key, value in settings.items():
+        run.config.update.add(key=key, value_json=json.dumps(value))
+    records = [messages.Record(num=1, run=run)]
+    for number, (step, loss) in enumerate(zip(*losses(rng, first, last), strict=True)):
+        row = messages.HistoryRecord()
+        row.step.num = number
+        at = began + step - first
+        for key, value in (
+            ("train/loss", loss),
+            ("train/global_step", step),
+            ("_step", number),
+            ("_timestamp", at),
+        ):
+            row.item.add(nested_key=[key], value_json=json.dumps(value))
+        records.append(messages.Record(num=number + 2, history=row))
+    records.append(messages.Record(num=POINTS + 2, exit=messages.RunExitRecord(exit_code=0)))
+    write_run(folder / f"run-{ident}.wandb", records)
+
+
+def event_file(folder: Path, rng: np.random.Generator, first: int, last: int, began: float) -> None:
+    """One TensorBoard event file, of TensorBoard's own messages."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    folder.mkdir(parents=True)
+    with (folder / f"events.out.tfevents.{int(began)}.host.1.0").open("wb") as file:
+        writer = RecordWriter(file)
+        writer.write(Event(wall_time=began, file_version="brain.Event:2").SerializeToString())
+        for step, loss in zip(*losses(rng, first, last), strict=True):
+            value = Summary.Value(tag="train/loss", simple_value=loss)
+            event = Event(wall_time=began + step - first, step=step, summary=Summary(value=[value]))
+            writer.write(event.SerializeToString())
+
+
+def make(root: Path, runs: int) -> int:
+    """The tree.
+
+    Returns:
+        How many trainings lie in it in two runs.
+    """
     rng = np.random.default_rng(0)
+    resumed = 0
     for k in range(runs):
         place = root / f"group-{k % 97:02d}"
+        began = 1.7e9 + 600.0 * k
         if k % 50 == 49:
             broken = place / f"broken-{k}"
             broken.mkdir(parents=True)
             (broken / "trainer_state.json").write_text('{"log_history": [{"loss": 1.0, "st')
+        elif k % 20 == 18 and k + 1 < runs and (k + 1) % 50 != 49:
+            resumed += 1
+            if k % 40 == 18:
+                lines(place / f"long-{k}" / "log.jsonl", rng, 0, 4000)
+                lines(place / f"long-{k}-resumed" / "log.jsonl", rng, 4000, 8000)
+            else:
+                wandb_run(place, f"long-{k}", rng, 0, 4000, began)
+                wandb_run(place, f"long-{k}-resumed", rng, 4000, 8000, began + 4200)
         elif k % 20 == 19:
-            lines(root / f"group-{(k - 1) % 97:02d}" / f"long-{k - 1}-resumed" / "log.jsonl", rng, 4000, 8000)
-        elif k % 20 == 18:
-            lines(place / f"long-{k}" / "log.jsonl", rng, 0, 4000)
-        elif k % 2:
-            lines(place / f"lines-{k}" / "log.jsonl", rng, 0, 4000)
-        else:
+            continue  # made with the one before
+        elif k % 4 == 0:
             trainer_state(place / f"trainer-{k}", rng, 0, 4000)
+        elif k % 4 == 1:
+            lines(place / f"lines-{k}" / "log.jsonl", rng, 0, 4000)
+        elif k % 4 == 2:
+            wandb_run(place, f"fit-{k}", rng, 0, 4000, began)
+        else:
+            event_file(place / f"board-{k}", rng, 0, 4000, began)
+    return resumed
 
 
-def scanned(root: Path, home: Path, jobs: int) -> tuple[float, float, dict[str, Any]]:
-    """Seconds, peak memory in MiB of the largest process, and the counts."""
-    began = time.perf_counter()
+def scanned(root: Path, home: Path, jobs: int) -> tuple[float, float, float, dict[str, Any]]:
+    """Seconds, processor seconds of all processes, peak memory in MiB of the largest, and what was found."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "runscope", "scan", str(root), "--jobs", str(jobs), "--format", "json", "--quiet"],
         env={**os.environ, "RUNSCOPE_HOME": str(home)}, capture_output=True, check=True,
     )  # fmt: skip
-    seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    found: dict[str, Any] = json.loads(done.stdout)["counts"]
-    return seconds, peak, found
+    seconds, used = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, processor, used.ru_maxrss / 1024, json.loads(done.stdout)
 
 
 def main() -> None:
@@ -86,18 +160,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="?", type=int, default=10_000)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--keep", type=Path, help="make the tree there, or take the one that is there")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        root, home = Path(folder) / "runs", Path(folder) / "home"
-        make(root, asked.runs)
-        seconds, peak, counts = scanned(root, home, asked.jobs)
+        root, home = asked.keep or Path(folder) / "runs", Path(folder) / "home"
+        told = Path(f"{root}.resumed")
+        if not told.exists():
+            told.write_text(str(make(root, asked.runs)))
+        seconds, processor, peak, found = scanned(root, home, asked.jobs)
+        joined = sum(len(training["references"]) == 2 for training in found["trainings"])
+        counts = found["counts"]
         print(f"{asked.runs:,} runs, {asked.jobs} workers: {counts}")
+        print(f"resumed trainings found as one: {joined:,} of {int(told.read_text()):,}")
+        rate, each = counts["trainings"] / seconds, 1000 * processor / asked.runs
         print(
-            f"first scan     {seconds:7.1f} s  {counts['trainings'] / seconds:6.1f} trainings a second  {peak:.0f} MiB"
+            f"first scan      {seconds:7.1f} s  {rate:6.1f} trainings a second, {each:.1f} ms of processor a run"
         )
-        print(f"unchanged      {scanned(root, home, asked.jobs)[0]:7.1f} s")
-        lines(root / "group-01" / "lines-1" / "log.jsonl", np.random.default_rng(9), 0, 5000)
-        print(f"one run changed{scanned(root, home, asked.jobs)[0]:7.1f} s")
+        print(f"largest process {peak:7.0f} MiB")
+        seconds, processor, *_ = scanned(root, home, asked.jobs)
+        print(f"unchanged       {seconds:7.1f} s  {processor:.1f} s of processor")
+        lines(root / "group-01" / "lines-1" / "log.jsonl", np.random.default_rng(time.time_ns()), 0, 5000)
+        seconds, processor, *_ = scanned(root, home, asked.jobs)
+        print(f"one run changed {seconds:7.1f} s  {processor:.1f} s of processor")
 
 
 if __name__ == "__main__":

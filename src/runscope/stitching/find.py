@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from runscope.history import Run
+from runscope.history.parts import taken_apart
 from runscope.progress import Progress
 from runscope.stitching.digest import Digest, digest, may_continue
 from runscope.stitching.node import Node
-from runscope.stitching.order import in_order
 from runscope.stitching.pair import Pair, compare
 from runscope.stitching.pool import Pool
 from runscope.stitching.posterior import Prior, decide
@@ -93,8 +93,10 @@ def find(runs: Sequence[Run], *, progress: Progress | None = None) -> list[list[
         runs: in any order.
         progress: called while it works.
     """
-    nodes = [Node(profile(run)) for run in in_order(runs)]
-    return _joined(nodes, Plan.of([digest(node.profile) for node in nodes]), progress)
+    profiles = [profile(part) for run in runs for part in taken_apart(run)]
+    digests = [digest(p) for p in profiles]
+    order = in_order_of(digests)
+    return _joined([Node(profiles[n]) for n in order], Plan.of([digests[n] for n in order]), progress)
 
 
 def find_planned(ordered: Sequence[Run], plan: Plan) -> list[list[Run]]:
@@ -163,13 +165,15 @@ def _attach(node: Node, number: int, nodes: list[Node], plan: Plan, members: Seq
 
 
 def in_order_of(digests: Sequence[Digest]) -> list[int]:
-    """Numbers of runs in the order of training, as :func:`runscope.stitching.order.in_order` puts the runs
-    themselves; one that is there twice comes once."""
-    timed = all(d.begun is not None for d in digests)
+    """Numbers of runs in the order of training: those whose start is known by their clocks, then those without a clock
+    by their counters, as :func:`runscope.stitching.order.by_progress` has them; one that is there twice comes once.
+
+    In a tree of many runs some always lack a clock: they must not cost all others theirs.
+    """
 
     def key(number: int) -> tuple[Any, ...]:
         d = digests[number]
-        first = (d.begun,) if timed else d.progress
+        first = (0, (d.begun,)) if d.begun is not None else (1, d.progress)
         return first, d.first_step, d.last_step, d.name, d.id, (d.points, d.total, d.reference)
 
     def told(number: int) -> tuple[Any, ...]:
