@@ -12,14 +12,16 @@ import numpy as np
 from runscope.survey.card import Card
 
 FEW_SETTINGS = 3
-"""Two trainings of a sweep differ in no more settings than this: grids are laid over one to three."""
+"""Two trainings of a sweep differ in no more settings than this, nor in more than a third of all: grids are laid over
+one to three, and trainings that differ in three of six settings are no sweep.
+"""
 LEAST_SETTINGS = 4
 """Configurations of fewer settings say nothing of kinship."""
 SEED_NAMES = ("seed", "data_seed", "random_seed", "manual_seed")
 NOT_SETTINGS = (
     "output_dir", "save_dir", "log_dir", "logging_dir", "run_name", "name", "project", "hub_model_id", "_wandb",
     "resume_from_checkpoint", "wandb_version", "global_step", "total_flos", "best_metric", "best_global_step",
-    "best_model_checkpoint", "train_runtime", "is_world_process_zero", "is_local_process_zero", "trial_name",
+    "best_model_checkpoint", "train_runtime", "is_world_process_zero", "is_local_process_zero", "trial_name", "epoch",
 )  # fmt: skip
 """Names of places and runs, and what a training came to: they differ in every training and decide nothing."""
 
@@ -72,8 +74,9 @@ def _within(cards: Sequence[Card], members: list[int]) -> list[Group]:
     distinct, of = np.unique(codes, axis=0, return_inverse=True)
     of = of.reshape(-1)
     label = np.arange(len(distinct))
+    few = min(FEW_SETTINGS, max(1, len(names) // 3))
     for row in range(len(distinct)):
-        near = np.flatnonzero((distinct != distinct[row]).sum(axis=1) <= FEW_SETTINGS)
+        near = np.flatnonzero((distinct != distinct[row]).sum(axis=1) <= few)
         lowest = label[near].min()
         for old in np.unique(label[near]):
             label[label == old] = lowest

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from runscope.display import Shown
 from runscope.progress import Progress
+from runscope.sources.base import MEMBER
 from runscope.sources.marks import Mark
 from runscope.stitching import Digest
 from runscope.survey.card import NEEDS, Card, Need
@@ -70,6 +72,20 @@ class Survey(Shown):
     def without_heldout(self) -> int:
         """Readable trainings that never logged a held-out value."""
         return sum(card.error is None and card.metric is None for card in self.cards)
+
+    @cached_property
+    def titles(self) -> tuple[str, ...]:
+        """What to call each training: its name, with the folder that it lies in where several bear that name (every
+        script calls its log «log»); the reference of what could not be read."""
+        count = Counter(card.name for card in self.cards)
+        return tuple(
+            card.references[0]
+            if card.error is not None
+            else card.name
+            if count[card.name] == 1 or not (folder := _folder(card))
+            else f"{folder}/{card.name}"
+            for card in self.cards
+        )
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a training: the fields of its card, settings as ``config.NAME``."""
@@ -189,6 +205,12 @@ def _survey(
         first=not seen,
         notes=notes,
     )
+
+
+def _folder(card: Card) -> str:
+    """Name of the folder that a training on this disk lies in."""
+    parts = [p for p in card.references[0].partition(MEMBER)[0].split("/") if p]
+    return parts[-2] if len(parts) > 1 else ""
 
 
 def _rank(card: Card) -> tuple[int, float, float, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os.path
 import shlex
 from collections import Counter
 from typing import Any
@@ -15,13 +16,15 @@ from runscope.reporting.data import plain
 from runscope.reporting.page.rendering import filled, script_of
 from runscope.reporting.text.survey import NEED_WORDS, summary
 from runscope.survey.card import NEEDS, Card, Curve
+from runscope.survey.grouping import settings_of
 from runscope.survey.survey import Survey
 
 SCRIPTS = ("survey_data", "survey_table", "survey_charts", "survey_main")
 LEVELS = 255
 """A small curve's values are told apart in so many levels: a picture of 255 pixels shows no more."""
-AXES = 12
-"""Settings offered as axes of the parallel coordinates, those with most trainings and values first."""
+AXES = 6
+"""Settings offered as axes of the parallel coordinates, those with most trainings and values first.
+With the results they fit a screen."""
 
 
 def survey_page(survey: Survey) -> str:
@@ -29,8 +32,12 @@ def survey_page(survey: Survey) -> str:
     names = _axes(survey)
     group_of = {i: number for number, group in enumerate(survey.groups) for i in group.members}
     new = set(survey.new)
+    common = _common({card.project for card in survey.cards})
     data = {
-        "cards": [_row(card, names, group_of.get(i), i in new) for i, card in enumerate(survey.cards)],
+        "cards": [
+            _row(card, survey.titles[i], _place(card.project, common), names, group_of.get(i), i in new)
+            for i, card in enumerate(survey.cards)
+        ],
         "settings": names,
         "groups": [
             {"name": g.name, "size": len(g.members), "varied": list(g.varied), "seeds": g.seeds}
@@ -55,11 +62,23 @@ def survey_page(survey: Survey) -> str:
     )
 
 
-def _row(card: Card, names: list[str], group: int | None, new: bool) -> dict[str, Any]:
+def _common(projects: set[str]) -> str:
+    """What all folders among the projects begin with: it says nothing of any of them."""
+    folders = [p for p in projects if p.startswith("/")]
+    return os.path.commonpath(folders) if folders else ""
+
+
+def _place(project: str, common: str) -> str:
+    return project[len(common) :].lstrip("/") if common and project.startswith(common) else project
+
+
+def _row(
+    card: Card, title: str, place: str, names: list[str], group: int | None, new: bool
+) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "name": card.name if card.error is None else card.references[0],
+        "name": title,
         "need": card.need,
-        "project": card.project,
+        "project": place,
         "state": card.state,
         "first": card.first_step,
         "last": card.last_step,
@@ -108,7 +127,7 @@ def _axes(survey: Survey) -> list[str]:
     values: dict[str, set[str]] = {}
     having: Counter[str] = Counter()
     for card in survey.cards:
-        for name, value in card.config.items():
+        for name, value in settings_of(card).items():
             having[name] += 1
             values.setdefault(name, set()).add(repr(value))
     swept = {name for group in survey.groups for name in group.varied}

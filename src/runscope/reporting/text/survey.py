@@ -20,12 +20,12 @@ from runscope.survey.telling import Telling
 
 SURVEY_SCHEMA = "runscope.scan/1"
 NEED_WORDS = {
-    "act": "needs action", "look": "worth a look", "unreadable": "could not be read", "unknown": "cannot be told",
+    "act": "needs action", "look": "worth a look", "unreadable": "could not be read", "unknown": "logged too little",
     "fine": "fine",
 }  # fmt: skip
 _COUNTED = {
     "act": ("needs action", "need action"), "look": ("is worth a look", "are worth a look"),
-    "unreadable": ("could not be read", "could not be read"), "unknown": ("cannot be told", "cannot be told"),
+    "unreadable": ("could not be read",) * 2, "unknown": ("logged too little to judge",) * 2,
     "fine": ("is fine", "are fine"),
 }  # fmt: skip
 """The same after one and after several."""
@@ -118,11 +118,12 @@ def survey_rows(survey: Survey) -> Iterator[dict[str, Any]]:
 
 def markdown_survey(survey: Survey, *, most: int = SURVEY_ROWS) -> str:
     """For a chat or a pull request; names of runs are escaped."""
-    needing = [c for c in survey.cards if c.need != "fine"]
+    needing = [(i, c) for i, c in enumerate(survey.cards) if c.need != "fine"]
     parts = ["\n".join(f"- {escape(line)}" for line in summary(survey))]
     if needing:
         cells = [
-            (NEED_WORDS[c.need], c.name, _curve(c), _span(c), c.headline, c.advice) for c in needing[:most]
+            (NEED_WORDS[c.need], survey.titles[i], _curve(c), _span(c), c.headline, c.advice)
+            for i, c in needing[:most]
         ]
         parts.append(markdown_table(("", "training", "curve", "steps", "what happened", "what to do"), cells))
     if len(needing) > most:
@@ -137,7 +138,7 @@ def _table(survey: Survey, needing: list[tuple[int, Card]]) -> Table:
         table.add_column(heading, overflow="fold", no_wrap=heading in ("", "curve"))
     for index, card in needing:
         mark = Text(NEED_WORDS[card.need], style=_STYLES[card.need])
-        name = Text(card.name) if card.error is None else Text(card.references[0])
+        name = Text(survey.titles[index])
         if index in new:
             name.append(" new", style="cyan")
         happened = Text(card.headline)

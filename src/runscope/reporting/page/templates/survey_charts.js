@@ -12,7 +12,7 @@ function overlay() {
   const metric = byId("metric").value, log = byId("log").checked, host = byId("overlay");
   const cards = [...state.chosen].map(([index, colour]) => ({ card: data.cards[index], colour, curve: curveOf(data.cards[index][metric]) }));
   const drawn = cards.filter(c => c.curve), missing = cards.length - drawn.length;
-  byId("chosen").textContent = cards.length ? `${drawn.length} drawn${missing ? `, ${missing} did not log it` : ""}.` : "Tick the eye of a training to draw it here.";
+  byId("chosen").textContent = cards.length ? `${drawn.length} drawn${missing ? `, ${missing} did not log it` : ""}.` : "Tick a training in the list to draw it here.";
   byId("legend").replaceChildren(...cards.map(({ card, colour, curve }) => {
     const item = made("li"), mark = made("span", "swatch");
     mark.style.background = css(`--run-${colour % 6}`);

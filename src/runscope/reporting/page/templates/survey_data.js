@@ -25,11 +25,11 @@ const COLUMNS = [
   { key: "need", title: "Need", value: c => data.needs.findIndex(n => n[0] === c.need) },
   { key: "name", title: "Training", value: c => c.name },
   { key: "curve", title: "Curve" },
-  { key: "headline", title: "What happened", value: c => c.headline || "" },
+  { key: "headline", title: "What happened, what to do", value: c => c.headline || "" },
   { key: "last", title: "Last step", value: c => c.last ?? null, number: true },
   { key: "best", title: "Best held-out", value: c => c.best ?? null, number: true },
   { key: "p", title: "Overfitting", value: c => c.p ?? null, number: true },
-  { key: "hours", title: "Hours", value: c => c.hours ?? null, number: true },
+  { key: "hours", title: "Time", value: c => c.hours ?? null, number: true },
   { key: "wasted", title: "After the best", value: c => c.wasted ?? null, number: true },
   { key: "when", title: "Ended", value: c => c.when ?? null, number: true },
 ];

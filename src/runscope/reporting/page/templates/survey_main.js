@@ -25,7 +25,10 @@ function controls() {
 }
 unpack().then(() => {
   heads(); controls(); buildAxes();
-  if (!data.cards.some(c => c.t)) byId("metric").value = "h";
+  // The first that need somebody are drawn at once: an empty picture tells nobody what it is for.
+  const first = data.cards.filter(c => c.need === "act" && (c.h || c.t)).slice(0, 3);
+  first.forEach(card => state.chosen.set(card.index, spare++));
+  if (first.length ? first.every(c => c.h) : !data.cards.some(c => c.t)) byId("metric").value = "h";
   update(); overlay();
   document.documentElement.dataset.ready = "";
 }).catch(() => { byId("trouble").hidden = false; document.documentElement.dataset.ready = ""; });

@@ -1,5 +1,5 @@
 /* The list: only the rows in sight stand in the document. */
-const ROW = 45, DETAILS = 230, AHEAD = 12;
+const ROW = 63, DETAILS = 230, AHEAD = 12;
 const heightOf = row => row.details ? DETAILS : ROW;
 let tops = [0];
 
@@ -15,9 +15,14 @@ function number(v, digits = 4) {
   if (size && (size < 1e-3 || size >= 1e7)) return v.toExponential(2);
   return (size >= 1000 ? Math.round(v).toLocaleString("en") : String(+v.toPrecision(digits))).replace("-", "−");
 }
+function hours(v) {
+  if (v === null || v === undefined) return "";
+  if (v >= 1) return number(v, 3) + " h";
+  return v >= 1 / 60 ? Math.round(v * 60) + " min" : Math.round(v * 3600) + " s";
+}
 function heads() {
   const row = byId("head");
-  row.append(made("th", "", "Shown"));
+  row.append(made("th", "", "Draw"));
   for (const column of COLUMNS) {
     const cell = made("th");
     cell.scope = "col";
@@ -82,9 +87,10 @@ function cardRow(card) {
   const drawn = curveOf(card.h) || curveOf(card.t);
   if (drawn) curve.append(spark(drawn));
   happened.append(made("span", "two", card.headline || ""));
-  happened.title = card.headline || "";
+  if (card.advice) happened.append(made("span", "do", card.advice));
+  happened.title = [card.headline, card.advice].filter(Boolean).join("\n");
   tr.append(shown, need, name, curve, happened);
-  const cells = [number(card.last), number(card.best), card.p === undefined ? "" : Math.round(card.p * 100) + "%", number(card.hours, 3), number(card.wasted, 3), card.when ? new Date(card.when * 1e3).toISOString().slice(0, 10) : ""];
+  const cells = [number(card.last), number(card.best), card.p === undefined ? "" : Math.round(card.p * 100) + "%", hours(card.hours), hours(card.wasted), card.when ? new Date(card.when * 1e3).toISOString().slice(0, 10) : ""];
   for (const text of cells) tr.append(made("td", "n", text));
   curve.addEventListener("mouseenter", event => hover(card, event));
   curve.addEventListener("mouseleave", () => { byId("hover").hidden = true; });
