@@ -121,7 +121,7 @@ def test_clocks_may_be_wrong() -> None:
 
 
 def test_smoothing_makes_no_evidence() -> None:
-    """Of a smoothed log many rows are one: a place that is said at nine in ten is wrong in one of ten at most."""
+    """Of a smoothed log many rows are one: what is said at nine in ten is hardly ever wrong."""
 
     def smoothed(run: Run) -> Run:
         loss = run.series["train/loss"]
@@ -139,7 +139,7 @@ def test_smoothing_makes_no_evidence() -> None:
         ]
         answer = stitch([smoothed(p) for p in parts]).segments[1]
         wrong += answer.continues and answer.offset != 10_800 - 9000 and answer.confidence >= 0.9
-    assert wrong <= 3
+    assert wrong <= 1
 
 
 def test_a_change_of_data_is_named() -> None:

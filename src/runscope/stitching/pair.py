@@ -9,7 +9,7 @@ from math import log
 from runscope.history.checkpoint import Checkpoint
 from runscope.stitching.evidence import clocks, counters, held_out, repeats, schedule
 from runscope.stitching.evidence.candidate import Candidate
-from runscope.stitching.evidence.kinship import Kinship, kinship
+from runscope.stitching.evidence.kinship import UNTIED, Kinship, kinship
 from runscope.stitching.evidence.pace import Pace, pace
 from runscope.stitching.evidence.saves import REACH, UNSAVED_SHARE, complete, saved_states
 from runscope.stitching.profile import Profile
@@ -25,9 +25,14 @@ COUNTER_SURE = {
 GOES_ON, RECORDED, RESTARTED = log(100.0), log(3000.0), log(0.6)
 """A counter that goes on is itself evidence of kinship: half of all resumed runs have one, and hardly any run that
 continues nothing begins far from zero. A record is proof. A counter that restarted is weak evidence against."""
-COMPLETE, FINISHED = log(0.2 / 0.6), log(0.4 / 0.7)
+COMPLETE, FINISHED, SAME_LENGTH = log(0.2 / 0.6), log(0.4 / 0.7), log(0.05 / 0.4)
 """A run that reached the end of its plan is continued less often than it stands beside another; so is, by less, one
-that ended by itself and of which no plan is known."""
+that ended by itself and of which no plan is known. Two finished runs of one length are mostly two trainings."""
+SAME_ORDER = log(20.0)
+"""Runs whose single batches agree so well have to do with each other, whatever they are called."""
+ORDER_AGAIN = 3.0
+"""A training from scratch with the same seed sees the data in the same order so many times as often as a resumed one
+that begins its data anew."""
 EARLIEST = 0.01
 """Share of runs that save a state as soon as they have logged anything."""
 COUNTERS = (
@@ -73,7 +78,7 @@ def compare(
             return Pair([best], True, True, kin)
     step = pace(before, after) if scale is None else Pace(scale, "the scale was given by hand", 0.0, 0.0)
     states, known = saved_states(before, after, checkpoints, step.scale)
-    ended = _ended(before)
+    ended = _ended(before, after)
     saved = 0.0 if known else _saved_by_then(before, after, step.scale)
     for state in states:
         state.scale = step.scale
@@ -83,11 +88,16 @@ def compare(
         state.weights["scale"] = step.continues
         if step.why:
             state.say(step.why)
-    again = step.again + repeats.again(before, after)
+    order = repeats.again(before, after)
+    again = step.again + order + log(ORDER_AGAIN) * (order > SAME_ORDER)
     again += schedule.weigh(before, after, states)
     clocks.weigh(before, after, states)
     again += held_out.weigh(before, after, states)
     repeats.weigh(before, after, states)
+    if max((s.weights.get("order", 0.0) for s in states), default=0.0) > order + SAME_ORDER:
+        kin = replace(kin, tied=True)
+    if not kin.tied:
+        kin = replace(kin, odds=kin.odds + UNTIED)
     return Pair(states, False, known, kin, again)
 
 
@@ -106,10 +116,12 @@ def _saved_by_then(before: Profile, after: Profile, scale: float) -> float:
     return log(min(max((share - UNSAVED_SHARE) / REACH, share, EARLIEST), 1.0))
 
 
-def _ended(before: Profile) -> float:
+def _ended(before: Profile, after: Profile) -> float:
     """What it says of kinship how the earlier run ended."""
     if before.run.state != "finished" or not complete(before):
         return 0.0
+    if after.run.state == "finished" and (before.base, before.last_step) == (after.base, after.last_step):
+        return SAME_LENGTH
     return COMPLETE if before.planned else FINISHED
 
 

@@ -27,9 +27,12 @@ OFF_PATH = 0.02
 PAUSE_SECONDS, LONGEST_AGO = 3600.0, log(200)
 """Of several trainings the one that stopped last is likeliest to be resumed: each counts as 1 / (1 + hours since),
 at least a two-hundredth."""
-MOST_SAID = log(100.0)
-"""The curves say at most 100 to 1 that a run belongs to another: of pairs of public logs about one in 120 begins within
-5% of where the other ended."""
+MOST_SAID = log(300.0)
+"""The curves say at most 300 to 1 that a run belongs to another: of a hundred made-up pairs of strangers one gets 100
+to 1 (benchmarks/stitch_strangers.py), and no more can be known of how often one gets more."""
+ALONE = log(5.0)
+"""Where no name and no setting ties two runs together, all that was found says at most five to one that they belong
+together: of made-up trainings whose losses meet by chance one in a hundred fits as well as a restart does."""
 CURVES = ("loss", "eval_loss")
 EQUAL = 1e-12
 """Probabilities that differ by less are the same but for rounding."""
@@ -42,12 +45,13 @@ class Prior:
     """How likely each relation of a run to the earlier ones is before anything was looked at.
 
     Attributes:
-        continues: it continues one of them. Runs that a person names together mostly belong together.
+        continues: it continues one of them. Of runs that a person names together more than half do: they are named
+            to be joined, and to be compared.
         again: it is one of them from scratch: another seed, another setting.
     """
 
-    continues: float = 0.80
-    again: float = 0.08
+    continues: float = 0.60
+    again: float = 0.05
 
     @property
     def other(self) -> float:
@@ -124,12 +128,23 @@ def decide(
         "moved": [log(prior.continues) + w for w in moved],
         "other": [log(prior.other)],
     }
+    _alone(everything, pairs, counted)
     gain = _log_sum([w for part in everything.values() for w in part])
     shares = {kind: [exp(w - gain) for w in part] for kind, part in everything.items()}
     joined = min(1.0, sum(shares["continues"]))
     best = _best(choices, shares["continues"]) if choices else None
     why = max(("again", "moved", "other"), key=lambda kind: sum(shares[kind]))
     return Answer(choices, shares["continues"], joined, best, _why_not(pairs, why, best), gain)
+
+
+def _alone(everything: Mapping[str, list[float]], pairs: Sequence[tuple[Node, Pair]], counted: bool) -> None:
+    """Hold what is said for a continuation down to :data:`ALONE` against the rest, where nothing else ties the runs."""
+    places = everything["continues"]
+    if counted or not places or any(pair.kin.tied for _, pair in pairs):
+        return
+    rest = _log_sum([w for kind, part in everything.items() if kind != "continues" for w in part])
+    over = max(0.0, _log_sum(places) - rest - ALONE)
+    places[:] = [w - over for w in places]
 
 
 def _from_scratch(

@@ -52,7 +52,7 @@ class Profile:
         grad: finite positive gradient norms, sorted.
         curve, grad_curve: loss and gradient norm, reduced to means of neighbours; as logarithms, where ``logs``.
         logs: the losses are positive, so that their noise is taken as a share of them.
-        level, grad_level: local levels of these.
+        levels, grad_levels: local levels of these, one for each form that their noise may have, likeliest first.
         held_out: finite losses on held-out data, sorted.
         base: own step of the state that it began from: 0 where its first step counts as 1, -1 where it counts as 0.
         interval: median distance between logged losses, in steps.
@@ -71,8 +71,8 @@ class Profile:
     curve: Curve | None
     grad_curve: Curve | None
     logs: bool
-    level: Level | None
-    grad_level: Level | None
+    levels: tuple[Level, ...]
+    grad_levels: tuple[Level, ...]
     held_out: Series | None
     base: int
     interval: float
@@ -135,8 +135,8 @@ def profile(run: Run) -> Profile:
         curve=curve,
         grad_curve=grad_curve,
         logs=logs,
-        level=None if curve is None else fit(curve.x, curve.y, curve.each),
-        grad_level=None if grad_curve is None else fit(grad_curve.x, grad_curve.y, grad_curve.each),
+        levels=() if curve is None else fit(curve.x, curve.y, curve.each),
+        grad_levels=() if grad_curve is None else fit(grad_curve.x, grad_curve.y, grad_curve.each),
         held_out=_clean(run.role("eval_loss")),
         base=_base(first_step, interval_of(loss)),
         interval=interval_of(loss),

@@ -10,7 +10,7 @@ each run; a curve takes two milliseconds here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,10 +24,13 @@ MEMORIES = (0.3, 0.6, 0.8, 0.9, 0.95, 0.98)
 """Tried correlations of the autocorrelated noise from one point to the next."""
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """Tried shares of the noise that are autocorrelated."""
-CYCLES = 12
-"""A memory is tried where the curve is so many times as long: a longer one cannot be told from the walk."""
-COST = 2.0
-"""Log-likelihood by which autocorrelated noise must explain more than white noise does: it has two numbers more."""
+CYCLES = 6
+"""A memory is tried where the curve is so many times as long. One that long can hardly be told from the walk: both then
+count, each as far as it is likely."""
+WHITE = 0.5
+"""How often the noise of a log is white; else every memory and share is as likely."""
+LESS_LIKELY = 2.0
+"""Log-posterior by which a form of the noise may be less likely than the best, to be counted still."""
 TAPERED = 1.5
 BINS = 60
 
@@ -82,6 +85,7 @@ class Level:
         walk: variance that the level gains per unit of ``x``.
         noise: how logged points scatter around it.
         reach: distance in ``x`` over which errors of the level stay alike.
+        weight: log-posterior of this form of the noise, given this curve.
     """
 
     x: Floats
@@ -90,6 +94,7 @@ class Level:
     walk: float
     noise: Noise
     reach: float
+    weight: float = 0.0
 
 
 def calm(value: Floats) -> Floats:
@@ -107,24 +112,38 @@ def calm(value: Floats) -> Floats:
     return np.asarray(drawn)
 
 
-def fit(x: Floats, value: Floats, each: float = 1.0) -> Level | None:
+def fit(x: Floats, value: Floats, each: float = 1.0) -> tuple[Level, ...]:
     """Fit level, walk and noise; ``each`` is how many logged points a value is the mean of.
 
+    A smooth log is that of a level that wanders without noise, or of an average: which one, it does not tell. So every
+    form of the noise that is about as likely as the best gives a level of its own, the likeliest first.
+
     Returns:
-        None for fewer than 6 distinct points.
+        Nothing for fewer than 6 distinct points.
     """
     place, seen = merged(np.asarray(x, dtype=np.float64), calm(value))
     if len(place) < 6:
-        return None
+        return ()
     step = float(np.median(np.diff(place))) or 1.0
-    # The first quarter of a training falls faster than the rest: it would make the walk look too wide.
-    late = len(seen) // 4 if len(seen) >= 40 else 0
-    walk, variance, share, memory = _fitted(seen[late:])
+    late = _late(seen)
+    whole = blocks(place, seen, MOST_BLOCKS)
+    return tuple(_level(*whole, step, late, each, form) for form in _forms(seen[late:]))
+
+
+def _late(seen: Floats) -> int:
+    """From which point on: the first quarter falls faster than the rest, and would make the walk look too wide."""
+    return len(seen) // 4 if len(seen) >= 40 else 0
+
+
+def _level(
+    place: Floats, seen: Floats, size: float, step: float, late: int, each: float, form: Form
+) -> Level:
+    """The level of a curve's blocks where the noise has one form."""
     floor = 1e-12 * max(1.0, float(np.max(np.abs(seen)))) ** 2
-    variance = max(variance, floor)
-    walk = max(walk, 1e-9 * variance)
-    noise = Noise(variance * each, share, -float(np.log(memory)) / step if share else 0.0, 1 / step)
-    place, seen, size = blocks(place, seen, MOST_BLOCKS)
+    variance = max(form.variance, floor)
+    walk = max(form.walk, 1e-9 * variance)
+    decay = -float(np.log(form.memory)) / step if form.share else 0.0
+    noise = Noise(variance * each, form.share, decay, 1 / step)
     apart = np.append(0.0, np.diff(place)) / step
     inflated = max(variance * noise.inflation / size, floor)
     early = int(late / size)
@@ -134,58 +153,84 @@ def fit(x: Floats, value: Floats, each: float = 1.0) -> Level | None:
     mean, spread = _smoothed(seen, apart, walk / inflated)
     ratio = walk * size / inflated
     reach = step * size * max(1.0, 1 / float(np.arccosh(1 + ratio / 2)))
-    return Level(place, mean, spread * inflated, walk / step, noise, reach)
+    return Level(place, mean, spread * inflated, walk / step, noise, reach, form.weight)
 
 
-def refit(x: Floats, value: Floats, like: Noise, scale: float, each: float = 1.0) -> tuple[Noise, float]:
-    """Noise and walk of a curve of which the form of the noise is known from a longer one, logged in the same way.
+def refit(
+    x: Floats, value: Floats, like: Noise, scale: float, each: float = 1.0
+) -> tuple[Noise, float, float]:
+    """Noise and walk of a curve under a form of the noise that another one, logged in the same way, may have.
 
     Args:
         x, value: (n,) of the curve, n ≥ 6.
-        like: the noise of the longer curve.
+        like: the noise of the other curve.
         scale: units of its axis per unit of ``x``.
         each: how many logged points each value is the mean of.
+
+    Returns:
+        Noise, walk, and the log-likelihood of that form.
     """
     place, seen = merged(np.asarray(x, dtype=np.float64), calm(value))
     step = float(np.median(np.diff(place))) or 1.0
     decay = like.decay * scale
-    late = len(seen) // 4 if len(seen) >= 40 else 0
-    form = (like.share, float(np.exp(-decay * step))) if like.share else (0.0, 0.0)
-    walk, variance, _, _ = _fitted(seen[late:], [form])
-    return Noise(max(variance * each, 1e-300), like.share, decay, 1 / step), walk / step
+    shape = (like.share, float(np.exp(-decay * step))) if like.share else (0.0, 0.0)
+    (form,) = _fitted(seen[_late(seen) :], [shape])
+    noise = Noise(max(form.variance * each, 1e-300), like.share, decay, 1 / step)
+    return noise, form.walk / step, form.weight
 
 
-def _fitted(
-    seen: Floats, forms: list[tuple[float, float]] | None = None
-) -> tuple[float, float, float, float]:
-    """Walk per point and variance of the noise, both as means over their posterior; of the likeliest form of noise
-    its autocorrelated share, and its memory.
+@dataclass(frozen=True)
+class Form:
+    """Walk per point and variance of the noise, both as means over their posterior, for one form of noise: its
+    autocorrelated share and its memory; ``weight`` is the log-likelihood of that form."""
+
+    walk: float
+    variance: float
+    share: float
+    memory: float
+    weight: float
+
+
+def _forms(seen: Floats) -> list[Form]:
+    """The forms of noise that count, the likeliest first; of those of one memory only the likeliest share."""
+    memories = [m for m in MEMORIES if len(seen) * (1 - m) >= CYCLES]
+    white, *others = _fitted(seen, [(0.0, 0.0), *((s, m) for m in memories for s in SHARES)])
+    found = [replace(white, weight=white.weight + np.log(WHITE if others else 1.0))]
+    rare = np.log((1 - WHITE) / max(len(others), 1))
+    for number in range(len(memories)):
+        some = others[number * len(SHARES) : (number + 1) * len(SHARES)]
+        best = max(some, key=lambda form: form.weight)
+        whole = float(np.logaddexp.reduce([form.weight for form in some]))
+        found.append(replace(best, weight=whole + rare))
+    found.sort(key=lambda form: -form.weight)
+    top = found[0].weight
+    return [replace(f, weight=float(f.weight - top)) for f in found if f.weight >= top - LESS_LIKELY]
+
+
+def _fitted(seen: Floats, forms: list[tuple[float, float]]) -> list[Form]:
+    """Every form of the noise (share, memory) fitted to a curve.
 
     Whittle's likelihood of the differences, whose spectrum is that of the walk (flat) and of the noise (rising).
     """
-    count = len(seen)
     change = np.diff(seen)
     taper = np.hanning(len(change) + 2)[1:-1]
     power = np.abs(np.fft.rfft(change * taper)[1:]) ** 2 / np.sum(taper**2)
     angle = 2 * np.pi * np.arange(1, len(power) + 1) / len(change)
     power, angle, weight = _binned(power, angle)
     rising = 2 * (1 - np.cos(angle))
-    if forms is None:
-        forms = [(0.0, 0.0)] + [(s, m) for m in MEMORIES if count * (1 - m) >= CYCLES for s in SHARES]
     share, memory = np.array(forms).T
     coloured = (1 - memory**2)[:, None] / (1 - 2 * memory[:, None] * np.cos(angle) + (memory**2)[:, None])
     noise = rising * (1 - share[:, None] + share[:, None] * coloured)
     shape = WALKS[None, :, None] + noise[:, None, :]
     total = weight.sum()
     scale = np.maximum((weight * power / shape).sum(-1) / total, 1e-300)
-    fit = -(weight * np.log(shape)).sum(-1) - total * np.log(scale)
     # Neighbouring frequencies of a tapered curve tell much the same.
-    fit = fit / TAPERED - COST * (share > 0)[:, None]
-    form = int(np.argmax(np.max(fit, axis=1)))
-    posterior = np.exp(fit[form] - fit[form].max())
-    posterior /= posterior.sum()
-    walk = float(posterior @ (WALKS * scale[form]))
-    return walk, float(posterior @ scale[form]), float(share[form]), float(memory[form])
+    fit = (-(weight * np.log(shape)).sum(-1) - total * np.log(scale)) / TAPERED
+    told = np.logaddexp.reduce(fit, axis=1) - np.log(len(WALKS))
+    posterior = np.exp(fit - told[:, None]) / len(WALKS)
+    walk, variance = (posterior * WALKS * scale).sum(axis=1), (posterior * scale).sum(axis=1)
+    rows = zip(walk, variance, share, memory, told, strict=True)
+    return [Form(*(float(x) for x in row)) for row in rows]
 
 
 def _binned(power: Floats, angle: Floats) -> tuple[Floats, Floats, Floats]:
@@ -209,6 +254,7 @@ class Continuation:
         freedom: degrees of freedom of the Student t likelihood: how heavy its tails are.
         passing: standard deviation of a shift that passes, and after how many units of ``x`` it has fallen by a
             factor e.
+        bend, length: standard deviation that it gains by a smooth curve of its own over that length.
     """
 
     shift: float
@@ -216,11 +262,20 @@ class Continuation:
     pace: float
     freedom: float
     passing: tuple[float, float] = (0.0, 1.0)
+    bend: float = 0.0
+    length: float = 1.0
 
     def spread(self, own: Floats, since: Floats) -> Floats:
         """(m, m) covariance of what does not depend on the place; ``since`` is the smaller of each two ``own``."""
         passing = self.passing[0] * np.exp(-own / self.passing[1])
-        return np.asarray(self.drift * since + self.shift**2 + passing[:, None] * passing[None, :])
+        found = self.drift * since + self.shift**2 + passing[:, None] * passing[None, :]
+        return np.asarray(found + self.bend**2 * bends(own / self.length) if self.bend else found)
+
+
+def bends(x: Floats) -> Floats:
+    """(m, m) covariance of smooth curves from 0 on, at m places: a slope, and an integrated random walk around it."""
+    first = np.minimum(x[:, None], x[None, :])
+    return np.asarray(np.outer(x, x) + first**2 * (3 * np.maximum(x[:, None], x[None, :]) - first) / 6)
 
 
 def log_likelihood(
@@ -231,6 +286,7 @@ def log_likelihood(
     value: Floats,
     noise: Floats,
     kinds: Sequence[Continuation],
+    memory: float = 0.0,
 ) -> Floats:
     """Log-likelihood of a later run's first block means, for every way and place in which it may have begun.
 
@@ -242,6 +298,7 @@ def log_likelihood(
         value: (m,) their means.
         noise: (m, m) covariance of such means around the later run's level.
         kinds: (k) ways in which the later curve may differ.
+        memory: of an averaged log, in units of the axis: it lags behind by so much, and a new average does not yet.
 
     Returns:
         (k, c) log-likelihoods, up to a constant that :func:`log_t` shares.
@@ -258,6 +315,10 @@ def log_likelihood(
     known = np.exp(-np.abs(inside[:, :, None] - inside[:, None, :]) / level.reach)
     known *= unsure[:, :, None] * unsure[:, None, :]
     known += level.walk * np.minimum(beyond[:, :, None], beyond[:, None, :]) + noise
+    if memory > 0:
+        behind = np.interp(begin, level.x, level.mean) - np.interp(begin - 2 * memory, level.x, level.mean)
+        passes = np.exp(-own / memory)
+        known += (behind**2)[:, None, None] * np.outer(passes, passes)
     faster = moved[:, :, None] * moved[:, None, :]
     since = np.minimum(own[:, None], own[None, :])
     spread = np.stack([known + how.spread(own, since) + how.pace**2 * faster for how in kinds])

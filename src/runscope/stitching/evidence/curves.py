@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
@@ -14,6 +14,7 @@ from runscope.stats.levels.continuation import (
     Continuation,
     Level,
     Noise,
+    bends,
     calm,
     fit,
     log_likelihood,
@@ -33,7 +34,7 @@ NEWEST = 12
 FREEDOM = 3.0
 PACE = 0.15
 AGAIN_SHIFT, AGAIN_PACE = 0.1, 0.5
-PASSING, PASSES, SINGLE = 0.03, 3.0, 30.0
+PASSING, PASSES = 0.03, 3.0
 FEW, SMALL = 20, 0.1
 DRIFT, LIVELIER = 0.5, 20.0
 """Variance that the later run's level gains on its own, in walks of the earlier run; and of one that learns at a
@@ -44,14 +45,17 @@ the level, whichever is more."""
 RESTARTS = (0.75, 0.15, 0.10)
 """How often a restart is near, off, or off and livelier; with another learning rate"""
 OTHER_RATE = (0.4, 0.35, 0.25)
+BENDS, BENT = (0.02, 0.1, 0.3), (0.25, 0.25, 0.25, 0.25)
+"""How strongly the level bends in a smooth curve of its own over the compared stretch, as a share of it, and how often:
+what the line has not shown, as the later run went further."""
 ANYWHERE, SIBLING = 2.2, 0.3
 """Standard deviations of the logarithm of where another run's loss begins against where a run's loss ended (2.2 over
 pairs of public logs), and of where the losses of two trainings of one kind begin."""
 FALLS = ((1.0, 0.2), (0.3, 0.4), (0.1, 0.25), (0.03, 0.15))
 """How strongly a new run's loss falls in each factor e of its steps, as a share of it, and how often."""
-STEADY = 0.4
-"""Share of new runs that move from the start as they do later on (7% of public logs end within 5% of where they began).
-"""
+FALLING, SMOOTH, STEADY = 0.3, 0.3, 0.4
+"""Shares of new runs whose losses fall unevenly, fall in a smooth bend (of the steps or of their logarithm), and move
+from the start as they do later on (7% of public logs end within 5% of where they began)."""
 SECOND_CHANNEL = 0.5
 """Weight of the gradient norm: it moves together with the loss, so that the two are not independent."""
 
@@ -69,8 +73,8 @@ def points_to_compare(before: Profile, after: Profile, candidates: list[Candidat
 class Reference:
     """Levels of an earlier line on its continuous axis: of the loss, and of the gradient norm's logarithm."""
 
-    loss: Level | None
-    grad: Level | None
+    loss: tuple[Level, ...]
+    grad: tuple[Level, ...]
     origin: float
     logs: bool
 
@@ -84,13 +88,13 @@ def reference(parts: Sequence[tuple[Profile, float, float, float]]) -> Reference
     first, offset, scale, _ = parts[0]
     origin = scale * first.base + offset
     if len(parts) == 1 and offset == 0 and scale == 1:
-        return Reference(first.level, first.grad_level, origin, first.logs)
+        return Reference(first.levels, first.grad_levels, origin, first.logs)
     loss = _joined([(p.curve, o, s, e) for p, o, s, e in parts if p.logs == first.logs])
     grad = _joined([(p.grad_curve, o, s, e) for p, o, s, e in parts])
     return Reference(loss, grad, origin, first.logs)
 
 
-def _joined(parts: Sequence[tuple[Curve | None, float, float, float]]) -> Level | None:
+def _joined(parts: Sequence[tuple[Curve | None, float, float, float]]) -> tuple[Level, ...]:
     x, y, each = [], [], []
     for curve, offset, scale, end in parts:
         if curve is not None:
@@ -100,7 +104,7 @@ def _joined(parts: Sequence[tuple[Curve | None, float, float, float]]) -> Level 
             y.append(curve.y[kept])
             each.append(np.full(int(kept.sum()), curve.each))
     if not x or not sum(map(len, x)):
-        return None
+        return ()
     order = np.argsort(np.concatenate(x), kind="stable")
     return fit(np.concatenate(x)[order], np.concatenate(y)[order], float(np.mean(np.concatenate(each))))
 
@@ -114,17 +118,15 @@ class Head:
     mean: Floats
     size: float
     curve: Curve
-    level: Level | None
     interval: float
 
-    def noise(self, before: Level, scale: float) -> tuple[Noise, float]:
-        """Noise and walk of the later run. Where it is short they are those of the run before; whether the noise is
-        autocorrelated is told by the longer of the two, as both were logged in one way."""
-        old, level = before.noise, self.level
-        if level is None or len(self.curve.x) < FEW:
-            return Noise(old.variance, old.share, old.decay * scale, old.each * scale), before.walk * scale
-        if len(level.x) >= len(before.x) or (not old.share and not level.noise.share):
-            return level.noise, level.walk
+    def noise(self, before: Level, scale: float) -> tuple[Noise, float, float]:
+        """Noise and walk of the later run where its noise has the form of the earlier one's, as both were logged in one
+        way, and the log-likelihood of that form. Where it is short noise and walk are those of the run before."""
+        old = before.noise
+        if len(self.curve.x) < FEW:
+            like = Noise(old.variance, old.share, old.decay * scale, old.each * scale)
+            return like, before.walk * scale, 0.0
         return refit(self.curve.x, self.curve.y, old, scale, self.curve.each)
 
 
@@ -140,22 +142,20 @@ class Heads:
 def heads(after: Profile, taken: int) -> Heads:
     """The first ``taken`` points of a run, as the lines that it may continue are held against them."""
     return Heads(
-        _head(after, after.curve, after.loss, after.level, taken),
-        _head(after, after.grad_curve, after.grad, after.grad_level, taken),
+        _head(after, after.curve, after.loss, taken),
+        _head(after, after.grad_curve, after.grad, taken),
         after.logs,
     )
 
 
-def _head(
-    after: Profile, curve: Curve | None, logged: Series | None, level: Level | None, taken: int
-) -> Head | None:
+def _head(after: Profile, curve: Curve | None, logged: Series | None, taken: int) -> Head | None:
     if curve is None or logged is None or not len(logged):
         return None
     first = curve.x <= logged.step[min(taken, len(logged)) - 1]
     if first.sum() < 4:
         first[:4] = True
     own, mean, size = blocks(curve.x[first], calm(curve.y[first]), MOST_BLOCKS)
-    return Head(own - after.base, mean, size * curve.each, curve, level, after.interval)
+    return Head(own - after.base, mean, size * curve.each, curve, after.interval)
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def weigh(
 
 
 def _channel(
-    level: Level | None,
+    levels: tuple[Level, ...],
     head: Head | None,
     begin: Floats,
     scale: float,
@@ -206,9 +206,25 @@ def _channel(
     weight: float,
     logs: bool = True,
 ) -> Said | None:
-    if level is None or head is None:
+    """What one curve says, over all forms that its noise may have, each as likely as both runs make it."""
+    if not levels or head is None:
         return None
-    seen, own_walk = head.noise(level, scale)
+    every = [_under(level, head, begin, scale, other_rate, logs) for level in levels]
+    places, again, other = (np.stack([np.asarray(x[n]) for x in every]) for n in range(3))
+    stranger = np.logaddexp.reduce(other)
+    return Said(
+        weight * (np.logaddexp.reduce(places) - stranger),
+        weight * float(np.logaddexp.reduce(again) - stranger),
+    )
+
+
+def _under(
+    level: Level, head: Head, begin: Floats, scale: float, other_rate: bool, logs: bool
+) -> tuple[Floats, float, float]:
+    """Log-likelihoods of the first points where the noise has one form: from each place, from scratch, and of any
+    other run."""
+    seen, own_walk, told = head.noise(level, scale)
+    told += level.weight
     noise = seen.covariance(head.own, head.size)
     height = 1.0 if logs else max(abs(float(np.median(head.mean))), float(np.ptp(head.mean)))
     point = float(np.sqrt(level.noise.variance))
@@ -217,31 +233,40 @@ def _channel(
     # What it learns on its own shows in its own curve, too: that is counted as nothing for or against.
     own, walk = own_walk / scale, level.walk
     passing = _passing(seen, head.interval, scale, max(point, PASSING * span))
-    kinds = [
-        Continuation(NEAR * point, min(own, walk), PACE, FREEDOM, passing),
-        Continuation(far, DRIFT * walk + own, PACE, FREEDOM, passing),
-        Continuation(far, LIVELIER * walk + own, 2 * PACE, FREEDOM, passing),
+    close = Continuation(NEAR * point, min(own, walk), PACE, FREEDOM, passing)
+    off = Continuation(far, DRIFT * walk + own, PACE, FREEDOM, passing)
+    livelier = Continuation(far, LIVELIER * walk + own, 2 * PACE, FREEDOM, passing)
+    # Beyond the end of the line nothing tells how much it still had to learn.
+    length = scale * float(head.own[-1])
+    # A smooth curve of its own is there instead of a walk, not beside it.
+    smooth = [replace(close, drift=0.0, bend=bend * height, length=length) for bend in BENDS]
+    kinds = [close, *smooth]
+    kinds += [replace(how, bend=BENDS[-1] * height, length=length) for how in (off, livelier)]
+    near, *others = OTHER_RATE if other_rate else RESTARTS
+    weights = np.log([*(near * share for share in BENT), *others])
+    memory = scale / seen.decay if _averaged(seen) else 0.0
+    found = log_likelihood(level, begin, scale, head.own, head.mean, noise, kinds, memory)
+    found = np.logaddexp.reduce(found + weights[:, None])
+    drifts = [
+        (share, how.drift * scale) for share, how in zip((near, *others), (close, off, livelier), strict=True)
     ]
-    weights = np.log(OTHER_RATE if other_rate else RESTARTS)
-    found = log_likelihood(level, begin, scale, head.own, head.mean, noise, kinds) + weights[:, None]
-    found = np.logaddexp.reduce(found)
-    shares = np.exp(weights)
-    drifts = [(share, how.drift * scale) for share, how in zip(shares, kinds, strict=True)]
     other = _other(head, noise, drifts, height)
-    start = np.logaddexp(
-        found[-1], _again(head, noise, level, begin[-1:], scale, own, max(point, AGAIN_SHIFT * span))
-    ) - np.log(2)
-    again = np.logaddexp(start, _other(head, noise, drifts, height, level)) - np.log(2)
-    return Said(weight * (found[:-1] - other), weight * float(again - other))
+    anew = _again(head, noise, level, begin[-1:], scale, own, max(point, AGAIN_SHIFT * span))
+    start = np.logaddexp(found[-1], anew) - np.log(2)
+    again = float(np.logaddexp(start, _other(head, noise, drifts, height, level)) - np.log(2))
+    return told + found[:-1], told + again, told + other
 
 
 def _passing(noise: Noise, interval: float, scale: float, usual: float) -> tuple[float, float]:
-    """A shift that passes within some logging intervals: a warm-up, a fresh optimiser; and of a smoothed log its first
+    """A shift that passes within some logging intervals: a warm-up, a fresh optimiser; and of an averaged log its first
     values, which begin at a single batch."""
-    if noise.share > 0.5 and noise.decay > 0:
-        single = np.sqrt(noise.variance * 2 / (noise.decay * interval) * SINGLE)
-        return float(single), scale / noise.decay
+    if _averaged(noise):
+        return max(usual, float(np.sqrt(noise.variance * 2 / (noise.decay * interval)))), scale / noise.decay
     return usual, PASSES * interval * scale
+
+
+def _averaged(noise: Noise) -> bool:
+    return noise.share > 0.5 and noise.decay > 0
 
 
 def _again(
@@ -273,7 +298,9 @@ def _other(
     if level is not None:
         span = max(float(np.ptp(level.mean)), SMALL * height)
         error, where = head.mean - float(level.mean[0]), (SIBLING * min(span, height)) ** 2
-    walks = [((1 - STEADY) * share, (fall * height) ** 2 * older) for fall, share in FALLS]
+    walks = [(FALLING * share, (fall * height) ** 2 * older) for fall, share in FALLS]
+    for place in (age, head.own / head.own[-1]):
+        walks += [(SMOOTH / 2 * share, (fall * height) ** 2 * bends(place)) for fall, share in FALLS]
     walks += [(STEADY * share, drift * later) for share, drift in drifts]
     spread = np.stack([walk for _, walk in walks]) + where + noise
     found = log_t(np.broadcast_to(error, spread.shape[:-1]), spread, FREEDOM)
@@ -282,10 +309,10 @@ def _other(
 
 def explain(before: Profile, after: Profile, candidate: Candidate) -> str:
     """How the later run's first losses lie to the earlier curve at a candidate; empty where nothing can be said."""
-    level, loss = before.level, after.loss
-    if level is None or loss is None or len(loss) < 4 or before.logs != after.logs:
+    levels, loss = before.levels, after.loss
+    if not levels or loss is None or len(loss) < 4 or before.logs != after.logs:
         return ""
-    taken = min(FIRST_POINTS, len(loss))
+    level, taken = levels[0], min(FIRST_POINTS, len(loss))
     seen = calm(loss.value)[:taken]
     place = candidate.offset + candidate.scale * loss.step[:taken]
     expected = np.interp(place, level.x, level.mean)

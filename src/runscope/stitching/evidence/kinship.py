@@ -27,10 +27,21 @@ SETTINGS = (
 _COMMON = frozenset({
     "run", "job", "train", "training", "trainer", "test", "model", "exp", "experiment", "default", "output", "out",
     "main", "debug", "baseline", "finetune", "wandb", "version", "checkpoint", "log", "logs", "results", "tmp", "trial",
-    "sweep",
+    "sweep", "metric", "metrics", "progress", "history", "loss", "losses", "data", "file", "csv", "events",
+    "state", "logger", "record", "records", "stats", "summary", "epoch", "epochs", "step", "steps", "a", "b", "c", "d",
+    "old", "new", "first", "second", "one", "two", "before", "after", "eval", "fit", "tune", "finetuned", "table",
+    "export",
 })  # fmt: skip
 """Names that say nothing: they are given to everything."""
 _RESUMED = re.compile(r"resum|restart|continu|\bcont\b|retry|part[-_ ]?\d")
+UNTIED = log(0.1)
+"""One in ten runs that continue another share no name, model, data or settings with it; most strangers do so."""
+TIED = 0.7
+"""From this log-likelihood ratio on names and settings say that two runs have to do with each other."""
+ONE_LOG = 3.0
+"""Sessions that wrote into one log are those of one training in 19 of 20 cases."""
+FEW_SETTINGS = 3
+"""Fewer settings than these agree by chance."""
 MANY = 6
 """Who resumes changes a setting or two, not so many."""
 SAME_NAMES, OTHER_NAMES = log(0.80 / 0.33), log(0.02 / 0.58)
@@ -45,13 +56,15 @@ five."""
 class Kinship:
     """Log-likelihood ratio that two runs are one training against runs that have nothing to do with each other, and
     the reasons for and against. ``data`` names settings of the data that differ; ``told`` is the part of the ratio that
-    names tell, and what speaks against."""
+    names tell, and what speaks against; ``tied`` is whether names or settings tie the two together, rather than that
+    both log alike."""
 
     odds: float
     reasons: tuple[str, ...]
     against: tuple[str, ...]
     data: tuple[str, ...] = ()
     told: float = 0.0
+    tied: bool = True
 
 
 def kinship(before: Profile, after: Profile) -> Kinship:
@@ -61,17 +74,18 @@ def kinship(before: Profile, after: Profile) -> Kinship:
     strong evidence against, data that differ are evidence against, settings that differ are weak evidence (people
     change them on resume).
     """
-    odds = told = 0.0
+    odds = told = tie = 0.0
     reasons: list[str] = []
     against: list[str] = []
     for weigh in (_recorded, _names, _model, _data, _settings, _logged):
         change, reason = weigh(before, after)
         odds += change
+        tie += max(change, 0.0) if weigh is not _logged else 0.0
         told += change if weigh is _names or change < 0 else 0.0
         if reason:
             (reasons if change >= 0 else against).append(reason)
     data = _compare(before.run.config, after.run.config, SOURCES_OF_DATA)[1]
-    return Kinship(odds, tuple(reasons), tuple(against), tuple(data), told)
+    return Kinship(odds, tuple(reasons), tuple(against), tuple(data), told, tie >= TIED)
 
 
 def stem(name: str) -> str:
@@ -97,6 +111,8 @@ def _recorded(before: Profile, after: Profile) -> tuple[float, str]:
 
 def _names(before: Profile, after: Profile) -> tuple[float, str]:
     one, other = before.run, after.run
+    if one.reference == other.reference and one.part != other.part:
+        return ONE_LOG, "both are parts of one log"
     if one.id == other.id and one.source == other.source and one.source.startswith("wandb"):
         return 6.0, f"both runs have the id {other.id}"
     mine, theirs = stem(one.name), stem(other.name)
@@ -163,7 +179,8 @@ def _settings(before: Profile, after: Profile) -> tuple[float, str]:
         return 0.0, ""
     share = len(same) / (len(same) + len(differ))
     if share >= 0.8:
-        return 1.0, f"{len(same)} of {len(same) + len(differ)} training settings are equal"
+        few = len(same) + len(differ) < FEW_SETTINGS
+        return 0.5 if few else 1.0, f"{len(same)} of {len(same) + len(differ)} training settings are equal"
     if share <= 0.5 and len(differ) >= MANY:
         return -3.0, f"{len(differ)} training settings differ: {', '.join(differ[:4])}"
     if share <= 0.5 and len(differ) >= 2:

@@ -13,6 +13,9 @@ SAME_RATE = 0.02
 """Rates that stay within 2% are a constant, of which any part fits any other."""
 ROUNDED = 0.002
 """Rates are logged rounded."""
+CERTAIN, PEAK = 100.0, 0.1
+"""Rates that agree to a hundredth of their change are the same schedule; a first rate within 10% of the set one is the
+peak, as the first rows lie in or after a short warm-up."""
 FINISHES_PLAN, FINISHES_EPOCHS = 0.4, 0.2
 """Share of restarted runs with a schedule of their own that are planned to finish what was planned first; fewer where
 plans are whole epochs, as only a state at a whole epoch can be finished so. Nothing is known of how often people do
@@ -52,8 +55,22 @@ def goes_on(before: Profile, after: Profile) -> list[Candidate]:
         or float(np.ptp(then[known])) < SAME_RATE * top
     ):
         return []
+    if _own_peak(before, after):
+        return []
+    # The coarser the rates can be compared, the likelier another schedule falls as steeply by chance.
+    alike = float(np.ptp(then[known])) / max(2 * float(np.median(change)), ROUNDED * top)
+    rare = min(0.0, log(max(alike, 1.0) / CERTAIN))
     why = ("its learning rates are those of the run before from step {} on: the schedule goes on", (off,))
-    return [Candidate(off, "schedule", round(off + after.base), why=[why])]
+    return [Candidate(off, "schedule", round(off + after.base), why=[why], weights={"rates": rare})]
+
+
+def _own_peak(before: Profile, after: Profile) -> bool:
+    """Whether the later run begins at the peak that its own settings name, and not the peak of the run before."""
+    peak = after.run.setting("learning_rate")
+    if peak is None or not peak > 0 or before.rate is None or after.rate is None:
+        return False
+    own, old = float(after.rate.value.max()) / peak, float(before.rate.value.max()) / peak
+    return abs(own - 1) < PEAK and abs(old - 1) > 2 * PEAK
 
 
 def weigh(before: Profile, after: Profile, candidates: list[Candidate]) -> float:
