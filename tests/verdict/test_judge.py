@@ -302,3 +302,10 @@ def test_checkpoints_that_are_worse_by_less_than_matters_are_slightly_worse(outc
     if outcome == "not_worse":
         assert verdict.overfitting.status == "none"
         assert "slightly worse" in verdict.headline
+
+
+def test_a_divergence_begins_where_the_loss_leaps_not_where_a_smoothed_one_would() -> None:
+    rng = np.random.default_rng(0)
+    loss = np.where(np.arange(len(STEP)) >= 100, 5.0, FALLING) * np.exp(0.01 * rng.standard_normal(len(STEP)))
+    found = [f for f in diagnose(view_of(train_loss=loss)).findings if f.code == "LOS002"]
+    assert [f.first_step for f in found] == [STEP[100]]

@@ -71,7 +71,9 @@ def look(view: View) -> Iterable[Finding]:
         return
     if len(level) - best < 4 or float(np.mean(loss.value[tail] > lowest + 0.25 * rise)) < 0.9:
         return
-    first = best + int(np.flatnonzero(level[best:] <= lowest + 0.25 * rise)[-1])
+    high = lowest + 0.25 * rise
+    first = best + int(np.flatnonzero(level[best:] <= high)[-1])
+    first += int(np.argmax(loss.value[first:] > high))  # smoothing carries a step to before it came
     step = int(loss.step[first])
     if held_out_no_worse(view, step) or (int(np.sum(loss.value == 0)) >= LASTING and end < SMALL):
         return
