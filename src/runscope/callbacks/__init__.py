@@ -9,7 +9,8 @@
     recorder = Recorder(config={"learning_rate": 1e-4}, folder="out")
     recorder.log(step, {"train/loss": loss})             # wherever the loop logs
 
-Nothing here raises into a training, and all of it together takes less than a hundredth of its time.
+Nothing here raises into a training, and all of it together takes less than a hundredth of the time of its steps; the
+look at its end comes after them.
 """
 
 from __future__ import annotations

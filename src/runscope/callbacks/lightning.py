@@ -44,6 +44,7 @@ class LightningCallback(Callback):  # type: ignore[misc]
             facts = facts.continued(self._before, trainer.global_step)
         folder = trainer.log_dir or trainer.default_root_dir
         self.recorder = Recorder(folder=folder, facts=facts, stop_at=self._stop_at)
+        self.recorder.announce()  # now: what it loads costs no step
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int

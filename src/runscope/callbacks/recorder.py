@@ -63,6 +63,7 @@ class Recorder:
         self._began = time.perf_counter()
         self._took = FIRST_LOOK_SECONDS
         self._announced = False
+        self._told: Any = None
         self._resting = False
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
@@ -96,8 +97,8 @@ class Recorder:
 
     def _log(self, step: int, values: Mapping[str, Any]) -> None:
         self._keep(step, values)
-        if not self._announced:
-            self._announce()
+        if not self._announced or (self._told is None and _open_run() is not None):
+            self._announce()  # a run of W&B may be opened after the training began
         began = time.perf_counter()
         if may_look(began - self._began, self.seconds, self._took):
             self._look()
@@ -132,10 +133,9 @@ class Recorder:
             write_whole(
                 self._folder / FACTS_FILE, lambda path: path.write_text(text, encoding="utf-8"), durable=False
             )
-        wandb = sys.modules.get("wandb")
-        run = getattr(wandb, "run", None)
-        if run is not None:
-            run.config.update({KEY: facts}, allow_val_change=True)
+        self._told = _open_run()
+        if self._told is not None:
+            self._told.config.update({KEY: facts}, allow_val_change=True)
 
     def _look(self) -> None:
         from runscope.history import Timeline
@@ -171,6 +171,11 @@ class Recorder:
             config={**self.config, KEY: self.facts.as_dict()}, state="running",
         )  # fmt: skip
         return finish(made, where="this run")
+
+
+def _open_run() -> Any:
+    """The run of W&B that is open in this process; None where there is none."""
+    return getattr(sys.modules.get("wandb"), "run", None)
 
 
 def may_look(elapsed: float, spent: float, took: float) -> bool:

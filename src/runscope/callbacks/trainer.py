@@ -43,6 +43,7 @@ class RunscopeCallback(TrainerCallback, ExportableState):
         self.recorder = Recorder(
             folder=args.output_dir, facts=facts, stop_at=self._stop_at, config=_settings(args)
         )
+        self.recorder.announce()  # now: what it loads costs no step
         self.recorder.replay([row for row in state.log_history if isinstance(row, Mapping)])
 
     def on_log(
