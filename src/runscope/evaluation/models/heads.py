@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -57,13 +57,15 @@ class Given:
 class HeadModels(LocalModels):
     """Checkpoints of one training whose head gives numbers and not text."""
 
+    of_model: ClassVar[tuple[str, ...]] = ("model", "_asked", "labels")
+
     @staticmethod
     def takes(kind: Kind) -> bool:
         """Whether it can ask a kind of model."""
         return kind.head
 
     def _load(self, name: str) -> None:
-        self.model = loading.load_model(name, self.settings, self.device, self.dtype, self.takes)
+        self.model = self._read_model(name)
         if getattr(self.model.config, "problem_type", None) == "multi_label_classification":
             raise InputError(
                 f"the model {name} gives several labels at once, which is not evaluated", hint=ELSEWHERE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,12 +24,15 @@ from runscope.evaluation.models.adapters import (
 )
 from runscope.evaluation.models.generation import Answer
 from runscope.evaluation.models.kinds import Kind, is_causal
-from runscope.evaluation.models.memory import Budget
+from runscope.evaluation.models.memory import Budget, free_bytes
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
 
 ADAPTERS_KEPT = 32
 """Adapters held in memory: a race comes back to the same few again and again."""
+ROOM = 4
+"""Free bytes for each byte of weights before another model is loaded: itself, twice as large where 16 bits on the disk
+are 32 in memory, and a batch."""
 LONGEST = 4096
 """Longest example where neither the tokenizer nor the model names a limit."""
 
@@ -40,6 +43,9 @@ class LocalModels:
     Args:
         settings: device, dtype and batch size.
         base: folder or Hub name of the base model; None takes what the adapters name.
+
+    Attributes:
+        loads: how many models were loaded.
 
     Raises:
         MissingExtra: torch, transformers or peft is not installed.
@@ -54,6 +60,8 @@ class LocalModels:
         self.tokenizer: Any = None
         self.model: Any = None
         self.budget = Budget(settings.batch_tokens)
+        self.loads = 0
+        self._whole: dict[str, dict[str, Any]] = {}
         self._adapters: list[str] = []
         self._adapted = ""
         self._embeddings: tuple[str, ...] = ()
@@ -63,6 +71,11 @@ class LocalModels:
         self._ends: tuple[int, ...] = ()
         self._asked: frozenset[str] = frozenset()
         self._virtual, self._vocabulary, self._one_length = 0, 0, False
+
+    of_model: ClassVar[tuple[str, ...]] = (
+        "model", "_ends", "_asked", "_embeddings", "_virtual", "_one_length",
+    )  # fmt: skip
+    """What is known of a model that is held, and belongs to it."""
 
     @staticmethod
     def takes(kind: Kind) -> bool:
@@ -109,6 +122,7 @@ class LocalModels:
                 if adapter is None:
                     loading.refuse_unlike(place, folder)
                 self.model, self._adapters = None, []
+                self._whole.clear()
                 self._load(place)
                 self.tokenizer = self.tokenizer or loading.load_tokenizer(self.settings, folder, Path(place))
                 self._adapted, self._shared = base if adapter is not None else "", True
@@ -127,19 +141,38 @@ class LocalModels:
             )
 
     def _use_model(self, folder: Path) -> None:
-        self.model, self._adapters, self._shared, self._adapted = (
-            None,
-            [],
-            True,
-            "",
-        )  # two of them need not fit
-        self._load(str(folder))
+        """A race comes back to the same few: whole models stay in memory while they fit, the latest longest."""
+        self._adapters, self._shared, self._adapted = [], True, ""  # two of them need not fit
+        held = self._whole.pop(str(folder), None)
+        if held is None:
+            self.model = None
+            self._make_room(sum(f.stat().st_size for f in folder.glob("*.safetensors")))
+            self._load(str(folder))
+            held = {name: getattr(self, name) for name in self.of_model}
+        for name, value in held.items():
+            setattr(self, name, value)
+        self._whole[str(folder)] = held
         self.tokenizer = self.tokenizer or loading.load_tokenizer(
             self.settings, folder, *([Path(self.base)] if self.base else [])
         )
 
+    def _make_room(self, size: int) -> None:
+        """Drop whole models, the one not used for longest first, until another of so many bytes leaves room."""
+        while self._whole and free_bytes(self.torch, self.device) < ROOM * size:
+            del self._whole[next(iter(self._whole))]
+            if self.device.startswith("cuda"):
+                self.torch.cuda.empty_cache()
+
+    def holds(self, folder: Path) -> bool:
+        """Whether a checkpoint can answer without being loaded."""
+        return str(folder) in self._whole or str(folder) == self._loaded
+
+    def _read_model(self, name: str) -> Any:
+        self.loads += 1
+        return loading.load_model(name, self.settings, self.device, self.dtype, self.takes)
+
     def _load(self, name: str) -> None:
-        self.model = loading.load_model(name, self.settings, self.device, self.dtype, self.takes)
+        self.model = self._read_model(name)
         self._ends = generation.take_over(self.model, self.transformers)
         self._asked, self._embeddings = loading.forward_words(self.model), embeddings(self.model)
         self.budget.fit(self.torch, self.model, self.device)
@@ -153,6 +186,7 @@ class LocalModels:
             if base != self._adapted:
                 self._encoded = {}
             self.model, self._adapters = None, []
+            self._whole.clear()
             place = loading.at_hand(base)
             self._load(place)
             self.tokenizer = loading.load_tokenizer(self.settings, folder, Path(place))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,13 +30,15 @@ class Seq2SeqModels(LocalModels):
     is what the encoder reads.
     """
 
+    of_model: ClassVar[tuple[str, ...]] = ("model", "_ends", "_asked", "_embeddings", "_begin", "_kept")
+
     @staticmethod
     def takes(kind: Kind) -> bool:
         """Whether it can ask a kind of model."""
         return kind is SEQ2SEQ
 
     def _load(self, name: str) -> None:
-        self.model = loading.load_model(name, self.settings, self.device, self.dtype, self.takes)
+        self.model = self._read_model(name)
         own, config = self.model.generation_config, self.model.config
         told = (getattr(place, "decoder_start_token_id", None) for place in (own, config))
         self._begin: int | None = next((n for n in told if n is not None), None)

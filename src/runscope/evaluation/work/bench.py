@@ -93,6 +93,12 @@ class Bench:
             self._launcher.close()
             self._launcher = None
 
+    def launcher(self) -> Launcher:
+        """Who does the work."""
+        if self._launcher is None:
+            self._launcher = open_launcher(self.settings, self.base, self.fetch)
+        return self._launcher
+
     def kept(self, task: Task, arm: int, examples: Sequence[Example]) -> dict[int, Row]:
         """Rows that need not be run again, by the position of their example; of a checkpoint on this disk only."""
         if fetched(self.checkpoints[arm]) is None:
@@ -123,12 +129,11 @@ class Bench:
     def _run(
         self, shards: Sequence[Shard], shard_keys: Sequence[Sequence[str]], arms: Sequence[int]
     ) -> dict[str, Row]:
-        if self._launcher is None:
-            self._launcher = open_launcher(self.settings, self.base, self.fetch)
+        launcher = self.launcher()
         fresh: dict[str, Row] = {}
         done = dict.fromkeys(arms, 0)
         total = {a: sum(len(s.examples) for s, b in zip(shards, arms, strict=True) if a == b) for a in done}
-        for number, result in self._launcher.run(shards):
+        for number, result in launcher.run(shards):
             arm, rows = arms[number], dict(zip(shard_keys[number], result.rows, strict=True))
             self.results.put(rows)
             fresh |= rows

@@ -27,9 +27,10 @@ class LocalLauncher:
         self.worker = Worker(settings, base, fetch)
 
     def run(self, shards: Sequence[Shard]) -> Iterator[tuple[int, Done]]:
-        """In order."""
-        for number, shard in enumerate(shards):
-            yield number, self.worker.work(shard)
+        """Those of models that are in memory first, else in order."""
+        order = sorted(range(len(shards)), key=lambda number: not self.worker.holds(shards[number]))
+        for number in order:
+            yield number, self.worker.work(shards[number])
 
     def close(self) -> None:
         """Let go of the models."""

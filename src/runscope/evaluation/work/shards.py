@@ -49,6 +49,11 @@ class Worker:
         """Of the process that it lives in."""
         return os.getpid()
 
+    def holds(self, shard: Shard) -> bool:
+        """Whether nothing has to be loaded for a shard."""
+        held = getattr(self.models, "holds", None)
+        return held is not None and not shard.base and bool(held(self.fetch(shard.checkpoint)))
+
     def work(self, shard: Shard) -> Done:
         """Ask a checkpoint."""
         folder = self.fetch(shard.checkpoint)
