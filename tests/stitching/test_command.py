@@ -60,8 +60,21 @@ def test_find_proposes_which_runs_of_a_folder_belong_together(
     for run in runs:
         push(Timeline.of(run), offline=tmp_path, name=run.name)
     assert main(["stitch", "--find", str(tmp_path / "wandb"), "--format", "json"]) == 0
-    groups = json.loads(capsys.readouterr().out)["trainings"]
+    said = json.loads(capsys.readouterr().out)
+    groups = said["trainings"]
     assert sorted(len(g) for g in groups) == [1, 2]
+    assert [0.6 <= sure <= 1 for sure in said["confidence"]] == [True, True]
+    assert main(["stitch", "--find", str(tmp_path / "wandb")]) == 0
+    command, sure = capsys.readouterr().out.splitlines()[0].split("  # ")
+    assert command.startswith("runscope stitch ")
+    assert sure == f"{max(c for c, g in zip(said['confidence'], groups, strict=True) if len(g) > 1):.0%} sure"
+
+
+def test_a_refusal_gives_its_reason_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stitch", str(folder() / "killed.wandb"), str(folder() / "healthy.wandb")]) == 2
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("continues none of the other") == 1
+    assert (said.out + said.err).count("begin far from where any saved state stood") == 1
 
 
 @pytest.mark.parametrize("axis", ["step", "epoch", "samples", "hours", "time"])

@@ -5,7 +5,7 @@ from runscope.api.judging import compare, diagnose, evaluate, investigate, plan_
 from runscope.api.keeping import keep
 from runscope.api.lines import ASK_BELOW, as_line, push, require_joined, stitch, with_parts
 from runscope.api.reports import recipe_facts, report, write_report
-from runscope.api.runs import as_run, find_trainings, load, pull
+from runscope.api.runs import as_run, find_trainings, load, propose_trainings, pull
 from runscope.api.saved import checkpoints, inventory, repositories
 from runscope.api.surveys import scan
 
@@ -26,6 +26,7 @@ __all__ = [
     "keep",
     "load",
     "plan_evaluation",
+    "propose_trainings",
     "pull",
     "push",
     "recipe_facts",

@@ -60,7 +60,7 @@ def require_joined(line: Timeline) -> Timeline:
         if not segment.continues:
             raise NotJoinable(
                 f"{segment.run.name} continues none of the other runs"
-                + (f": {segment.evidence[0]}" if segment.evidence else ""),
+                + (f": {'; '.join(segment.evidence[:2])}" if segment.evidence else ""),
                 hint="say where it joins with --at STEP, join it all the same with --force, or leave it out",
             )
         if segment.confidence < ASK_BELOW:

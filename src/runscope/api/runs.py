@@ -11,6 +11,7 @@ from runscope.progress import Progress
 if TYPE_CHECKING:
     from runscope.history import Run
     from runscope.sources.wandb_cloud.pull import Pulled
+    from runscope.stitching import Found
 
 
 def load(
@@ -91,18 +92,27 @@ def pull(
 def find_trainings(
     place: str, *, project: str | None = None, refresh: bool = False, progress: Progress | None = None
 ) -> tuple[list[list[Run]], dict[str, str]]:
+    """The runs of what :func:`propose_trainings` finds, and what could not be read."""
+    found, failed = propose_trainings(place, project=project, refresh=refresh, progress=progress)
+    return [training.runs for training in found], failed
+
+
+def propose_trainings(
+    place: str, *, project: str | None = None, refresh: bool = False, progress: Progress | None = None
+) -> tuple[list[Found], dict[str, str]]:
     """Propose which of many runs belong together: those of a W&B project, or of a folder of runs.
 
     The runs of a W&B project are pulled into the store first.
 
     Returns:
-        The trainings, each a list of runs in order; and what could not be read, with the reason.
+        The trainings, each with its runs in order and how sure it is that they belong together; and what could not
+        be read, with the reason.
     """
     from runscope.errors import InputError, NotSignedIn, TooManyRequests, Unreachable
     from runscope.sources import LoadContext, list_references
     from runscope.sources import load as read
     from runscope.sources.wandb_cloud.pull import kept_runs
-    from runscope.stitching import find
+    from runscope.stitching import propose
     from runscope.store import RunStore
 
     folder = Path(place).expanduser().is_dir()
@@ -133,7 +143,7 @@ def find_trainings(
             runs.append(run)
         else:
             failed[reference] = "it logged nothing"
-    return find(runs, progress=progress), failed
+    return propose(runs, progress=progress), failed
 
 
 def as_run(what: str | Path | Run, **options: Any) -> Run:

@@ -1,9 +1,21 @@
 """Which run continues which, from what step, and what was thrown away."""
 
 from runscope.stitching.digest import Digest, digest
-from runscope.stitching.find import Plan, find, find_planned, in_order_of
+from runscope.stitching.find import Found, Plan, find, find_planned, in_order_of, propose
 from runscope.stitching.line import stitch
 from runscope.stitching.one_log import line_of
 from runscope.stitching.profile import profile
 
-__all__ = ["Digest", "Plan", "digest", "find", "find_planned", "in_order_of", "line_of", "profile", "stitch"]
+__all__ = [
+    "Digest",
+    "Found",
+    "Plan",
+    "digest",
+    "find",
+    "find_planned",
+    "in_order_of",
+    "line_of",
+    "profile",
+    "propose",
+    "stitch",
+]

@@ -18,7 +18,7 @@ from runscope.stitching.pair import Pair, compare
 from runscope.stitching.pool import Pool
 from runscope.stitching.posterior import Prior, decide
 from runscope.stitching.profile import paced_like, profile
-from runscope.stitching.tree import place
+from runscope.stitching.tree import MOST_SURE, place
 
 IN_A_PROJECT = Prior(continues=0.25, again=0.35)
 """In a project of many runs more start from scratch than are resumed, and nobody has named any two together."""
@@ -84,8 +84,21 @@ class Plan:
         return [members for members in found.values() if len(members) > 1]
 
 
+@dataclass(frozen=True)
+class Found:
+    """Runs of one training, in order of time, and the probability that the least sure of them belongs to the others."""
+
+    runs: list[Run]
+    confidence: float
+
+
 def find(runs: Sequence[Run], *, progress: Progress | None = None) -> list[list[Run]]:
-    """Group runs into trainings: each list is one training, in order of time.
+    """The runs of what :func:`propose` finds."""
+    return [found.runs for found in propose(runs, progress=progress)]
+
+
+def propose(runs: Sequence[Run], *, progress: Progress | None = None) -> list[Found]:
+    """Group runs into trainings.
 
     A run joins the training that it most surely continues, if that is at least :data:`SURE`.
 
@@ -106,20 +119,25 @@ def find_planned(ordered: Sequence[Run], plan: Plan) -> list[list[Run]]:
         ordered: the sessions of the runs (:func:`runscope.history.parts.taken_apart`), as :func:`in_order_of` has them.
         plan: of these, in this order.
     """
-    return _joined([Node(profile(run)) for run in ordered], plan, None)
+    return [found.runs for found in _joined([Node(profile(run)) for run in ordered], plan, None)]
 
 
-def _joined(nodes: list[Node], plan: Plan, progress: Progress | None) -> list[list[Run]]:
+def _joined(nodes: list[Node], plan: Plan, progress: Progress | None) -> list[Found]:
     trainings: dict[Node, list[int]] = {}
+    sure: dict[Node, float] = {}
     for number, node in enumerate(nodes):
         if progress is not None:
             progress("runs compared", number, len(nodes))
         node.start = node.profile.run.first_step
         roots = {nodes[n].root for n in plan.near[number]}
         if roots:
-            _attach(node, number, nodes, plan, sorted(n for root in roots for n in trainings[root]))
+            said = _attach(node, number, nodes, plan, sorted(n for root in roots for n in trainings[root]))
+            sure[node.root] = min(sure.get(node.root, 1.0), said)
         trainings.setdefault(node.root, []).append(number)
-    return [[nodes[n].profile.run for n in numbers] for numbers in trainings.values()]
+    return [
+        Found([nodes[n].profile.run for n in numbers], round(sure.get(root, 1.0), 4))
+        for root, numbers in trainings.items()
+    ]
 
 
 def _near(digests: Sequence[Digest], pool: Pool) -> Iterator[tuple[int, ...]]:
@@ -139,7 +157,7 @@ def _near(digests: Sequence[Digest], pool: Pool) -> Iterator[tuple[int, ...]]:
             answering[key].append(number)
 
 
-def _attach(node: Node, number: int, nodes: list[Node], plan: Plan, members: Sequence[int]) -> None:
+def _attach(node: Node, number: int, nodes: list[Node], plan: Plan, members: Sequence[int]) -> float:
     """Hang a run on the training that it continues, if that is likely enough.
 
     Args:
@@ -148,6 +166,9 @@ def _attach(node: Node, number: int, nodes: list[Node], plan: Plan, members: Seq
         nodes: all runs.
         plan: what their settings and clocks say.
         members: the earlier runs of all trainings that it could be of.
+
+    Returns:
+        The probability that it is right where it hangs now, on one of them or on none.
     """
     settings, recent = plan.pool.agreement(number), plan.pool.recency(number)
     node.profile = paced_like(node.profile, [nodes[n].profile for n in members])
@@ -160,8 +181,10 @@ def _attach(node: Node, number: int, nodes: list[Node], plan: Plan, members: Seq
         pairs.append((member, replace(pair, kin=replace(pair.kin, odds=odds))))
         ago[member.root] = ago.get(member.root, 0.0) + float(recent[which])
     answer = decide(pairs, node.profile, IN_A_PROJECT, {root: float(np.log(w)) for root, w in ago.items()})
-    if answer.best is not None and answer.joined >= SURE:
-        place(node, answer)
+    if answer.best is None or answer.joined < SURE:
+        return 1 - answer.joined
+    place(node, answer)
+    return min(answer.joined, MOST_SURE)
 
 
 def in_order_of(digests: Sequence[Digest]) -> list[int]:

@@ -113,7 +113,7 @@ def _show(line: Timeline, format: opt.Format, output: Path | None, axis: str, qu
     elif format is opt.Format.markdown:
         print(page.markdown_timeline(line))  # noqa: T201
     else:
-        page.print_timeline(out.stdout(), line)
+        page.print_timeline(out.stdout(), line, refused=True)
 
 
 def _ask(line: Timeline, quiet: bool) -> Timeline:
@@ -136,18 +136,21 @@ def _ask(line: Timeline, quiet: bool) -> Timeline:
 
 
 def _find(place: str, format: opt.Format, project: str | None, refresh: bool, quiet: bool) -> int:
-    from runscope.api import find_trainings
+    from runscope.api import propose_trainings
 
     with progress(quiet) as update:
-        groups, failed = find_trainings(place, project=project, refresh=refresh, progress=update)
+        found, failed = propose_trainings(place, project=project, refresh=refresh, progress=update)
     out.notes((f"{reference} was left out: {why}" for reference, why in failed.items()), quiet=quiet)
     if format in (opt.Format.json, opt.Format.jsonl):
-        out.print_json({"schema": "runscope.find/1", "trainings": [[r.reference for r in g] for g in groups]})
+        groups = [[run.reference for run in training.runs] for training in found]
+        sure = [training.confidence for training in found]
+        out.print_json({"schema": "runscope.find/1", "trainings": groups, "confidence": sure})
         return 0
-    joined = [g for g in groups if len(g) > 1]
-    for group in joined:
-        print(shlex.join(["runscope", "stitch", *(run.reference for run in group)]))  # noqa: T201
-    alone = len(groups) - len(joined)
+    joined = [training for training in found if len(training.runs) > 1]
+    for training in joined:
+        command = shlex.join(["runscope", "stitch", *(run.reference for run in training.runs)])
+        print(f"{command}  # {training.confidence:.0%} sure")  # noqa: T201
+    alone = len(found) - len(joined)
     what = "training" if len(joined) == 1 else "trainings"
     out.note(f"{len(joined)} {what} of several runs, {alone} runs on their own", quiet=quiet)
     return 0

@@ -16,8 +16,14 @@ SURE = 0.95
 """Below this the other places are said too."""
 
 
-def print_timeline(console: Console, line: Timeline) -> None:
-    """The segments, the evidence in words, and the loss as one curve."""
+def print_timeline(console: Console, line: Timeline, *, refused: bool = False) -> None:
+    """The segments, the evidence in words, and the loss as one curve.
+
+    Args:
+        console: where to.
+        line: what is shown.
+        refused: an error that follows says why a run continues none of the others.
+    """
     table = Table(box=None, pad_edge=False)
     for heading in ("run", "steps", "from", "sure", "method", "discarded tail"):
         table.add_column(heading)
@@ -30,10 +36,10 @@ def print_timeline(console: Console, line: Timeline) -> None:
         else:
             table.add_row(Text(s.run.name), "another training", "", f"{s.confidence:.0%}", "", "")
     console.print(table)
-    for s in line.segments[1:]:
+    for s in (s for s in line.segments[1:] if s.continues):
         for reason in s.evidence[:3]:
             console.print(Text(f"  {s.run.name}: {reason}"))
-        if s.continues and s.alternatives and s.confidence < SURE:
+        if s.alternatives and s.confidence < SURE:
             others = " or ".join(f"step {a.offset:,} ({a.confidence:.0%})" for a in s.alternatives[:2])
             console.print(Text(f"  {s.run.name}: it may also have started from {others}"))
     for told in answers(View(line)):
@@ -45,7 +51,10 @@ def print_timeline(console: Console, line: Timeline) -> None:
         _print_loss(console, line)
     elif loss is not None and len(loss):
         console.print(Text(f"loss  {sparkline(loss, 60)}  {loss.value[0]:.3g} to {loss.value[-1]:.3g}"))
+    strangers = tuple(f"{s.run.name} continues none of" for s in line.segments if not s.continues)
     for note in line.notes:
+        if refused and strangers and note.startswith(strangers):
+            continue
         console.print(Text(f"note: {note}"))
 
 
