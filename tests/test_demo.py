@@ -91,7 +91,7 @@ def test_the_training_loss_alone_asks_for_held_out_examples(
     assert (overfitting["status"], overfitting["basis"]) == ("unknown", "train_curve")
     assert "runscope evaluate" in diagnosis["verdict"]["recommendation"]
     stairs = next(f for f in diagnosis["findings"] if f["code"] == "OVF003")
-    assert "the schedule was not restored" in diagnosis["verdict"]["headline"]
+    assert "the schedule restarted instead of being restored" in diagnosis["verdict"]["headline"]
     assert "from epoch 5 on" in stairs["message"], "both count the epochs that are done"
 
 

@@ -80,6 +80,7 @@ def study(saved: tuple[Checkpoint, ...], prompt: str = "lamp by Arvo") -> Study:
         "loss", "loss", True, tuple(scores), saved[3], "overfit",
         "step 600 is worse than step 200 by 0.128 nats per token (p < 0.001).", onset_step=300, p_value=0.0005,
         effect=0.128, example_evaluations=2000, full_grid=3600, sample=tuple(sample), settings={"seed": 0},
+        by_heart=({"prompt": prompt, "completion": "045", "first_step": 300, "checkpoints": 4, "of": 11},),
     )  # fmt: skip
 
 

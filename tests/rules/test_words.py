@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from runscope.cli.app import app
+from runscope.reporting.text.chat import SLACK, chat
 from runscope.reporting.text.diagnosis import print_diagnosis
 from runscope.rules import look
 from runscope.verdict import diagnose
@@ -67,7 +68,8 @@ def test_verdict(case: Case) -> None:
     printed = io.StringIO()
     print_diagnosis(Console(file=printed, width=10_000), diagnosis, verbose=True)
     lines = [line[17:].strip() for line in printed.getvalue().splitlines()]
-    assert not [fault for text in (*said, *lines) for fault in faults(text or "")]
+    pasted = chat(diagnosis, SLACK).splitlines()
+    assert not [fault for text in (*said, *lines, *pasted) for fault in faults(text or "")]
     assert len(verdict.headline) <= 300, verdict.headline
 
 

@@ -102,6 +102,7 @@ def _usage(error: BaseException) -> int:
         print(context.get_help())  # noqa: T201
         return 0
     text = getattr(error, "format_message", lambda: str(error))()
+    text = text.replace(": Value error, ", ": ").replace("argument(s)", "argument")
     message, _, rest = text.partition(" Did you mean")
     suggestion = f"did you mean{rest} " if rest else ""
     command = context.command_path if context is not None else "runscope"

@@ -295,7 +295,7 @@ def _unknown(reference: str) -> UnknownReference:
     elif existing(place):
         there = f"is not there: {place} holds no runs that are named with {MEMBER}"
     else:
-        there = "is not there, and no other form of a run"
+        there = "is not there, and names no run in another way"
     return UnknownReference(f"{reference} {there}", hint=f"{meant}a run is one of: {describe_forms()}")
 
 
