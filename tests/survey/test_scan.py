@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 import runscope as rs
 from runscope.cli import main
 from runscope.errors import UnknownReference, UsageError
+from runscope.history.axes import write_parts
 from runscope.sources import list_references
 from runscope.survey.memory import Memory
 from runscope.survey.spread import _Worker
@@ -205,3 +207,31 @@ def test_a_worker_that_was_killed_is_told_and_started_again(tree: Path) -> None:
         assert again[0].cards[0].need == "fine"
     finally:
         worker.end()
+
+
+def test_reports_are_written_once_and_linked(tree: Path, tmp_path: Path) -> None:
+    page, folder = tmp_path / "scan.html", tmp_path / "reports of trainings"
+    words = ["scan", str(tree), "--jobs", "1", "--quiet", "--output", str(page), "--reports", str(folder)]
+    assert main(words) == 0
+    readable = [c for c in rs.scan(tree, jobs=1).cards if c.error is None]
+    written = {file: file.stat().st_mtime_ns for file in folder.glob("*.html")}
+    assert len(written) == len(readable)
+    assert any("overfit" in file.read_text() for file in written)
+    new = trainer_folder(tree / "fresh-q", seed=41, kind="overfit")
+    assert main(words) == 0
+    (fresh,) = set(folder.glob("*.html")) - set(written)
+    assert new.name in fresh.name
+    assert {file: file.stat().st_mtime_ns for file in written} == written, (
+        "what did not change is not written again"
+    )
+
+
+def test_the_table_goes_to_parquet_in_parts_of_one_schema(tree: Path, tmp_path: Path) -> None:
+    trainer_folder(tree / "odd-q", seed=1, settings={"logging_steps": "auto"})  # a number everywhere else
+    folder = tmp_path / "table"
+    assert main(["scan", str(tree), "--jobs", "1", "--quiet", "--output", str(folder)]) == 0
+    found = pq.read_table(folder)
+    assert found.num_rows == len(rs.scan(tree, jobs=1).cards)
+    write_parts(found.to_pandas(), folder, 5)
+    assert len(list(folder.glob("part-*.parquet"))) == -(-found.num_rows // 5)
+    assert len({pq.read_schema(file).remove_metadata() for file in folder.glob("part-*")}) == 1

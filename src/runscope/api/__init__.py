@@ -7,7 +7,7 @@ from runscope.api.lines import ASK_BELOW, as_line, push, require_joined, stitch,
 from runscope.api.reports import recipe_facts, report, write_report
 from runscope.api.runs import as_run, find_trainings, load, propose_trainings, pull
 from runscope.api.saved import checkpoints, inventory, repositories
-from runscope.api.surveys import scan
+from runscope.api.surveys import scan, write_reports
 
 __all__ = [
     "ASK_BELOW",
@@ -37,4 +37,5 @@ __all__ = [
     "stitch",
     "with_parts",
     "write_report",
+    "write_reports",
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runscope.api.judging import diagnose
 from runscope.api.runs import pull
-from runscope.errors import InputError, RunscopeError, ServiceError, UnknownReference, UsageError
+from runscope.errors import InputError, RunscopeError, ServiceError, StoreError, UnknownReference, UsageError
 from runscope.progress import Progress
 
 if TYPE_CHECKING:
@@ -76,6 +78,50 @@ def scan(
     memory = Memory(fresh=refresh) if remember else None
     survey = take(named, references, open_spread(launch, jobs), memory, notes=notes, progress=progress)
     return survey if after is None else only_since(survey, after)
+
+
+def write_reports(
+    survey: Survey, folder: str | Path, *, progress: Progress | None = None
+) -> tuple[dict[int, Path], list[str]]:
+    """Write the report of each training of a survey that could be read, ``NAME-HASH.html``.
+
+    A report that is there already stays where its training is not among what is new: a nightly job writes few.
+
+    Returns:
+        Where the reports lie, by the number of the training; and a sentence for each that could not be written.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    from runscope.api.reports import report
+
+    place = Path(folder)
+    written: dict[int, Path] = {}
+    notes: list[str] = []
+    new = set(survey.new)
+    for number, card in enumerate(survey.cards):
+        if progress is not None:
+            progress("reports", number, len(survey.cards))
+        if card.error is not None:
+            continue
+        name = re.sub(r"[^\w.-]+", "-", survey.titles[number])[:60].strip("-.") or "training"
+        told = hashlib.sha256("\n".join(card.references).encode()).hexdigest()[:8]
+        path = place / f"{name}-{told}.html"
+        if survey.first or number in new or not path.exists():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                report(diagnose(list(card.references)), path)
+            except OSError as error:
+                raise StoreError(
+                    f"{path} cannot be written: {error.strerror}", hint="choose another folder with --reports"
+                ) from error
+            except StoreError:
+                raise
+            except RunscopeError as error:
+                notes.append(f"no report of {survey.titles[number]}: {error.message}")
+                continue
+        written[number] = path
+    return written, notes
 
 
 class _Found:

@@ -15,6 +15,7 @@ from runscope.stats.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
     from runscope.history.timeline import Segment, Timeline
 
@@ -64,14 +65,33 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     if path.suffix.lower() == ".csv":
         table.apply(_cells).to_csv(path, index=False, na_rep="NaN", errors="replace")
         return
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {
-        name: pa.array(column.to_numpy(), from_pandas=column.dtype.kind != "f")
-        for name, column in table.items()
-    }
-    pq.write_table(pa.table(columns), path)
+    pq.write_table(_arrow(table), path)
+
+
+def write_parts(table: pd.DataFrame, folder: Path, rows: int) -> None:
+    """Write a table as Parquet files ``part-00000.parquet`` … of so many rows and one schema in a folder; parts of an
+    earlier table go."""
+    import pyarrow.parquet as pq
+
+    whole = _arrow(table)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("part-*.parquet"):
+        old.unlink()
+    for number, begin in enumerate(range(0, max(len(table), 1), rows)):
+        pq.write_table(whole.slice(begin, rows), folder / f"part-{number:05d}.parquet")
+
+
+def _arrow(table: pd.DataFrame) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table(
+        {
+            name: pa.array(column.to_numpy(), from_pandas=column.dtype.kind != "f")
+            for name, column in table.items()
+        }
+    )
 
 
 def _cells(column: pd.Series) -> pd.Series:

@@ -112,8 +112,8 @@ def _deviations(loss: Series | None, base: int, interval: float) -> tuple[Ints, 
     return place, np.clip(rest, -limit, limit)[first]
 
 
-def profile(run: Run) -> Profile:
-    """Look a run over."""
+def profile(run: Run, *, levels: bool = True) -> Profile:
+    """Look a run over; without ``levels`` those of its curves stay out: they take longest, and no digest needs them."""
     loss, rate = _clean(run.role("train_loss")), _clean(run.role("learning_rate"), CLOCK_POINTS)
     grad = _clean(run.role("grad_norm"))
     if grad is not None:
@@ -135,8 +135,8 @@ def profile(run: Run) -> Profile:
         curve=curve,
         grad_curve=grad_curve,
         logs=logs,
-        levels=() if curve is None else fit(curve.x, curve.y, curve.each),
-        grad_levels=() if grad_curve is None else fit(grad_curve.x, grad_curve.y, grad_curve.each),
+        levels=() if curve is None or not levels else fit(curve.x, curve.y, curve.each),
+        grad_levels=() if grad_curve is None or not levels else fit(grad_curve.x, grad_curve.y, grad_curve.each),
         held_out=_clean(run.role("eval_loss")),
         base=_base(first_step, interval_of(loss)),
         interval=interval_of(loss),

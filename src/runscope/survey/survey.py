@@ -99,7 +99,14 @@ class Survey(Shown):
             | {f"config.{k}": v for k, v in c.config.items()}
             for c in self.cards
         ]
-        return pd.DataFrame(rows)
+        table = pd.DataFrame(rows)
+        for (
+            name
+        ) in table.columns:  # one script logs a number where another logs a word: a column has one kind
+            kinds = {type(value) for value in table[name].dropna()} if name.startswith("config.") else set()
+            if len(kinds) > 1 and not kinds <= {int, float}:
+                table[name] = table[name].map(str, na_action="ignore")
+        return table
 
 
 def take(

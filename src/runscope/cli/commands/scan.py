@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -16,6 +18,10 @@ from runscope.cli.progress import progress
 
 if TYPE_CHECKING:
     from runscope.survey.survey import Survey
+
+
+PART = 1000
+"""Trainings in one Parquet file of several."""
 
 
 class Need(StrEnum):
@@ -76,6 +82,12 @@ def scan(
     remember: Annotated[
         bool, typer.Option("--remember/--forget", help="Read only what changed since the last scan.")
     ] = True,
+    reports: Annotated[
+        Path | None,
+        typer.Option(
+            "--reports", metavar="FOLDER", help="Write the report of each training there, and link it."
+        ),
+    ] = None,
     webhook: Annotated[
         str | None,
         typer.Option(
@@ -113,7 +125,13 @@ def scan(
             progress=update,
         )
     out.notes(survey.notes, quiet=quiet)
-    _show(survey, format, output, all, quiet, fail_on)
+    written: Mapping[int, Path] = {}
+    if reports is not None:
+        with progress(quiet) as update:
+            written, failed = api.write_reports(survey, reports, progress=update)
+        out.notes(failed, quiet=quiet)
+        out.note(f"wrote {len(written):,} reports to {reports}", quiet=quiet)
+    _show(survey, format, output, all, quiet, fail_on, written)
     worst = _worst(survey, new)
     if webhook and worst is not Need.never:
         _send(webhook, survey)
@@ -122,15 +140,23 @@ def scan(
 
 
 def _show(
-    survey: Survey, format: opt.ScanFormat, output: Path | None, all: bool, quiet: bool, fail_on: Need
+    survey: Survey,
+    format: opt.ScanFormat,
+    output: Path | None,
+    all: bool,
+    quiet: bool,
+    fail_on: Need,
+    written: Mapping[int, Path],
 ) -> None:
     from runscope import reporting as page
 
     most = len(survey.cards) if all else page.SURVEY_ROWS
     if output is not None and output.suffix.lower() in ci.ENDINGS:
         ci.save_checked(page.cards_checked(survey.cards, fail_on.value), output, quiet=quiet)
+    elif output is not None and not output.suffix:
+        _save_parts(survey, output, quiet)
     elif output is not None:
-        out.save(output, _forms(survey), quiet=quiet)
+        out.save(output, _forms(survey, _links(written, output)), quiet=quiet)
     elif format in (opt.ScanFormat.sarif, opt.ScanFormat.junit):
         ci.print_checked(page.cards_checked(survey.cards, fail_on.value), format.value)
     elif format is opt.ScanFormat.json:
@@ -148,14 +174,41 @@ def _show(
         page.print_survey(out.stdout(), survey, most=most)
 
 
-def _forms(survey: Survey) -> Mapping[str, Callable[[Path], object]]:
+def _links(written: Mapping[int, Path], output: Path) -> dict[int, str]:
+    """Addresses of reports as a page beside them names them."""
+    beside = output.absolute().parent
+    return {
+        number: quote(os.path.relpath(path.absolute(), beside).replace(os.sep, "/"))
+        for number, path in written.items()
+    }
+
+
+def _save_parts(survey: Survey, folder: Path, quiet: bool) -> None:
+    """The table in several Parquet files of one schema: a folder that DuckDB and Spark read as one table.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    from runscope.errors import StoreError
+    from runscope.history.axes import write_parts
+
+    try:
+        write_parts(survey.to_pandas(), folder, PART)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be written: {error.strerror}", hint="choose another place with --output"
+        ) from error
+    out.note(f"wrote {folder}", quiet=quiet)
+
+
+def _forms(survey: Survey, links: Mapping[int, str]) -> Mapping[str, Callable[[Path], object]]:
     from runscope import reporting as page
 
     return {
         **out.table_forms(survey.to_pandas),
         **out.json_form(lambda: page.survey_json(survey)),
         ".md": lambda path: path.write_text(page.markdown_survey(survey) + "\n", encoding="utf-8"),
-        ".html": lambda path: path.write_text(page.survey_page(survey), encoding="utf-8"),
+        ".html": lambda path: path.write_text(page.survey_page(survey, links), encoding="utf-8"),
         ".jsonl": lambda path: path.write_text(
             "".join(out.as_json(row, line=True) for row in page.survey_rows(survey)), encoding="utf-8"
         ),

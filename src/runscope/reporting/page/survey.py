@@ -8,6 +8,7 @@ import json
 import os.path
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,15 +28,28 @@ AXES = 6
 With the results they fit a screen."""
 
 
-def survey_page(survey: Survey) -> str:
-    """The page as text: one file that asks for nothing."""
+def survey_page(survey: Survey, reports: Mapping[int, str] | None = None) -> str:
+    """The page as text: one file that asks for nothing.
+
+    Args:
+        survey: what was found.
+        reports: addresses of the reports that were written, by the number of the training.
+    """
     names = _axes(survey)
     group_of = {i: number for number, group in enumerate(survey.groups) for i in group.members}
     new = set(survey.new)
     common = _common({card.project for card in survey.cards})
     data = {
         "cards": [
-            _row(card, survey.titles[i], _place(card.project, common), names, group_of.get(i), i in new)
+            _row(
+                card,
+                survey.titles[i],
+                (reports or {}).get(i),
+                _place(card.project, common),
+                names,
+                group_of.get(i),
+                i in new,
+            )
             for i, card in enumerate(survey.cards)
         ],
         "settings": names,
@@ -73,7 +87,7 @@ def _place(project: str, common: str) -> str:
 
 
 def _row(
-    card: Card, title: str, place: str, names: list[str], group: int | None, new: bool
+    card: Card, title: str, written: str | None, place: str, names: list[str], group: int | None, new: bool
 ) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": title,
@@ -99,6 +113,8 @@ def _row(
         "t": _curve(card.train),
         "h": _curve(card.heldout),
     }
+    if written:
+        found["page"] = written
     if group is not None:
         found["group"] = group
     if new:

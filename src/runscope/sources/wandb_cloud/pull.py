@@ -24,10 +24,9 @@ from runscope.progress import Progress
 from runscope.sources.base import LoadContext, existing
 from runscope.sources.wandb_cloud.account import base_url, host_name
 from runscope.sources.wandb_cloud.facts import Change, Facts
-from runscope.sources.wandb_cloud.service import Service
+from runscope.sources.wandb_cloud.service import MOST_AT_ONCE, Service
 from runscope.sources.wandb_cloud.source import default_entity, list_runs, placed, up_to_date
 
-RUNS_AT_ONCE = 4
 STATES = ("running", "finished", "crashed", "failed", "killed", "preempting", "preempted", "pending")
 Outcome = Literal["fetched", "continued", "unchanged", "empty", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("fetched", "continued", "unchanged", "empty", "failed")
@@ -199,7 +198,7 @@ def pull(reference: str, filters: Filters, context: LoadContext) -> Pulled:
         project = f"{entity or default_entity(service)}/{name}"
         runs = [run for run in list_runs(service, project, filters.as_query()) if filters.fits(run)]
         bar = _Bar(runs, context.progress)
-        with ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
             try:
                 jobs = {
                     pool.submit(_pull_one, service, run, replace(context, progress=bar.of(run))): run

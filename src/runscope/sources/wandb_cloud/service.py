@@ -35,7 +35,9 @@ from runscope.schema import read_object
 from runscope.sources.wandb_cloud.account import authorization, base_url, host_name
 
 SIDE_BY_SIDE = 4
-"""Requests under way at once: W&B limits requests a minute, and answers more of them with 429."""
+"""Requests under way at once to begin with: W&B limits requests a minute, and answers more of them with 429."""
+MOST_AT_ONCE = 16
+"""So many at most: while all are answered there is one more with each round; a 429 halves them, for all threads."""
 PATIENCE_SECONDS = 120.0
 """How long one question is repeated while the service is busy or away; ``RUNSCOPE_PATIENCE_SECONDS`` sets another."""
 SAID_SECONDS = 5.0
@@ -43,6 +45,33 @@ SAID_SECONDS = 5.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 _PASSING = (408, 429, 500, 502, 503, 504)
+
+
+class _Places:
+    """Places for requests under way: one more with each round that was answered, half as many after a 429."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition()
+        self._limit = float(SIDE_BY_SIDE)
+        self._taken = 0
+
+    def __enter__(self) -> None:
+        with self._free:
+            self._free.wait_for(lambda: self._taken < int(self._limit))
+            self._taken += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._free:
+            self._taken -= 1
+            self._free.notify_all()
+
+    def answered(self, status: int) -> None:
+        """Learn from an answer how many the service takes."""
+        with self._free:
+            if status == 429:
+                self._limit = max(1.0, self._limit / 2)
+            elif status < 400:
+                self._limit = min(float(MOST_AT_ONCE), self._limit + 1 / self._limit)
 
 
 class Rejected(ServiceError):
@@ -76,7 +105,7 @@ class Service:
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         self._secret = {"Authorization": authorization(self.base)}
         self._client = httpx.Client(timeout=timeout, headers={"User-Agent": "runscope"})
-        self._places = threading.BoundedSemaphore(SIDE_BY_SIDE)
+        self._places = _Places()
         self._lock = threading.Lock()
         self._quiet_until = 0.0
         self._said_again = -math.inf
@@ -178,6 +207,7 @@ class Service:
                 hopeless = isinstance(error, httpx.ConnectError | httpx.InvalidURL) and not self._answered
                 return problem, None if hopeless else -1.0
         self._answered = True
+        self._places.answered(response.status_code)
         if response.status_code == 200:
             return text, None
         retry_after = response.headers.get("Retry-After")

@@ -106,7 +106,11 @@ function detailsOf(card) {
   box.append(list);
   const settings = (card.set || []).map((v, k) => v === null || v === undefined ? null : `${data.settings[k]} = ${v}`).filter(Boolean);
   if (settings.length) box.append(made("p", "small", settings.join(", ")));
-  box.append(made("code", "", card.report));
+  if (card.page) {
+    const link = made("a", "", "Open its report");
+    link.href = card.page;
+    const line = made("p"); line.append(link); box.append(line);
+  } else box.append(made("code", "", card.report));
   td.append(box); tr.append(td);
   return tr;
 }
