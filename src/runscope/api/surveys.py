@@ -143,7 +143,9 @@ def _runs_in(place: str, *, refresh: bool, progress: Progress | None) -> Iterato
     from runscope.sources.base import existing
 
     path = existing(place)
-    if path is not None:
+    if path is not None and not path.is_dir():
+        yield _Found(place)  # a log, or the database of a tracker: its runs are told when it is read
+    elif path is not None:
         yield from (_Found(reference) for reference in list_references(place, apart=False))
     elif place.startswith("hf://"):
         yield from (_Found(reference) for reference in _on_the_hub(place))

@@ -136,7 +136,9 @@ def profile(run: Run, *, levels: bool = True) -> Profile:
         grad_curve=grad_curve,
         logs=logs,
         levels=() if curve is None or not levels else fit(curve.x, curve.y, curve.each),
-        grad_levels=() if grad_curve is None or not levels else fit(grad_curve.x, grad_curve.y, grad_curve.each),
+        grad_levels=()
+        if grad_curve is None or not levels
+        else fit(grad_curve.x, grad_curve.y, grad_curve.each),
         held_out=_clean(run.role("eval_loss")),
         base=_base(first_step, interval_of(loss)),
         interval=interval_of(loss),
