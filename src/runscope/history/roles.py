@@ -26,6 +26,7 @@ _EXACT: dict[str, tuple[str, ...]] = {
         "loss_train_total",  # Composer
         "loss_metrics_global_avg_loss",  # torchtitan
         "lm_loss", "lm_loss_training_lm_loss",  # Megatron
+        "avr_loss", "xent",  # kohya's scripts, OpenNMT
     ),
     "eval_loss": (
         "eval_loss", "val_loss", "valid_loss", "validation_loss", "dev_loss", "epoch_val_loss", "val_loss_epoch",
@@ -54,6 +55,9 @@ _EXACT: dict[str, tuple[str, ...]] = {
         "reward", "train_reward", "rewards_mean", "train_rewards_mean",
         "objective_rlhf_reward", "train_objective_rlhf_reward",  # TRL's PPO
         "rollout_ep_rew_mean",  # Stable-Baselines3
+        "episode_reward_mean", "episode_return_mean", "env_runners_episode_return_mean",
+        "env_runners_episode_reward_mean",  # RLlib
+        "charts_episodic_return", "rollout_episodic_return",  # CleanRL
         "critic_rewards_mean",  # verl
     ),
 }  # fmt: skip

@@ -19,6 +19,29 @@ _NOTHING = frozenset(("", "none", "null", "na", "n/a", "<na>", "-", "--", "nat")
 _COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 _PERCENT = re.compile(r"[-+]?[\d.,]+\s*%")
+_ONE = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|NaN|Infinity)"
+_REST = r"(?:\s*,[^()\n]*(?:\([^()\n]*\)[^()\n]*)*)?"
+_WRAPPED = re.compile(
+    rf"(?<![\w.])(?:[A-Za-z_]\w*\.)*(?:[Tt]ensor|array|Array|DeviceArray|Parameter|Decimal|b?float\d+|u?int\d+|float|int)"
+    rf"\(\s*\[?\s*'?({_ONE})'?\s*\]?{_REST}\s*\)"
+    rf"|<tf\.(?:Tensor|Variable)[^<>\n]*numpy=({_ONE})[^<>\n]*>"
+)
+"""A number as a tensor or an array prints itself: ``tensor(0.5, device='cuda:0', grad_fn=<NllLossBackward0>)``."""
+_BRACKETED = rf"\[\s*({_ONE})\s*\]"
+
+
+def unwrapped(text: str) -> str:
+    """The text with the numbers of printed tensors and arrays of one element in place of what stands around them."""
+    if "(" not in text:
+        return text
+    return _WRAPPED.sub(lambda found: found[1] or found[2], text)
+
+
+LIKE_A_METRIC = re.compile(
+    r"(?:^|[^a-z])(?:loss|nll|acc|accuracy|lr|learning_rate|grad|norm|reward|ppl|perplexity|f1|bleu|rouge|wer|auc|"
+    r"mse|rmse|mae|error|entropy|kl|score|step|global_step|iter|iteration|epoch)(?:$|[^a-z])",
+    re.IGNORECASE,
+)
 
 
 @dataclass
@@ -27,10 +50,12 @@ class Numbers:
 
     Attributes:
         words: cells that hold words in a column of numbers, by column, with an example.
+        without: columns called as a metric or a counter that hold no number at all, with an example.
         percent, commas: columns whose numbers have a percent sign, a decimal comma.
     """
 
     words: dict[str, tuple[int, str]] = field(default_factory=dict)
+    without: dict[str, str] = field(default_factory=dict)
     percent: list[str] = field(default_factory=list)
     commas: list[str] = field(default_factory=list)
 
@@ -46,7 +71,11 @@ class Numbers:
         if not bool((filled & ~logged).any()):
             return values, logged
         rest = texts[filled & ~logged]
-        if bool(rest.str.fullmatch(_PERCENT).all()):
+        if bool(rest.str.contains(r"[(\[]").any()):
+            texts = texts.map(unwrapped).str.replace(_BRACKETED, r"\1", regex=True)
+            _, logged = _plain(texts)
+            rest = texts[filled & ~logged]
+        if len(rest) and bool(rest.str.fullmatch(_PERCENT).all()):
             self.percent.append(name)
             texts = texts.str.rstrip("% ")
         if bool(texts[filled & ~logged].str.contains(",", regex=False).any()):
@@ -56,6 +85,8 @@ class Numbers:
         if lost.any() and logged.sum() >= MOSTLY * filled.sum():
             example = str(texts[lost].iloc[0])
             self.words[name] = (int(lost.sum()), example)
+        elif lost.any() and not logged.any() and LIKE_A_METRIC.search(name):
+            self.without[name] = str(texts[lost].iloc[0])
         return values, logged
 
     def _without_commas(self, texts: pd.Series, name: str) -> pd.Series:
@@ -86,6 +117,8 @@ class Numbers:
         for name, (count, example) in self.words.items():
             cells = "1 cell holds" if count == 1 else f"{count:,} cells hold"
             said.append(f"{cells} not a number in column {name} (such as {example[:20]}): left out")
+        for name, example in self.without.items():
+            said.append(f"column {name} holds no numbers (such as {example[:20]}): left out")
         return tuple(said)
 
 

@@ -10,10 +10,14 @@ import ast
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from runscope.sources.tables import printed
+from runscope.sources.tables.cells import unwrapped
 from runscope.sources.tables.json_text import frame
+from runscope.sources.tables.printed import N as _N
 from runscope.sources.text import Text, without_colours
 
 if TYPE_CHECKING:
@@ -24,7 +28,6 @@ SOUGHT_BYTES = 1 << 18
 """A log's first lines tell of packages and settings: so much is looked at before it is none."""
 FEWEST = 2
 """One line that looks like a metric is chance."""
-_N = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|[-+]?inf|NaN"
 _DICT = re.compile(r"\{\s*'[\w./@-]+'\s*:\s*[^{}]*\}")
 _BAR = re.compile(r"\|\s*(\d+)/(\d+)\s*\[")
 _FAIRSEQ_JSON = re.compile(r"\|\s*(train|train_inner|valid|test)\s*\|\s*(\{.*\})\s*$")
@@ -36,23 +39,28 @@ _NANO_ITER = re.compile(rf"\biter (\d+): loss ({_N})(?:, time [\d.]+\s*ms)?")
 _KERAS_EPOCH = re.compile(r"^Epoch (\d+)/(\d+)\s*$")
 _KERAS_LINE = re.compile(r"^\s*(?:\x08|\d+/\d+\s).*?-\s.*\b(?:loss|val_loss):")
 _COUNTER = re.compile(
-    r"\b(epoch|global[_ ]step|step|iteration|iter|it|batch)\b\s*[:=#]?\s*\[?(\d+)(?:\s*(?:/|of)\s*(\d+))?\]?",
-    re.I,
+    r"(?<![/\w])(epoch|global[_ ]step|step|iteration|iter|it|batch)\b\s*[:=#]?\s*\[?"
+    r"(\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?(?![.,]?\d)(?:\s*(?:/|of)\s*(\d+))?\]?",
+    re.IGNORECASE,
 )
-_PAIR = re.compile(
-    rf"([A-Za-z][\w./@-]*(?: (?:loss|acc|accuracy|norm|rate))?)\s*[:=]?\s+?=?\s*({_N})(?![\w.:/])"
+_BATCHES = re.compile(r"(\d+)\s*/\s*(\d+)\s+(batch|step|iteration)(?:e?s)\b", re.IGNORECASE)
+_WORDS = r"(?:loss|acc|accuracy|norm|rate)"
+_PAIR = re.compile(rf"([A-Za-z][\w./@-]*(?: {_WORDS})?)\s*[:=]?\s+?=?\s*({_N})(?![\w.:/])", re.IGNORECASE)
+_NAMED = re.compile(rf"([A-Za-z][\w./@-]*(?:[ _]{_WORDS})?)\s*[:=]\s*({_N})(%?)(?![\w:/])", re.IGNORECASE)
+_HELD_OUT = (
+    r"(?:val|valid|validation|validating|validate|eval|evaluation|evaluating|evaluate|test|testing|dev)"
 )
-_NAMED = re.compile(
-    rf"([A-Za-z][\w./@-]*(?:[ _](?:loss|acc|accuracy|norm|rate))?)\s*[:=]\s*({_N})(%?)(?![\w:])"
-)
-_LOSS = re.compile(r"\b[\w./]*loss\b", re.IGNORECASE)
+_OF_HELD_OUT = re.compile(rf"(?<![\w/\\.-]){_HELD_OUT}(?![\w/\\.-])", re.IGNORECASE)
+_NAMES_HELD_OUT = re.compile(rf"(?:^|[_/.-]){_HELD_OUT}(?:$|[_/.-])", re.IGNORECASE)
+_NAMES_SCORE = re.compile(r"acc|accuracy|f1|auc", re.IGNORECASE)
+_LOSS = re.compile(r"loss\b|\bxent\b|\bnll\b", re.IGNORECASE)
 
 
 def is_console(head: str) -> bool:
     """Whether a text that begins so holds lines of metrics."""
     found = 0
     state = _State()
-    for line in _lines(without_colours(head)):
+    for line in _lines(unwrapped(without_colours(head))):
         found += _row(line, state) is not None
         if found >= FEWEST:
             return True
@@ -63,15 +71,19 @@ def read_console(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The lines of metrics as a table, and what was passed over."""
     text = source.text
     notes = [*source.notes, "read from a console log: metrics have the digits that were printed"]
-    if not source.ended:
-        text, notes = text[: text.rfind("\n") + 1], [*notes, "the last line has no end and was left out"]
+    if not source.ended and (cut := _MAY_BE_CUT.search(text)):
+        text = text[: cut.start()]
+        notes.append("the last line has no end, so its last word may be cut: it is left out")
     state = _State()
-    rows = [row for line in _lines(without_colours(text)) if (row := _row(line, state)) is not None]
+    rows = [
+        row for line in _lines(unwrapped(without_colours(text))) if (row := _row(line, state)) is not None
+    ]
     if state.total is not None:
         notes += _settle(rows, state.total)
     return frame(rows), tuple(notes)
 
 
+_MAY_BE_CUT = re.compile(r"[^\s,;|)\]}>]+$")
 STEADY = 0.9
 """Share of equal distances between logs from which on the bar told the step of each."""
 
@@ -105,13 +117,26 @@ def _lines(text: str) -> list[str]:
     return text.replace("\r", "\n").split("\n")
 
 
+@dataclass
 class _State:
-    """What earlier lines said: where a progress bar stands, which epoch goes on."""
+    """What earlier lines said.
+
+    Attributes:
+        step, total: where the Trainer's progress bar stands.
+        epoch: of Keras, whose lines name it once.
+        columns: of spaCy's table.
+        counters: of a line that held nothing else: the lines below it belong to that epoch or step.
+        last: counters of the last metrics.
+        shown: what a progress bar showed last.
+    """
 
     step: int | None = None
     total: int | None = None
     epoch: int | None = None
     columns: tuple[str, ...] = ()
+    counters: Row = field(default_factory=dict)
+    last: Row = field(default_factory=dict)
+    shown: Row = field(default_factory=dict)
 
 
 def _row(line: str, state: _State) -> Row | None:
@@ -121,8 +146,12 @@ def _row(line: str, state: _State) -> Row | None:
     for reader in _READERS:
         row = reader(line, state)
         if row is not None:
+            state.last = {name: row[name] for name in _COUNTED if name in row} or state.last
             return row or None
     return None
+
+
+_COUNTED = ("epoch", "step", "global_step", "iteration", "iter", "it", "batch")
 
 
 def _trainer(line: str, state: _State) -> Row | None:
@@ -212,6 +241,7 @@ def _keras(line: str, state: _State) -> Row | None:
     found = _KERAS_EPOCH.match(line.strip())
     if found is not None:
         state.epoch = int(found[1])
+        state.counters = {"epoch": found[1]}
         return {}
     if state.epoch is None or not _KERAS_LINE.match(line):
         return None
@@ -238,22 +268,85 @@ def _spacy(line: str, state: _State) -> Row | None:
     return {"epoch": named.pop("E"), "step": named.pop("#"), "train_loss": sum(losses), **named}
 
 
-def _loop(line: str, _: _State) -> Row | None:
-    """``Epoch 3/10, step 120: loss 0.52, lr=1e-4``: a counter, and a loss beside its name."""
-    if not _LOSS.search(line):
-        return None
+def _own_form(line: str, state: _State) -> Row | None:
+    for reader in _OWN_FORMS:
+        row = reader(line)
+        if row is not None:
+            return _changed(dict(row), state) if reader is printed.litgpt else dict(row)
+    return None
+
+
+_OWN_FORMS = (printed.boosting, printed.litgpt, printed.darknet, printed.espnet, printed.estimator)
+
+
+def _loop(line: str, state: _State) -> Row | None:
+    """``Epoch 3/10, step 120: loss 0.52, lr=1e-4``: a counter, and a loss beside its name.
+
+    The counter may stand in a line of its own above, or in a progress bar.
+    """
     row: Row = {}
-    for name, at, total in _COUNTER.findall(line):
-        row.setdefault(name.lower().replace(" ", "_"), at)
-        del total
-    rest = _COUNTER.sub(" ", line)
-    pairs = [(name, value) for name, value, _ in _NAMED.findall(rest)] or _PAIR.findall(rest)
-    values = {re.sub(r"\s+", "_", name.strip()).lower(): value.replace(",", "") for name, value in pairs}
-    if not row or not any("loss" in name for name in values):
+    for name, at, _total in _COUNTER.findall(line):
+        row.setdefault(name.lower().replace(" ", "_"), at.replace(",", ""))
+    for at, _total, name in _BATCHES.findall(line):
+        row.setdefault(name.lower(), at)
+    rest = _BATCHES.sub(" ", _COUNTER.sub(" ", line))
+    if not _LOSS.search(line):
+        if row and not re.search(r"\w", rest):
+            state.counters, state.last = row, {}
+        after = printed.opennmt(line)
+        return {**state.last, **after} if after and state.last else None
+    pairs = [(name, value) for name, value, _ in _NAMED.findall(rest)]
+    if not any(
+        _LOSS.search(name) for name, _ in pairs
+    ):  # a place in a program is a name and a number as well
+        pairs = _PAIR.findall(rest)
+    values = _of_their_data({_spelt(name): value.replace(",", "") for name, value in pairs}, rest)
+    if not any(_LOSS.search(name) for name in values):
         return None
-    return {**row, **values}
+    bars = _BAR.findall(line)
+    if bars and not row.keys() - {"epoch"}:
+        if all(_NAMES_HELD_OUT.search(name) for name in values if _LOSS.search(name)):
+            return {}  # the bar of an evaluation: means on their way
+        row["step"] = bars[-1][0]
+        values = _changed(values, state)
+    if not row and all(_NAMES_HELD_OUT.search(name) for name in values if _LOSS.search(name)):
+        row = state.last  # an evaluation, told after the last step that was
+    row = row if "epoch" in row else {**state.counters, **row}
+    return {**row, **values} if row else None
+
+
+def _spelt(name: str) -> str:
+    return re.sub(r"\s+", "_", name.strip()).lower()
+
+
+def _of_their_data(values: Row, text: str) -> Row:
+    """Metrics of a line that is about held-out data, under names that say so.
+
+    A word before the first name says it (``Test set: Average loss: 0.3``), or the names of all losses do, for a score
+    beside them (``val loss: 0.4 acc: 0.9``).
+    """
+    names = [name for name in values if not _NAMES_HELD_OUT.search(name)]
+    losses = [name for name in values if _LOSS.search(name)]
+    begin = re.split(r"[:=]", text, maxsplit=1)[0]
+    word = _OF_HELD_OUT.search(begin)
+    if word is not None and names and _spelt(begin[word.start() :]) not in values:
+        return {name if name not in names else f"val/{name}": value for name, value in values.items()}
+    if losses and not set(losses) & set(names):
+        return {
+            f"val/{name}" if name in names and _NAMES_SCORE.fullmatch(name) else name: value
+            for name, value in values.items()
+        }
+    return values
+
+
+def _changed(values: Row, state: _State) -> Row:
+    """Without what a progress bar goes on showing from an earlier evaluation or epoch."""
+    held = {n: v for n, v in values.items() if _NAMES_HELD_OUT.search(n) or n.endswith("_epoch")}
+    stale = {name for name, value in held.items() if state.shown.get(name) == value}
+    state.shown |= held
+    return {name: value for name, value in values.items() if name not in stale}
 
 
 _READERS: tuple[Callable[[str, _State], Row | None], ...] = (
-    _trainer, _nanogpt, _megatron, _fairseq, _keras, _spacy, _loop
+    _trainer, _nanogpt, _megatron, _fairseq, _keras, _spacy, _own_form, _loop
 )  # fmt: skip

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from runscope.sources.tables.cells import unwrapped
 from runscope.sources.text import Text
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ _COMMENT = re.compile(r"^[ \t]*(?:#|//|%)[^\n]*\n", re.MULTILINE)
 _LIKE_HEADER = re.compile(r"^[ \t]*[\"'|]?[ \t]*[^\W\d][^\n]*$", re.MULTILINE)
 _RULE = re.compile(r"^[\s|:+=-]+$")
 _SAMPLE = 20
+_DECIMALS = re.compile(r"[-+]?(\d+)[.,](\d+)(e[-+]?\d+)?", re.IGNORECASE)
+FEWEST_ALIKE = 4
+"""So many numbers above with as many decimals are a format; fewer may be chance."""
+FAR = 10
+"""A number this many times as large as all before it is another one, or the front of one."""
 
 
 def read_csv(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -40,11 +46,12 @@ def read_csv(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """
     notes = list(source.notes)
     text = source.text
-    if not source.ended:
-        text = text[: text.rfind("\n") + 1]
-        notes.append("the last line has no end, so its last number may be cut: it is left out")
+    if text.find("(", text.find("\n") + 1) >= 0:  # many headers have brackets
+        text = unwrapped(text)
     text = _without_comments(text, notes)
     separator = _separator(text)
+    if not source.ended:
+        text = _ended(text, separator, notes)
     if separator == "|":
         text = _without_bars(text)
     blocks = _blocks(text, separator)
@@ -67,12 +74,51 @@ def _without_comments(text: str, notes: list[str]) -> str:
     found = _COMMENT.findall(text)
     plain = _COMMENT.sub("", text)
     separator = _separator(plain)
-    if first and all(_is_number(cell) for cell in _cells(first, separator)):
+    if first and all(is_number(cell) for cell in _cells(first, separator)):
         head = found[0].strip().lstrip("#/% ").strip()
         if len(_cells(head, separator)) == len(_cells(first, separator)):
             return f"{head}\n{plain}"
     notes.append(f"{len(found):,} comment line{'s' if len(found) > 1 else ''} skipped")
     return plain
+
+
+def _ended(text: str, separator: str, notes: list[str]) -> str:
+    """The text with an end to its last line: what touches it may be cut, unless something proves that it is whole.
+
+    A cell is whole where a separator follows it, where it ends in a quote, and where it has as many decimals as every
+    number that stands above it: a cut one has fewer.
+    """
+    head, _, line = text.rpartition("\n")
+    above = head.split("\n")[-_SAMPLE:]
+    cells, width = _cells(line, separator), len(_cells(above[-1], separator))
+    quoted = line.endswith('"') and line.count('"') % 2 == 0
+    if len(cells) == width and (quoted or _of_one_form(cells[-1], [_cells(a, separator)[-1] for a in above])):
+        return f"{text}\n"
+    if not line.strip() or len(cells) < 2 or separator == _SPACE or "\n" not in head.strip():
+        notes.append("the last line has no end, so its last number may be cut: the line is left out")
+        return f"{head}\n"
+    whole = line[: line.rfind(separator) + 1]
+    if line[len(whole) :].strip():
+        notes.append("the last line has no end, so its last number may be cut: that number is left out")
+    return f"{head}\n{whole}\n"
+
+
+def _of_one_form(cell: str, above: list[str]) -> bool:
+    """Whether a number has the digits behind its point, and the exponent, that all before it have.
+
+    One far above them may be the front of a number whose exponent was cut off.
+    """
+    known = [found for a in above if (found := _DECIMALS.fullmatch(a))]
+    own = _DECIMALS.fullmatch(cell)
+    if own is None or len(known) < max(FEWEST_ALIKE, sum(map(bool, above)) - 1):  # one may be the header
+        return False
+    if {(len(m[2]), len(m[3] or "")) for m in known} != {(len(own[2]), len(own[3] or ""))}:
+        return False
+    return _size(own) <= FAR * max(map(_size, known))
+
+
+def _size(number: re.Match[str]) -> float:
+    return abs(float(f"{number[1]}.{number[2]}{number[3] or ''}"))
 
 
 def _separator(text: str) -> str:
@@ -84,7 +130,8 @@ def _separator(text: str) -> str:
     if lines[0].count(best):
         return best
     words = len(lines[0].split())
-    alike = sum(len(line.split()) == words for line in lines)
+    counts = Counter(len(line.split()) for line in lines)
+    alike = max(counts[words], counts[words + 1])  # a data frame's index has no name above it
     return _SPACE if words > 1 and alike > len(lines) / 2 else ","
 
 
@@ -104,7 +151,8 @@ def _without_bars(text: str) -> str:
     return "\n".join(lines)
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell is empty or a number, as people and programs write one."""
     return not cell.strip() or _NUMBER.fullmatch(cell.strip()) is not None
 
 
@@ -119,7 +167,7 @@ def _blocks(text: str, separator: str) -> list[tuple[list[str], str]]:
     first = _cells(line, separator)
     if not line.strip():
         raise ValueError("it is empty" if not text.strip() else "its first line is blank")
-    if all(_is_number(cell) for cell in first):
+    if all(is_number(cell) for cell in first):
         raise ValueError("its first line holds numbers: there is no header line that names the columns")
     places, headers = [0], [first]
     known = {name for name in first if name}
@@ -140,7 +188,7 @@ def _blocks(text: str, separator: str) -> list[tuple[list[str], str]]:
 def _is_header(cells: list[str], known: set[str]) -> bool:
     """Whether a line names columns: no cell is a number, and at least half of the names were there before."""
     names = [cell for cell in cells if cell]
-    if not names or any(_is_number(cell) for cell in names):
+    if not names or any(is_number(cell) for cell in names):
         return False
     return 2 * sum(name in known for name in names) >= len(names)
 
@@ -159,6 +207,8 @@ def _block(header: list[str], body: str, separator: str, notes: list[str]) -> pd
     """
     import pandas as pd
 
+    if separator == _SPACE and len(body.partition("\n")[0].split()) == len(header) + 1:
+        header = ["", *header]  # a data frame's index has no name
     names = _distinct(header, notes)
     if not body.strip():
         return pd.DataFrame({name: pd.Series(dtype=object) for name in names})

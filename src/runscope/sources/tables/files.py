@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from runscope.errors import UnreadableRun
 from runscope.sources.tables import console, json_text
-from runscope.sources.tables.csv_text import read_csv
+from runscope.sources.tables.csv_text import is_number, read_csv
 from runscope.sources.text import head_of, read_text
 
 if TYPE_CHECKING:
@@ -48,9 +48,20 @@ def kind_of(file: Path) -> Kind | None:
         return "lines"
     if ending == ".json":
         return "json" if json_text.is_table(head) else None
-    if _HEADED.match(head.lstrip("# ")):
+    if _HEADED.match(head.lstrip("# ")) or _in_columns(head):
         return "csv"
     return "console" if console.is_console(head_of(file, console.SOUGHT_BYTES)) else None
+
+
+_COUNTS = frozenset(("epoch", "epochs", "step", "steps", "iter", "iteration", "global_step"))
+
+
+def _in_columns(head: str) -> bool:
+    """Whether a text begins with names above numbers, parted by blanks, as ``print`` of a data frame leaves them."""
+    lines = [line.split() for line in head.lstrip().split("\n", 3)[:2]]
+    if len(lines) < 2 or len(lines[0]) < 2 or not _COUNTS & {word.lower() for word in lines[0]}:
+        return False
+    return len(lines[1]) - len(lines[0]) in (0, 1) and all(is_number(cell) for cell in lines[1])
 
 
 def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:

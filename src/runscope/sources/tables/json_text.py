@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from runscope.safe_text import whole_letters
-from runscope.sources.tables.long import SET_WORDS
+from runscope.sources.tables.long import EPOCHS, SET_WORDS, STEPS, TIMES
 from runscope.sources.text import Text
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ _OBJECT = re.compile(r"\s*\{\s*\"")
 _METRIC = r"[^\"]*(?:loss|acc|error|rmse|mae|mse|auc|l[12]|map|ndcg|score|reward)[^\"]*"
 _COLUMNS = re.compile(rf"\"{_METRIC}\"\s*:\s*\[\s*[-\d\[\"N]", re.IGNORECASE)
 _LIST = re.compile(r"\s*\[\s*\{")
+_TRIPLES = re.compile(r"\s*\[\s*\[\s*\d{9,}[.\d]*\s*,\s*\d+\s*,")
+"""How TensorBoard's own JSON download begins: time, step, value."""
+_ROWS_WITHIN = re.compile(rf"\{{\s*\"{_METRIC}\"\s*:\s*[-\d\"N]|\"step\"\s*:\s*\d", re.IGNORECASE)
+_OBJECTS = re.compile(r"\s*\{\s*\"[^\"]*\"\s*:\s*(?:\[\s*)?\{")
+"""How an object begins that holds rows: in lists (``{"train": [{…}]}``), or by number (``{"0": {…}}``)."""
 _POINTS = re.compile(r"\"(?:x|y|steps|values)\"\s*:\s*\[\s*[-\d\[\"N]")
 """How a curve begins in what ClearML and Comet give back: lists of places and of values."""
 
@@ -38,9 +43,13 @@ def is_lines(head: str, *, one: bool) -> bool:
 
 def is_table(head: str) -> bool:
     """Whether a file that begins so is a list of rows, or holds lists of a metric's values."""
-    return _LIST.match(head) is not None or (
-        head.lstrip()[:1] == "{" and (_COLUMNS.search(head) or _POINTS.search(head)) is not None
-    )
+    if _LIST.match(head) is not None or _TRIPLES.match(head) is not None:
+        return True
+    if head.lstrip()[:1] != "{":
+        return False
+    if _COLUMNS.search(head) is not None or _POINTS.search(head) is not None:
+        return True
+    return _OBJECTS.match(head) is not None and _ROWS_WITHIN.search(head) is not None
 
 
 def read_lines(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -80,19 +89,81 @@ def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     columns = dict(_columns(data)) if isinstance(data, dict) else {}
     if not columns:
         raise ValueError("neither a list of rows nor columns of numbers")
+    made, said = _side_by_side(columns)
+    return frame(made, lost), (*source.notes, *said, *_said(lost))
+
+
+def _side_by_side(columns: Mapping[str, Sequence[Any]]) -> tuple[list[Row], list[str]]:
+    """Rows of columns; one that is shorter by far has a value every so many rows, where that is a whole number."""
     length = max(map(len, columns.values()))
-    made = [{name: values[i] for name, values in columns.items() if i < len(values)} for i in range(length)]
-    return frame(made, lost), (*source.notes, *_said(lost))
+    rows: list[Row] = [{} for _ in range(length)]
+    said = []
+    for name, values in columns.items():
+        count = len(values)
+        if length - count <= FEW_MISSING:
+            places = range(count)
+        elif length % count == 0:
+            every = length // count
+            places = range(every - 1, length, every)
+            said.append(
+                f"{name} has {count:,} values beside {length:,} rows: taken as one every {every:,} rows"
+            )
+        else:
+            said.append(
+                f"{name} has {count:,} values beside {length:,} rows, and nothing says which rows they belong to: "
+                "left out"
+            )
+            continue
+        for place, value in zip(places, values, strict=True):
+            rows[place][name] = value
+    return rows, said
+
+
+FEW_MISSING = 2
+"""A column that is so little shorter lacks its last values: a training was stopped between them."""
+_COUNTERS = frozenset((*STEPS, *EPOCHS, *TIMES))
 
 
 def _rows_of(data: Any) -> list[Row] | None:
-    """A list of objects: the document itself, or the only such list in it (``{"iterations": [{…}]}``)."""
+    """Rows, in whatever way a document holds them.
+
+    A list of objects: the document itself, the only such list in it (``{"iterations": [{…}]}``), or one for each set of
+    data (``{"train": […], "val": […]}``); objects by number; TensorBoard's triples of time, step and value.
+    """
     if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
         return data
-    if isinstance(data, dict) and not next(_points(data), None):
-        lists = [found for value in data.values() if isinstance(value, list) and (found := _rows_of(value))]
-        return lists[0] if len(lists) == 1 and not dict(_columns(data)) else None
-    return [] if data == [] else None
+    if isinstance(data, list) and data and all(isinstance(row, list) and len(row) == 3 for row in data):
+        return [dict(zip(("Wall time", "Step", "Value"), row, strict=True)) for row in data]
+    if not isinstance(data, dict) or next(_points(data), None):
+        return [] if data == [] else None
+    if data and all(name.isdecimal() and isinstance(row, dict) for name, row in data.items()):
+        counted = any({str(key).lower() for key in row} & {*STEPS, *EPOCHS} for row in data.values())
+        return [row if counted else {"step": int(name), **row} for name, row in data.items()]
+    lists = {
+        name: found
+        for name, value in data.items()
+        if isinstance(value, list) and not _pairs(value) and (found := _rows_of(value))
+    }
+    if len(lists) > 1 and all(name.lower() in SET_WORDS for name in lists):
+        return [_of_set(name, row) for name, rows in lists.items() for row in rows]
+    only = next(iter(lists.values())) if len(lists) == 1 else None
+    longest = max((len(column) for _, column in _columns(data)), default=0)
+    return only if only is not None and len(only) >= longest else None
+
+
+def _of_set(name: str, row: Row) -> Row:
+    return {key if str(key).lower() in _COUNTERS else f"{name}/{key}": value for key, value in row.items()}
+
+
+def _pairs(value: Any) -> bool:
+    """Whether a list holds places and values: ``[[0, 2.3], [10, 2.1]]``."""
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(
+            isinstance(v, list) and len(v) == 2 and all(isinstance(n, int | float) for n in v) for v in value
+        )
+    )
 
 
 def _columns(data: Mapping[str, Any], head: str = "", depth: int = 0) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -126,6 +197,8 @@ def _points(data: Mapping[str, Any], heads: tuple[str, ...] = ()) -> Iterator[Ro
             isinstance(value, dict) and isinstance(value.get("x"), list) and isinstance(value.get("y"), list)
         ):
             yield from _curve(value["x"], value["y"], heads[:-1], _series(*heads[-1:], name))
+        elif _pairs(value):
+            yield from _curve([x for x, _ in value], [y for _, y in value], (), "/".join((*heads, name)))
         elif isinstance(value, dict) and len(heads) < _MOST_HEADS:
             yield from _points(value, (*heads, name))
 

@@ -18,6 +18,7 @@ from runscope.sources.tables.long import (
     TRAIN_WORDS,
     by_name,
     parted,
+    plain,
     roles_of,
     run_columns,
     split,
@@ -64,6 +65,8 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
     step = by_name(cells, (*STEPS, *EPOCHS))
     run = run_columns(cells, [step] if step else [], set())
     _refuse_unknown_kinds(cells, run, stem)
+    if step is None and not run:
+        _refuse_trials(cells, stem)
     return {name: _by_set(rows) for name, rows in parted(cells, run).items()}
 
 
@@ -146,6 +149,29 @@ def _refuse_unknown_kinds(cells: pd.DataFrame, run: tuple[str, ...], stem: str) 
                 f"its own {step}",
                 hint=f"rename {column} to run where it names runs, to metric where it names metrics",
             )
+
+
+def _refuse_trials(cells: pd.DataFrame, stem: str) -> None:
+    """Refuse the results of a search over settings, one trial a row: nothing counts, and settings change between rows.
+
+    Raises:
+        UnreadableRun: it is such a table.
+    """
+    changing = [c for c in cells.columns if plain(c).split("/")[-1] in _SETTINGS and cells[c].nunique() > 1]
+    if len(cells) >= _FEWEST_ROWS and changing:
+        raise UnreadableRun(
+            f"{stem} looks like a table of {len(cells)} trials, one row each ({changing[0]} differs between rows, and "
+            "no column counts steps): it holds no curve",
+            hint="name the log of one training; if its rows are steps, add a column called step",
+        )
+
+
+_SETTINGS = frozenset(
+    ("batch_size", "bs", "per_device_train_batch_size", "gradient_accumulation_steps", "weight_decay", "dropout",
+     "hidden_size", "hidden_dim", "n_layers", "num_layers", "lora_r", "lora_alpha", "lora_dropout", "optimizer",
+     "warmup_steps", "warmup_ratio", "num_train_epochs", "max_depth", "n_estimators", "num_leaves")
+)  # fmt: skip
+"""Settings that a training keeps to its end."""
 
 
 def _only_words(words: pd.Series) -> bool:

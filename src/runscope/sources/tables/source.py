@@ -35,6 +35,8 @@ _FOLDER_NAMES = (
 """What well-known libraries call the log in a run's folder, the fullest first."""
 _INNER = ("vis_data", "files", "logs", "csv_logs")
 """Folders inside a run's own: they say nothing of which run it is."""
+_OF_A_TRAINER = "trainer_state.json"
+"""A document with a list of rows in it that another source reads."""
 _SETTINGS = ("hparams.yaml", "args.yaml", "config.yaml", "hparams.json", "args.json")
 FEWEST_FALLS = 3
 """Restarts of which each logged a single row, at an earlier step than the one before, are chance once or twice."""
@@ -48,6 +50,8 @@ def claims(reference: str) -> bool:
         return False
     if path.is_dir():
         return _in_folder(path) is not None or bool(column_files(path))
+    if path.name == _OF_A_TRAINER:
+        return False
     return kind_of(path) is not None and parts_of(path)[0] == path  # the first part stands for all
 
 

@@ -1,0 +1,189 @@
+"""Console logs and documents by the layout that their producers print: right values at the right steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runscope.errors import UnreadableRun
+from runscope.sources import load
+
+BOOST = [(n, round(0.7 - n / 50, 5), round(0.72 - n / 60, 5)) for n in range(10)]
+PRINTED = {
+    "XGBoost": (
+        "".join(f"[{n}]\ttrain-logloss:{a:.5f}\teval-logloss:{b:.5f}\n" for n, a, b in BOOST),
+        {"train_loss": (list(range(10)), 0.52), "eval_loss": (list(range(10)), 0.57)},
+    ),
+    "LightGBM": (
+        "[LightGBM] [Info] Total Bins 510\n"
+        + "".join(f"[{n + 1}]\ttraining's binary_logloss: {a}\tvalid_1's binary_logloss: {b}\n" for n, a, b in BOOST),
+        {"train_loss": (list(range(1, 11)), 0.52), "eval_loss": (list(range(1, 11)), 0.57)},
+    ),
+    "CatBoost": (
+        "Learning rate set to 0.03\n"
+        + "".join(f"{n}:\tlearn: {a}\ttest: {b}\tbest: {b} ({n})\ttotal: 9ms\tremaining: 1s\n" for n, a, b in BOOST),
+        {"train_loss": (list(range(10)), 0.52), "eval_loss": (list(range(10)), 0.57)},
+    ),
+    "litgpt": (
+        "".join(
+            f"Epoch 1 | iter {n} step {n // 4} | loss train: {3 - n / 10:.3f}, val: {'n/a' if n < 4 else '2.500'} | "
+            "iter time: 301.25 ms (step) remaining time: 0:01:02\n" for n in range(1, 9)),
+        {"train_loss": (list(range(1, 9)), 2.2), "eval_loss": ([4], 2.5)},
+    ),
+    "fairseq, simple format": (
+        "".join(
+            f"2026-01-01 00:00:00 | INFO | train_inner | epoch 001: {n:6d} / 400 loss={9 - n / 100:.3f}, ppl=9.1, "
+            f"wps=1000, num_updates={n}, lr=0.0005, gnorm=0.9\n" for n in (100, 200, 300))
+        + "2026-01-01 00:01:00 | INFO | valid | epoch 001 | valid on 'valid' subset | loss 7.25 | ppl 152.2 | "
+          "num_updates 300\n",
+        {"train_loss": ([100, 200, 300], 6.0), "eval_loss": ([300], 7.25)},
+    ),
+    "ESPnet": (
+        "".join(
+            f"[gpu1] 2026-01-01 00:00:00,1 (trainer:338) INFO: {n}epoch results: [train] iter_time=0.1, acc=0.5, "
+            f"loss={20 / n:.3f}, time=2 minutes and 3.1 seconds, total_count=50, [valid] acc=0.4, loss={30 / n:.3f}, "
+            "time=3.1 seconds, total_count=5\n" for n in (1, 2, 4)),
+        {"train_loss": ([1, 2, 4], 5.0), "eval_loss": ([1, 2, 4], 7.5)},
+    ),
+    "OpenNMT": (
+        "".join(
+            f"[2026-01-01 00:00:00,1 INFO] Step {n}/ 4000; acc: 40.1; ppl: 20.1; xent: {n / 1000:.1f}; lr: 0.00100; "
+            "9000/9000 tok/s; 12 sec;\n" for n in (500, 1000, 1500))
+        + "[2026-01-01 00:00:00,1 INFO] Validation perplexity: 12.5\n",
+        {"train_loss": ([500, 1000, 1500], 1.5)},
+    ),
+    "Darknet": (
+        "".join(f"\n {n}: {900 / n:.6f}, {950 / n:.6f} avg loss, 0.001000 rate, 3.1 seconds, {64 * n} images\n"
+                for n in (1, 2, 3)),
+        {"train_loss": ([1, 2, 3], 300.0)},
+    ),
+    "JAX (clu)": (
+        "".join(f"I0101 00:00:00.123456 1400 logging_writer.py:48] [{n}] loss={100 / n:.3f}, learning_rate=0.001\n"
+                for n in (100, 200, 400))
+        + "I0101 00:00:00.123456 1400 logging_writer.py:48] [400] eval_loss=0.5\n",
+        {"train_loss": ([100, 200, 400], 0.25), "eval_loss": ([400], 0.5)},
+    ),
+    "TensorFlow's Estimator": (
+        "".join(f"INFO:tensorflow:loss = {100 / n:.3f}, step = {n} (1.2 sec)\n" for n in (100, 200, 400))
+        + "INFO:tensorflow:Saving dict for global step 400: accuracy = 0.9, global_step = 400, loss = 0.75\n",
+        {"train_loss": ([100, 200, 400], 0.25), "eval_loss": ([400], 0.75)},
+    ),
+    "PyTorch's tutorial": (
+        "".join(f"Epoch {e}/4\n----------\ntrain Loss: {1 / (e + 1):.4f} Acc: 0.7\n"
+                f"val Loss: {2 / (e + 1):.4f} Acc: 0.9\n\n"
+                for e in range(4)),
+        {"train_loss": ([0, 1, 2, 3], 0.25), "eval_loss": ([0, 1, 2, 3], 0.5), "eval_metric": ([0, 1, 2, 3], 0.9)},
+    ),
+    "words in capitals": (
+        "".join(f"Epoch [{e}/4], Train Loss: {1 / e:.4f}, Val Loss: {2 / e:.4f}, Val Acc: 90.00%\n" for e in (1, 2, 4)),
+        {"train_loss": ([1, 2, 4], 0.25), "eval_loss": ([1, 2, 4], 0.5)},
+    ),
+    "steps with thousands": (
+        "".join(f"2026-01-01 00:00:00,1 INFO /srv/val/run.py:20 - step {n:,} loss {9e3 / n:.4f} grad_norm 1.25\n"
+                for n in (900, 1000, 12000)),
+        {"train_loss": ([900, 1000, 12000], 0.75), "grad_norm": ([900, 1000, 12000], 1.25)},
+    ),
+    "batches of an epoch": (
+        "".join(f"| epoch {e} | {b:5d}/  60 batches | lr 20.00 | ms/batch 12.00 | "
+                f"loss {9 - e - b / 60:5.2f} | ppl 9.00\n"
+                for e in (1, 2, 3) for b in (20, 40, 60)),
+        {"train_loss": ([20, 40, 60, 80, 100, 120, 140, 160, 180], 5.0)},
+    ),
+    "a progress bar alone": (
+        "".join(f"\rsteps:  {n}%|██      | {n}/100 [00:10<00:20,  1.25s/it, avr_loss={9 - n / 20:.3f}]"
+                for n in range(1, 101)) + "\n",
+        {"train_loss": (list(range(1, 101)), 4.0)},
+    ),
+    "what a bar goes on showing": (
+        "".join("".join(f"\rEpoch {e}: 5%|█   | {b}/5 [00:01<00:02, v_num=0, train_loss={9 - e - b / 5:.3f}"
+                        + (f", val_loss={e - 1:.2f}]" if e else "]") for b in range(1, 6))
+                + "\rValidation: 50%|██  | 2/4 [00:01<00:01, val_loss=9.99]"
+                + f"\rEpoch {e}: 100%|████| 5/5 [00:01<00:00, v_num=0, train_loss={8 - e:.3f}, val_loss={e:.2f}]\n"
+                for e in range(3)),
+        {"eval_loss": ([5, 10, 15], 2.0)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_printed_lines_by_their_layout(name: str, tmp_path: Path) -> None:
+    text, expected = PRINTED[name]
+    file = tmp_path / "run.log"
+    file.write_text(f"using bf16\n{text}done\n")
+    run = load(file)
+    for role, (steps, last) in expected.items():
+        series = run.role(role)
+        assert series is not None, (role, dict(run.roles), list(run.series))
+        assert series.step.tolist() == steps
+        assert series.value[-1] == pytest.approx(last)
+
+
+POINTS = [(s, 2 - s / 400) for s in range(0, 300, 10)]
+EVALS = [(s, 2.1 - s / 500) for s in range(0, 300, 50)]
+DOCUMENTS = {
+    "lists of rows by set": {
+        "train": [{"step": s, "loss": v} for s, v in POINTS], "val": [{"step": s, "loss": v} for s, v in EVALS]},
+    "pairs": {"train_loss": POINTS, "val_loss": EVALS},
+    "MLflow's answer": {"metrics": [{"key": "train_loss", "value": v, "timestamp": 1_700_000_000_000, "step": s}
+                                    for s, v in POINTS]},
+    "rows by number": {str(s): {"loss": v} for s, v in POINTS},
+    "a list beside others": {"log_history": [{"step": s, "loss": v} for s, v in POINTS], "names": ["a", "b"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_documents_by_their_layout(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "history.json"
+    file.write_text(json.dumps(DOCUMENTS[name]))
+    run = load(file)
+    loss, held_out = run.role("train_loss"), run.role("eval_loss")
+    assert loss is not None
+    assert list(zip(loss.step.tolist(), loss.value.tolist(), strict=True)) == POINTS
+    if held_out is not None:
+        assert list(zip(held_out.step.tolist(), held_out.value.tolist(), strict=True)) == EVALS
+    assert (held_out is not None) == ('"val' in file.read_text().replace('"value"', ""))
+
+
+def test_tensorboard_s_json_download(tmp_path: Path) -> None:
+    file = tmp_path / "run-big_1-tag-train_loss.json"
+    file.write_text(json.dumps([[1.7e9 + s, s, v] for s, v in POINTS]))
+    run = load(file)
+    assert run.name == "big_1"
+    assert run.series["train_loss"].step.tolist() == [s for s, _ in POINTS]
+    assert run.started_at == 1.7e9
+
+
+def test_columns_of_two_lengths_are_not_laid_side_by_side_from_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "history.json"
+    losses = [3 - n / 100 for n in range(120)]
+    file.write_text(json.dumps({"train_loss": losses, "val_loss": [3 - n / 10 for n in range(12)]}))
+    run = load(file)
+    assert run.series["val_loss"].step.tolist() == list(range(9, 120, 10))
+    assert "val_loss has 12 values beside 120 rows: taken as one every 10 rows" in run.notes
+    file.write_text(json.dumps({"train_loss": losses, "val_loss": [3 - n / 10 for n in range(13)]}))
+    run = load(file)
+    assert "val_loss" not in run.series
+    assert any("nothing says which rows they belong to" in note for note in run.notes)
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_a_printed_data_frame(index: bool, tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"epoch": range(1, 21), "train_loss": [2 / e for e in range(1, 21)]})
+    file = tmp_path / "out.txt"
+    file.write_text(frame.to_string(index=index) + "\n")
+    run = load(file)
+    assert run.step_key == "epoch"
+    assert run.series["train_loss"].value[-1] == pytest.approx(0.1)
+    assert run.series["train_loss"].step.tolist() == list(range(1, 21))
+
+
+def test_the_results_of_a_search_over_settings_are_no_curve(tmp_path: Path) -> None:
+    file = tmp_path / "trials.csv"
+    file.write_text(
+        "lr,batch_size,val_loss\n" + "".join(f"0.{n}1,{8 * (1 + n % 3)},{2 - n / 10}\n" for n in range(9))
+    )
+    with pytest.raises(UnreadableRun, match="table of 9 trials"):
+        load(file)
