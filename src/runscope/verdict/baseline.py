@@ -53,6 +53,14 @@ DATA = (
 
 
 @dataclass(frozen=True)
+class _Scale:
+    """What matters, and the standard deviation between seeds before any is known; in units of the metric."""
+
+    matters: float
+    seeds: float
+
+
+@dataclass(frozen=True)
 class _Curve:
     """The held-out curve of a training; values are costs, lower is better."""
 
@@ -98,9 +106,8 @@ def hold_against(
             f"{curves[0].metric} is not above 0, so how much of it matters has to be said: --min-effect X."
         )
         return cannot_be_told(reason, names, metric=curves[0].metric)
-    share = POINTS if scale == 1.0 else MATTERS
-    matters = share * (scale or 0.0) if min_effect is None else min_effect
-    spread = SEEDS * scale if scale is not None else matters * SEEDS / POINTS
+    matters = scale.matters if scale is not None and min_effect is None else min_effect or 0.0
+    spread = scale.seeds if scale is not None else matters * SEEDS / POINTS
     return _judged(curves[0], curves[1:], matters, spread, chosen)
 
 
@@ -220,14 +227,15 @@ def _setting(diagnosis: Diagnosis, name: str) -> str | None:
     return next((v for v in found if isinstance(v, str) and v), None)
 
 
-def _scale(good: Sequence[_Curve], metric: Metric | None) -> float | None:
-    """What shares are taken of: the level of the baselines, or 1 for a score between 0 and 1; None where neither is."""
+def _scale(good: Sequence[_Curve], metric: Metric | None) -> _Scale | None:
+    """By the level of the baselines, or in points of a score between 0 and 1; None where neither is."""
     levels = [c.level.value for c in good]
     if metric is not None and metric.better == "higher":
         if all(-1.0 <= v <= 0.0 for c in good for v in (c.low, c.high)):
-            return 1.0
+            return _Scale(POINTS, SEEDS)
         levels = [-v for v in levels]
-    return float(np.mean(levels)) if min(levels) > 0 else None
+    level = float(np.mean(levels))
+    return _Scale(MATTERS * level, SEEDS * level) if min(levels) > 0 else None
 
 
 def _beside(baselines: int, curves: Sequence[_Curve]) -> tuple[str, ...]:
