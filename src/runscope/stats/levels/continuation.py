@@ -27,8 +27,9 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 CYCLES = 6
 """A memory is tried where the curve is so many times as long. One that long can hardly be told from the walk: both then
 count, each as far as it is likely."""
-WHITE = 0.5
-"""How often the noise of a log is white; else every memory and share is as likely."""
+WHITE = 0.8
+"""How often the noise of a log is white: most loggers write single batches, or means of the rows between. Else every
+memory and share is as likely."""
 LESS_LIKELY = 2.0
 """Log-posterior by which a form of the noise may be less likely than the best, to be counted still."""
 TAPERED = 1.5
