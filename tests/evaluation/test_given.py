@@ -108,6 +108,30 @@ def test_right_answers_that_agree_on_thirty_examples_decide_nothing() -> None:
     assert more.outcome == "not_worse"
 
 
+@pytest.mark.parametrize("race", [True, False], ids=["race", "full"])
+@pytest.mark.parametrize("others", [0, 2])
+def test_models_that_say_one_number_for_everything_are_not_shown_to_be_the_same(
+    others: int, race: bool
+) -> None:
+    """The errors are as many as the targets, and agree on every example; on the next one they need not."""
+    rng = np.random.default_rng(others)
+    targets = rng.lognormal(4, 0.5, 100)
+    told = [*rng.uniform(20, 100, others), 55.0, 55.0]
+    off = np.abs(targets[:, None] - np.array(told))
+    steps = range(len(told))
+    said = rs.judge_scores(off, steps=steps, min_effect=0.5, race=race, metric="absolute_error")
+    assert said.outcome == "undecided"
+    assert said.effect_low is not None
+    assert said.effect_high is not None
+    assert said.effect_low < 0 < said.effect_high
+    if not others:
+        loss = rs.judge_scores(off, steps=steps, min_effect=0.5, race=race, metric="loss")
+        assert (loss.outcome, loss.effect_low, loss.effect_high) == ("not_worse", 0, 0), (
+            "one model, saved twice"
+        )
+        assert "-0" not in loss.reason
+
+
 def test_the_last_being_the_best_so_far_is_not_yet_proof() -> None:
     rng = np.random.default_rng(1)
     few = rs.judge_scores(sisters(rng, 40, 4, 0.3) + np.array([0.9, 0.5, 0.2, 0.1]), steps=[1, 2, 3, 4])

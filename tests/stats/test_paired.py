@@ -29,12 +29,14 @@ def losses(seed: int, n: int = 200, k: int = 2, shift: float = 0.0) -> np.ndarra
 
 
 def pair(
-    values: np.ndarray, clusters: np.ndarray | None = None, weights: np.ndarray | None = None
-) -> Difference:
+    values: np.ndarray, clusters: np.ndarray | None = None, weights: np.ndarray | None = None, *,
+    continuous: bool = False,
+) -> Difference:  # fmt: skip
     n = len(values)
     ground = Ground.of(
-        values, np.ones(n) if weights is None else weights, np.arange(n) if clusters is None else clusters
-    )
+        values, np.ones(n) if weights is None else weights, np.arange(n) if clusters is None else clusters,
+        continuous=continuous,
+    )  # fmt: skip
     return ground.between(values[:, 0], values[:, -1])
 
 
@@ -59,7 +61,7 @@ def test_the_interval_holds_what_the_scores_say() -> None:
 
 
 def test_equal_models_have_no_difference_and_no_proof() -> None:
-    seen = pair(np.repeat(losses(1, k=1), 2, axis=1))
+    seen = pair(np.repeat(losses(1, k=1), 2, axis=1), continuous=True)
     assert seen.score(0.0) > 0
     assert seen.low(WANTED) == seen.high(WANTED) == 0, "losses that agree to the last digit are one model's"
 

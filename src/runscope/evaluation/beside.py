@@ -105,7 +105,7 @@ def against_best(ran: Ran, arm: int, begin: int = 0) -> Against | None:
     weights, clusters = race.weights[begin:end], race.clusters[begin:end]
     # How far apart two models may lie is learned from all that were seen, this one among them.
     seen = np.column_stack([race.values[begin:end, list(race.started)], costs])
-    ground = Ground.of(seen, weights, clusters)
+    ground = Ground.of(seen, weights, clusters, continuous=race.continuous)
     columns: dict[str, Floats] = {
         name: np.array([s[name] for s in each], dtype=np.float64) for name in each[0]
     }

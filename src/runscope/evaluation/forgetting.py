@@ -106,6 +106,7 @@ def forgotten(
     ground = Ground.of(
         np.column_stack(list(second.costs.values())), second.weights,
         cluster_codes([e.cluster or e.id for e in second.examples]),
+        continuous=second.task.metric.continuous,
     )  # fmt: skip
     arms = [arm for arm in second.costs if 0 <= arm < len(rows)]
     score = NORMAL.inv_cdf(alpha / 2 / len(arms))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from runscope.errors import InputError, UsageError
 from runscope.evaluation.decide import decide, scores, sign
+from runscope.evaluation.results.table import is_continuous
 from runscope.evaluation.study import Evaluation, Study
 from runscope.evaluation.tasks.kinds import Metric
 from runscope.history.checkpoint import Checkpoint
@@ -87,10 +88,10 @@ def judge_scores(
             hint="0.02 suits accuracy",
         )
     codes, said = _clusters(clusters, len(table), group)
-    kind = Metric(metric, lower_is_better, "", matters)
+    kind = Metric(metric, lower_is_better, "", matters, continuous=is_continuous(metric))
     contest = _raced(
         sign(kind) * table, _weights(weights, len(table)), codes, 0.0 if by_share else matters,
-        MATTERS if by_share else 0.0, race=race,
+        MATTERS if by_share else 0.0, race=race, continuous=kind.continuous,
     )  # fmt: skip
     matters = contest.min_effect
     arms = [_checkpoint(step) for step in line]
@@ -184,14 +185,27 @@ def _direction(metric: str, *, lower: bool) -> str:
 
 
 def _raced(
-    costs: Floats, weights: Floats, clusters: Ints, min_effect: float, min_share: float, *, race: bool
+    costs: Floats,
+    weights: Floats,
+    clusters: Ints,
+    min_effect: float,
+    min_share: float,
+    *,
+    race: bool,
+    continuous: bool,
 ) -> Race:
     """A race to its end, over examples in random order where it does not see them all."""
     n, count = costs.shape
     order = np.random.default_rng(SEED).permutation(n) if race else np.arange(n)
     start = starting_arms(count) if race else range(count)
     contest = Race(
-        count, clusters[order], start=start, min_effect=min_effect, min_share=min_share, full=not race
+        count,
+        clusters[order],
+        start=start,
+        min_effect=min_effect,
+        min_share=min_share,
+        full=not race,
+        continuous=continuous,
     )
     while not contest.done:
         for arm, (begin, end) in contest.wanted.items():

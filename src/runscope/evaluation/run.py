@@ -232,6 +232,7 @@ def new_race(
         start=range(count) if full else starting_arms(count, focus),
         alpha=settings.alpha, min_effect=task.effect_that_matters(examples), full=full,
         min_share=task.metric.min_share if settings.min_effect is None else 0.0,
+        continuous=task.metric.continuous,
     )  # fmt: skip
 
 

@@ -25,6 +25,11 @@ HIGHER = (
     "resolved", "solved",
 )  # fmt: skip
 """Words in the name of one that is better when it is higher."""
+CONTINUOUS = {
+    "loss", "nll", "perplexity", "ppl", "bits", "bpb", "bpc", "surprisal", "entropy", "brier", "likelihood",
+    "loglikelihood", "logprob", "logprobs",
+}  # fmt: skip
+"""Words in the name of a metric that moves with every change of the weights."""
 TURNED = ("neg", "negative", "minus")
 """Words that turn the others round: ``neg_log_likelihood``, ``neg_mean_squared_error``."""
 NUMBER = r"\d[\d,_]*(?:\.\d+)?(?:[kKmM](?![a-zA-Z0-9]))?"
@@ -163,6 +168,11 @@ def lower_is_better(metric: str) -> bool:
             hint="add --lower-is-better or --higher-is-better",
         )
     return lower
+
+
+def is_continuous(metric: str) -> bool:
+    """Whether a metric is by its name made of probabilities: models that agree on all examples are then the same."""
+    return bool(set(re.split(r"[^a-z0-9]+", metric.lower())) & CONTINUOUS)
 
 
 def tabled(found: Found) -> ScoreTable:

@@ -17,7 +17,7 @@ from runscope.stats.arrays import Floats
 from runscope.stats.comparing.pooled import class_counts, macro_f1, r_squared
 from runscope.stats.overfitting.turn import MATTERS
 
-NATS = Metric("loss", True, "nats", 0.0, MATTERS)
+NATS = Metric("loss", True, "nats", 0.0, MATTERS, continuous=True)
 ACCURACY = Metric("accuracy", False, "in accuracy")
 F1 = Metric("macro_f1", False, "in macro F1", pooled=True)
 
@@ -95,8 +95,8 @@ class Regression(Head):
 
     name = "regression"
     metrics = (
-        Metric("squared_error", True, "in squared error", 0.0, MATTERS),
-        Metric("absolute_error", True, "in absolute error", 0.0, MATTERS),
+        Metric("squared_error", True, "in squared error", 0.0, MATTERS, continuous=True),
+        Metric("absolute_error", True, "in absolute error", 0.0, MATTERS, continuous=True),
         Metric("r2", False, "in R²", pooled=True),
     )
     pooled: ClassVar[Mapping[str, Any]] = {"r2": r_squared}
@@ -141,8 +141,8 @@ class Reward(Head):
     name = "reward"
     metrics = (
         ACCURACY,
-        Metric("loss", True, "nats", 0.0, MATTERS),
-        Metric("margin", False, "in reward", 0.0, MATTERS),
+        Metric("loss", True, "nats", 0.0, MATTERS, continuous=True),
+        Metric("margin", False, "in reward", 0.0, MATTERS, continuous=True),
     )
 
     def ask(self, models: HeadOutputs, examples: Sequence[Example]) -> list[Row]:
@@ -213,7 +213,7 @@ class Tags(Head):
     """A tag for each word; of its tokens the first one counts, as in the Trainer's examples."""
 
     name = "tags"
-    metrics = (Metric("loss", True, "nats per word", 0.0, MATTERS), ACCURACY, F1)
+    metrics = (Metric("loss", True, "nats per word", 0.0, MATTERS, continuous=True), ACCURACY, F1)
     pooled: ClassVar[Mapping[str, Any]] = {"macro_f1": macro_f1}
 
     def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
@@ -258,7 +258,7 @@ class Masked(Head):
     """How surprised a masked language model is by words that are hidden from it: 15%, the same for every checkpoint."""
 
     name = "masked"
-    metrics = (Metric("loss", True, "nats per hidden token", 0.0, MATTERS), ACCURACY)
+    metrics = (Metric("loss", True, "nats per hidden token", 0.0, MATTERS, continuous=True), ACCURACY)
 
     def ask(self, models: HeadOutputs, examples: Sequence[Example]) -> list[Row]:
         """Mean loss a hidden token, how many there are, and the share that is guessed."""

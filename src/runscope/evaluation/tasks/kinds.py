@@ -42,7 +42,7 @@ class CompletionLoss(Task):
     """How surprised the model is by the completion; the prompt is masked."""
 
     name = "loss"
-    metrics = (Metric("loss", True, "nats per token", 0.0, MATTERS),)
+    metrics = (Metric("loss", True, "nats per token", 0.0, MATTERS, continuous=True),)
 
     @property
     def key(self) -> str:
@@ -114,7 +114,13 @@ class Number(Task):
         if settings.tolerance is None and settings.relative_tolerance is None:
             self.settings = replace(settings, relative_tolerance=TOLERANCE)
         self.metrics = tuple(
-            Metric(prefix + name, lower, f"in {words}", effect)
+            Metric(
+                prefix + name,
+                lower,
+                f"in {words}",
+                effect,
+                continuous=prefix != "" and name != "hit_rate",
+            )
             for prefix in ("", "weighted_")
             for name, lower, words, effect in (
                 ("absolute_error", True, "absolute error", 0.01),
@@ -179,7 +185,7 @@ class Choice(Task):
     metrics = (
         Metric("accuracy", False, "in accuracy"),
         Metric("accuracy_by_byte", False, "in accuracy"),
-        Metric("loss", True, "nats"),
+        Metric("loss", True, "nats", continuous=True),
     )
     needs = "an example has no choices", "the task choice needs the columns choices and answer"
 

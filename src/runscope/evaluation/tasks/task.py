@@ -29,6 +29,8 @@ class Metric:
         min_effect: smallest difference that matters.
         pooled: it is one number of all examples together, as F1 is, and no mean of theirs.
         min_share: the same as a share of the best checkpoint's mean: of a loss, what matters to its curve as well.
+        continuous: it moves with every change of the weights, so that models that agree on all examples are the
+            same; what is read from an answer or a choice does not.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Metric:
     min_effect: float = 0.02
     min_share: float = 0.0
     pooled: bool = False
+    continuous: bool = False
 
 
 class Task:

@@ -78,15 +78,19 @@ class Ground:
         weights, clusters: (n,) of the examples, in the order in which they are seen.
         reach: how far apart two checkpoints may lie on an example that was not drawn.
         cluster_reach: the same for means of clusters.
+        continuous: results move with every change of the weights, as a loss does. What is read from an answer does
+            not: models of which each says one number for everything are as far off on all examples, however finely
+            that is measured.
     """
 
     weights: Floats
     clusters: Ints
     reach: float
     cluster_reach: float
+    continuous: bool = False
 
     @classmethod
-    def of(cls, values: Floats, weights: Floats, clusters: Ints) -> Ground:
+    def of(cls, values: Floats, weights: Floats, clusters: Ints, *, continuous: bool = False) -> Ground:
         """From all (n, k) values that were seen, NaN where none was.
 
         Where an example is its own cluster, or there is but one cluster, examples are what is drawn.
@@ -96,13 +100,15 @@ class Ground:
         if count == 1:
             clusters = np.arange(len(clusters))
         if count in (1, len(clusters)):
-            return cls(weights, clusters, reach, reach)
-        return cls(weights, clusters, reach, reach_of(_cluster_means(values, weights, clusters)))
+            return cls(weights, clusters, reach, reach, continuous)
+        return cls(weights, clusters, reach, reach_of(_cluster_means(values, weights, clusters)), continuous)
 
     def between(self, better: Floats, worse: Floats) -> Difference:
         """How much worse a checkpoint is than another, on the first examples, which both saw: (m,) costs each."""
         m = len(better)
-        return Difference(worse - better, self.weights[:m], self.clusters[:m], self, _many(better))
+        return Difference(
+            worse - better, self.weights[:m], self.clusters[:m], self, self.continuous and _many(better)
+        )
 
 
 def _cluster_means(values: Floats, weights: Floats, clusters: Ints) -> Floats:
@@ -129,7 +135,7 @@ class Difference:
         values: (n,) differences of the examples.
         weights, clusters: (n,) of the examples.
         ground: what it is held against.
-        fine: results take so many values that two different models never agree on all.
+        fine: results are continuous and take so many values that two different models never agree on all.
     """
 
     values: Floats
@@ -204,7 +210,7 @@ class Difference:
 
     def high(self, wanted: float) -> float:
         """Upper bound at a normal score."""
-        return -self._bound(lambda v: self.score_below(-v), -self.mean, wanted)
+        return 0.0 - self._bound(lambda v: self.score_below(-v), -self.mean, wanted)
 
     def _bound(self, score: Callable[[float], float], mean: float, wanted: float) -> float:
         if self.same:

@@ -72,6 +72,7 @@ class Race:
         min_effect: differences below it do not matter.
         min_share: nor do those below this share of the leader's mean.
         full: evaluate every arm on every example.
+        continuous: see :class:`runscope.stats.comparing.paired.Ground`.
 
     Attributes:
         values: (n, arms) what was told, NaN where nothing was.
@@ -87,9 +88,10 @@ class Race:
     def __init__(
         self, arms: int, clusters: Ints, *, start: Iterable[int],
         alpha: float = ALPHA, min_effect: float = 0.0, min_share: float = 0.0, full: bool = False,
+        continuous: bool = False,
     ) -> None:  # fmt: skip
         n = len(clusters)
-        self.clusters, self.alpha = clusters, alpha
+        self.clusters, self.alpha, self.continuous = clusters, alpha, continuous
         self.min_effect, self._fixed, self._share = min_effect, min_effect, min_share
         self.looks = (n,) if full else planned_looks(n)
         self.values = np.full((n, arms), np.nan)
@@ -194,7 +196,10 @@ class Race:
     def ground(self) -> Ground:
         """What was seen of all arms, to hold differences against."""
         n = int(self.reached.max())
-        return Ground.of(self.values[:n, list(self.started)], self.weights[:n], self.clusters[:n])
+        return Ground.of(
+            self.values[:n, list(self.started)], self.weights[:n], self.clusters[:n],
+            continuous=self.continuous,
+        )  # fmt: skip
 
     def between(self, ground: Ground, better: int, worse: int) -> Difference:
         """How much worse an arm is than another, on the examples that both saw."""
