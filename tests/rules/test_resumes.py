@@ -135,3 +135,47 @@ def test_a_state_that_carries_the_rows_before_it_is_judged_by_what_it_added(
     loss = line.role("train_loss")
     assert loss is not None
     assert list(loss.step) == [row["step"] for row in rows if row["step"] <= later]
+
+
+def test_a_loss_that_bursts_within_one_log_is_no_restart(tmp_path: Path) -> None:
+    """Back to where it began within a row, and down again: but the gradient norm had burst before."""
+    draw = np.random.default_rng(5)
+    codes = {}
+    for norm in (0.3, 11.0):
+        rows = []
+        for step in range(5, 601, 5):
+            since = step if step <= 400 else step - 400
+            loss = 0.5 + 2.1 * float(np.exp(-since / 60)) + 0.02 * float(draw.standard_normal())
+            usual = 0.3 * float(np.exp(0.2 * draw.standard_normal()))
+            rows.append(
+                {"step": step, "loss": loss, "learning_rate": 1e-3, "epoch": step / 150,
+                 "grad_norm": norm if step == 400 else usual}
+            )  # fmt: skip
+        place = tmp_path / str(norm) / "checkpoint-600"
+        place.mkdir(parents=True)
+        state = {"global_step": 600, "max_steps": 600, "epoch": 4.0, "log_history": rows}
+        (place / "trainer_state.json").write_text(json.dumps(state))
+        line = runscope.stitch([tmp_path / str(norm)])
+        codes[norm] = {f.code for f in look(View(line)).findings}
+    assert "RES001" in codes[0.3]
+    assert "RES001" not in codes[11.0]
+
+
+def test_a_loss_that_is_higher_on_other_data_does_not_read_as_never_learned(tmp_path: Path) -> None:
+    draw = np.random.default_rng(6)
+    rows = [
+        {"step": step, "loss": (2.4 + 1.4 * float(np.exp(-step / 20)) if step <= 400
+         else 4.4 + 2.6 * float(np.exp(-(step - 400) / 60)))
+         + 0.03 * float(draw.standard_normal()), "learning_rate": 1e-3, "epoch": step / 150}
+        for step in range(5, 801, 5)
+    ]  # fmt: skip
+    for name, low, high in (("earlier", 0, 400), ("later", 400, 800)):
+        place = tmp_path / name / f"checkpoint-{high}"
+        place.mkdir(parents=True)
+        log = [row for row in rows if low < row["step"] <= high]
+        state = {"global_step": high, "max_steps": 800, "epoch": high / 150, "log_history": log}
+        (place / "trainer_state.json").write_text(json.dumps(state))
+    line = runscope.stitch([tmp_path / "earlier", tmp_path / "later"], force=True)
+    found = {f.code: f for f in look(View(line)).findings}
+    assert "RES006" in found
+    assert found["LOS005"].caused_by == "RES006"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runscope.stats.resumes.causes import CAUSES, judge
+from runscope.stats.resumes.causes import CAUSES, PROOF, judge
 from runscope.stats.resumes.join import Curve, Join
-from runscope.stats.resumes.level import expected, jump, leaps, smoothing
+from runscope.stats.resumes.level import came_apart, expected, jump, leaps, smoothing
 from runscope.stats.resumes.order import order
 from runscope.stats.resumes.rate import form_of, rate
 
@@ -281,3 +282,56 @@ def test_smoothing_is_told_from_noise_and_from_a_trend() -> None:
     assert smoothing(batches)[0] == 0
     assert smoothing(falling(STEPS) + 0.03 * batches)[0] < 0.3
     assert smoothing(_running_mean(batches))[0] > 0.5
+
+
+def test_the_very_rows_of_the_tail_prove_that_all_was_restored() -> None:
+    loss, later = falling(STEPS) + noise(200), falling(LATER) + noise(len(LATER), 1)
+    for rows in range(5):
+        proved = judge(made(loss, later, tail=Curve(LATER[:rows], later[:rows])))
+        assert proved is not None
+        assert (proved.probability["clean"] > 0.98) is (rows >= PROOF)
+    for nearly in (
+        np.round(later, 3),
+        later + 1e-5 * noise(len(later), 2),
+    ):  # rounded by the log; another update
+        unsure = judge(made(loss, np.round(later, 3), tail=Curve(LATER[:3], nearly[:3])))
+        assert unsure is not None
+        assert unsure.order.identical == 0
+
+
+@pytest.mark.parametrize("evaluated", [10, 900])
+def test_a_held_out_loss_that_was_measured_after_the_loss_came_back_clears_nobody(evaluated: int) -> None:
+    held = Curve(STEPS[49::50], 1.6 + 1.5 * np.exp(-STEPS[49::50] / 300))
+    jumped = 1.5 + 1.2 * np.exp(-(LATER - 2000) / 60) + noise(len(LATER), 4)
+    join = made(falling(STEPS) + noise(200), jumped)
+    at = np.array([2000.0 + evaluated])
+    join = replace(
+        join,
+        before={**join.before, "eval_loss": held},
+        after={**join.after, "eval_loss": Curve(at, held.y[-1:])},
+    )
+    answer = judge(join)
+    assert answer is not None
+    assert (answer.held_out is None) is (evaluated > 600)
+    if answer.held_out is None:
+        assert answer.likeliest in ("weights", "optimiser"), (
+            "other data is not learned to the very level of the old"
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_a_loss_that_comes_apart_shows_it_before_the_leap_and_a_restart_does_not(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    usual = np.exp(0.3 * rng.standard_normal(200))
+    loss = falling(STEPS) + noise(200, seed)
+    burst, climbs = usual.copy(), loss.copy()
+    burst[-1] = rng.uniform(10, 1000)
+    climbs[-1] += rng.uniform(0.3, 1.0)
+    after = falling(LATER - 2000) + noise(len(LATER), seed + 1)
+    norms = np.ones(len(LATER))
+    assert came_apart(made(loss, after, grad_norm=(burst, norms)))
+    assert came_apart(made(climbs, after, grad_norm=(usual, norms)))
+    assert came_apart(made(climbs, after))
+    calm = [*loss[:-1].tolist(), float(falling(STEPS[-1:])[0])]
+    assert not came_apart(made(np.array(calm), after, grad_norm=(np.ones(200), norms)))

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from runscope.rules.finding import Finding, View
 from runscope.rules.resume.joins import Resume, cause_of, resumes
 from runscope.rules.resume.saying import and_list, doubts, evidence, settings
-from runscope.stats.resumes.causes import Answer
+from runscope.stats.resumes.causes import PROOF, Answer
 
 CODE = "RES008"
 NAME = "resumed-cleanly"
@@ -77,11 +77,11 @@ def told(answer: Answer) -> tuple[list[str], list[str]]:
     """
     yes: list[str] = ["weights"]
     unknown: list[str] = []
-    exact = answer.terms["exact"] > EXACT
+    exact = answer.terms["exact"] > EXACT or answer.order.identical >= PROOF
     (yes if exact else unknown).append("optimiser" if exact else "whether the optimiser's state was restored")
     known = answer.rate is not None and answer.rate.known
     (yes if known else unknown).append("schedule" if known else "the schedule")
-    order = answer.order.again is not None and answer.order.again > 0.5
+    order = answer.order.identical >= PROOF or (answer.order.again is not None and answer.order.again > 0.5)
     (yes if order else unknown).append("data order" if order else "the order of the data")
     return yes, unknown
 

@@ -15,7 +15,7 @@ from runscope.rules.finding import View
 from runscope.stats.overfitting.turn import MATTERS
 from runscope.stats.resumes.causes import Answer, judge
 from runscope.stats.resumes.join import Curve, Join
-from runscope.stats.resumes.level import leaps
+from runscope.stats.resumes.level import came_apart, leaps
 from runscope.stats.stretches import blocks
 
 ROLES = {
@@ -123,7 +123,9 @@ def _unrecorded(view: View, line: list[Segment], number: int, since: float) -> I
         start = int(curve.x[place - 1])
         earlier = replace(segment, cut=start)
         later = replace(segment, run=_since(segment.run, segment, start), start=start)
-        join = _join(view, [*line[:number], earlier, later], number + 1, since)
+        join = replace(_join(view, [*line[:number], earlier, later], number + 1, since), tail={})
+        if came_apart(join):
+            continue
         answer = judge(join)
         if answer is None or answer.probability["weights"] < SURE_UNRECORDED or answer.jump.stays > FALLS:
             continue

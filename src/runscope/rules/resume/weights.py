@@ -25,6 +25,7 @@ from collections.abc import Iterable
 
 from runscope.rules.finding import Finding, View
 from runscope.rules.resume.saying import SURE, accused, conclusion, finding
+from runscope.stats.resumes.level import HURT
 
 CODE = "RES001"
 NAME = "weights-not-restored"
@@ -42,7 +43,7 @@ def look(view: View) -> Iterable[Finding]:
             began = f", {near} the {leap.begin:.3g} at which the training began"
         held_out = (
             " The held-out loss jumped as well."
-            if answer.held_out is not None and answer.held_out > 0.4
+            if answer.held_out is not None and answer.held_out > HURT
             else ""
         )
         yield finding(

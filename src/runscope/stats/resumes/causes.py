@@ -16,7 +16,7 @@ import numpy as np
 
 from runscope.stats.overfitting.calibration import RESUMES
 from runscope.stats.resumes.join import Join
-from runscope.stats.resumes.level import Jump, Norms, held_out, jump, norms
+from runscope.stats.resumes.level import Jump, Norms, given_back_at_first, held_out, jump, norms
 from runscope.stats.resumes.order import Order, order
 from runscope.stats.resumes.rate import Rate, rate
 
@@ -60,11 +60,11 @@ def judge(join: Join) -> Answer | None:
     leap = jump(join)
     if leap is None:
         return None
-    size, found, bumps, then = norms(join), rate(join), order(join), held_out(join)
+    size, found, bumps, then = norms(join), rate(join), order(join), held_out(join, leap)
     pace = join.pace if join.pace is not None else join.batch
     window = averaged(join, leap)
     terms = measures(join, leap, size, bumps, found, then, pace)
-    probability = softmax(terms)
+    probability = _beside(softmax(terms), join, leap, bumps)
     moved = window * probability["clean"]
     probability |= {"clean": probability["clean"] - moved, "scale": probability["scale"] + moved}
     return Answer(
@@ -79,6 +79,34 @@ def judge(join: Join) -> Answer | None:
         window,
         terms,
     )
+
+
+PROOF, PROVED = 2, 0.99
+"""Rows that came again to the last digit: the first is computed before the optimiser has made a step, the second
+after. What is left is a log that was copied instead of computed."""
+RETURNED = 0.15
+"""Of a jump that is over: so little of it is left, which is what noise leaves."""
+BY_CHANCE = 0.05
+"""Share of other data on which a loss comes to stand where it stood before: levels of two data sets that agree to the
+noise of a curve."""
+
+RETURNS_IN = 12
+"""Points without which none can say what becomes of a jump."""
+STILL_CALM = 0.3
+"""Share of trainings on other data whose held-out loss has not drifted by the time that the training loss is back."""
+
+
+def _beside(probability: dict[str, float], join: Join, leap: Jump, bumps: Order) -> dict[str, float]:
+    """What is known beside the measures that were fitted: proof that all went on, and a level that is the old one."""
+    if bumps.identical >= PROOF:
+        rest = (1 - PROVED) / max(1 - probability["clean"], 1e-9)
+        return {c: PROVED if c == "clean" else p * rest for c, p in probability.items()}
+    if leap.back_after is not None and abs(leap.stays) < RETURNED and leap.seen >= RETURNS_IN:
+        calm = held_out(join, leap) is None and given_back_at_first(join) is not None
+        chance = BY_CHANCE * (STILL_CALM if calm else 1.0)
+        odds = {c: p * (chance if c == "other_data" else 1.0) for c, p in probability.items()}
+        return {c: p / sum(odds.values()) for c, p in odds.items()}
+    return probability
 
 
 def softmax(terms: Mapping[str, float]) -> dict[str, float]:

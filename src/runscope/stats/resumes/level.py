@@ -300,11 +300,50 @@ def norms(join: Join) -> Norms | None:
     return Norms(float(np.median(after.y[:FIRST])) / usual, float(np.median(later)) / usual)
 
 
-def held_out(join: Join) -> float | None:
-    """How much of what the held-out loss had fallen the first evaluation after a join gives back.
+BURST = 5.0
+"""Times the usual gradient norm: an update that a loss does not survive shows it, a restart has nothing to show."""
 
-    None without an evaluation on both sides, or where it had not fallen: then it tells nothing.
+
+CLIMBS = 4.0
+"""Standard deviations of a row: of normal noise one in thirty thousand lies so high."""
+
+
+def came_apart(join: Join) -> bool:
+    """Whether the last row before a leap already shows why: a gradient norm that had burst, or a loss on its way up.
+
+    What was restarted from lost weights went on as ever until the row before.
     """
+    norm, loss = join.near("grad_norm"), join.near("loss")
+    recent = norm.y[-RECENTLY - 1 : -1]
+    if len(recent) >= FEWEST and norm.y[-1] > BURST * float(np.median(recent)):
+        return True
+    earlier = loss.y[-RECENTLY - 1 : -1]
+    if len(earlier) < FEWEST:
+        return False
+    return bool(loss.y[-1] - np.median(earlier) > CLIMBS * max(scatter(earlier), heavy_noise(earlier)))
+
+
+RECENTLY = 20
+"""Rows that say what is usual: fewer are noise, more may lie where the training still learned fast."""
+HURT = 0.4
+"""Share of its fall that a held-out loss gives back where more than noise happened to it."""
+
+
+def held_out(join: Join, leap: Jump) -> float | None:
+    """How much of what the held-out loss had fallen the first evaluation after a join gives back, where that tells.
+
+    A calm one that was made when the training loss was back on its course does not: a small adapter is learned again
+    in twenty steps.
+    """
+    given_back = given_back_at_first(join)
+    if given_back is None or leap.back_after is None or given_back >= HURT:
+        return given_back
+    back = join.after["loss"].x[0] + leap.back_after
+    return None if back <= join.after["eval_loss"].x[0] else given_back
+
+
+def given_back_at_first(join: Join) -> float | None:
+    """The same whenever it was made; None without an evaluation on both sides, or where it had not fallen."""
     before, after = join.before.get("eval_loss", NOTHING), join.after.get("eval_loss", NOTHING)
     if len(before) < 2 or not len(after):
         return None

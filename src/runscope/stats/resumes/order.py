@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Order:
         replay: standard errors by which the best match with earlier steps stands out, less what the best of so many
             tried shifts reaches by chance; at most 0 where nothing stands out.
         shift: by how many steps earlier that match lies.
+        identical: rows of the discarded tail that came again to the last digit, where all of them did; else 0.
     """
 
     again: float | None = None
@@ -46,10 +47,39 @@ class Order:
     shared: int = 0
     replay: float = 0.0
     shift: float | None = None
+    identical: int = 0
 
 
 def order(join: Join) -> Order:
     """Compare the bumps after the join with those of the discarded tail, and with those of earlier steps."""
+    return replace(_order(join), identical=identical(join))
+
+
+PLACES = 4
+"""Decimal places that logs are rounded to at most by habit: with more, other batches never give the same number."""
+
+
+def identical(join: Join) -> int:
+    """Rows that came again to the last digit, where every one that was done twice did; else 0.
+
+    Losses and gradient norms both count, as far as they were logged at the same steps. Of numbers that were rounded
+    equality is no proof, nor of a curve that stands still.
+    """
+    counts = []
+    for role in ("loss", "grad_norm"):
+        after, tail = join.after.get(role, NOTHING), join.tail.get(role, NOTHING)
+        same, a, b = np.intersect1d(after.x, tail.x, return_indices=True)
+        if not len(same):
+            continue
+        new, old = after.y[a], tail.y[b]
+        if not np.array_equal(new, old):
+            return 0
+        fine = bool((new != np.round(new, PLACES)).any())
+        counts.append(len(same) if fine and len(np.unique(new)) == len(new) else 0)
+    return max(counts, default=0)
+
+
+def _order(join: Join) -> Order:
     after, tail = join.after.get("loss", NOTHING).first(MOST), join.tail.get("loss", NOTHING)
     whole = join.before.get("loss", NOTHING)
     every = after.every
