@@ -123,4 +123,10 @@ def test_what_the_user_says_counts_before_the_training(tmp_path: Path) -> None:
     ]  # fmt: skip
     counts = [e.weights.sum() for study in both for e in study.evaluations[:1]]
     assert counts[1] < counts[0] / 4
+    for study, said in zip(
+        both, ("--score all says: all tokens;", "--score last says: the completion"), strict=True
+    ):
+        assert any(f"scored as {said}" in note for note in study.notes), (
+            "what was asked for is not the training's"
+        )
     assert any("end with a turn that is not the assistant's" in note for note in both[1].notes)

@@ -30,7 +30,9 @@ def as_trained(
     if "completion_only_loss" not in told:
         told = dict(training or {})
     scoring = scoring_of(settings.score, told)
-    return replace(settings, scoring=scoring), [in_words(scoring, told)] if scoring.end_token else []
+    return replace(settings, scoring=scoring), [
+        in_words(scoring, told, settings.score)
+    ] if scoring.end_token else []
 
 
 def training_examples(

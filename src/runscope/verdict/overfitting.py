@@ -182,7 +182,7 @@ def _did_not_rise(view: View, seen: HeldOut, steps: Ints, slight: bool) -> str:
     lowest = f"{when(view, int(steps[turn.best]))} ({turn.lowest:.4g})"
     few = f" Only {len(steps)} evaluations were logged." if len(steps) < 6 else ""
     if turn.best == len(steps) - 1:
-        return f"The held-out loss fell to the end: lowest at {lowest}, the last evaluation.{few}"
+        return f"The held-out loss is lowest at the last evaluation, {lowest}.{few}"
     how = f"The held-out loss was {risen(view, seen, steps)}"
     if turn.z < SURE_RISE:
         return (

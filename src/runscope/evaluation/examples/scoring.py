@@ -73,20 +73,26 @@ def _trained(training: Mapping[str, Any]) -> Scoring:
     )
 
 
-def in_words(scoring: Scoring, training: Mapping[str, Any]) -> str:
+def in_words(scoring: Scoring, training: Mapping[str, Any], score: str = "auto") -> str:
     """What was followed, as a note says it."""
     names = {
         "after": "what follows the prompt", "completion": "the completion", "all": "all tokens",
         "assistant": "the assistant's turns",
     }  # fmt: skip
+    asked = score != "auto"
     parts = [names["assistant"] if scoring.assistant_only else names[scoring.pairs]]
-    if scoring.chats != scoring.pairs:
+    if score == "last":
+        parts = ["the completion, of conversations the last turn"]
+    elif scoring.chats != scoring.pairs:
         parts.append(f"of conversations without a prompt {names[scoring.chats]}")
     parts.append("the token that ends a text")
     if scoring.max_length:
         parts.append(f"the {'first' if scoring.keep == 'start' else 'last'} {scoring.max_length:,} tokens")
     packed = training.get("packing") and training.get("packing_strategy", "wrapped") == "wrapped"
-    return f"scored as the training's configuration says: {'; '.join(parts)}" + (
+    followed = "scored as the training's configuration says: "
+    if asked:  # what ends a text, and where it is cut, is the training's still
+        followed = f"scored as --score {score} says: {parts.pop(0)}; as the training's configuration says: "
+    return f"{followed}{'; '.join(parts)}" + (
         ". Packed examples were cut anywhere there (packing strategy wrapped), here each is scored alone"
         if packed
         else ""

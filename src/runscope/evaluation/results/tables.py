@@ -123,7 +123,13 @@ def _wide(
     ]
     unused = [f"columns that were not used: {', '.join(rest[:8])}{' …' if rest[8:] else ''}"] if rest else []
     said = [*_weighed(weight), *unused]
-    return tabled(Found(entries, called, said, group=group or "", named=example is not None))
+    lower = None
+    if metric is None and called == ANSWERS and {e.value for e in entries} <= {0.0, 1.0}:
+        lower = False
+        said.append(
+            "all values are 0 or 1: taken as wrong and right answers (--lower-is-better says otherwise)"
+        )
+    return tabled(Found(entries, called, said, lower, group or "", named=example is not None))
 
 
 def _of_metric(columns: Sequence[str], metric: str | None, place: str) -> dict[str, int]:
@@ -148,6 +154,10 @@ def _group(row: Mapping[Hashable, object], group: str | None) -> str | None:
     return None if group is None or missing(row[group]) else str(_whole(row[group]))
 
 
+ANSWERS = "correct"
+"""What values of 0 and 1 are called that nothing names."""
+
+
 def _called(place: str, cells: pd.DataFrame) -> str:
     """What values are called that no column names: as the file says, else right and wrong answers, else ``value``.
 
@@ -160,7 +170,7 @@ def _called(place: str, cells: pd.DataFrame) -> str:
             if name in known:
                 return name
     answers = {number(cell) for column in cells for cell in cells[column].tolist()}
-    return "correct" if answers <= {0.0, 1.0} else "value"
+    return ANSWERS if answers <= {0.0, 1.0} else "value"
 
 
 def _says_step(column: str) -> bool:

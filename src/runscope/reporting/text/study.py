@@ -40,7 +40,7 @@ EXTRAS = {
     "did_not_help": "fine-tuning did not help",
     "harmed": "fine-tuning did not help",
     "better": "better than the best",
-    "as_good": "within chance of the best",
+    "as_good": "as good as the best",
     "worse": "worse",
     "undecided": "undecided",
 }
