@@ -81,14 +81,22 @@ def named_metric(line: Timeline, named: str | None) -> Metric | None:
 
     if named is None:
         return None
-    name, better = name_and_direction(named)
+    name, _ = _split(named)
     if line.series(name) is None:
         close = nearest(name, line.names)
         raise MissingMetric(
             f"no metric {name!r} was logged",
             hint=f"did you mean {close!r}?" if close else "runscope show RUN lists what was logged",
         )
-    return Metric(name, better)
+    return Metric(*name_and_direction(named))
+
+
+def _split(named: str) -> tuple[str, str]:
+    """``NAME[:lower|higher]`` in two; a name may hold colons of its own."""
+    from runscope.history.metrics import BETTER
+
+    name, _, better = named.rpartition(":")
+    return (name, better) if better in BETTER else (named, "")
 
 
 def name_and_direction(named: str) -> tuple[str, Better]:
@@ -97,11 +105,9 @@ def name_and_direction(named: str) -> tuple[str, Better]:
     Raises:
         UsageError: it does not.
     """
-    from runscope.history.metrics import BETTER, meaning
+    from runscope.history.metrics import meaning
 
-    name, _, better = named.rpartition(":")
-    if better not in BETTER:
-        name, better = named, ""
+    name, better = _split(named)
     known = meaning(name)
     if not better and known is None:
         raise UsageError(
