@@ -1,0 +1,106 @@
+"""Trees that change, lead in circles, hold runs of thousands of metrics; scans that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import runscope as rs
+from runscope.survey.survey import Survey
+from tests.survey.tree import resumed_logs, trainer_folder
+
+KILLS = 30 if os.environ.get("RUNSCOPE_TORTURE") else 3
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNSCOPE_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    place = tmp_path / "runs"
+    for seed, name in enumerate(("alpha", "beta", "gamma", "delta")):
+        trainer_folder(place / name, seed=seed, kind="overfit" if seed % 2 else "fine")
+    resumed_logs(place / "deep", "pricer", seed=9)
+    return place
+
+
+def told(survey: Survey) -> list[tuple[tuple[str, ...], str]]:
+    return sorted((card.references, card.headline) for card in survey.cards)
+
+
+def test_links_that_lead_in_circles_are_not_followed(tree: Path) -> None:
+    whole = told(rs.scan(tree, jobs=1, remember=False))
+    (tree / "deep" / "up").symlink_to(tree, target_is_directory=True)
+    (tree / "alpha" / "self").symlink_to(tree / "alpha", target_is_directory=True)
+    (tree / "nowhere").symlink_to(tree / "gone")
+    assert told(rs.scan(tree, jobs=1, remember=False)) == whole
+
+
+def test_a_run_of_thousands_of_metrics_is_judged_beside_the_others(tree: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "step": step,
+            "train/loss": 2 / step + 0.5,
+            **{f"layer/{k}/norm": float(v) for k, v in enumerate(values)},
+        }
+        for step, values in ((10 * n, rng.random(5000)) for n in range(1, 31))
+    ]
+    wide = tree / "wide" / "log.jsonl"
+    wide.parent.mkdir()
+    wide.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (card,) = [c for c in rs.scan(tree, jobs=1).cards if c.references[0] == str(wide)]
+    assert card.error is None
+    assert card.last_step == 300
+    assert card.headline == rs.diagnose(wide).verdict.headline
+
+
+def test_a_tree_that_changes_meanwhile_stops_nothing(tree: Path) -> None:
+    still = {card.references: card.headline for card in rs.scan(tree, jobs=1, remember=False).cards}
+    stop = threading.Event()
+
+    def change() -> None:
+        number = 0
+        while not stop.wait(0.01):
+            number += 1
+            folder = tree / f"passing-{number % 5}"
+            shutil.rmtree(folder, ignore_errors=True)
+            trainer_folder(folder, seed=number, steps=300)
+        for number in range(5):
+            shutil.rmtree(tree / f"passing-{number}", ignore_errors=True)
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        during = {card.references: card.headline for card in rs.scan(tree, jobs=2).cards}
+    finally:
+        stop.set()
+        writer.join()
+    assert {references: during.get(references) for references in still} == still
+    assert told(rs.scan(tree, jobs=1)) == sorted(still.items())
+
+
+def test_a_scan_that_is_killed_at_any_moment_goes_on(tree: Path) -> None:
+    whole = told(rs.scan(tree, jobs=1, remember=False))
+    for number in range(KILLS):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runscope", "scan", str(tree), "--jobs", "1", "--quiet"],
+            stdout=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            process.wait(0.2 + 2.0 * number / KILLS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert told(rs.scan(tree, jobs=1)) == whole
