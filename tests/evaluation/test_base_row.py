@@ -138,3 +138,33 @@ def test_every_form_says_what_the_base_is(
     else:
         assert "ine-tuning did not help" in said
         assert "the base" in said
+
+
+def test_two_trainings_on_the_same_examples(
+    place: Place, idle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoilt = tiny.save_adapters(
+        tiny.train(tiny.llama(), place.train),
+        place.base,
+        tmp_path / "spoilt",
+        ["q_proj", "down_proj"],
+        [8.0, 9.0],
+    )
+    words = [
+        "--data",
+        str(place.held_out),
+        "--base",
+        str(place.base),
+        "--average",
+        "last:2",
+        "--format",
+        "json",
+    ]
+    for one, other, outcome in ((spoilt, idle, "worse"), (idle, spoilt, "not_worse")):
+        assert main(["evaluate", str(one), str(other), *words, "--quiet"]) == 0, (
+            "which is better is a question"
+        )
+        assert json.loads(capsys.readouterr().out)["baseline"]["status"] == outcome
+    assert main(["evaluate", str(spoilt), "--baseline", str(idle), *words, "--quiet"]) == 1, (
+        "a baseline is a demand"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,12 @@ def evaluate(
     repo: Annotated[
         str | None,
         typer.Argument(metavar="[REPO]", help="Hub repository, local clone or bundle of one, or folder."),
+    ] = None,
+    other: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[OTHER]", help="Checkpoints of another training: which is better, on the same examples?"
+        ),
     ] = None,
     data: opt.HeldOutOption = None,
     scores: Annotated[
@@ -89,6 +96,8 @@ def evaluate(
 
       runscope evaluate me/pricer-2024-09-13 --data heldout.jsonl
 
+      runscope evaluate ./small-rank ./large-rank --data heldout.jsonl
+
       runscope evaluate ./output --data prices.csv --task number --tolerance 40 --relative-tolerance 0.2
 
       runscope evaluate --scores losses.csv --cluster document
@@ -100,7 +109,7 @@ def evaluate(
 
     settings = evaluation_settings(context)
     if scores:
-        if repo or data:
+        if repo or other or data:
             raise UsageError(
                 "--scores takes the place of REPO and --data",
                 hint="name either results or what is to be evaluated",
@@ -115,7 +124,8 @@ def evaluate(
             else "there are no examples to evaluate on",
             hint="runscope evaluate REPO --data heldout.jsonl, or --scores TABLE for results that are there already",
         )
-    if baseline and len(baseline) > 1:
+    rivals = [*(baseline or []), *([other] if other else [])]
+    if len(rivals) > 1:
         raise UsageError("checkpoints are held against one baseline", hint="name the best one of them")
     EvaluateSettings(**settings)  # a wrong word is told before anything is read
     with progress(quiet) as update:
@@ -132,12 +142,12 @@ def evaluate(
             _print_plan(api.plan_evaluation(saved, data, line=line, **what), format)
             return 0
         study = api.evaluate(saved, data, line=line, **what)
-        if baseline:  # memorising is not asked of it, and the line that was followed is not its own
-            study = api.against_checkpoints(
-                study, baseline[0], data, **what | {"train_data": None, "also": None}
-            )
+        if rivals:  # memorising is not asked of it, and the line that was followed is not its own
+            left_out = {"train_data": None, "also": None, "average": None}
+            study = api.against_checkpoints(study, rivals[0], data, **what | left_out)
     _show(study, repo, format, output, quiet=quiet)
-    return _status(study, fail_on)
+    # Two trainings side by side are a question, a baseline is a demand.
+    return _status(replace(study, baseline=None) if other else study, fail_on)
 
 
 def _given(
