@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from runscope.stats.trend import rank_trend, slope
+from runscope.stats.trend import rank_correlation, rank_trend, slope
 
 VALUES = st.lists(st.integers(-50, 50).map(float), min_size=4, max_size=60)
 
@@ -25,6 +25,16 @@ def test_the_rank_trend_is_spearmans(values: list[float]) -> None:
     assert rho == pytest.approx(expected, abs=1e-12)
     assert errors == pytest.approx(expected * np.sqrt(len(curve) - 1), abs=1e-12)
     np.testing.assert_allclose(rank_trend(np.exp(curve / 10)), (rho, errors), atol=1e-12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-9, 9).map(float), st.integers(-9, 9).map(float)), min_size=2, max_size=60)
+)
+def test_two_curves_go_together_as_spearman_says(pairs: list[tuple[float, float]]) -> None:
+    a, b = np.array(pairs).T
+    expected = 0.0 if np.ptp(a) == 0 or np.ptp(b) == 0 else scipy_stats.spearmanr(a, b).statistic
+    assert rank_correlation(a, b) == pytest.approx(expected, abs=1e-12)
 
 
 def test_three_points_show_no_trend() -> None:

@@ -22,8 +22,15 @@ def rank_trend(value: Floats) -> tuple[float, float]:
     count = len(value)
     if count < 4 or np.ptp(value) == 0:
         return 0.0, 0.0
-    rho = float(np.corrcoef(_ranks(value), np.arange(count))[0, 1])
+    rho = rank_correlation(value, np.arange(count, dtype=float))
     return rho, rho * float(np.sqrt(count - 1))
+
+
+def rank_correlation(a: Floats, b: Floats) -> float:
+    """Spearman's rank correlation of two curves at the same steps: (n,) and (n,); 0 where one of them is constant."""
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
 
 
 def _ranks(value: Floats) -> Floats:

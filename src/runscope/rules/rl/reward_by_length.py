@@ -20,11 +20,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.rl.answers_cut import LENGTH
 from runscope.rules.rl.rewards import need_named, tail, training_reward
+from runscope.stats.trend import rank_correlation
 
 CODE = "RWD008"
 NAME = "reward-by-length"
@@ -45,8 +45,8 @@ def look(view: View) -> Iterable[Finding]:
     begun, end = float(np.median(long[: max(3, len(long) // 10)])), float(np.median(tail(length).value))
     if begun <= 0 or end < TIMES * begun or np.ptp(score) == 0:
         return
-    whole = float(spearmanr(long, score).statistic)
-    steps = float(spearmanr(np.diff(long), np.diff(score)).statistic)
+    whole = rank_correlation(long, score)
+    steps = rank_correlation(np.diff(long), np.diff(score))
     if not (whole > TOGETHER and steps > IN_STEP):
         return
     yield Finding(
