@@ -22,7 +22,7 @@ from runscope.stitching.tree import MOST_SURE, place
 
 IN_A_PROJECT = Prior(continues=0.25, again=0.35)
 """In a project of many runs more start from scratch than are resumed, and nobody has named any two together."""
-SURE = 0.6
+SURE = 0.75
 """A join less sure than this is not proposed."""
 NEAREST = 4
 """So many earlier runs are looked at closely: those that are likeliest by settings, places and clocks."""
