@@ -12,7 +12,7 @@ import pytest
 from runscope.api import compare, diagnose
 from runscope.history import Run, Series, Timeline
 from runscope.reporting.page.comparing import comparison_page
-from runscope.reporting.page.report import page
+from runscope.reporting.page.report import chance, page
 from runscope.reporting.view.tones import tone_of
 from runscope.verdict import diagnose as judge
 from tests.reporting.conftest import whole
@@ -90,3 +90,8 @@ def test_checkpoints_that_nobody_evaluated_are_folded_and_no_table_has_a_whole_h
         table for table in re.findall(r"<table.*?</table>", body, re.S) if re.search(r"[0-9a-f]{40}", table)
     ] == []
     assert not re.search(r">[^<]*\s-\d", body), "a hyphen stands for a minus"
+
+
+def test_even_odds_are_said_as_even() -> None:
+    assert chance(0.5) == "50%, as likely as not"
+    assert chance(0.6) == "60%, more likely than not"

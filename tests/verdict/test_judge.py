@@ -253,6 +253,24 @@ def test_a_few_evaluations_that_rise_by_more_than_matters_are_no_all_clear(value
     assert diagnosis.verdict.overfitting.best_step == int(np.argmin(values)) + 1
 
 
+def test_an_end_that_is_far_higher_is_not_called_as_good_however_few_were_logged() -> None:
+    values = np.array([2.452, 2.632, 2.432, 4.372, 4.279])
+    run = Run(
+        reference="r", id="r", name="r", source="test", state="finished",
+        series={"val_loss": Series.of("val_loss", np.arange(60, 301, 60), values)}, roles={"eval_loss": "val_loss"},
+    )  # fmt: skip
+    verdict = diagnose(View(Timeline.of(run))).verdict
+    assert "within its noise" not in verdict.overfitting.reason
+    assert "too few evaluations to tell" in verdict.overfitting.reason
+    assert "step 180" in verdict.recommendation
+    assert "as good" not in verdict.recommendation
+
+
+def test_a_loss_that_is_lowest_at_the_end_is_not_said_to_have_fallen_all_the_way() -> None:
+    view = view_of(train_loss=FALLING, eval_loss=FALLING)
+    assert "lowest at the last evaluation" in diagnose(view).verdict.overfitting.reason
+
+
 def test_the_end_of_a_held_out_curve_is_said_as_what_it_is() -> None:
     view = view_of(train_loss=FALLING, eval_loss=TURNING)
     logged = view.need("eval_loss").value

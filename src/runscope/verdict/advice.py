@@ -284,7 +284,9 @@ def _because(view: View, overfitting: Overfitting, broken: Finding | None, step:
         return f"of the saved ones it is the best by {what}, which was {lowest} at step {best:,}."
     if overfitting.status == "likely":
         return f"{what} was {lowest} there and got worse after it{_range(overfitting)}."
-    return f"{what} was {lowest} there{_range(overfitting)}."
+    ended_higher = overfitting.as_good is not None and overfitting.as_good[1] == overfitting.last_step
+    # That its noise is as large as its rise does not make the end of a curve as good as its lowest point.
+    return f"{what} was {lowest} there{'' if ended_higher else _range(overfitting)}."
 
 
 def _range(overfitting: Overfitting) -> str:

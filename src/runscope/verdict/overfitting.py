@@ -185,8 +185,10 @@ def _did_not_rise(view: View, seen: HeldOut, steps: Ints, slight: bool) -> str:
         return f"The held-out loss is lowest at the last evaluation, {lowest}.{few}"
     how = f"The held-out loss was {risen(view, seen, steps)}"
     if turn.z < SURE_RISE:
+        matters = few and turn.rise_share >= MATTERS
+        noisy = "too few evaluations to tell that from noise" if matters else "within its noise"
         return (
-            f"{how}: within its noise.{few}"
+            f"{how}: {noisy}.{few}"
             if turn.rise_share >= 0.01
             else f"The held-out loss is lowest at {lowest} and does not rise after it.{few}"
         )

@@ -37,8 +37,8 @@ JOINED_BY = {
     "given": "hand",
 }
 WORDS = (
-    (0.99, "practically certain"), (0.9, "very likely"), (0.7, "likely"), (0.5, "more likely than not"),
-    (0.3, "less likely than not"), (0.1, "unlikely"), (0.0, "very unlikely"),
+    (0.99, "practically certain"), (0.9, "very likely"), (0.7, "likely"), (0.55, "more likely than not"),
+    (0.45, "as likely as not"), (0.3, "less likely than not"), (0.1, "unlikely"), (0.0, "very unlikely"),
 )  # fmt: skip
 
 
