@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,35 @@ PRINTED = {
                 for e in (1, 2, 3) for b in (20, 40, 60)),
         {"train_loss": ([20, 40, 60, 80, 100, 120, 140, 160, 180], 5.0)},
     ),
+    "places within epochs": (
+        "".join(f"Epoch: [{e}][{b:3d}/100]\tTime  0.2 ( 0.3)\tLoss {9 - e - b / 100:.4e} (8.1e+00)\tAcc@1  10.00\n"
+                for e in range(3) for b in (0, 50)),
+        {"train_loss": ([0, 50, 100, 150, 200, 250], 6.5)},
+    ),
+    "mmengine's lines": (
+        "".join(f"2026/01/01 00:00:00 - mmengine - INFO - Epoch(train)   [{e}][{b:3d}/100]  lr: 1.0e-03  eta: 1:00:00  "
+                f"time: 0.2  loss: {9 - e - b / 100:.4f}  loss_cls: 0.4\n" for e in (1, 2) for b in (50, 100)),
+        {"train_loss": ([50, 100, 150, 200], 6.0), "learning_rate": ([50, 100, 150, 200], 1e-3)},
+    ),
+    "Keras 3": (
+        "".join(f"Epoch {e}/3\n\r2/4 ━━━ 0s 2ms/step - loss: 9.0\r4/4 ━━━━━ 0s 2ms/step - loss: 5.0"
+                f"\r4/4 ━━━━━ 1s 2ms/step - loss: {4 / e:.4f} - val_loss: {5 / e:.4f}\n" for e in (1, 2, 4)),
+        {"train_loss": ([1, 2, 4], 1.0), "eval_loss": ([1, 2, 4], 1.25)},
+    ),
+    "JSON behind a logger's words": (
+        "".join(f'INFO:root:{{"step": {n}, "loss": {100 / n}, "val": null}}\n' for n in (100, 200, 400)),
+        {"train_loss": ([100, 200, 400], 0.25)},
+    ),
+    "a notebook's table": (
+        " [300/300 02:10, Epoch 2/2]\nStep\tTraining Loss\tValidation Loss\n"
+        + "".join(f"{n}\t{100 / n}\t{200 / n}\n" for n in (100, 200, 400)),
+        {"train_loss": ([100, 200, 400], 0.25), "eval_loss": ([100, 200, 400], 0.5)},
+    ),
+    "fastai's table": (
+        "epoch     train_loss  valid_loss  time\n"
+        + "".join(f"{n}         {2 / (n + 1):.6f}    {3 / (n + 1):.6f}    00:30\n" for n in range(4)),
+        {"train_loss": ([0, 1, 2, 3], 0.5), "eval_loss": ([0, 1, 2, 3], 0.75)},
+    ),
     "a progress bar alone": (
         "".join(f"\rsteps:  {n}%|██      | {n}/100 [00:10<00:20,  1.25s/it, avr_loss={9 - n / 20:.3f}]"
                 for n in range(1, 101)) + "\n",
@@ -111,7 +141,7 @@ PRINTED = {
 def test_printed_lines_by_their_layout(name: str, tmp_path: Path) -> None:
     text, expected = PRINTED[name]
     file = tmp_path / "run.log"
-    file.write_text(f"using bf16\n{text}done\n")
+    file.write_text(text if "table" in name else f"using bf16\n{text}done\n")
     run = load(file)
     for role, (steps, last) in expected.items():
         series = run.role(role)
@@ -187,3 +217,43 @@ def test_the_results_of_a_search_over_settings_are_no_curve(tmp_path: Path) -> N
     )
     with pytest.raises(UnreadableRun, match="table of 9 trials"):
         load(file)
+
+
+@pytest.mark.parametrize("above", ["Experiment 12, a baseline\n\n", "sep=;\n", "made by run.py\n"])
+def test_lines_above_a_header(above: str, tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text(above + "step;loss [nats]\n" + "".join(f"{s};{v}\n" for s, v in POINTS))
+    run = load(file)
+    assert run.roles["train_loss"] == "loss [nats]"
+    assert run.series["loss [nats]"].value.tolist() == [v for _, v in POINTS]
+
+
+@pytest.mark.parametrize("epoch", [lambda n: n, lambda n: n / 4])
+def test_epochs_that_stand_newest_first(epoch: Callable[[int], float], tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text("epoch,loss\n" + "".join(f"{epoch(n)},{3 - n / 20}\n" for n in range(29, -1, -1)))
+    run = load(file)
+    assert run.series["loss"].value.tolist() == [3 - n / 20 for n in range(30)]
+    assert "newest first" in " ".join(run.notes)
+
+
+def test_a_column_of_steps_for_each_metric_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    rows = [(10 * n, 3 - n / 20, 100 * n if n < 3 else "", 3 - n / 2 if n < 3 else "") for n in range(30)]
+    file.write_text(
+        "step_train,train_loss,step_val,val_loss\n" + "".join(f"{a},{b},{c},{d}\n" for a, b, c, d in rows)
+    )
+    with pytest.raises(UnreadableRun, match="step_train, step_val"):
+        load(file)
+
+
+@pytest.mark.parametrize("overfits", [True, False])
+def test_two_numbered_sets_are_told_apart_by_their_fit(overfits: bool, tmp_path: Path) -> None:
+    low, high = [1 - n / 50 for n in range(40)], [1 - n / 90 for n in range(40)]
+    sets = [low, high] if overfits else [high, low]
+    file = tmp_path / "evals_result.json"
+    file.write_text(json.dumps({f"validation_{n}": {"logloss": values} for n, values in enumerate(sets)}))
+    run = load(file)
+    assert run.roles["eval_loss"] == ("validation_1/logloss" if overfits else "validation_0/logloss")
+    assert run.roles.get("train_loss") == ("validation_0/logloss" if overfits else None)
+    assert "--map eval_loss=" in " ".join(run.notes)

@@ -154,11 +154,34 @@ def assign_roles(series: Mapping[str, Series], *, step_key: str = "step") -> Rol
             roles[role] = chosen.name
             if role in _LOSSES:
                 notes += _why(role, chosen, kinds)
+    _two_sets(roles, series, notes)
     _pair_losses(roles, logged, notes)
     if step_key in roles.values():
         roles = {r: n for r, n in roles.items() if n != step_key or r == "epoch"}
     _add_undecided(roles, logged, notes)
     return RoleAssignment(roles, tuple(notes))
+
+
+_FIRST_SET = re.compile(r"^((?:validation|valid|val|eval)_)0(_.+)$")
+"""How XGBoost and LightGBM call the first of the sets that were given for evaluation: in their examples the training
+data, where there are two."""
+
+
+def _two_sets(roles: dict[str, str], series: Mapping[str, Series], notes: list[str]) -> None:
+    """Take the second of two numbered sets as held out where the first is fitted better and no loss is of training."""
+    first = roles.get("eval_loss")
+    found = None if first is None or "train_loss" in roles else _FIRST_SET.match(_plain(first))
+    if first is None or found is None:
+        return
+    second = next((name for name in series if _plain(name) == f"{found[1]}1{found[2]}"), None)
+    if second is None or not len(series[second]) or not series[first].value[-1] < series[second].value[-1]:
+        return
+    roles["train_loss"], roles["eval_loss"] = first, second
+    notes[:] = [note for note in notes if " is taken as eval_loss" not in note]
+    notes.append(
+        f"{second} is taken as eval_loss and {first}, which is lower, as train_loss: nothing says which data they are "
+        f"of (--map eval_loss={first} takes the first)"
+    )
 
 
 def _candidates(role: str, free: list[_Logged]) -> list[list[_Logged]]:
@@ -299,8 +322,13 @@ _FOLDER = re.compile(rf"^(?:metrics|finetuning|training|logs)_(?={_TRAIN}_|{_HEL
 ``finetuning/eval/loss`` of its callback for transformers, ``training/val_loss`` of its Lightning logger."""
 
 
+_UNIT = re.compile(r"\s+(?:\[[^\]]*\]|\([^)]*\))$")
+"""What a name is measured in: ``loss [nats]``."""
+
+
 def _plain(name: str) -> str:
-    return _FOLDER.sub("", re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_"))
+    words = _UNIT.sub("", name.lower())
+    return _FOLDER.sub("", re.sub(r"[^0-9a-z]+", "_", words).strip("_"))
 
 
 def _pair_losses(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:

@@ -107,7 +107,7 @@ def _in_order(axis: Axis, main: Ints) -> bool:
     if axis.name.lower() not in EPOCHS:
         return True
     ahead = np.diff(axis.step[main])
-    return int((ahead < 0).sum()) <= 0.1 * len(ahead)
+    return int((ahead < 0).sum()) <= 0.1 * len(ahead) or bool((ahead < 0).all())  # newest first
 
 
 def _counted_through(axis: Axis, columns: Mapping[str, tuple[Floats, Bools]], main: Ints) -> Axis:

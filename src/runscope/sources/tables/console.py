@@ -28,8 +28,9 @@ SOUGHT_BYTES = 1 << 18
 """A log's first lines tell of packages and settings: so much is looked at before it is none."""
 FEWEST = 2
 """One line that looks like a metric is chance."""
-_DICT = re.compile(r"\{\s*'[\w./@-]+'\s*:\s*[^{}]*\}")
+_DICT = re.compile(r"\{\s*['\"][\w./@()-]+['\"]\s*:\s*[^{}]*\}")
 _BAR = re.compile(r"\|\s*(\d+)/(\d+)\s*\[")
+_LAST_BAR = re.compile(r".*\|\s*(\d+)/(\d+)\s*\[")
 _FAIRSEQ_JSON = re.compile(r"\|\s*(train|train_inner|valid|test)\s*\|\s*(\{.*\})\s*$")
 _FAIRSEQ = re.compile(r"epoch\s+(\d+)(?::\s+(\d+)\s*/\s*(\d+)|\s*\|\s*(valid|train)\b[^|]*)(.*)$")
 _MEGATRON = re.compile(r"iteration\s+(\d+)\s*/\s*(\d+)\s*\|(.*)$")
@@ -39,11 +40,13 @@ _NANO_ITER = re.compile(rf"\biter (\d+): loss ({_N})(?:, time [\d.]+\s*ms)?")
 _KERAS_EPOCH = re.compile(r"^Epoch (\d+)/(\d+)\s*$")
 _KERAS_LINE = re.compile(r"^\s*(?:\x08|\d+/\d+\s).*?-\s.*\b(?:loss|val_loss):")
 _COUNTER = re.compile(
-    r"(?<![/\w])(epoch|global[_ ]step|step|iteration|iter|it|batch)\b\s*[:=#]?\s*\[?"
+    r"(?<![/\w])(epoch|global[_ ]step|step|iteration|iter|it|batch)s?\b(?:\(train\))?\s*[:=#]?\s*\[?\s*"
     r"(\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?(?![.,]?\d)(?:\s*(?:/|of)\s*(\d+))?\]?",
     re.IGNORECASE,
 )
-_BATCHES = re.compile(r"(\d+)\s*/\s*(\d+)\s+(batch|step|iteration)(?:e?s)\b", re.IGNORECASE)
+_PLACE = re.compile(r"\bepoch\b(?:\(train\))?\s*:?\s*\[\s*\d+\]\s*\[\s*(\d+)\s*/\s*(\d+)\]", re.IGNORECASE)
+"""``Epoch: [3][ 40/100]``: PyTorch's ImageNet example, DETR, mmengine."""
+_BATCHES = re.compile(r"(\d+)\s*/\s*(\d+)\s+(?:batch|step|iteration)(?:e?s)\b", re.IGNORECASE)
 _WORDS = r"(?:loss|acc|accuracy|norm|rate)"
 _PAIR = re.compile(rf"([A-Za-z][\w./@-]*(?: {_WORDS})?)\s*[:=]?\s+?=?\s*({_N})(?![\w.:/])", re.IGNORECASE)
 _NAMED = re.compile(rf"([A-Za-z][\w./@-]*(?:[ _]{_WORDS})?)\s*[:=]\s*({_N})(%?)(?![\w:/])", re.IGNORECASE)
@@ -123,7 +126,8 @@ class _State:
 
     Attributes:
         step, total: where the Trainer's progress bar stands.
-        epoch: of Keras, whose lines name it once.
+        first_epoch: 0 or 1, from which a loop counts its epochs.
+        epoch, epoch_row: of Keras, whose lines name it once, and what its lines said of it.
         columns: of spaCy's table.
         counters: of a line that held nothing else: the lines below it belong to that epoch or step.
         last: counters of the last metrics.
@@ -132,7 +136,9 @@ class _State:
 
     step: int | None = None
     total: int | None = None
+    first_epoch: int | None = None
     epoch: int | None = None
+    epoch_row: Row = field(default_factory=dict)
     columns: tuple[str, ...] = ()
     counters: Row = field(default_factory=dict)
     last: Row = field(default_factory=dict)
@@ -165,7 +171,13 @@ def _trainer(line: str, state: _State) -> Row | None:
     if found is None:
         return None
     try:
-        values = ast.literal_eval(re.sub(r"(?<![\w'])(nan|inf)(?![\w'])", r"'\1'", found[0]))
+        values = ast.literal_eval(
+            re.sub(
+                r"(?<![\w'\"])(nan|inf|NaN|Infinity)(?![\w'\"])",
+                r"'\1'",
+                found[0].replace(": null", ": None"),
+            )
+        )
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
     row = {str(name): value for name, value in values.items() if _number(value) is not None}
@@ -240,7 +252,7 @@ def _fairseq(line: str, _: _State) -> Row | None:
 def _keras(line: str, state: _State) -> Row | None:
     found = _KERAS_EPOCH.match(line.strip())
     if found is not None:
-        state.epoch = int(found[1])
+        state.epoch, state.epoch_row = int(found[1]), {}
         state.counters = {"epoch": found[1]}
         return {}
     if state.epoch is None or not _KERAS_LINE.match(line):
@@ -248,8 +260,12 @@ def _keras(line: str, state: _State) -> Row | None:
     done = re.search(r"(\d+)/(\d+)\s", line)
     if done is None or done[1] != done[2]:  # a progress bar on its way
         return {}
-    pairs = re.findall(rf"\b(\w+): ({_N})", line)
-    return {"epoch": state.epoch, **dict(pairs)}
+    pairs = dict(re.findall(rf"\b(\w+): ({_N})", line))
+    if state.epoch_row.get("epoch") == state.epoch:  # its last batch, and again with what was held out
+        state.epoch_row.update(pairs)
+        return {}
+    state.epoch_row = {"epoch": state.epoch, **pairs}
+    return state.epoch_row
 
 
 def _spacy(line: str, state: _State) -> Row | None:
@@ -287,8 +303,9 @@ def _loop(line: str, state: _State) -> Row | None:
     row: Row = {}
     for name, at, _total in _COUNTER.findall(line):
         row.setdefault(name.lower().replace(" ", "_"), at.replace(",", ""))
-    for at, _total, name in _BATCHES.findall(line):
-        row.setdefault(name.lower(), at)
+    place = _PLACE.search(line) or _BATCHES.search(line)
+    if place is not None and not row.keys() - {"epoch"}:
+        row["step"] = _counted_on(row, place, state)
     rest = _BATCHES.sub(" ", _COUNTER.sub(" ", line))
     if not _LOSS.search(line):
         if row and not re.search(r"\w", rest):
@@ -307,12 +324,22 @@ def _loop(line: str, state: _State) -> Row | None:
     if bars and not row.keys() - {"epoch"}:
         if all(_NAMES_HELD_OUT.search(name) for name in values if _LOSS.search(name)):
             return {}  # the bar of an evaluation: means on their way
-        row["step"] = bars[-1][0]
+        row["step"] = _counted_on(row, _LAST_BAR.search(line), state)
         values = _changed(values, state)
     if not row and all(_NAMES_HELD_OUT.search(name) for name in values if _LOSS.search(name)):
         row = state.last  # an evaluation, told after the last step that was
     row = row if "epoch" in row else {**state.counters, **row}
     return {**row, **values} if row else None
+
+
+def _counted_on(row: Row, place: re.Match[str] | None, state: _State) -> int:
+    """The step of a batch that is counted within its epoch; epochs begin at 0 or 1."""
+    assert place is not None, "found by the caller"
+    at, total = int(place[1]), int(place[2])
+    epoch = int((state.counters | row).get("epoch", 0))
+    if state.first_epoch is None:
+        state.first_epoch = min(epoch, 1)
+    return max(0, epoch - state.first_epoch) * total + at
 
 
 def _spelt(name: str) -> str:

@@ -31,6 +31,8 @@ _COMMENT = re.compile(r"^[ \t]*(?:#|//|%)[^\n]*\n", re.MULTILINE)
 _LIKE_HEADER = re.compile(r"^[ \t]*[\"'|]?[ \t]*[^\W\d][^\n]*$", re.MULTILINE)
 _RULE = re.compile(r"^[\s|:+=-]+$")
 _SAMPLE = 20
+MOST_ABOVE = 20
+"""So many lines may stand above a header line."""
 _DECIMALS = re.compile(r"[-+]?(\d+)[.,](\d+)(e[-+]?\d+)?", re.IGNORECASE)
 FEWEST_ALIKE = 4
 """So many numbers above with as many decimals are a format; fewer may be chance."""
@@ -48,7 +50,7 @@ def read_csv(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     text = source.text
     if text.find("(", text.find("\n") + 1) >= 0:  # many headers have brackets
         text = unwrapped(text)
-    text = _without_comments(text, notes)
+    text = _without_title(_without_comments(text, notes), notes)
     separator = _separator(text)
     if not source.ended:
         text = _ended(text, separator, notes)
@@ -119,6 +121,29 @@ def _of_one_form(cell: str, above: list[str]) -> bool:
 
 def _size(number: re.Match[str]) -> float:
     return abs(float(f"{number[1]}.{number[2]}{number[3] or ''}"))
+
+
+def _without_title(text: str, notes: list[str]) -> str:
+    """The text from its header line on: a title, or a progress bar that was copied along, may stand above it."""
+    lines = [line.strip() for line in text.split("\n", MOST_ABOVE + 1)[: MOST_ABOVE + 1]]
+    if re.fullmatch(r"sep=[,;|\t]?", lines[0]):  # a spreadsheet's own
+        return text.partition("\n")[2]
+    for number, (line, below) in enumerate(pairwise(lines)):
+        mark = max(_SEPARATORS, key=line.count)
+        names, cells = line.split(mark), below.split(mark)
+        if len(names) < 2:
+            continue
+        if (
+            len(names) == len(cells)
+            and any(c.strip() and is_number(c) for c in cells)
+            and not any(map(is_number, names))
+        ):
+            if number:
+                notes.append(f"{number} line{'s' if number > 1 else ''} above the header line skipped")
+            return text.split("\n", number)[number]
+        if not number and len(cells) > 1 and len(names) == len(cells):
+            break
+    return text
 
 
 def _separator(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from runscope.errors import UnreadableRun
 from runscope.sources.tables import console, json_text
-from runscope.sources.tables.csv_text import is_number, read_csv
+from runscope.sources.tables.csv_text import MOST_ABOVE, is_number, read_csv
 from runscope.sources.text import head_of, read_text
 
 if TYPE_CHECKING:
@@ -50,9 +50,13 @@ def kind_of(file: Path) -> Kind | None:
         return "json" if json_text.is_table(head) else None
     if _HEADED.match(head.lstrip("# ")) or _in_columns(head):
         return "csv"
-    return "console" if console.is_console(head_of(file, console.SOUGHT_BYTES)) else None
+    if console.is_console(head_of(file, console.SOUGHT_BYTES)):
+        return "console"
+    above = any(_HEADED.match(line) for line in head.split("\n", MOST_ABOVE)[:MOST_ABOVE])
+    return "csv" if above else None
 
 
+_CLOCK = re.compile(r"\d+(?::\d\d)+")
 _COUNTS = frozenset(("epoch", "epochs", "step", "steps", "iter", "iteration", "global_step"))
 
 
@@ -61,7 +65,8 @@ def _in_columns(head: str) -> bool:
     lines = [line.split() for line in head.lstrip().split("\n", 3)[:2]]
     if len(lines) < 2 or len(lines[0]) < 2 or not _COUNTS & {word.lower() for word in lines[0]}:
         return False
-    return len(lines[1]) - len(lines[0]) in (0, 1) and all(is_number(cell) for cell in lines[1])
+    cells = [cell for cell in lines[1] if not _CLOCK.fullmatch(cell)]
+    return len(lines[1]) - len(lines[0]) in (0, 1) and bool(cells) and all(map(is_number, cells))
 
 
 def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:

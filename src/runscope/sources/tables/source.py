@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -181,8 +182,10 @@ class _Table:
             values, logged = numbers.read(cells[LONG[1]].replace("", "nan"), "value")
             columns["loss" if not columns else LONG[1]] = (values, logged)
         table.axis = axis_of(columns, len(cells))
-        if _newest_first(table.axis.step):
-            said = f"the rows stand newest first ({table.axis.name} falls from row to row): read from the last one up"
+        _refuse_two_counters(columns, table.axis)
+        counter = table.axis.name if _newest_first(table.axis.step) else _falling(columns, table.axis)
+        if counter is not None:
+            said = f"the rows stand newest first ({counter} falls from row to row): read from the last one up"
             table = cls.of(cells.iloc[::-1].reset_index(drop=True))
             table.notes = (*table.notes, said)
             return table
@@ -221,7 +224,43 @@ class _Table:
         ]
 
 
-def _newest_first(step: Ints) -> bool:
+def _refuse_two_counters(columns: Columns, axis: Axis) -> None:
+    """Refuse a table that counts the steps of each metric in a column of its own.
+
+    Raises:
+        UnreadableRun: it does, so its rows are at no one step.
+    """
+    if axis.name != "row":
+        return
+    counters = [
+        name for name, (values, logged) in columns.items()
+        if _COUNTS_ONE.search(name) and logged.sum() > 1 and _counts(values[logged])
+    ]  # fmt: skip
+    if len(counters) > 1:
+        raise UnreadableRun(
+            f"each metric has a column of steps of its own ({', '.join(counters[:3])}): a row is at no one step",
+            hint="write one row per step with one column called step, or one table for each metric",
+        )
+
+
+def _counts(values: Floats) -> bool:
+    return bool((np.diff(values) > 0).all() and (values == np.rint(values)).all())
+
+
+_COUNTS_ONE = re.compile(r"(?:^|[_ /.])(?:step|iter|iteration)s?(?:$|[_ /.])", re.IGNORECASE)
+
+
+def _falling(columns: Columns, axis: Axis) -> str | None:
+    """An epoch with a fraction that falls from row to row, where rows are counted."""
+    if axis.name != "row":
+        return None
+    for name, (values, logged) in columns.items():
+        if name.lower() in EPOCHS and _newest_first(values[logged]):
+            return name
+    return None
+
+
+def _newest_first(step: Ints | Floats) -> bool:
     """Whether the step never rises and mostly falls: exports put the newest row first; no restart looks so."""
     ahead = np.diff(step)
     return bool((ahead <= 0).all()) and int((ahead < 0).sum()) >= FEWEST_FALLS
