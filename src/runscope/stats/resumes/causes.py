@@ -86,14 +86,11 @@ PROOF, PROVED = 2, 0.99
 after. What is left is a log that was copied instead of computed."""
 RETURNED = 0.15
 """Of a jump that is over: so little of it is left, which is what noise leaves."""
-BY_CHANCE = 0.05
-"""Share of other data on which a loss comes to stand where it stood before: levels of two data sets that agree to the
-noise of a curve."""
-
 RETURNS_IN = 12
 """Points without which none can say what becomes of a jump."""
-STILL_CALM = 0.3
-"""Share of trainings on other data whose held-out loss has not drifted by the time that the training loss is back."""
+UNMOVED = 0.03
+"""Share of trainings on other data whose loss is back on its old level while the held-out loss has not moved: none of
+the 15 of ``benchmarks/resumes`` that nothing is fitted on, and half of one is taken (Jeffreys)."""
 
 
 def _beside(probability: dict[str, float], join: Join, leap: Jump, bumps: Order) -> dict[str, float]:
@@ -101,10 +98,9 @@ def _beside(probability: dict[str, float], join: Join, leap: Jump, bumps: Order)
     if bumps.identical >= PROOF:
         rest = (1 - PROVED) / max(1 - probability["clean"], 1e-9)
         return {c: PROVED if c == "clean" else p * rest for c, p in probability.items()}
-    if leap.back_after is not None and abs(leap.stays) < RETURNED and leap.seen >= RETURNS_IN:
-        calm = held_out(join, leap) is None and given_back_at_first(join) is not None
-        chance = BY_CHANCE * (STILL_CALM if calm else 1.0)
-        odds = {c: p * (chance if c == "other_data" else 1.0) for c, p in probability.items()}
+    calm = held_out(join, leap) is None and given_back_at_first(join) is not None  # when the loss was back
+    if calm and abs(leap.stays) < RETURNED and leap.seen >= RETURNS_IN:
+        odds = {c: p * (UNMOVED if c == "other_data" else 1.0) for c, p in probability.items()}
         return {c: p / sum(odds.values()) for c, p in odds.items()}
     return probability
 
