@@ -10,6 +10,7 @@ import pytest
 
 from runscope.errors import UnreadableRun
 from runscope.sources import load
+from runscope.sources.tables.source import claims
 
 BOOST = [(n, round(0.7 - n / 50, 5), round(0.72 - n / 60, 5)) for n in range(10)]
 PRINTED = {
@@ -257,3 +258,35 @@ def test_two_numbered_sets_are_told_apart_by_their_fit(overfits: bool, tmp_path:
     assert run.roles["eval_loss"] == ("validation_1/logloss" if overfits else "validation_0/logloss")
     assert run.roles.get("train_loss") == ("validation_0/logloss" if overfits else None)
     assert "--map eval_loss=" in " ".join(run.notes)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"results": {"hellaswag": {"acc,none": 0.5, "acc_stderr,none": 0.01}}, "n-shot": {"hellaswag": 0}},
+        {"metadata": {"total_size": 1}, "weight_map": {"score.weight": "model-1.safetensors"}},
+        {"architectures": ["LlamaForCausalLM"], "rope_scaling": {"factor": 2.0}, "label2id": {"error": 0}},
+        {"added_tokens": [{"id": 0, "content": "<s>"}], "model": {"vocab": {"loss": 4}}},
+        {"rows": [{"image": "a.png", "label": 3}, {"image": "b.png", "label": 4}]},
+    ],
+)
+def test_documents_that_are_no_log_are_not_claimed(document: object, tmp_path: Path) -> None:
+    file = tmp_path / "other.json"
+    file.write_text(json.dumps(document))
+    assert not claims(str(file))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "torch==2.1\nnumpy>=1.26\nlossless-json==1.0\n",
+        "This model was trained for 3 epochs.\nThe loss function is described in section 2.\n",
+        "epoch: 3\nlr: 0.1\nbatch: 32\nloss: cross_entropy\n",
+        "usage: train.py [--steps N]\n  --loss NAME  which loss to use\n",
+        "Step 1: install the package\nStep 2: run it; a loss of power does no harm\n",
+    ],
+)
+def test_texts_that_are_no_log_are_not_claimed(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text(text)
+    assert not claims(str(file))

@@ -26,8 +26,8 @@ _COLUMNS = re.compile(rf"\"{_METRIC}\"\s*:\s*\[\s*[-\d\[\"N]", re.IGNORECASE)
 _LIST = re.compile(r"\s*\[\s*\{")
 _TRIPLES = re.compile(r"\s*\[\s*\[\s*\d{9,}[.\d]*\s*,\s*\d+\s*,")
 """How TensorBoard's own JSON download begins: time, step, value."""
-_ROWS_WITHIN = re.compile(rf"\{{\s*\"{_METRIC}\"\s*:\s*[-\d\"N]|\"step\"\s*:\s*\d", re.IGNORECASE)
-_OBJECTS = re.compile(r"\s*\{\s*\"[^\"]*\"\s*:\s*(?:\[\s*)?\{")
+_IN_A_ROW = re.compile(rf"\"(?:{_METRIC}|step|epoch)\"\s*:\s*(?:[-\d]|NaN)", re.IGNORECASE)
+_OBJECTS = re.compile(r"\s*\{\s*(?:\"[^\"]*\"\s*:\s*\[|\"\d+\"\s*:)\s*\{")
 """How an object begins that holds rows: in lists (``{"train": [{…}]}``), or by number (``{"0": {…}}``)."""
 _POINTS = re.compile(r"\"(?:x|y|steps|values)\"\s*:\s*\[\s*[-\d\[\"N]")
 """How a curve begins in what ClearML and Comet give back: lists of places and of values."""
@@ -49,7 +49,8 @@ def is_table(head: str) -> bool:
         return False
     if _COLUMNS.search(head) is not None or _POINTS.search(head) is not None:
         return True
-    return _OBJECTS.match(head) is not None and _ROWS_WITHIN.search(head) is not None
+    begun = _OBJECTS.match(head)
+    return begun is not None and _IN_A_ROW.search(head[begun.end() :].partition("}")[0]) is not None
 
 
 def read_lines(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
