@@ -290,3 +290,18 @@ def test_texts_that_are_no_log_are_not_claimed(text: str, tmp_path: Path) -> Non
     file = tmp_path / "notes.txt"
     file.write_text(text)
     assert not claims(str(file))
+
+
+@pytest.mark.parametrize("within", [(-1,), (100, 200, -1)])
+def test_sentence_transformers_evaluations(within: tuple[int, ...], tmp_path: Path) -> None:
+    """Where nothing tells how many steps an epoch has, an evaluation at its end has no step."""
+    file = tmp_path / "similarity_evaluation_sts-dev_results.csv"
+    rows = [(epoch, step) for epoch in range(8) for step in within]
+    scores = [0.5 + n / 100 for n in range(len(rows))]
+    lines = (f"{e},{s},{v},{v}\n" for (e, s), v in zip(rows, scores, strict=True))
+    file.write_text("epoch,steps,cosine_pearson,cosine_spearman\n" + "".join(lines))
+    run = load(file)
+    spearman = run.series["eval/cosine_spearman"]
+    assert spearman.value.tolist() == scores
+    assert spearman.step.tolist() == list(range(len(rows)))
+    assert run.step_key == ("epoch" if len(within) == 1 else "row")

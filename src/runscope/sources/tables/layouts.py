@@ -31,6 +31,8 @@ _STATES = frozenset(
     ("finished", "failed", "crashed", "killed", "running", "completed", "success", "terminated", "scheduled", "active",
      "inactive", "aborted", "done", "preempted")
 )  # fmt: skip
+_EVALUATOR = re.compile(r"evaluation.*_results$")
+"""What sentence-transformers' evaluators write: held-out metrics alone, ``steps`` -1 at the end of an epoch."""
 _RANGE = ("__MIN", "__MAX")
 _FEWEST_ROWS = 2
 
@@ -58,6 +60,8 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
         )
         if "metric" in cells.columns:
             cells = cells.assign(metric=cells["metric"].map(from_cell))
+    if _EVALUATOR.search(stem) and list(cells.columns[:2]) == ["epoch", "steps"]:
+        cells = cells.rename(columns={c: f"eval/{c}" for c in cells.columns[2:]})
     roles = roles_of(cells, stem)
     if roles is not None:
         return split(cells, roles)
