@@ -33,7 +33,14 @@ def test_a_message_says_what_happened_how_sure_and_what_to_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [EVIL, "<!channel> @everyone *bold* _x_ `code`", "[a](http://b) | c\n# d", "\x1b[31m"]
+    "name",
+    [
+        EVIL,
+        "<!channel> @everyone *bold* _x_ `code`",
+        "[a](http://b) | c\n# d",
+        "\x1b[31m",
+        "https://b www.b.c",
+    ],
 )
 def test_names_of_strangers_are_no_markup_and_call_nobody(name: str) -> None:
     slack, markdown = chat(whole(name), SLACK), chat(whole(name), MARKDOWN)
@@ -41,6 +48,9 @@ def test_names_of_strangers_are_no_markup_and_call_nobody(name: str) -> None:
         assert "<" not in text
         assert not re.search(r"@\w", text)
         assert "\x1b" not in text
+        assert not re.search(r"https?:/|www\.", text), (
+            "Slack makes a link of a bare address, and shows what is there"
+        )
     for line in slack.splitlines():
         if "bold" in line:
             assert not re.search(r"(?<![\w\u2060])[*_`](?=\w)", line)

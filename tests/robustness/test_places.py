@@ -20,6 +20,7 @@ import pytest
 from runscope.cli import main
 from runscope.history import Run, Series, Timeline
 from runscope.history.axes import write_table
+from runscope.reporting.ci.sarif import address
 from runscope.sources import load
 from runscope.sources.secrets import without_tokens
 from runscope.store import Memo
@@ -81,6 +82,35 @@ def test_a_folder_of_pipes_and_looping_links_has_an_end(
         error = capsys.readouterr().err
         assert error.startswith("error:")
         assert "unexpected error" not in error
+
+
+def test_one_name_that_is_no_text_costs_a_scan_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNSCOPE_HOME", str(tmp_path / "home"))
+    place = tmp_path / "runs"
+    (place / "half").mkdir(parents=True)
+    files.table(place)
+    half = files.state(place / "half")
+    half.write_text(
+        half.read_text().replace('"best_metric"', r'"best_model_checkpoint": "a\ud800", "best_metric"')
+    )
+    for name in (b"\xff\xfe.csv", b"a\n::error::b.csv", b"\x1b[31m.csv", "\u202egnp.csv".encode()):
+        (place / os.fsdecode(name)).write_bytes((place / "log.csv").read_bytes())
+    for form in ("text", "json", "markdown", "sarif", "junit"):
+        assert main(["scan", str(place), "--format", form]) == 0
+        said = capsys.readouterr()
+        assert "no UTF-8" in said.out
+        assert "ended its worker" not in said.out + said.err
+        assert not set("\x1b\u202e") & set(said.out)
+        assert not any(line.startswith("::") for line in said.out.splitlines())
+    odd = str(place / os.fsdecode(b"\xff\xfe.csv"))
+    for form in ("text", "json", "markdown", "sarif", "junit", "chat"):
+        assert main(["diagnose", odd, "--format", form]) == 0
+    assert "%FF%FE.csv" in address(odd)
+    capsys.readouterr()
+    assert main(["show", str(place / "a\n::error::b.csv")]) == 0
+    assert not any(line.startswith("::") for line in capsys.readouterr().out.splitlines())
 
 
 def test_a_deleted_working_folder_is_said_or_not_needed(log: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Literal, ParamSpec
 
 from runscope import __version__, api
-from runscope.agents.roots import Roots
+from runscope.agents.roots import Roots, resolved
 from runscope.errors import MissingExtra, RunscopeError, UsageError, nearest
 from runscope.reporting.text import brief
 
@@ -229,12 +229,17 @@ class Tools:
             raise UsageError(
                 "this server has no folder to write to", hint="start it with a folder among its roots"
             )
-        target = (self._roots.folders[0] / output).resolve()
-        if self._roots.folders[0] not in target.parents or target.suffix != ".html":
+        target = resolved(self._roots.folders[0], output)
+        if target is None or self._roots.folders[0] not in target.parents or target.suffix != ".html":
             raise UsageError(
                 f"{output} is not an .html file below the first root", hint="for example report.html"
             )
-        return f"wrote {api.report(api.diagnose(self._line(runs)), target)}"
+        try:
+            return f"wrote {api.report(api.diagnose(self._line(runs)), target)}"
+        except OSError as error:
+            raise UsageError(
+                f"{output} cannot be written: {error.strerror}", hint="name a file in a folder that is there"
+            ) from error
 
     def _line(self, runs: Sequence[str]) -> Timeline:
         if not runs:

@@ -115,7 +115,7 @@ def _sane(run: Run) -> Run:
     if lost:
         notes.append(f"{lost:,} values have a step beyond 2^53, which is no counter, and were left out")
     return replace(
-        run, series=series, name=whole_letters(run.name), started_at=_time(run.started_at),
+        run, series=series, name=" ".join(whole_letters(run.name).splitlines()), started_at=_time(run.started_at),
         ended_at=_time(run.ended_at), notes=(*run.notes, *notes),
     )  # fmt: skip
 

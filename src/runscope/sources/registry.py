@@ -199,7 +199,7 @@ def runs_below(folder: Path, *, apart: bool = True) -> list[str]:
             )
         here: list[str] = []
         for entry in entries:
-            inside = _members(str(entry), apart=apart) if entry.is_dir() or _may_be_run(entry) else []
+            inside = _members(str(entry), apart=apart) if entry.is_dir() or may_be_run(entry) else []
             here += inside
             if not inside and entry.is_dir():
                 waiting.append(entry)
@@ -230,7 +230,7 @@ def _entries(folder: Path) -> list[Path]:
     return sorted(entry for entry in entries if entry.name not in _SKIPPED)
 
 
-def _may_be_run(file: Path) -> bool:
+def may_be_run(file: Path) -> bool:
     """Whether a file that lies about may be a log: many a table of examples or settings lies beside one."""
     return not file.name.endswith(_NO_LOGS)
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from runscope.display import Shown
 from runscope.progress import Progress
+from runscope.safe_text import whole_letters
 from runscope.sources.base import MEMBER
 from runscope.sources.marks import Mark
 from runscope.stitching import Digest
-from runscope.survey.card import NEEDS, Card, Need
+from runscope.survey.card import NEEDS, Card, Need, unreadable
 from runscope.survey.grouping import Group, groups
 from runscope.survey.memory import Memory, marks_of
 from runscope.survey.spread import Spread
@@ -109,6 +110,12 @@ class Survey(Shown):
         return table
 
 
+NOT_UNICODE = (
+    "its path holds bytes that are no UTF-8, which no table and no page can name",
+    "rename it; runscope show reads it as it is",
+)
+
+
 def take(
     places: Sequence[str],
     references: Sequence[str],
@@ -128,10 +135,14 @@ def take(
         notes: what the search wants to say.
         progress: called while it works.
     """
+    places = [whole_letters(place) for place in places]
+    foreign = {r: shown for r in references if (shown := whole_letters(r)) != r}
+    references = [reference for reference in dict.fromkeys(references) if reference not in foreign]
     work = _Work(spread, memory, marks_of(references), progress)
-    tasks = [Task((reference,)) for reference in dict.fromkeys(references)]
+    tasks = [Task((reference,)) for reference in references]
     single = work.cards("runs", tasks)
     cards = [card for task in tasks for card in single[task]]
+    cards += [unreadable(shown, *NOT_UNICODE) for shown in foreign.values()]
     joined = memory.joined(tasks, work.marks) if memory is not None else None
     said = list(notes)
     if joined is None:

@@ -16,6 +16,7 @@ import orjson
 from runscope.errors import RunscopeError, SeveralRuns
 from runscope.history import Run
 from runscope.history.parts import taken_apart
+from runscope.safe_text import whole_letters
 from runscope.sources.base import LoadContext
 from runscope.survey.card import Card, card_of, unreadable
 from runscope.survey.work import Done, Task
@@ -149,8 +150,24 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not stand among the answers
     for line in sys.stdin.buffer:
-        out.write(orjson.dumps(answer(orjson.loads(line)), option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+        out.write(_as_line(answer(orjson.loads(line))))
         out.flush()
+
+
+def _as_line(told: dict[str, Any]) -> bytes:
+    """A line of JSON; logs may name halves of letters, which no encoding takes: a sign replaces them."""
+    try:
+        return orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+    except TypeError:
+        return orjson.dumps(_whole_letters_in(told), option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+
+
+def _whole_letters_in(value: Any) -> Any:
+    if isinstance(value, str):
+        return whole_letters(value)
+    if isinstance(value, dict):
+        return {_whole_letters_in(key): _whole_letters_in(part) for key, part in value.items()}
+    return [_whole_letters_in(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -84,7 +85,9 @@ def _sentence(training: Checked, found: Found) -> str:
 
 def _fingerprint(training: Checked, found: Found) -> str:
     """The same for one rule and training, however far the training has gone: so a service knows what is new."""
-    return hashlib.sha256("\0".join((found.code, *training.references)).encode()).hexdigest()[:32]
+    return hashlib.sha256(
+        "\0".join((found.code, *training.references)).encode("utf-8", "surrogateescape")
+    ).hexdigest()[:32]
 
 
 def _notification(training: Checked) -> dict[str, Any]:
@@ -106,4 +109,4 @@ def address(reference: str) -> str:
         if not path.is_relative_to(here):
             return path.as_uri()
         path = path.relative_to(here)
-    return quote(path.as_posix(), safe="/~")
+    return quote(os.fsencode(path.as_posix()), safe="/~")

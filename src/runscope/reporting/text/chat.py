@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from runscope.reporting.text.diagnosis import sureness
-from runscope.reporting.text.escaping import advice, escape
+from runscope.reporting.text.escaping import advice, escape, no_address
 from runscope.reporting.view.tones import Tone, tone_of
 from runscope.safe_text import harmless
 from runscope.verdict.comparison import Comparison
@@ -38,7 +38,8 @@ class Dialect:
             harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
         )
         # Slack has no escape: a sign that follows a word joiner begins nothing.
-        return re.sub(r"(?<!\w)([*_~`])|(@)(?=\w)", rf"{_WORD_JOINER}\1\2{_WORD_JOINER}", safe)
+        safe = re.sub(r"(?<!\w)([*_~`])|(@)(?=\w)", rf"{_WORD_JOINER}\1\2{_WORD_JOINER}", safe)
+        return no_address(safe, _WORD_JOINER)
 
     def strong(self, text: str) -> str:
         """Bold."""

@@ -15,9 +15,13 @@ def escape(text: str) -> str:
     safe = harmless(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
     # A pull request would notify the people that a run's name mentions.
     safe = re.sub(r"@(?=\w)", "@" + _ZERO_WIDTH_SPACE, safe)
-    # A bare address would become a link that somebody else chose.
-    safe = re.sub(r"(?i)\b(https?|ftp|mailto|xmpp)(:)|\b(www)(\.)", rf"\1\3{_ZERO_WIDTH_SPACE}\2\4", safe)
+    safe = no_address(safe, _ZERO_WIDTH_SPACE)
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", safe)
+
+
+def no_address(text: str, sign: str) -> str:
+    """Text with a sign that is not seen in each bare address, which would become a link that somebody else chose."""
+    return re.sub(r"(?i)\b(https?|ftp|mailto|xmpp)(:)|\b(www)(\.)", rf"\1\3{sign}\2\4", text)
 
 
 def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

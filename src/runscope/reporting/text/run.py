@@ -136,7 +136,8 @@ def _facts(run: Run) -> list[str]:
         first, last = _clock(run.started_at), _clock(run.ended_at)
         last = last.removeprefix(first[:11])  # the day once, where it is the same
         lines.append(f"{first} to {last} UTC ({_span(run.ended_at - run.started_at)})")
-    return lines
+    # An id or a step's name is a stranger's: a line that it begins could pose as one of ours.
+    return [" ".join(line.splitlines()) for line in lines]
 
 
 def _rows(run: Run, width: int) -> list[tuple[str, ...]]:
