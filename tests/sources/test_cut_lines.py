@@ -21,6 +21,7 @@ FORMS = {
     "semicolon": ("step;lr;loss\n", lambda s: f"{s};{RATE[s]:.4e};{LOSS[s]:.4f}\n".replace(".", ",")),
     "quoted": ('"step","lr","loss"\n', lambda s: f'"{s}","{RATE[s]!r}","{LOSS[s]!r}"\n'),
     "tabs": ("step\tloss\n", lambda s: f"{s}\t{LOSS[s]:.3f}\n"),
+    "step behind": ("loss,step,lr\n", lambda s: f"{LOSS[s]:.4f},{s},{RATE[s]:.4e}\n"),
     "blanks": ("step loss\n", lambda s: f"{s} {LOSS[s]:.3f}\n"),
 }
 
@@ -127,3 +128,28 @@ def test_a_column_called_loss_without_a_number_is_told(tmp_path: Path) -> None:
     file.write_text("step,loss\n" + "".join(f"{s},[0.1 0.2]\n" for s in STEPS))
     with pytest.raises(InputError):
         load(file)
+
+
+LINES = {
+    "the step behind": lambda s: (
+        f"train_inner | epoch 001: {s} / 400 loss={LOSS[s]:.4f}, num_updates={s}, lr={RATE[s]:.4e}, gnorm=1.2\n"
+    ),
+    "a bar": lambda s: f"Epoch 0: | {s}/300 [00:10<00:10, v_num=0, loss={LOSS[s]:.3f}, global_step={s}.0]\n",
+    "seconds": lambda s: f"step {s} loss={LOSS[s]:.4f}, lr={RATE[s]:.4e}, took={s} minutes and 2.1 seconds\n",
+}
+
+
+@pytest.mark.parametrize("kind", LINES)
+def test_no_half_line_of_a_console_is_put_at_another_step(kind: str, tmp_path: Path) -> None:
+    text = "".join(LINES[kind](s) for s in STEPS)
+    file = tmp_path / "run.log"
+    for end in range(len(text) - len(LINES[kind](STEPS[-1])), len(text) + 1):
+        file.write_text(text[:end])
+        run = load(file)
+        for name, truth in (("loss", LOSS), ("lr", RATE)):
+            if name in run.series:
+                found = run.series[name]
+                assert found.value == pytest.approx([truth[s] for s in found.step.tolist()], rel=1e-2), (
+                    end,
+                    name,
+                )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from runscope.sources.tables import printed
 from runscope.sources.tables.cells import unwrapped
+from runscope.sources.tables.csv_text import of_one_form
 from runscope.sources.tables.json_text import frame
 from runscope.sources.tables.printed import N as _N
 from runscope.sources.text import Text, without_colours
@@ -74,19 +75,30 @@ def read_console(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The lines of metrics as a table, and what was passed over."""
     text = source.text
     notes = [*source.notes, "read from a console log: metrics have the digits that were printed"]
-    if not source.ended and (cut := _MAY_BE_CUT.search(text)):
-        text = text[: cut.start()]
-        notes.append("the last line has no end, so its last word may be cut: it is left out")
     state = _State()
-    rows = [
-        row for line in _lines(unwrapped(without_colours(text))) if (row := _row(line, state)) is not None
-    ]
+    lines = _lines(unwrapped(without_colours(text)))
+    rows = [row for line in lines[:-1] if (row := _row(line, state)) is not None]
+    last = _row(lines[-1], state)
+    if last is not None and (source.ended or _is_whole(lines, last, rows)):
+        rows.append(last)
+    elif lines[-1].strip() and not source.ended:
+        notes.append("the last line has no end and was left out")
     if state.total is not None:
         notes += _settle(rows, state.total)
     return frame(rows), tuple(notes)
 
 
-_MAY_BE_CUT = re.compile(r"[^\s,;|)\]}>]+$")
+def _is_whole(lines: list[str], row: Row, rows: list[Row]) -> bool:
+    """Whether a last line without its end has all that a line of its kind has, and a last number that is not cut."""
+    if row.keys() not in [other.keys() for other in rows[-MOST_KINDS:]]:
+        return False
+    word = lines[-1].split()[-1]
+    above = [line.split()[-1] for line in lines[:-1][-MOST_KINDS:] if line.strip()]
+    return not re.search(r"[\w.+-]$", word) or of_one_form(word, above)
+
+
+MOST_KINDS = 20
+"""Lines of one kind come again within so many others."""
 STEADY = 0.9
 """Share of equal distances between logs from which on the bar told the step of each."""
 

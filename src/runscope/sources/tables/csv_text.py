@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from runscope.sources.tables.cells import unwrapped
+from runscope.sources.tables.long import EPOCHS, STEPS
 from runscope.sources.text import Text
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _COMMENT = re.compile(r"^[ \t]*(?:#|//|%)[^\n]*\n", re.MULTILINE)
 _LIKE_HEADER = re.compile(r"^[ \t]*[\"'|]?[ \t]*[^\W\d][^\n]*$", re.MULTILINE)
 _RULE = re.compile(r"^[\s|:+=-]+$")
 _SAMPLE = 20
+_COUNTERS = frozenset((*STEPS, *EPOCHS))
+"""A row whose counter may be cut is at no known step."""
 MOST_ABOVE = 20
 """So many lines may stand above a header line."""
 _DECIMALS = re.compile(r"[-+]?(\d+)[.,](\d+)(e[-+]?\d+)?", re.IGNORECASE)
@@ -94,9 +97,11 @@ def _ended(text: str, separator: str, notes: list[str]) -> str:
     above = head.split("\n")[-_SAMPLE:]
     cells, width = _cells(line, separator), len(_cells(above[-1], separator))
     quoted = line.endswith('"') and line.count('"') % 2 == 0
-    if len(cells) == width and (quoted or _of_one_form(cells[-1], [_cells(a, separator)[-1] for a in above])):
+    if len(cells) == width and (quoted or of_one_form(cells[-1], [_cells(a, separator)[-1] for a in above])):
         return f"{text}\n"
-    if not line.strip() or len(cells) < 2 or separator == _SPACE or "\n" not in head.strip():
+    names = _cells(head.lstrip("\n").partition("\n")[0], separator)
+    uncounted = len(names) != width or bool(_COUNTERS & {name.lower() for name in names[len(cells) - 1 :]})
+    if uncounted or len(cells) < 2 or separator == _SPACE or "\n" not in head.strip():
         notes.append("the last line has no end, so its last number may be cut: the line is left out")
         return f"{head}\n"
     whole = line[: line.rfind(separator) + 1]
@@ -105,7 +110,7 @@ def _ended(text: str, separator: str, notes: list[str]) -> str:
     return f"{head}\n{whole}\n"
 
 
-def _of_one_form(cell: str, above: list[str]) -> bool:
+def of_one_form(cell: str, above: list[str]) -> bool:
     """Whether a number has the digits behind its point, and the exponent, that all before it have.
 
     One far above them may be the front of a number whose exponent was cut off.
