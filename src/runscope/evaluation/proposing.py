@@ -9,7 +9,8 @@ from pathlib import Path
 from runscope.errors import UsageError
 from runscope.evaluation.examples.columns import by_plain_name, parse_columns
 from runscope.evaluation.examples.reading import rows_of
-from runscope.evaluation.models.kinds import Kind, kind_in
+from runscope.evaluation.models.kinds import Kind
+from runscope.evaluation.models.trained_as import kind_in
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import AUTO, find_task
 

@@ -13,10 +13,18 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.evaluation.models.kinds import refuse_other_tasks
+from runscope.evaluation.models.kinds import CAUSAL, Kind
+from runscope.evaluation.models.trained_as import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    TASK_TYPES,
+    Shapes,
+    adapted_kind,
+    saved_shapes,
+)
 from runscope.evaluation.models.weights import ANYWHERE
 
-CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
+CONFIG, WEIGHTS, PICKLED = ADAPTER_CONFIG, ADAPTER_WEIGHTS, "adapter_model.bin"
 HALF_PRECISION = 0.01
 """How far sums of weights may lie from those of the same in bfloat16, whose steps are 0.4%."""
 MISFIT = "save it with peft's save_pretrained, or name the base that it was trained on with --base"
@@ -62,12 +70,26 @@ class Adapter:
         config: ``adapter_config.json``.
         shapes: of the tensors in its file, by their names; empty where it is a pickle.
         alone: it changes the base, so it needs one that no other adapter touched.
+        kind: of model that it was trained as.
     """
 
     folder: Path
     config: Mapping[str, Any]
-    shapes: Mapping[str, tuple[int, ...]]
+    shapes: Shapes
     alone: bool
+    kind: Kind
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        """What adapters that lie side by side have in common: the kind of model, and which modules they replace."""
+        return self.kind.name, *sorted(map(str, self.config.get("modules_to_save") or ()))
+
+    @property
+    def trained_as(self) -> str:
+        """What it was trained for, completing "it was trained for …"."""
+        mapping = self.config.get("auto_mapping")
+        trained_on = mapping.get("base_model_class") if isinstance(mapping, Mapping) else self.kind.name
+        return TASK_TYPES.get(str(self.config.get("task_type")), f"{trained_on}, {self.kind.says}")
 
     @property
     def virtual_tokens(self) -> int:
@@ -110,9 +132,11 @@ def read_adapter(folder: Path) -> Adapter:
         raise InputError(
             f"{folder / CONFIG} does not say what kind of adapter it is", hint="save it again with peft"
         ) from error
-    refuse_other_tasks(str(folder), config)
+    shapes = saved_shapes(folder)
+    trained_as = adapted_kind(folder, config, shapes)
     _refuse_kinds(folder, kind, config)
-    shapes = _shapes(folder / WEIGHTS)
+    if trained_as is not CAUSAL:
+        _refuse_without_place(folder, kind, trained_as, shapes)
     saved = set(config.get("modules_to_save") or ())
     # Embeddings that were saved beside the adapter, and not as modules of its own, are written into the base.
     writes = [n for n in shapes if _EMBEDDING.search(n) and not any(f".{m}." in f".{n}" for m in saved)]
@@ -123,7 +147,18 @@ def read_adapter(folder: Path) -> Adapter:
         or bool(config.get("layer_replication"))
         or bool(writes)
     )
-    return Adapter(folder, config, shapes, alone)
+    return Adapter(folder, config, shapes, alone, trained_as)
+
+
+def _refuse_without_place(folder: Path, kind: str, trained_as: Kind, shapes: Shapes) -> None:
+    """Stop at what was tested on causal language models alone."""
+    why = ""
+    if kind in ON_A_BASE_OF_ITS_OWN:
+        why = f"{kind} is evaluated on causal language models, and this is one of a {trained_as.name}"
+    elif trained_as.head and not shapes:
+        why = f"the head of a {trained_as.name} is read from {WEIGHTS}, and there is none"
+    if why:
+        raise InputError(f"the adapter in {folder} cannot be evaluated: {why}", hint=MERGE)
 
 
 def _refuse_kinds(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
@@ -138,15 +173,6 @@ def _refuse_kinds(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
         why = f"{kind} is a kind that runscope was not tested with"
     if why is not None:
         raise InputError(f"the adapter in {folder} cannot be evaluated: {why}", hint=MERGE)
-
-
-def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    from runscope.hub.safetensors import read_header
-
-    if not file.is_file():
-        return {}
-    with file.open("rb") as source:
-        return {n: tuple(facts["shape"]) for n, facts in read_header(source.read, str(file)).items()}
 
 
 def embeddings(model: Any) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from runscope.evaluation.examples.encoding import encode, text_ids
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models import loading
+from runscope.evaluation.models.adapters import Adapter, embeddings
 from runscope.evaluation.models.backend import Form
 from runscope.evaluation.models.kinds import ELSEWHERE, Kind
 from runscope.evaluation.models.local import LONGEST, LocalModels
@@ -64,13 +65,13 @@ class HeadModels(LocalModels):
         """Whether it can ask a kind of model."""
         return kind.head
 
-    def _load(self, name: str) -> None:
-        self.model = self._read_model(name)
+    def _load(self, name: str, adapter: Adapter | None = None) -> None:
+        self.model = self._read_model(name, adapter)
         if getattr(self.model.config, "problem_type", None) == "multi_label_classification":
             raise InputError(
                 f"the model {name} gives several labels at once, which is not evaluated", hint=ELSEWHERE
             )
-        self._asked = loading.forward_words(self.model)
+        self._asked, self._embeddings = loading.forward_words(self.model), embeddings(self.model)
         self.labels: dict[str, int] = {str(k): int(v) for k, v in (self.model.config.label2id or {}).items()}
         self.budget.fit(self.torch, self.model, self.device)
         self._given: dict[tuple[str, Form], Given] = {}

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.schema import read_object
 
 Config = Mapping[str, Any]
 ELSEWHERE = (
@@ -171,14 +170,6 @@ QUANTISED: Mapping[str, str] = {
     "modelopt": "ModelOpt", "finegrained_fp8": "FP8", "exl2": "EXL2",
 }  # fmt: skip
 """Quantised weights by what ``quantization_config`` calls them; those of bitsandbytes are evaluated."""
-TASK_TYPES: Mapping[str, str] = {
-    "SEQ_CLS": "a classifier or reward model (task type SEQ_CLS)",
-    "TOKEN_CLS": "a tagger of tokens (task type TOKEN_CLS)",
-    "QUESTION_ANS": "an extractive question answerer (task type QUESTION_ANS)",
-    "SEQ_2_SEQ_LM": "an encoder-decoder, as T5 and BART are (task type SEQ_2_SEQ_LM)",
-    "FEATURE_EXTRACTION": "a model of embeddings (task type FEATURE_EXTRACTION)",
-}
-"""What an adapter was trained as, by peft's ``task_type``; ``CAUSAL_LM`` and none are evaluated."""
 
 
 def kind_of(config: Config) -> tuple[Kind, str]:
@@ -188,17 +179,6 @@ def kind_of(config: Config) -> tuple[Kind, str]:
     if not architecture:  # told by nothing but its family and, when it is loaded, by the names of its weights
         return next((k for k in KINDS if k is not CAUSAL and k.is_one("", config)), CAUSAL), ""
     return next((k for k in KINDS if k.is_one(architecture, config)), UNKNOWN), architecture
-
-
-def kind_in(folder: Path) -> Kind:
-    """The kind of the checkpoint in a folder; of an adapter a causal language model, as others are refused."""
-    config = folder / "config.json"
-    if (folder / "adapter_config.json").is_file() or not config.is_file():
-        return CAUSAL
-    try:
-        return kind_of(read_object(config.read_bytes()))[0]
-    except ValueError:
-        return CAUSAL
 
 
 def is_causal(kind: Kind) -> bool:
@@ -221,6 +201,16 @@ def refuse_other_kinds(place: str, config: Config, takes: Callable[[Kind], bool]
     if not kind.auto or not takes(kind):
         what = architecture or f"model type {config.get('model_type')}"
         raise InputError(f"{place} cannot be evaluated: {what} is {kind.says}", hint=kind.hint)
+    refuse_quantised(place, config)
+    return kind
+
+
+def refuse_quantised(place: str, config: Config) -> None:
+    """Stop at weights that are quantised in a way that is not evaluated.
+
+    Raises:
+        InputError: they are.
+    """
     quantised = config.get("quantization_config")
     method = str(quantised.get("quant_method", "")).lower() if isinstance(quantised, Mapping) else ""
     if method and method not in ("bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit"):
@@ -228,34 +218,6 @@ def refuse_other_kinds(place: str, config: Config, takes: Callable[[Kind], bool]
             f"{place} cannot be evaluated: its weights are quantised with {QUANTISED.get(method, method)}",
             hint="name the checkpoint or base before it was quantised, and --dtype 4bit where memory is short",
         )
-    return kind
-
-
-def refuse_other_tasks(place: str, config: Config) -> None:
-    """Stop before an adapter is put on a causal language model that was trained on something else.
-
-    Args:
-        place: how it is called in the error.
-        config: its ``adapter_config.json``.
-
-    Raises:
-        InputError: ``task_type``, or the class that it was trained on, is no causal language model's.
-    """
-    task = config.get("task_type")
-    if isinstance(task, str) and task in TASK_TYPES:
-        raise InputError(
-            f"the adapter in {place} cannot be evaluated: it was trained for {TASK_TYPES[task]}",
-            hint=ELSEWHERE,
-        )
-    mapping = config.get("auto_mapping")
-    trained_on = mapping.get("base_model_class") if isinstance(mapping, Mapping) else None
-    if task is None and isinstance(trained_on, str):
-        kind = next((k for k in KINDS if k.is_one(trained_on, {})), UNKNOWN)
-        if kind is not CAUSAL and kind is not UNKNOWN:
-            raise InputError(
-                f"the adapter in {place} cannot be evaluated: it was trained on {trained_on}, {kind.says}",
-                hint=kind.hint,
-            )
 
 
 FILES: tuple[tuple[str, str], ...] = (

@@ -148,12 +148,37 @@ def load_model(
         InputError: it is of another kind, cannot be loaded, or its weights are not its own.
         MissingExtra: bitsandbytes is not installed, for 4 bits.
     """
+    refuse_pickle(Path(name), settings)
+    refuse_other_folders(Path(name))
+    kind = refuse_other_kinds(f"the model {name}", config_of(name), takes)
+    model, told = read_model(name, kind.auto, settings, device, dtype)
+    weights.refuse_other_weights(name, model, told)
+    model.eval()
+    if kind is CAUSAL:
+        weights.refuse_lookahead(name, model)
+    return model
+
+
+def read_model(
+    name: str, auto: str, settings: EvaluateSettings, device: str, dtype: Any, **more: Any
+) -> tuple[Any, dict[str, Any]]:
+    """A model, and what transformers says of weights without a place and places without a weight.
+
+    Args:
+        name: folder or Hub name.
+        auto: transformers' class that loads it.
+        settings, device, dtype: how it is loaded.
+        more: for ``from_pretrained``.
+
+    Raises:
+        UnsafeFile: its weights are pickles.
+        InputError: it cannot be loaded.
+        MissingExtra: bitsandbytes is not installed, for 4 bits.
+    """
     transformers: Any = import_module("transformers")
     folder = Path(name)
     refuse_pickle(folder, settings)
-    refuse_other_folders(folder)
-    kind = refuse_other_kinds(f"the model {name}", config_of(name), takes)
-    options: dict[str, Any] = {"dtype": dtype, "trust_remote_code": settings.trust_remote_code}
+    options: dict[str, Any] = {**more, "dtype": dtype, "trust_remote_code": settings.trust_remote_code}
     options["use_safetensors"] = None if settings.allow_pickle else True
     if mapping := weights.renaming(weights.wrappers(weights.names_of(folder))):
         options["key_mapping"] = mapping
@@ -162,19 +187,15 @@ def load_model(
     elif device != "cpu":
         options["device_map"] = {"": device}  # straight to the device, without a copy in main memory
     try:
-        loader = getattr(transformers, kind.auto or CAUSAL.auto)
+        loader = getattr(transformers, auto)
         model, told = loader.from_pretrained(name, output_loading_info=True, **options)
     except Exception as error:  # what lies in a repository makes the library raise of every kind
         raise InputError(
             f"the model {name} cannot be loaded: {first_line(error)}", hint=_hint(error)
         ) from error
-    weights.refuse_other_weights(name, model, told)
     if settings.dtype == "4bit" or getattr(model, "is_quantized", False):
         try_out(model, name)
-    model.eval()
-    if kind is CAUSAL:
-        weights.refuse_lookahead(name, model)
-    return model
+    return model, told
 
 
 def refuse_unlike(base: str, folder: Path) -> None:

@@ -13,6 +13,7 @@ from runscope.evaluation.examples.encoding import Encoded, encode, longest_first
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import COMPLETION, Scoring
 from runscope.evaluation.models import generation, loading
+from runscope.evaluation.models.adapted import load_below, refuse_random
 from runscope.evaluation.models.adapters import (
     MISFIT,
     Adapter,
@@ -68,6 +69,8 @@ class LocalModels:
         self._loaded = ""
         self._encoded: dict[tuple[str, Scoring], Encoded] = {}
         self._shared = True
+        self._below: object = None
+        self._brought: tuple[str, ...] = ()
         self._ends: tuple[int, ...] = ()
         self._asked: frozenset[str] = frozenset()
         self._virtual, self._vocabulary, self._one_length = 0, 0, False
@@ -123,12 +126,17 @@ class LocalModels:
                     loading.refuse_unlike(place, folder)
                 self.model, self._adapters = None, []
                 self._whole.clear()
-                self._load(place)
+                self._load(place, adapter)
                 self.tokenizer = self.tokenizer or loading.load_tokenizer(self.settings, folder, Path(place))
                 self._adapted, self._shared = base if adapter is not None else "", True
                 self._vocabulary = int(self.model.get_input_embeddings().weight.shape[0])
-            else:
+            elif self._adapters:
                 self.model.base_model.disable_adapter_layers()
+        if self._brought:
+            raise InputError(
+                f"{base} has no trained head for this task: {self._brought[0]} came with the training",
+                hint="only a base that was trained for the same task can be compared",
+            )
         self._require_words(base)
         self._loaded = f"the base of {folder}"
 
@@ -167,12 +175,16 @@ class LocalModels:
         """Whether a checkpoint can answer without being loaded."""
         return str(folder) in self._whole or str(folder) == self._loaded
 
-    def _read_model(self, name: str) -> Any:
-        self.loads += 1
+    def _read_model(self, name: str, adapter: Adapter | None) -> Any:
+        """A model; one with the head that an adapter brings, where it was trained with a head."""
+        self.loads, self._brought, self._below = self.loads + 1, (), adapter.below if adapter else None
+        if adapter is not None and adapter.kind.head:
+            model, self._brought = load_below(name, adapter, self.settings, self.device, self.dtype)
+            return model
         return loading.load_model(name, self.settings, self.device, self.dtype, self.takes)
 
-    def _load(self, name: str) -> None:
-        self.model = self._read_model(name)
+    def _load(self, name: str, adapter: Adapter | None = None) -> None:
+        self.model = self._read_model(name, adapter)
         self._ends = generation.take_over(self.model, self.transformers)
         self._asked, self._embeddings = loading.forward_words(self.model), embeddings(self.model)
         self.budget.fit(self.torch, self.model, self.device)
@@ -182,17 +194,23 @@ class LocalModels:
         name = f"at-{folder}".replace(".", "_").replace("/", "_")
         base = self.base or loading.base_of(folder)
         adapter = read_adapter(folder)
+        if not self.takes(adapter.kind):
+            raise InputError(
+                f"the adapter in {folder} cannot be evaluated: it was trained for {adapter.trained_as}",
+                hint="evaluate checkpoints of one kind at a time",
+            )
         if self._needs_base(adapter, base):
             if base != self._adapted:
                 self._encoded = {}
             self.model, self._adapters = None, []
             self._whole.clear()
             place = loading.at_hand(base)
-            self._load(place)
+            self._load(place, adapter)
             self.tokenizer = loading.load_tokenizer(self.settings, folder, Path(place))
             self._adapted, self._shared = base, not adapter.alone
             self._vocabulary = fit_words(self.model, adapter, self._embeddings)
         if name not in self._adapters:
+            refuse_random(self._brought, adapter, base)
             self._put_on(adapter, name)
             self._adapters.append(name)
         if adapter.alone:
@@ -206,7 +224,7 @@ class LocalModels:
 
     def _needs_base(self, adapter: Adapter, base: str) -> bool:
         """Whether a fresh base is needed: the one that is loaded is another, or is not as it was."""
-        if self.model is None or base != self._adapted:
+        if self.model is None or base != self._adapted or adapter.below != self._below:
             return True
         words = adapter.words(*self._embeddings) or self._vocabulary
         return not self._shared or adapter.alone or words != self._vocabulary

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from runscope.errors import UsageError
 from runscope.evaluation.models.backend import Models
-from runscope.evaluation.models.kinds import SEQ2SEQ, is_causal, kind_in
+from runscope.evaluation.models.kinds import SEQ2SEQ, is_causal
+from runscope.evaluation.models.trained_as import kind_in
 from runscope.evaluation.settings import EvaluateSettings
 
 

@@ -12,7 +12,7 @@ from runscope.evaluation.examples.encoding import Encoded
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models import generation, loading
-from runscope.evaluation.models.adapters import embeddings
+from runscope.evaluation.models.adapters import Adapter, embeddings
 from runscope.evaluation.models.generation import Answer
 from runscope.evaluation.models.kinds import SEQ2SEQ, Kind
 from runscope.evaluation.models.local import LONGEST, LocalModels
@@ -37,8 +37,8 @@ class Seq2SeqModels(LocalModels):
         """Whether it can ask a kind of model."""
         return kind is SEQ2SEQ
 
-    def _load(self, name: str) -> None:
-        self.model = self._read_model(name)
+    def _load(self, name: str, adapter: Adapter | None = None) -> None:
+        self.model = self._read_model(name, adapter)
         own, config = self.model.generation_config, self.model.config
         told = (getattr(place, "decoder_start_token_id", None) for place in (own, config))
         self._begin: int | None = next((n for n in told if n is not None), None)
