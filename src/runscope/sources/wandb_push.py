@@ -20,7 +20,7 @@ from runscope.history import Run, Timeline
 from runscope.progress import Progress
 from runscope.sources.base import LoadContext
 from runscope.sources.wandb_cloud.account import base_url
-from runscope.sources.wandb_cloud.source import require_account
+from runscope.sources.wandb_cloud.projects import require_account
 from runscope.sources.wandb_file.source import read
 
 MARK = "runscope"

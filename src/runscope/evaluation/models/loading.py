@@ -133,6 +133,22 @@ def at_hand(name: str) -> str:
     return name
 
 
+def wanted_device(torch: Any, wanted: str) -> str:
+    """The device that the settings name, else the fastest that is here."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def wanted_dtype(torch: Any, wanted: str, device: str) -> Any:
+    """The dtype that the settings name, else 32 bits on a CPU and 16 elsewhere; of 4 bits, what is computed in."""
+    if wanted in ("auto", "4bit"):
+        return torch.float32 if device == "cpu" else torch.bfloat16
+    return getattr(torch, wanted)
+
+
 def load_model(
     name: str, settings: EvaluateSettings, device: str, dtype: Any, takes: Callable[[Kind], bool]
 ) -> Any:

@@ -25,7 +25,7 @@ from runscope.evaluation.models.adapters import (
 )
 from runscope.evaluation.models.generation import Answer
 from runscope.evaluation.models.kinds import Kind, is_causal
-from runscope.evaluation.models.memory import Budget, free_bytes
+from runscope.evaluation.models.memory import Budget, free_bytes, out_of_memory
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
 
@@ -55,8 +55,8 @@ class LocalModels:
     def __init__(self, settings: EvaluateSettings, base: str | Path | None = None) -> None:
         self.torch, self.transformers = loading.import_all()
         self.settings = settings
-        self.device = _device(self.torch, settings.device)
-        self.dtype = _dtype(self.torch, settings.dtype, self.device)
+        self.device = loading.wanted_device(self.torch, settings.device)
+        self.dtype = loading.wanted_dtype(self.torch, settings.dtype, self.device)
         self.base = str(base) if base is not None else None
         self.tokenizer: Any = None
         self.model: Any = None
@@ -355,7 +355,7 @@ class LocalModels:
             try:
                 work(batch)
             except (self.torch.OutOfMemoryError, RuntimeError) as error:
-                if not _out_of_memory(self.torch, error):
+                if not out_of_memory(self.torch, error):
                     raise
                 if len(batch) == 1:
                     raise InputError(
@@ -407,24 +407,3 @@ class LocalModels:
         ids = self.torch.tensor([[pad] * (width - len(r)) + list(r) for r in rows], device=self.device)
         mask = self.torch.tensor([[0] * (width - len(r)) + [1] * len(r) for r in rows], device=self.device)
         return ids, mask
-
-
-def _device(torch: Any, wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _dtype(torch: Any, wanted: str, device: str) -> Any:
-    if wanted in ("auto", "4bit"):
-        return torch.float32 if device == "cpu" else torch.bfloat16
-    return getattr(torch, wanted)
-
-
-def _out_of_memory(torch: Any, error: Exception) -> bool:
-    """The CPU's allocator raises a plain RuntimeError, with these words on Linux, macOS and Windows."""
-    return isinstance(error, torch.OutOfMemoryError) or any(
-        words in str(error) for words in ("can't allocate memory", "not enough memory")
-    )

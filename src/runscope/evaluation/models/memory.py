@@ -74,3 +74,10 @@ def free_bytes(torch: Any, device: str) -> float:
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (ValueError, OSError):
         return UNKNOWN_BYTES
+
+
+def out_of_memory(torch: Any, error: Exception) -> bool:
+    """The CPU's allocator raises a plain RuntimeError, with these words on Linux, macOS and Windows."""
+    return isinstance(error, torch.OutOfMemoryError) or any(
+        words in str(error) for words in ("can't allocate memory", "not enough memory")
+    )

@@ -24,8 +24,9 @@ from runscope.progress import Progress
 from runscope.sources.base import LoadContext, existing
 from runscope.sources.wandb_cloud.account import base_url, host_name
 from runscope.sources.wandb_cloud.facts import Change, Facts
+from runscope.sources.wandb_cloud.projects import default_entity, list_runs
 from runscope.sources.wandb_cloud.service import MOST_AT_ONCE, Service
-from runscope.sources.wandb_cloud.source import default_entity, list_runs, placed, up_to_date
+from runscope.sources.wandb_cloud.source import placed, up_to_date
 
 STATES = ("running", "finished", "crashed", "failed", "killed", "preempting", "preempted", "pending")
 Outcome = Literal["fetched", "continued", "unchanged", "empty", "failed"]
