@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runscope.history import Histograms, Run, Series, Timeline
-from runscope.history.layers import gradients_by_layer, is_layer_norm
+from runscope.history.layers import gradients_by_layer, layer_of
 from runscope.history.timeline import Segment
 
 
@@ -20,7 +20,7 @@ from runscope.history.timeline import Segment
     ],
 )  # fmt: skip
 def test_norms_of_layers_are_known_with_any_prefix(name: str) -> None:
-    assert is_layer_norm(name)
+    assert layer_of(name) is not None
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_norms_of_layers_are_known_with_any_prefix(name: str) -> None:
     ],
 )  # fmt: skip
 def test_norms_of_the_whole_model_are_none_of_a_layer(name: str) -> None:
-    assert not is_layer_norm(name)
+    assert layer_of(name) is None
 
 
 def histogram(name: str, steps: list[int], rms: float) -> Histograms:

@@ -1,21 +1,11 @@
-"""The local level against dense generalised least squares, a continuation against scipy's Student t."""
+"""The local level against dense generalised least squares."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats as scipy_stats
 
-from runscope.stats.levels.level import (
-    RATIOS,
-    Continuation,
-    Level,
-    blocks,
-    calm,
-    fit_level,
-    log_likelihood,
-    merged,
-)
+from runscope.stats.levels.level import RATIOS, blocks, calm, fit_level, merged
 
 Array = np.ndarray
 
@@ -133,37 +123,3 @@ def test_blocks_are_means_of_neighbours(count: int, most: int) -> None:
     assert len(mean) == len(pieces) <= most
     np.testing.assert_allclose(place, [x[p].mean() for p in pieces])
     np.testing.assert_allclose(mean, [value[p].mean() for p in pieces])
-
-
-def spread_of(level: Level, at: Array, own: Array, noise: float, how: Continuation) -> Array:
-    """Covariance of what a later run's blocks miss of the level, entry by entry as the docstring says it."""
-    count = len(at)
-    spread = np.zeros((count, count))
-    end = level.x[-1]
-    for i in range(count):
-        for j in range(count):
-            one, other = np.clip((at[i], at[j]), level.x[0], end)
-            errors = np.sqrt(np.interp([one, other], level.x, level.variance))
-            spread[i, j] = errors[0] * errors[1] * np.exp(-abs(one - other) / level.reach)
-            spread[i, j] += level.walk * min(max(at[i] - end, 0.0), max(at[j] - end, 0.0))
-            spread[i, j] += how.drift * level.walk * min(own[i], own[j])
-            spread[i, j] += how.shift**2 * level.noise + (noise if i == j else 0.0)
-    return spread
-
-
-def test_the_likelihood_of_a_beginning_is_scipys_student_t() -> None:
-    x, value = walk(7, 60, 0.05)
-    level = fit_level(x, value)
-    assert level is not None
-    how, noise, scale = Continuation(shift=0.5, drift=2.0, freedom=5.0), 0.004, 2.0
-    begin = np.array([x[10], x[30] + 3.0, x[-1] - 40.0, x[-1] + 100.0])
-    own = np.array([5.0, 20.0, 45.0, 90.0])
-    later = np.interp(begin[1] + scale * own, level.x, level.mean) + np.array([0.02, -0.1, 0.05, 0.0])
-    found = log_likelihood(level, begin, scale, own, later, noise, how)
-    expected = []
-    for start in begin:
-        at = start + scale * own
-        missed = later - np.interp(np.clip(at, level.x[0], level.x[-1]), level.x, level.mean)
-        t = scipy_stats.multivariate_t(shape=spread_of(level, at, scale * own, noise, how), df=how.freedom)
-        expected.append(t.logpdf(missed))
-    np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-9)

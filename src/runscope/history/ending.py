@@ -101,18 +101,6 @@ def _all_epochs(did: Done | None) -> bool:
     return did is not None and did.unit == "epoch" and did.share >= 1.0
 
 
-def may_have_reached(run: Run) -> int:
-    """The last step that a run can have trained: later than the last logged one where its last rows may be lost.
-
-    A finished run lost nothing. A killed one may lack the rows that were not yet on disk (``Run.missing_rows``), and
-    has always trained on past its last log: by less than one logging interval.
-    """
-    known = reached_step(run)
-    if run.state in ("finished", "failed"):
-        return known
-    return known + round((run.missing_rows + 1) * logging_interval(run))
-
-
 def logging_interval(run: Run) -> float:
     """Median distance between two logged training losses, in steps; 1 where it cannot be told."""
     loss = run.role("train_loss")

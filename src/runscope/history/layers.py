@@ -85,11 +85,6 @@ def gradients_by_layer(line: Timeline) -> GradientsByLayer:
     return GradientsByLayer()
 
 
-def is_layer_norm(name: str) -> bool:
-    """Whether a metric is, by its name, the gradient norm of one layer."""
-    return _layer(name) is not None
-
-
 def depth(name: str) -> tuple[str, ...]:
     """Sort key: numbers in a name count as numbers, and come before words."""
     return tuple(f"{int(part):08d}" if part.isdigit() else part for part in re.split(r"(\d+)", name))
@@ -108,7 +103,7 @@ def _norms(run: Run) -> Iterable[tuple[str, Histograms]]:
     """The family of names (one prefix) with most layers: a norm before and one after clipping are two families."""
     families: dict[str, dict[str, Series]] = {}
     for name, series in run.series.items():
-        found = _layer(name)
+        found = layer_of(name)
         if found is not None and len(series):
             kind, layer = found
             families.setdefault(kind, {})[layer] = series
@@ -116,7 +111,7 @@ def _norms(run: Run) -> Iterable[tuple[str, Histograms]]:
     return [(layer, _as_histograms(layer, series)) for layer, series in most.items()]
 
 
-def _layer(name: str) -> tuple[str, str] | None:
+def layer_of(name: str) -> tuple[str, str] | None:
     """Kind and layer that a name tells of."""
     for pattern in _NORMS:
         found = pattern.match(name)

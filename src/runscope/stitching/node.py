@@ -74,10 +74,3 @@ class Node:
         self.scale = parent.scale * scale
         self.start = round(parent.scale * start) + parent.offset
         parent.children.append(self)
-
-    def let_go(self) -> None:
-        """Take the run from where it hangs: it is the first of a training of its own."""
-        if self.parent is not None:
-            self.parent.children.remove(self)
-        self.parent, self.offset, self.scale, self.own_start = None, 0, 1.0, inf
-        self.start = self.profile.run.first_step

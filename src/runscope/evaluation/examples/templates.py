@@ -10,8 +10,6 @@ from runscope.errors import InputError
 from runscope.evaluation.examples.example import Chat, Turn, said
 from runscope.evaluation.examples.limits import limited
 
-_OF_A_TEMPLATE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What a template's own expressions raise."""
 _ROLES = ("system", "user", "assistant", "tool")
 """What every template is written for."""
 _MARKED = re.compile(r"\{%-?\s*generation\s*-?%\}")
@@ -51,7 +49,7 @@ def render(tokenizer: Any, chat: Chat, turns: Sequence[Turn], *, prompt: bool = 
                     tools=[dict(t) for t in chat.tools] or None, **dict(chat.extra),
                 )
             )  # fmt: skip
-    except (
+    except (  # what a template's own expressions raise
         TemplateError,
         ArithmeticError,
         AttributeError,

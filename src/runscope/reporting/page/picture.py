@@ -30,7 +30,6 @@ LOOKS: dict[str, dict[str, Any]] = {
         for k, (name, marker) in enumerate(zip(DOTS, "os^D", strict=True))
     },
 }
-FORMS = ("png", "svg")
 SHOWN_LEVEL = SMOOTHING.index(0.012)
 
 

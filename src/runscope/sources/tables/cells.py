@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 MOSTLY = 0.5
 """A column of which at least half of the filled cells are numbers is one of numbers: the other cells are lost ones."""
-_NOTHING = frozenset(("", "none", "null", "na", "n/a", "<na>", "-", "--", "nat"))
 _COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 _PERCENT = re.compile(r"[-+]?[\d.,]+\s*%")

@@ -1,4 +1,4 @@
-"""The level of a noisy curve, how sure it is, and how it may go on. Pure functions on arrays.
+"""The level of a noisy curve, and how sure it is. Pure functions on arrays.
 
 The local level model: a curve is a random walk that is seen with noise (Harvey 1989, *Forecasting, Structural
 Time Series Models and the Kalman Filter*, chapter 2). The two variances are found by maximum likelihood.
@@ -135,58 +135,3 @@ def _smoothed(seen: Floats, apart: Floats, ratio: float) -> tuple[Floats, Floats
         level[i] += back * (level[i + 1] - level[i])
         spread[i] += back**2 * (spread[i + 1] - ahead[i + 1])
     return level, spread
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """How a later run's curve may differ from the one it continues.
-
-    Attributes:
-        shift: standard deviation of a shift from the first point on, in units of the noise of one point.
-        drift: variance gained per unit of ``x`` since its start, in units of the walk of the curve before.
-        freedom: degrees of freedom of the Student t likelihood: how heavy its tails are.
-    """
-
-    shift: float = 0.25
-    drift: float = 1.0
-    freedom: float = 4.0
-
-
-def log_likelihood(
-    level: Level, begin: Floats, scale: float, x: Floats, value: Floats, noise: float, how: Continuation
-) -> Floats:
-    """Log-likelihood of a later run's first block means, for every place where it may have begun.
-
-    A multivariate Student t: what it misses of the level is correlated from block to block, grows beyond the
-    end of the earlier curve, and has heavy tails, so that a shift after a restart rules no place out.
-
-    Args:
-        level: of the earlier curve.
-        begin: (c,) places of the later run's own 0 on the earlier curve's axis.
-        scale: units of that axis per own unit.
-        x: (m,) own places of the later run's blocks.
-        value: (m,) their means.
-        noise: variance of such a mean around the later run's level.
-        how: how the later curve may differ.
-
-    Returns:
-        (c,) log-likelihoods, up to a constant.
-    """
-    own = scale * x
-    place = begin[:, None] + own[None, :]
-    end = float(level.x[-1])
-    inside = np.clip(place, level.x[0], end)
-    beyond = np.maximum(place - end, 0.0)
-    error = value[None, :] - np.interp(inside, level.x, level.mean)
-    unsure = np.sqrt(np.interp(inside, level.x, level.variance))
-    alike = np.exp(-np.abs(inside[:, :, None] - inside[:, None, :]) / level.reach)
-    spread = unsure[:, :, None] * unsure[:, None, :] * alike
-    spread += level.walk * np.minimum(beyond[:, :, None], beyond[:, None, :])
-    spread += how.drift * level.walk * np.minimum(own[:, None], own[None, :])
-    spread += how.shift**2 * level.noise + noise * np.eye(len(x))
-    root = np.linalg.cholesky(spread)
-    whitened = np.linalg.solve(root, error[:, :, None])[:, :, 0]
-    logs = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    count = len(x)
-    tails = (how.freedom + count) / 2 * np.log1p((whitened**2).sum(axis=1) / how.freedom)
-    return np.asarray(-logs - tails)
