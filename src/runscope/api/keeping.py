@@ -126,7 +126,7 @@ def select(
     Raises:
         UsageError: none has that name, or several have.
     """
-    from runscope.evaluation.averages import at_step, members
+    from runscope.evaluation.beside.averages import at_step, members
 
     if step is not None:
         return [at_step(saved, step)]

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from runscope.errors import RunscopeError
+from runscope.evaluation.beside.forgetting import SecondSet
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.following import as_trained, training_examples
-from runscope.evaluation.forgetting import SecondSet
 from runscope.evaluation.ordering import in_order
 from runscope.evaluation.proposing import proposed
 from runscope.evaluation.run import held_out_examples, nearest_arms, new_race

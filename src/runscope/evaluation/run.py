@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 
 from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError
-from runscope.evaluation.averages import average_rows, require_members
-from runscope.evaluation.beside import Ran, base_row
+from runscope.evaluation.beside.averages import average_rows, require_members
+from runscope.evaluation.beside.base import Ran, base_row
+from runscope.evaluation.beside.forgetting import SecondSet, forgotten, with_second
+from runscope.evaluation.beside.remembered import remembered
 from runscope.evaluation.caveats import cut_notes, futile, left_unscored
 from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples.example import Example, shuffled
 from runscope.evaluation.examples.reading import Form, read_examples
 from runscope.evaluation.following import as_trained, renamed, training_examples
-from runscope.evaluation.forgetting import SecondSet, forgotten, with_second
 from runscope.evaluation.models.whole import refuse_broken
 from runscope.evaluation.ordering import called, in_order
 from runscope.evaluation.proposing import proposed
-from runscope.evaluation.remembered import remembered
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Study
 from runscope.evaluation.tasks.kinds import Answer, Row, Task, find_task
@@ -129,12 +129,19 @@ def evaluate(
         more_examples=decision.more_examples, detectable=decision.detectable,
         example_evaluations=int(race.race.reached.sum()), full_grid=race.race.values.size,
         evaluations=race.evaluations(), sample=sample, by_heart=by_heart,
-        settings=asdict(settings) | {"data": str(data), "base": str(base) if base is not None else None}
-        | ({"train_data": str(train_data)} if train_data is not None else {})
-        | ({"also": str(also)} if also is not None else {}),
+        settings=asdict(settings) | _named(data, base, train_data, also),
         notes=(*notes, *grouping(race.race.clusters, settings.cluster or "source"), *race.notes),
         extras=with_second(extras, forgetting), forgetting=forgetting,
     )  # fmt: skip
+
+
+def _named(
+    data: str | Path, base: str | Path | None, train_data: str | Path | None, also: str | Path | None
+) -> dict[str, str | None]:
+    """What the user named beside the settings; the base also where it was not."""
+    found = {"data": str(data), "base": str(base) if base is not None else None}
+    others = {"train_data": train_data, "also": also}
+    return found | {key: str(place) for key, place in others.items() if place is not None}
 
 
 def usable(checkpoints: Sequence[Checkpoint], fetch: Fetch) -> tuple[list[Checkpoint], list[str]]:

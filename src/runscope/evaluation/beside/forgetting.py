@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from runscope.errors import InputError, ServiceError
-from runscope.evaluation.beside import at_hand
+from runscope.evaluation.beside.base import at_hand
 from runscope.evaluation.decide import amount, sign
 from runscope.evaluation.examples.example import Example, shuffled
 from runscope.evaluation.examples.reading import Form, read_examples

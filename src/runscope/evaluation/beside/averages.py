@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runscope.errors import InputError, UsageError
-from runscope.evaluation.beside import Against, Ran, against_best, numbers
+from runscope.evaluation.beside.base import Compared, Ran, against_best, numbers
 from runscope.evaluation.decide import amount, p_words
 from runscope.evaluation.models.averaging import average
 from runscope.evaluation.ordering import called, in_order
@@ -172,7 +172,7 @@ def _made(ran: Ran, wish: Wish, folder: Path) -> Checkpoint:
     return Checkpoint(str(folder), None, wish.name, None, subfolder=wish.name, files=files, local_path=folder)
 
 
-def _judged(ran: Ran, found: Against, wish: Wish, steps: tuple[int | None, ...], count: int) -> Extra:
+def _judged(ran: Ran, found: Compared, wish: Wish, steps: tuple[int | None, ...], count: int) -> Extra:
     """Whether the average is better than the best checkpoint that was saved."""
     race, metric, pair = ran.race, ran.task.metric, found.difference
     comparisons = len(race.arms) * count

@@ -46,7 +46,7 @@ class Ran:
 
 
 @dataclass(frozen=True)
-class Against:
+class Compared:
     """Something held against the best checkpoint: the means of its own cost, and by how much that is worse."""
 
     mean: float
@@ -83,7 +83,7 @@ def base_row(ran: Ran, notes: list[str]) -> Extra | None:
     return _judged(ran, found)
 
 
-def against_best(ran: Ran, arm: int, begin: int = 0) -> Against | None:
+def against_best(ran: Ran, arm: int, begin: int = 0) -> Compared | None:
     """What an arm beside the race says, held against the best one; None where it gives no finite numbers.
 
     Args:
@@ -110,13 +110,13 @@ def against_best(ran: Ran, arm: int, begin: int = 0) -> Against | None:
         name: np.array([s[name] for s in each], dtype=np.float64) for name in each[0]
     }
     mean, error = mean_and_error(costs, weights, clusters)
-    return Against(
+    return Compared(
         mean, error, ground.between(race.values[begin:end, ran.best], costs),
         task.summary(columns, weights) | task.overall(rows),
     )  # fmt: skip
 
 
-def _judged(ran: Ran, found: Against) -> Extra:
+def _judged(ran: Ran, found: Compared) -> Extra:
     """Whether the training helped."""
     race, metric, pair = ran.race, ran.task.metric, found.difference
     shared = NORMAL.inv_cdf(race.alpha / 2 / max(len(race.arms), 1))
@@ -151,7 +151,7 @@ def _judged(ran: Ran, found: Against) -> Extra:
     return Extra("base", "the base", outcome, reason, **numbers(ran, found, low, high, p))  # type: ignore[arg-type]
 
 
-def numbers(ran: Ran, found: Against, low: float, high: float, p: float) -> dict[str, object]:
+def numbers(ran: Ran, found: Compared, low: float, high: float, p: float) -> dict[str, object]:
     """The fields of a row that are numbers."""
     turn, width = sign(ran.task.metric), WIDE * found.error
     middle = turn * found.mean
