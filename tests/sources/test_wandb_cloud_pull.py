@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -265,8 +266,9 @@ def test_find_proposes_the_trainings_of_a_project(
         assert "me/llm/nil was left out" in said.err
     service.fail = None
     assert main(["stitch", "--find", "me/llm"]) == 0
-    line = capsys.readouterr().out.strip()
+    line, _, sure = capsys.readouterr().out.strip().partition("  # ")
     assert line == "runscope stitch me/llm/aaa me/llm/bbb"
+    assert re.fullmatch(r"\d+% sure", sure)
     assert main([*line.split()[1:], "--format", "json"]) == 0
     segments = json.loads(capsys.readouterr().out)["segments"]
     assert [s["id"] for s in segments] == ["aaa", "bbb"]
