@@ -1,0 +1,69 @@
+"""A reader's peak of memory against the size of its file, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.robustness import files
+from tests.sources import wandb_writer
+
+FEW, ROWS = 15_000, 60_000
+"""Both read by the same libraries, whose own size cancels out."""
+MOST = 4
+"""Times the file. Tables of text (CSV, JSON lines) take about ten, and are not held to it."""
+# A child starts with its parent's peak, so that a small process stands between this one and the one that is measured.
+_BETWEEN = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[1:]], check=True)"
+_PEAK = """
+import resource, sys
+from runscope.sources import load
+load(sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def logged(step: int) -> dict[str, float]:
+    return {
+        "loss": files.loss(step),
+        "eval_loss": 2 + 1 / step,
+        "learning_rate": 1 / step,
+        "epoch": step / 100,
+    }
+
+
+def state(folder: Path, rows: int) -> Path:
+    path = folder / "trainer_state.json"
+    log = [{"step": step, **logged(step)} for step in range(1, rows)]
+    path.write_text(json.dumps({"global_step": rows, "log_history": log}, indent=2))
+    return path
+
+
+def wandb(folder: Path, rows: int) -> Path:
+    payloads = [
+        wandb_writer.record(n, history=wandb_writer.row(n, **logged(n))).SerializeToString()
+        for n in range(1, rows)
+    ]
+    return wandb_writer.write(folder / "run-abc123.wandb", payloads)
+
+
+def peak(file: Path) -> int:
+    """Kilobytes."""
+    words = [sys.executable, "-c", _BETWEEN, "-c", _PEAK, str(file)]
+    return int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="getrusage counts in other units elsewhere")
+@pytest.mark.parametrize("make", [state, wandb])
+def test_reading_takes_no_more_than_four_times_the_file(
+    make: Callable[[Path, int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNSCOPE_HOME", str(tmp_path / "home"))
+    (tmp_path / "small").mkdir()
+    small, large = make(tmp_path / "small", FEW), make(tmp_path, ROWS)
+    grown = large.stat().st_size - small.stat().st_size
+    assert (peak(large) - peak(small)) * 1024 < MOST * grown
