@@ -64,9 +64,10 @@ class Roots:
         return any(path == folder or folder in path.parents for folder in self.folders)
 
     def _refuse_ways_out(self, folder: Path) -> None:
-        """Refuse a folder in which a link would have a reader open a log that lies elsewhere.
+        """Refuse a folder in which a link could have a reader open a file that lies elsewhere.
 
-        Links to what no reader takes for a log (a folder of pictures, W&B's own debug logs) are left alone.
+        Any file counts but those that a search for runs passes over too (W&B's own debug logs): readers open more than
+        logs, and an MLflow parameter may have any name. A linked folder counts by the files that lie directly in it.
 
         Raises:
             UsageError: there is such a link.
