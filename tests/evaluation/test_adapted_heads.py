@@ -189,6 +189,40 @@ def test_names_of_labels_come_from_a_configuration_beside_the_adapter(texts: Any
     assert study(tmp_path / "out", tmp_path / "named.jsonl").scores[0].mean == pytest.approx(said)
 
 
+def test_a_base_with_the_same_labels_in_another_order_has_no_row(texts: Any, tmp_path: Path) -> None:
+    base = saved_base(
+        lambda: headed.bert("SequenceClassification", id2label={0: "high", 1: "middle", 2: "low"}),
+        tmp_path / "base",
+    )
+    folders = save_adapters(
+        lambda: below("AutoModelForSequenceClassification", base), lora(["query"]), tmp_path / "out"
+    )
+    assert study(tmp_path / "out", texts[0]).base is not None
+    for folder in folders:
+        hf.BertConfig(**SMALL, id2label={0: "low", 1: "middle", 2: "high"}).save_pretrained(folder)
+    found = study(tmp_path / "out", texts[0])
+    assert found.base is None
+    assert any("has no trained head for this task" in note for note in found.notes)
+
+
+def test_an_average_of_adapters_has_the_average_head(texts: Any, tmp_path: Path) -> None:
+    base, auto = saved_base(BASES["bert"][0], tmp_path / "base"), "AutoModelForSequenceClassification"
+    folders = save_adapters(lambda: below(auto, base, num_labels=3), lora(["query"]), tmp_path / "out")
+    found = study(tmp_path / "out", texts[0], average="last:2")
+    heads = [load_file(f / "adapter_model.safetensors") for f in folders[1:]]
+    plain = below(auto, base, num_labels=3)
+    with torch.no_grad():
+        for module, weight in plain.named_parameters():
+            front = f"base_model.model.{module.removesuffix('.weight')}"
+            if f"base_model.model.{module}" in heads[0]:
+                weight.copy_(sum(h[f"base_model.model.{module}"] for h in heads) / 2)
+            elif f"{front}.lora_A.weight" in heads[0]:
+                moved = [h[f"{front}.lora_B.weight"] @ h[f"{front}.lora_A.weight"] for h in heads]
+                weight.add_(sum(moved) / 2 * 8 / 4)
+    row = next(e for e in found.extras if e.kind == "average")
+    assert row.mean == pytest.approx(np.mean(losses(plain, texts[1])), abs=1e-4)
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_a_head_that_is_in_neither_is_refused_on_the_first_and_on_a_later_one(
     late: bool, texts: Any, tmp_path: Path
@@ -341,3 +375,16 @@ def test_every_kind_of_adapter_is_right_on_a_classifier_or_refused(
         for example, found in zip(examples, models.outputs(examples, "text"), strict=True):
             ids = torch.tensor([spelled(example.prompt)["input_ids"]])
             np.testing.assert_allclose(found, plain(input_ids=ids).logits[0].detach().numpy(), atol=1e-5)
+
+
+def test_a_head_that_gives_several_labels_at_once_is_refused(texts: Any, tmp_path: Path) -> None:
+    base = saved_base(BASES["bert"][0], tmp_path / "base")
+    folders = save_adapters(
+        lambda: below("AutoModelForSequenceClassification", base, num_labels=3), lora(["query"]), tmp_path / "out"
+    )  # fmt: skip
+    for folder in folders:
+        hf.BertConfig(**SMALL, num_labels=3, problem_type="multi_label_classification").save_pretrained(
+            folder
+        )
+    with pytest.raises(InputError, match="several labels at once"):
+        study(tmp_path / "out", texts[0])

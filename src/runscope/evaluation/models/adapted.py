@@ -32,7 +32,8 @@ def load_below(
         settings, device, dtype: how it is loaded.
 
     Returns:
-        The model, and names of those of its weights that the base did not have: the adapter brings them all.
+        The model, and names of those of its weights that the base did not have, or had for other labels: the
+        adapter brings them all.
 
     Raises:
         UnsafeFile: the base's weights are pickles.
@@ -48,6 +49,8 @@ def load_below(
     fresh = {str(n) for n in told["missing_keys"]} | {str(m[0]) for m in told.get("mismatched_keys") or ()}
     fresh |= set() if same else final  # another task's head may bear the same name
     refuse_random(fresh, adapter, base)
+    if same and _names(own) not in (None, dict(config.id2label)):  # its head speaks of other labels
+        fresh |= final & {plain_name(n) for n in adapter.shapes}
     count = int(getattr(model.config, "num_labels", 0) or 0)
     if final and (count == 1) != (adapter.kind.task == "regression") and adapter.kind.task in OF_TEXT:
         raise InputError(
