@@ -12,7 +12,7 @@ NAMED := 2> >(grep -v '^WARNING' >&2) | awk '/^Collecting/ {sub(/[^A-Za-z0-9._-]
   /^Installing collected/ {printf "\n  … and now unpacking them\n"; fflush()}'
 
 # The others need a folder of labelled logs, a GPU, or another environment; each says so with --help.
-BENCH  := racing report rules stitch wandb_read trainer_state pull hub evaluate error_rates scan
+BENCH  := racing report rules stitch wandb_read trainer_state pull hub evaluate error_rates scan loads baseline callback
 
 .PHONY: demo test torture check docs site bench pins dist clean
 
@@ -23,7 +23,7 @@ test: $(VENV)/.dev check  ## linters, types, layers, then all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 torture: $(VENV)/.dev  ## ten times as many damaged files, bad answers and kills as the suite takes; about an hour
-	RUNSCOPE_TORTURE=300 $(BIN)/python -m pytest -n 2 tests/robustness
+	RUNSCOPE_TORTURE=300 $(BIN)/python -m pytest -n 2 tests/robustness tests/survey/test_odd_trees.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
