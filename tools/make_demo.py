@@ -48,10 +48,11 @@ def main(out: Path) -> None:
 
 
 def make_data(work: Path) -> None:
-    """Few examples for the overfitting case, enough for the healthy one, and held-out ones."""
+    """Few examples for the overfitting case, enough for the healthy one, held-out ones, and the old market's."""
     write_jsonl(work / "train.jsonl", examples(200, 3, shift=True, items=ITEMS[:240]))
     write_jsonl(work / "heldout.jsonl", examples(400, 4, shift=True, items=ITEMS[240:]))
     write_jsonl(work / "healthy-train.jsonl", examples(3000, 5, shift=True))
+    write_jsonl(work / "general.jsonl", examples(100, 6, shift=False))  # the old market, which the base knows
 
 
 def make_base(work: Path) -> None:
@@ -154,7 +155,7 @@ def collect(work: Path, hub: Hub, out: Path) -> None:
         shutil.copyfile(file, out / f"{name}.wandb")
     for repo, name in ((REPO, "pricer.bundle"), (HEALTHY_REPO, "healthy.bundle")):
         hub.create(repo).git("bundle", "create", str((out / name).resolve()), "HEAD", "main")
-    for name in ("train.jsonl", "heldout.jsonl"):
+    for name in ("train.jsonl", "heldout.jsonl", "general.jsonl"):
         shutil.copyfile(work / name, out / name)
     rows = (work / "healthy-train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     (out / "healthy-train.jsonl").write_text("".join(rows[:400]), encoding="utf-8")

@@ -22,12 +22,17 @@ def folder() -> Path:
 
 
 def recipe() -> Recipe:
-    """What the demo investigates: two runs, the repository they pushed to, held-out and training examples."""
+    """What the demo investigates: two runs, the repository they pushed to, held-out, training and other examples.
+
+    The others are what the base knew before: what the fine-tune forgets of it is told. The last three are averaged.
+    """
     place = folder()
     return Recipe(
         runs=(str(place / "killed.wandb"), str(place / "resumed.wandb")),
         hub=str(place / "pricer.bundle"),
         data=place / "heldout.jsonl",
         train_data=place / "train.jsonl",
+        also=place / "general.jsonl",
         base=str(place / "base"),
+        settings={"average": "last:3"},
     )
