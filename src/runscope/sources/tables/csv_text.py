@@ -102,7 +102,7 @@ def _ended(text: str, separator: str, notes: list[str]) -> str:
     names = _cells(head.lstrip("\n").partition("\n")[0], separator)
     uncounted = len(names) != width or bool(_COUNTERS & {name.lower() for name in names[len(cells) - 1 :]})
     if uncounted or len(cells) < 2 or separator == _SPACE or "\n" not in head.strip():
-        notes.append("the last line has no end, so its last number may be cut: the line is left out")
+        notes.append("the last line has no end, so its last number may be cut: that line is left out")
         return f"{head}\n"
     whole = line[: line.rfind(separator) + 1]
     if line[len(whole) :].strip():
