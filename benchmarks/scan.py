@@ -1,11 +1,11 @@
 """A survey of many runs: how fast it is the first time, and again.
 
 ``python benchmarks/scan.py [RUNS] [--jobs N] [--keep FOLDER]`` makes a tree of that many runs (10,000 by default) of
-1,000 points each: Trainer states, JSON lines, offline W&B runs and TensorBoard event files in equal parts, one training
-in twenty resumed, one run in fifty damaged. It prints trainings a second, processor time a run, peak memory of the
-largest process, how many of the resumed trainings were found as one, and the time of a second scan of the same tree
-and of one with a changed run. Whole commands are timed, workers included. ``--keep`` makes the tree there, or takes the
-one that is there.
+1,000 points each, every training with a curve and settings of its own: Trainer states, JSON lines, offline W&B runs
+and TensorBoard event files in equal parts, one training in twenty resumed, one run in fifty damaged. It prints
+trainings a second, processor time a run, peak memory of the largest process, how many of the resumed trainings were
+found as one, and the time of a second scan of the same tree and of one with a changed run. Whole commands are timed,
+workers included. ``--keep`` makes the tree there, or takes the one that is there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,54 +29,62 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 POINTS = 1000
 
 
-def trainer_state(folder: Path, rng: np.random.Generator, first: int, last: int) -> None:
+@dataclass
+class Training:
+    """What both runs of one training share: its curve and its settings."""
+
+    rng: np.random.Generator
+    floor: float = field(init=False)
+    pace: float = field(init=False)
+    settings: dict[str, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.floor, self.pace = float(self.rng.uniform(0.3, 1.6)), float(self.rng.uniform(1500, 5000))
+        rate, seed = float(self.rng.choice([1e-4, 2e-4])), int(self.rng.integers(1000))
+        self.settings = {"learning_rate": rate, "seed": seed, "save_steps": 500}
+
+    def losses(self, first: int, last: int) -> tuple[list[int], list[float]]:
+        """Steps, and a loss that falls through all of the training."""
+        step = np.linspace(first + 1, last, POINTS).astype(int)
+        loss = 2 * np.exp(-step / self.pace) + self.floor + 0.02 * self.rng.standard_normal(POINTS)
+        return step.tolist(), loss.tolist()
+
+
+def trainer_state(folder: Path, training: Training, first: int, last: int) -> None:
     """One Trainer output folder."""
-    step = np.linspace(first + 1, last, POINTS).astype(int)
-    loss = 2 * np.exp(-step / 3000) + 0.8 + 0.02 * rng.standard_normal(POINTS)
+    rows = list(zip(*training.losses(first, last), strict=True))
     history: list[dict[str, Any]] = [
-        {"loss": float(v), "learning_rate": 1e-4, "epoch": float(s) / 2000, "step": int(s)}
-        for s, v in zip(step, loss, strict=True)
+        {"loss": v, "learning_rate": 1e-4, "epoch": s / 2000, "step": s} for s, v in rows
     ]
-    history += [
-        {"eval_loss": float(v) + 0.1, "step": int(s)} for s, v in zip(step[::50], loss[::50], strict=True)
-    ]
+    history += [{"eval_loss": v + 0.1, "step": s} for s, v in rows[::50]]
     folder.mkdir(parents=True)
     state = {"global_step": last, "max_steps": last, "num_train_epochs": 3, "log_history": history}
     (folder / "trainer_state.json").write_text(json.dumps(state))
 
 
-def lines(file: Path, rng: np.random.Generator, first: int, last: int) -> None:
+def lines(file: Path, training: Training, first: int, last: int) -> None:
     """One JSON lines log."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    rows = (json.dumps({"step": s, "train/loss": v}) for s, v in zip(*losses(rng, first, last), strict=True))
+    rows = (
+        json.dumps({"step": s, "train/loss": v}) for s, v in zip(*training.losses(first, last), strict=True)
+    )
     file.write_text("\n".join(rows) + "\n")
 
 
-def losses(rng: np.random.Generator, first: int, last: int) -> tuple[list[int], list[float]]:
-    """Steps, and a loss that falls through all of a training."""
-    step = np.linspace(first + 1, last, POINTS).astype(int)
-    return step.tolist(), (2 * np.exp(-step / 3000) + 0.8 + 0.02 * rng.standard_normal(POINTS)).tolist()
-
-
-def wandb_run(place: Path, name: str, rng: np.random.Generator, first: int, last: int, began: float) -> None:
+def wandb_run(place: Path, name: str, training: Training, first: int, last: int, began: float) -> None:
     """One offline W&B run, of the SDK's own messages."""
     from tests.sources.wandb_writer import write_run
     from wandb.proto import wandb_internal_pb2 as messages
 
-    ident = f"{int(rng.integers(36**8)):08x}"
+    ident = f"{int(training.rng.integers(36**8)):08x}"
     stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(began))
     folder = place / "wandb" / f"offline-run-{stamp}-{ident}"
     run = messages.RunRecord(run_id=ident, display_name=name, project="bench", entity="me")
     run.start_time.seconds = int(began)
-    settings = {
-        "learning_rate": float(rng.choice([1e-4, 2e-4])),
-        "seed": int(rng.integers(1000)),
-        "save_steps": 500,
-    }
-    for key, value in settings.items():
+    for key, value in training.settings.items():
         run.config.update.add(key=key, value_json=json.dumps(value))
     records = [messages.Record(num=1, run=run)]
-    for number, (step, loss) in enumerate(zip(*losses(rng, first, last), strict=True)):
+    for number, (step, loss) in enumerate(zip(*training.losses(first, last), strict=True)):
         row = messages.HistoryRecord()
         row.step.num = number
         at = began + step - first
@@ -91,7 +100,7 @@ def wandb_run(place: Path, name: str, rng: np.random.Generator, first: int, last
     write_run(folder / f"run-{ident}.wandb", records)
 
 
-def event_file(folder: Path, rng: np.random.Generator, first: int, last: int, began: float) -> None:
+def event_file(folder: Path, training: Training, first: int, last: int, began: float) -> None:
     """One TensorBoard event file, of TensorBoard's own messages."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -101,7 +110,7 @@ def event_file(folder: Path, rng: np.random.Generator, first: int, last: int, be
     with (folder / f"events.out.tfevents.{int(began)}.host.1.0").open("wb") as file:
         writer = RecordWriter(file)
         writer.write(Event(wall_time=began, file_version="brain.Event:2").SerializeToString())
-        for step, loss in zip(*losses(rng, first, last), strict=True):
+        for step, loss in zip(*training.losses(first, last), strict=True):
             value = Summary.Value(tag="train/loss", simple_value=loss)
             event = Event(wall_time=began + step - first, step=step, summary=Summary(value=[value]))
             writer.write(event.SerializeToString())
@@ -117,6 +126,7 @@ def make(root: Path, runs: int) -> int:
     resumed = 0
     for k in range(runs):
         place = root / f"group-{k % 97:02d}"
+        training = Training(rng)
         began = 1.7e9 + 600.0 * k
         if k % 50 == 49:
             broken = place / f"broken-{k}"
@@ -125,21 +135,21 @@ def make(root: Path, runs: int) -> int:
         elif k % 20 == 18 and k + 1 < runs and (k + 1) % 50 != 49:
             resumed += 1
             if k % 40 == 18:
-                lines(place / f"long-{k}" / "log.jsonl", rng, 0, 4000)
-                lines(place / f"long-{k}-resumed" / "log.jsonl", rng, 4000, 8000)
+                lines(place / f"long-{k}" / "log.jsonl", training, 0, 4000)
+                lines(place / f"long-{k}-resumed" / "log.jsonl", training, 4000, 8000)
             else:
-                wandb_run(place, f"long-{k}", rng, 0, 4000, began)
-                wandb_run(place, f"long-{k}-resumed", rng, 4000, 8000, began + 4200)
+                wandb_run(place, f"long-{k}", training, 0, 4000, began)
+                wandb_run(place, f"long-{k}-resumed", training, 4000, 8000, began + 4200)
         elif k % 20 == 19:
             continue  # made with the one before
         elif k % 4 == 0:
-            trainer_state(place / f"trainer-{k}", rng, 0, 4000)
+            trainer_state(place / f"trainer-{k}", training, 0, 4000)
         elif k % 4 == 1:
-            lines(place / f"lines-{k}" / "log.jsonl", rng, 0, 4000)
+            lines(place / f"lines-{k}" / "log.jsonl", training, 0, 4000)
         elif k % 4 == 2:
-            wandb_run(place, f"fit-{k}", rng, 0, 4000, began)
+            wandb_run(place, f"fit-{k}", training, 0, 4000, began)
         else:
-            event_file(place / f"board-{k}", rng, 0, 4000, began)
+            event_file(place / f"board-{k}", training, 0, 4000, began)
     return resumed
 
 
@@ -179,7 +189,12 @@ def main() -> None:
         print(f"largest process {peak:7.0f} MiB")
         seconds, processor, *_ = scanned(root, home, asked.jobs)
         print(f"unchanged       {seconds:7.1f} s  {processor:.1f} s of processor")
-        lines(root / "group-01" / "lines-1" / "log.jsonl", np.random.default_rng(time.time_ns()), 0, 5000)
+        lines(
+            root / "group-01" / "lines-1" / "log.jsonl",
+            Training(np.random.default_rng(time.time_ns())),
+            0,
+            5000,
+        )
         seconds, processor, *_ = scanned(root, home, asked.jobs)
         print(f"one run changed {seconds:7.1f} s  {processor:.1f} s of processor")
 

@@ -167,16 +167,21 @@ def _kin(pairs: Sequence[tuple[Node, Pair]]) -> dict[Node, Kinship]:
 
 
 def _best(choices: list[Choice], shares: list[float]) -> Choice:
-    """The place with most probability within a logging interval around it; of equals the newest."""
+    """The place with most probability within a logging interval around it, in its own run; of equals the newest."""
     if not choices[0].candidate.span:
         return max(zip(choices, shares, strict=True), key=lambda pair: pair[1])[0]
-    place = np.array([c.offset for c in choices], dtype=np.float64)
-    near = np.array([c.node.profile.interval * c.node.scale for c in choices])
-    order = np.argsort(place, kind="stable")
-    inside = place[order]
-    whole = np.append(0.0, np.cumsum(np.array(shares)[order]))
-    first, last = np.searchsorted(inside, place - near), np.searchsorted(inside, place + near, "right")
-    around = whole[last] - whole[first]
+    around = np.zeros(len(choices))
+    for node in {id(c.node): c.node for c in choices}.values():
+        some = np.array([n for n, c in enumerate(choices) if c.node is node])
+        place = np.array([choices[n].offset for n in some], dtype=np.float64)
+        near = node.profile.interval * node.scale
+        order = np.argsort(place, kind="stable")
+        whole = np.append(0.0, np.cumsum(np.array(shares)[some][order]))
+        first, last = (
+            np.searchsorted(place[order], place - near),
+            np.searchsorted(place[order], place + near, "right"),
+        )
+        around[some] = whole[last] - whole[first]
     # Sums of shares are exact to about 1e-15: what lies closer is equal.
     return choices[int(np.argmax(around >= around.max() - EQUAL))]
 

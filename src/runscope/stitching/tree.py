@@ -81,7 +81,8 @@ def place(node: Node, answer: Answer, *, force: bool = False) -> None:
     near = max(best.node.profile.interval, node.profile.interval * candidate.scale) * best.node.scale
     mass: dict[int, float] = {}
     for choice, share in zip(answer.choices, answer.shares, strict=True):
-        mass[choice.offset] = mass.get(choice.offset, 0.0) + share
+        if choice.node.root is best.node.root:  # the same step of another training is another place
+            mass[choice.offset] = mass.get(choice.offset, 0.0) + share
     right = sum(share for offset, share in mass.items() if abs(offset - best.offset) <= near)
     if candidate.span > 2 * near > 0:
         right *= 2 * near / candidate.span

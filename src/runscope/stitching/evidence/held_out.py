@@ -13,6 +13,10 @@ JUMP = 0.003
 """Median jump of the held-out loss at a true join, as a share of it."""
 ANYWHERE = 2.2
 """Standard deviation of the logarithm of where another run's loss begins (as for the training loss)."""
+BESIDE = 0.2
+"""The same where training losses were compared as well: a held-out loss lies near its training loss, whatever was
+trained (between 0.96 and 1.16 times in half of 240 public logs that have both), so that two runs whose training losses
+meet have held-out losses that nearly meet."""
 CHANGED = 0.1
 """Share of resumed runs whose held-out loss is of something else: another set, another part of it."""
 SIBLING = 0.1
@@ -38,13 +42,14 @@ def weigh(before: Profile, after: Profile, candidates: list[Candidate]) -> float
     value = np.log(old.value)
     apart = float(np.median(np.diff(old.step))) or 1.0
     moves = float(np.median(np.abs(np.diff(value))))
+    spread = ANYWHERE if before.loss is None or after.loss is None else BESIDE
 
     def ratio(place: float, least: float) -> float:
         expected = float(np.interp(place, old.step, value))
         near = float(np.min(np.abs(old.step - place))) / apart
         width = least + moves * min(0.5, near) + moves * max(0.0, near - 0.5)
         density = 1 / (np.pi * width * (1 + ((np.log(first) - expected) / width) ** 2))
-        return float(density * ANYWHERE * np.sqrt(2 * np.pi))
+        return float(density * spread * np.sqrt(2 * np.pi))
 
     for candidate in candidates:
         place = candidate.offset + candidate.scale * float(new.step[0])
