@@ -111,6 +111,11 @@ def test_a_training_is_held_against_the_last_good_one(
     log(here / "new.csv", floor=floor, seed=1)
     assert main(["diagnose", "new.csv", "--baseline", "good.csv", "--format", "json"]) == status
     assert json.loads(capsys.readouterr().out)["baseline"]["status"] == said
+    for form in ("slack", "chat"):
+        assert main(["diagnose", "new.csv", "--baseline", "good.csv", "--format", form]) == status
+        message = capsys.readouterr().out
+        assert "Against the baseline:" in message
+        assert ("🟢" in message) == (said != "worse")
 
 
 def test_what_cannot_be_compared_is_said_and_fails_nothing(

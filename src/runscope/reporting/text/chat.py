@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from runscope.reporting.text.diagnosis import sureness
 from runscope.reporting.text.escaping import advice, escape, no_address
+from runscope.reporting.text.study import against_words
 from runscope.reporting.view.tones import Tone, tone_of
 from runscope.safe_text import harmless
 from runscope.verdict.comparison import Comparison
@@ -62,6 +63,8 @@ def _diagnosis(diagnosis: Diagnosis, to: Dialect) -> Iterator[str]:
     yield f"{_sign(tone)} {to.strong(to.text(verdict.headline))}"
     yield to.text(names)
     yield ""
+    if diagnosis.baseline is not None:
+        yield f"{to.strong('Against the baseline:')} {to.text(against_words(diagnosis.baseline))}"
     if verdict.overfitting.reason not in verdict.headline:
         yield to.text(verdict.overfitting.reason)
     if verdict.overfitting.probability is not None:

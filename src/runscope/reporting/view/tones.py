@@ -35,6 +35,7 @@ OVERFITTING = {
 
 def tone_of(diagnosis: Diagnosis) -> Tone:
     """Of the verdict: a training that broke down is red and one that needs a look amber, whatever else is said.
+    So is one that is shown to be worse than its baseline.
 
     The training loss alone says nothing of examples that were not trained on, so a verdict on it is never green.
     """
@@ -42,6 +43,8 @@ def tone_of(diagnosis: Diagnosis) -> Tone:
     tone = _of_overfitting(diagnosis)
     if tone.kind == "bad":
         return tone
+    if diagnosis.baseline is not None and diagnosis.baseline.status == "worse":
+        return Tone("doubt", "!", "Worse than the baseline", overfitting=False)
     for finding in diagnosis.findings:
         if finding.message in diagnosis.verdict.headline and finding.severity != "info":
             kind = "bad" if finding.severity == "critical" else "doubt"
