@@ -181,7 +181,7 @@ def main() -> None:
         joined = sum(len(training["references"]) == 2 for training in found["trainings"])
         counts = found["counts"]
         print(f"{asked.runs:,} runs, {asked.jobs} workers: {counts}")
-        print(f"resumed trainings found as one: {joined:,} of {int(told.read_text()):,}")
+        print(f"trainings of two runs: {joined:,} found, {int(told.read_text()):,} made")
         rate, each = counts["trainings"] / seconds, 1000 * processor / asked.runs
         print(
             f"first scan      {seconds:7.1f} s  {rate:6.1f} trainings a second, {each:.1f} ms of processor a run"
