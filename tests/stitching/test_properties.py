@@ -57,7 +57,7 @@ def shape(line: Timeline) -> list[object]:
     return [(s.run.id, s.offset, s.scale, s.cut, s.continues, s.parent, s.confidence) for s in line.segments]
 
 
-@settings(max_examples=20, deadline=None)  # up to 24 orders each
+@settings(max_examples=40, deadline=None)
 @given(Parts)
 def test_the_line_is_the_same_whatever_order_the_runs_are_given_in(
     drawn: tuple[int, list[int], list[int], list[bool], int, bool],
