@@ -70,10 +70,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
             )
         ), "speech",
     ),
-    "vit": (
-        lambda: hf.ViTForImageClassification(
-            hf.ViTConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4)
-        ), "a classifier of images",
+    "segmentation": (
+        lambda: hf.SegformerForSemanticSegmentation(
+            hf.SegformerConfig(hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], decoder_hidden_size=8)
+        ), "a model of images",
     ),
     "qwen2-vl": (
         lambda: hf.Qwen2VLForConditionalGeneration(

@@ -33,7 +33,7 @@ def proposed(settings: EvaluateSettings, folder: Path, data: str | Path) -> Eval
     task = kind.task
     if kind.task in OF_ONE_NUMBER:
         task = "reward" if _are_preferences(settings, data) else "regression"
-    if settings.task == AUTO:
+    if settings.task == AUTO or task.startswith(f"{settings.task}-"):  # classify, of pictures
         return replace(settings, task=task)
     _require_fit(settings, kind, task)
     return settings
@@ -49,7 +49,8 @@ def _require_fit(settings: EvaluateSettings, kind: Kind, task: str) -> None:
     writes = find_task(settings).writes
     fits = settings.task == task or (kind.task in OF_ONE_NUMBER and settings.task in OF_ONE_NUMBER)
     if kind.auto and ((writes and kind.head) or (not writes and not fits)):
+        article = "an" if kind.name[0] in "aeiou" else "a"
         raise UsageError(
-            f"the task {settings.task} cannot be asked of a {kind.name}: it is made for the task {task}",
+            f"the task {settings.task} cannot be asked of {article} {kind.name}: it is made for the task {task}",
             hint=f"--task {task}, or leave out --task",
         )

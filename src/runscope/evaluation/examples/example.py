@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from runscope.evaluation.examples.media import Media
+
 Turn = Mapping[str, Any]
 """A turn of a chat as templates take it: ``role`` and ``content`` (text), ``tool_calls`` and the like beside them."""
 
@@ -47,7 +49,7 @@ class Example:
         cluster: its source; its own identity where examples are independent.
         choices: what a model is to choose from; ``completion`` is one of them.
         chat: the whole conversation, where the row is one.
-        parts: what else a model with a head reads: a second text, words, the place of a picture.
+        parts: what else a model with a head reads: a second text, words, a picture, a sound.
     """
 
     prompt: str | tuple[Turn, ...]
@@ -79,7 +81,7 @@ class Example:
     def shown(self) -> str:
         """The prompt as a person reads it."""
         if isinstance(self.prompt, str):
-            return self.prompt
+            return self.prompt or next((p.name for p in self.parts if isinstance(p, Media)), "")
         return "\n".join(f"{turn['role']}: {said(turn)}" for turn in self.prompt)
 
     def with_each_choice(self) -> list[Example]:

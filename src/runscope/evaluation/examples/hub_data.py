@@ -42,6 +42,11 @@ def dataset_rows(reference: str) -> Iterator[Mapping[str, Any]]:
         ) from error
     if isinstance(found, datasets.DatasetDict):
         found = _split(found, name, split)
+    for name, feature in (found.features or {}).items():
+        if isinstance(
+            feature, datasets.Image | datasets.Audio
+        ):  # what the files hold, and not what they show
+            found = found.cast_column(name, type(feature)(decode=False))
     yield from found
 
 

@@ -1,4 +1,4 @@
-"""Rows for models with a head: texts with a label, words with tags."""
+"""Rows for models with a head: texts, pictures or sounds with a label, words with tags."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from runscope.errors import InputError
 from runscope.evaluation.examples.columns import as_text, by_plain_name, chosen_columns, cluster_of, listed
 from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.media import COLUMNS, WORDS, Kind, media_in
 
 PAIRS = (
     ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("question", "sentence"),
@@ -29,7 +30,9 @@ TEXTS = (
 )
 LABELS = ("label", "labels", "target", "score", "stars", "rating", "class", "category", "intent", "emotion",
           "sentiment", "completion", "answer")  # fmt: skip
-WORDS = ("tokens", "words")
+SPOKEN = ("text", "sentence", "transcript", "transcription", "normalized_text", "raw_transcription", "target",
+          "completion", "label")  # fmt: skip
+WORDS_OF_TEXT = ("tokens", "words")
 TAGS = ("ner_tags", "tags", "labels", "label", "pos_tags", "chunk_tags", "upos")
 Row = Mapping[str, Any]
 
@@ -56,12 +59,60 @@ def labelled(row: Row, columns: Mapping[str, str], where: str) -> Example | None
         raise InputError(
             f"{where}, has several labels, which is not evaluated", hint="one label for each text"
         )
-    said = as_text(value)
+    said = label_words(value)
     if said is None or not told[texts[0]].strip():
         return None
     return Example(
         told[texts[0]], said, cluster_of(told, (*texts, label)), parts=tuple(told[n] for n in texts[1:])
     )
+
+
+def shown(row: Row, columns: Mapping[str, str], where: str, kind: Kind) -> Example | None:
+    """A picture or sound with a label as text; None where the label or the picture is missing.
+
+    Raises:
+        InputError: the row has no such thing, or no label.
+    """
+    told = _told(row, columns, where)
+    found = media_in(told, kind, where)
+    label = next((name for name in LABELS if name in told and (found is None or name != found[1])), None)
+    if found is None or label is None:
+        if label is not None and any(name in told for name in COLUMNS[kind]):
+            return None  # an empty cell
+        raise InputError(
+            f"{where}, has no {WORDS[kind] if found is None else 'label'}; found: {listed(row)}",
+            hint=f"{kind} (the place of a file) and label; else --columns prompt=COLUMN,completion=COLUMN",
+        )
+    said = label_words(told[label])
+    if said is None:
+        return None
+    media, column = found
+    names = tuple(map(str, told.get("label_names") or ()))
+    return Example(
+        "", said, cluster_of(told, (column, label)), names if said in names else (), parts=(media,)
+    )
+
+
+def spoken(row: Row, columns: Mapping[str, str], where: str) -> Example | None:
+    """A sound and what is said in it; None where nothing is.
+
+    Raises:
+        InputError: the row has no sound, or no text.
+    """
+    told = _told(row, columns, where)
+    found = media_in(told, "audio", where)
+    text = next((name for name in SPOKEN if name in told and (found is None or name != found[1])), None)
+    if found is None or text is None:
+        if text is not None and any(name in told for name in COLUMNS["audio"]):
+            return None
+        raise InputError(
+            f"{where}, has no {'sound' if found is None else 'text of what is said'}; found: {listed(row)}",
+            hint="audio (the place of a file) and text; else --columns prompt=COLUMN,completion=COLUMN",
+        )
+    said = as_text(told[text])
+    if said is None or not said.strip():
+        return None
+    return Example("", said, cluster_of(told, (found[1], text)), parts=(found[0],))
 
 
 def tagged(row: Row, columns: Mapping[str, str], where: str) -> Example | None:
@@ -71,7 +122,7 @@ def tagged(row: Row, columns: Mapping[str, str], where: str) -> Example | None:
         InputError: the row has no words or tags, or not as many of the one as of the other.
     """
     told = _told(row, columns, where)
-    words = next((told[n] for n in (*WORDS, "prompt") if _listed(told.get(n))), None)
+    words = next((told[n] for n in (*WORDS_OF_TEXT, "prompt") if _listed(told.get(n))), None)
     tags = next((told[n] for n in (*TAGS, "completion") if _listed(told.get(n))), None)
     if words is None or tags is None:
         raise InputError(
@@ -88,6 +139,12 @@ def tagged(row: Row, columns: Mapping[str, str], where: str) -> Example | None:
     return Example(
         " ".join(map(str, words)), " ".join(said), cluster_of(told), parts=(tuple(map(str, words)), said)
     )
+
+
+def label_words(value: Any) -> str | None:
+    """A label as text; None where it is missing, as −100 says too, which no loss counts."""
+    said = as_text(value)
+    return None if said is None or said.strip() in ("", "-100") else said
 
 
 def _told(row: Row, columns: Mapping[str, str], where: str) -> Mapping[str, Any]:

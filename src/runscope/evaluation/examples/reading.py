@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.evaluation.examples import chats, choices
+from runscope.evaluation.examples import chats, choices, media
 from runscope.evaluation.examples.columns import (
     CLUSTERS,
     PAIRS,
@@ -65,6 +65,8 @@ def read_examples(
     """
     named, labelled, left = parse_columns(columns), False, LeftOut()
     found: dict[str, Example] = {}
+    place = Path(reference).expanduser()
+    folder = place.parent if place.is_file() else place
     for number, row in enumerate(rows_of(reference), 1):
         taken = text is not None and form is None and isinstance(row.get(text), str)
         if taken and not named and not _KNOWN_TO_TRAINERS & row.keys():
@@ -73,6 +75,8 @@ def read_examples(
         where = f"{reference}, example {number}"
         undesired = form is None and not named and _is_undesired(row)
         example = None if undesired else (form or example_of)(row, named, where)
+        if example is not None and example.parts:
+            example = replace(example, parts=media.at(example.parts, folder, where))
         if example is None:
             left.nothing_in(by_plain_name(row), str(reference), undesired=undesired)
         elif not left.is_broken(example):
@@ -112,6 +116,12 @@ def rows_of(reference: str | Path) -> Iterator[Mapping[str, Any]]:
     if place.is_file():
         return _rows(place)
     if place.is_dir() or is_dataset(str(reference)):
+        name, _, split = (str(place), "", "") if place.is_dir() else str(reference).partition(":")
+        inside = (
+            media.folder_rows(Path(name).expanduser(), split) if Path(name).expanduser().is_dir() else None
+        )
+        if inside is not None:
+            return inside
         from runscope.evaluation.examples.hub_data import dataset_rows
 
         return dataset_rows(str(reference))

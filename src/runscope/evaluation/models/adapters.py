@@ -177,8 +177,23 @@ def _refuse_kinds(folder: Path, kind: str, config: Mapping[str, Any]) -> None:
 
 def embeddings(model: Any) -> tuple[str, ...]:
     """Names of a model's input and output embeddings."""
-    ends = [e for e in (model.get_input_embeddings(), model.get_output_embeddings()) if e is not None]
+    ends = [e for e in (_end(model, "input"), _end(model, "output")) if e is not None]
     return tuple(name for name, module in model.named_modules() if any(module is e for e in ends))
+
+
+def word_count(model: Any) -> int:
+    """Rows of the input embeddings; 0 of a model that reads no words."""
+    end = _end(model, "input")
+    return 0 if end is None else int(end.weight.shape[0])
+
+
+def _end(model: Any, which: str) -> Any:
+    """Input or output embeddings; None where there are none, as of pictures and sounds."""
+    try:
+        found = getattr(model, f"get_{which}_embeddings")()
+    except (NotImplementedError, AttributeError):
+        return None
+    return found if hasattr(found, "weight") else None
 
 
 def fit_words(model: Any, adapter: Adapter, modules: Sequence[str]) -> int:
@@ -189,7 +204,7 @@ def fit_words(model: Any, adapter: Adapter, modules: Sequence[str]) -> int:
     Raises:
         InputError: only one of the two embeddings was saved, and the new rows of the other are lost.
     """
-    has = int(model.get_input_embeddings().weight.shape[0])
+    has = word_count(model)
     wanted = adapter.words(*modules)
     if wanted is None or wanted == has:
         return has

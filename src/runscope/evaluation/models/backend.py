@@ -11,17 +11,17 @@ from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models.generation import Answer
 from runscope.stats.arrays import Floats
 
-Form = Literal["text", "answer", "choices", "words", "gaps"]
+Form = Literal["text", "answer", "choices", "words", "gaps", "media"]
 """What of an example a head is given: a text (or two), prompt and answer as one, each choice behind the prompt, words,
-a text with gaps."""
+a text with gaps, a picture or sound."""
 
 
 @runtime_checkable
 class HeadOutputs(Protocol):
     """Models with a head that gives numbers."""
 
-    def label(self, said: str) -> int:
-        """The number of a label."""
+    def label(self, said: str, every: Sequence[str] = ()) -> int:
+        """The number of a label; ``every`` are all of them in order, where the rows tell."""
 
     def name(self, label: int) -> str:
         """What a label is called."""

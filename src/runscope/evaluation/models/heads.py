@@ -85,12 +85,13 @@ class HeadModels(LocalModels):
         ):  # a classifier on a decoder finds the last token by it
             config.pad_token_id = self.tokenizer.pad_token_id
 
-    def _require_words(self, base: str) -> None:
-        if hasattr(self.model, "get_input_embeddings"):
-            super()._require_words(base)
-
-    def label(self, said: str) -> int:
+    def label(self, said: str, every: Sequence[str] = ()) -> int:
         """The number of a label: by its name, else as a number.
+
+        Args:
+            said: what the row says.
+            every: all labels in order, where the rows come in folders called by them. A model that was told no names
+                (LABEL_0, …) was trained on their numbers in that order, as torchvision and ``datasets`` give them.
 
         Raises:
             InputError: the model has no such label.
@@ -100,6 +101,10 @@ class HeadModels(LocalModels):
         count = int(self.model.config.num_labels)
         if said.isdecimal() and int(said) < count:
             return int(said)
+        if said in every and len(every) == count and all(n == f"LABEL_{k}" for n, k in self.labels.items()):
+            return every.index(said)
+        if said in ("false", "true") and count == 2:
+            return int(said == "true")
         names = ", ".join(list(self.labels)[:8]) + (", …" if len(self.labels) > 8 else "")
         raise InputError(
             f"the model has no label {said[:60]!r}; it has {count:,}: {names}",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from runscope.errors import InputError
 
@@ -32,6 +32,7 @@ class Kind:
         hint: what to do about it.
         auto: transformers' class that loads it with its own head.
         task: what it is asked where the user does not say.
+        reads: what it is given.
     """
 
     name: str
@@ -40,11 +41,12 @@ class Kind:
     hint: str = ELSEWHERE
     auto: str = ""
     task: str = "loss"
+    reads: Literal["text", "image", "audio"] = "text"
 
     @property
     def head(self) -> bool:
         """Whether it has a head that gives numbers and not text."""
-        return bool(self.auto) and self.task not in ("loss",)
+        return bool(self.auto) and self.task not in ("loss", "transcribe")
 
 
 def _named(pattern: str) -> Callable[[str, Config], bool]:
@@ -92,6 +94,7 @@ BIDIRECTIONAL = {
 }  # fmt: skip
 READS_TEXT_TOO = {("gemma3", "Gemma3ForConditionalGeneration")}
 """Models for images and text of which the very class is transformers' causal language model; evaluated on text."""
+WRITES_DOWN = r"^(Whisper|Speech2Text|Moonshine)ForConditionalGeneration$"
 SPEECH = ("whisper", "speech_to_text", "speech_to_text_2", "moonshine", "moonshine_streaming", "seamless_m4t",
           "seamless_m4t_v2", "speecht5", "speech-encoder-decoder", "kyutai_speech_to_text")  # fmt: skip
 
@@ -113,13 +116,25 @@ def _causal(architecture: str, config: Config) -> bool:
     )
 
 
+def _classifies_sounds(architecture: str, _config: Config) -> bool:
+    hears = re.match(HEARS, architecture) is not None
+    return architecture.endswith("ForAudioClassification") or (
+        hears and architecture.endswith("ForSequenceClassification")
+    )
+
+
+HEARS = r"(Wav2Vec2|Hubert|WavLM|UniSpeech|SEW|Data2VecAudio|AST)"
+"""Families of sound, of which transformers calls classifiers those of sequences."""
 TEXT_ALONE = "only models of text are evaluated for now; " + ELSEWHERE
 WITH_HEAD = "if a language model was saved without its head, save it with the head; " + ELSEWHERE
 SPEECH_SAYS = "a model that writes down speech, and needs sound"
 MASKED_SAYS = (
     "a masked language model: it fills gaps in a text that it sees whole, and writes none from left to right"
 )
-VISION = r"For(ObjectDetection|\w*Segmentation|DepthEstimation|MaskedImageModeling|KeypointDetection|ImageToImage)$"
+VISION = (
+    r"For(VideoClassification|ImageClassificationWithTeacher|ObjectDetection|\w*Segmentation|DepthEstimation|"
+    r"MaskedImageModeling|KeypointDetection|ImageToImage)$"
+)
 AUDIO = r"For(AudioClassification|XVector|AudioFrameClassification|TextToSpeech|AudioTokenization)$"
 
 CAUSAL = Kind("causal language model", _causal, auto="AutoModelForCausalLM")
@@ -130,7 +145,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("speech recognition", _named(r"For(CTC|SpeechSeq2Seq|RNNT|TDT)$"), SPEECH_SAYS),
     Kind("audio", _named(AUDIO), "a model of sound"),
     Kind("audio", _hears, "a model that hears sound beside text", TEXT_ALONE),
-    Kind("image classification", _named(r"For(Image|Video)Classification(WithTeacher)?$"), "a classifier of images"),
+    Kind("image classification", _named(r"ForImageClassification$"), "a classifier of images",
+         auto="AutoModelForImageClassification", task="classify-images", reads="image"),
     Kind("vision", _named(VISION), "a model of images"),
     Kind("vision and language", _vision_language, "a model that reads images beside text", TEXT_ALONE),
     Kind("reward model or regression", _one_label,

@@ -6,7 +6,7 @@ import inspect
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -291,13 +291,13 @@ def _four_bits(dtype: Any) -> Any:
 
 
 def load_tokenizer(settings: EvaluateSettings, *places: Path) -> Any:
-    """The tokenizer that lies with the checkpoint, else the base's.
+    """The tokenizer that lies with the checkpoint, else that of its repository, else the base's.
 
     Raises:
         InputError: neither has one.
     """
     transformers: Any = import_module("transformers")
-    for place in places:
+    for place in with_repositories(places):
         if place.is_dir() and not any(place.glob("tokenizer*")):
             continue
         try:
@@ -313,6 +313,14 @@ def load_tokenizer(settings: EvaluateSettings, *places: Path) -> Any:
         f"no tokenizer lies at {' or '.join(map(str, places))}",
         hint="name a base that has one with --base",
     )
+
+
+def with_repositories(places: Sequence[Path]) -> Iterator[Path]:
+    """Each place and, behind it, the folder that a ``checkpoint-N`` lies in: what never changes is saved there."""
+    for place in places:
+        yield place
+        if place.is_dir() and place.name.startswith("checkpoint"):
+            yield place.parent
 
 
 def longest_input(tokenizer: Any, config: Any, otherwise: int) -> int:

@@ -22,6 +22,7 @@ from runscope.evaluation.models.adapters import (
     read_adapter,
     refuse_misfit,
     unwrapped,
+    word_count,
 )
 from runscope.evaluation.models.generation import Answer
 from runscope.evaluation.models.kinds import Kind, is_causal
@@ -127,9 +128,9 @@ class LocalModels:
                 self.model, self._adapters = None, []
                 self._whole.clear()
                 self._load(place, adapter)
-                self.tokenizer = self.tokenizer or loading.load_tokenizer(self.settings, folder, Path(place))
+                self.tokenizer = self.tokenizer or self._words(folder, Path(place))
                 self._adapted, self._shared = base if adapter is not None else "", True
-                self._vocabulary = int(self.model.get_input_embeddings().weight.shape[0])
+                self._vocabulary = word_count(self.model)
             elif self._adapters:
                 self.model.base_model.disable_adapter_layers()
         if self._brought:
@@ -141,8 +142,8 @@ class LocalModels:
         self._loaded = f"the base of {folder}"
 
     def _require_words(self, base: str) -> None:
-        has = int(self.model.get_input_embeddings().weight.shape[0])
-        if len(self.tokenizer) > has:
+        has = word_count(self.model)
+        if has and len(self.tokenizer) > has:
             raise InputError(
                 f"the checkpoints' tokenizer has {len(self.tokenizer):,} words, the base {base} has {has:,}",
                 hint="the training added words to it",
@@ -160,9 +161,11 @@ class LocalModels:
         for name, value in held.items():
             setattr(self, name, value)
         self._whole[str(folder)] = held
-        self.tokenizer = self.tokenizer or loading.load_tokenizer(
-            self.settings, folder, *([Path(self.base)] if self.base else [])
-        )
+        self.tokenizer = self.tokenizer or self._words(folder, *([Path(self.base)] if self.base else []))
+
+    def _words(self, *places: Path) -> Any:
+        """What makes a model's input of examples: the tokenizer; of pictures and sounds, the processor."""
+        return loading.load_tokenizer(self.settings, *places)
 
     def _make_room(self, size: int) -> None:
         """Drop whole models, the one not used for longest first, until another of so many bytes leaves room."""
@@ -206,7 +209,7 @@ class LocalModels:
             self._whole.clear()
             place = loading.at_hand(base)
             self._load(place, adapter)
-            self.tokenizer = loading.load_tokenizer(self.settings, folder, Path(place))
+            self.tokenizer = self._words(folder, Path(place))
             self._adapted, self._shared = base, not adapter.alone
             self._vocabulary = fit_words(self.model, adapter, self._embeddings)
         if name not in self._adapters:

@@ -21,6 +21,10 @@ def open_models(settings: EvaluateSettings, base: str | Path | None, folder: Pat
     kind = kind_in(folder)
     if settings.backend == "vllm" and kind.auto and not is_causal(kind):
         raise UsageError(f"--backend vllm takes no {kind.name}", hint="leave out --backend")
+    if kind.reads == "image":
+        from runscope.evaluation.models.media.images import ImageModels
+
+        return ImageModels(settings, base)
     if kind.head:
         from runscope.evaluation.models.heads import HeadModels
 

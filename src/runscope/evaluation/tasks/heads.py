@@ -9,8 +9,8 @@ import numpy as np
 
 from runscope.errors import InputError
 from runscope.evaluation.examples.example import Example
-from runscope.evaluation.examples.labelled import labelled, tagged
-from runscope.evaluation.models.backend import HeadOutputs, Models
+from runscope.evaluation.examples.labelled import labelled, shown, tagged
+from runscope.evaluation.models.backend import Form, HeadOutputs, Models
 from runscope.evaluation.tasks.scorers import target_number
 from runscope.evaluation.tasks.task import Metric, Row, Task
 from runscope.stats.arrays import Floats
@@ -46,11 +46,12 @@ class Head(Task):
 
 
 class Classify(Head):
-    """Which of the labels a text (or two, or a picture) has."""
+    """Which of the labels a text (or two) has."""
 
     name = "classify"
     metrics = (NATS, ACCURACY, F1)
     pooled: ClassVar[Mapping[str, Any]] = {"macro_f1": macro_f1}
+    form: ClassVar[Form] = "text"
 
     def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
         """Text and label."""
@@ -58,10 +59,10 @@ class Classify(Head):
 
     def ask(self, models: HeadOutputs, examples: Sequence[Example]) -> list[Row]:
         """The log-probability of every label, and the number of the right one."""
-        right = [models.label(e.completion) for e in examples]
+        right = [models.label(e.completion, e.choices) for e in examples]
         return [
             {"log_probabilities": _log_softmax(v).tolist(), "right": k, "said": models.name(int(v.argmax()))}
-            for v, k in zip(models.outputs(examples, "text"), right, strict=True)
+            for v, k in zip(models.outputs(examples, self.form), right, strict=True)
         ]
 
     def scores(self, row: Row, example: Example) -> dict[str, float]:  # noqa: ARG002
@@ -88,6 +89,28 @@ class Classify(Head):
     def said(self, row: Row, example: Example) -> str:  # noqa: ARG002
         """The likeliest label with its probability."""
         return f"{row['said']} ({np.exp(max(row['log_probabilities'])):.0%})"
+
+
+class ClassifyImages(Classify):
+    """Which of the labels a picture has."""
+
+    name = "classify-images"
+    form = "media"
+
+    def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
+        """Picture and label."""
+        return shown(row, columns, where, "image")
+
+
+class ClassifySounds(Classify):
+    """Which of the labels a sound has."""
+
+    name = "classify-sounds"
+    form = "media"
+
+    def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
+        """Sound and label."""
+        return shown(row, columns, where, "audio")
 
 
 class Regression(Head):
@@ -283,4 +306,6 @@ def _log_softmax(values: Floats) -> Floats:
     return found
 
 
-TASKS: tuple[type[Task], ...] = (Classify, Regression, Reward, MultipleChoice, Tags, Masked)
+TASKS: tuple[type[Task], ...] = (
+    Classify, ClassifyImages, ClassifySounds, Regression, Reward, MultipleChoice, Tags, Masked,
+)  # fmt: skip

@@ -30,8 +30,9 @@ NO_MATTER = (
 """Files of a checkpoint that change no answer."""
 BASE = -1
 """The arm that is the base, which no checkpoint's number is."""
-_WORDS = ("tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "chat_template")
-"""How the files of a tokenizer begin."""
+_WORDS = ("tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "chat_template",
+          "preprocessor", "processor")  # fmt: skip
+"""How the files of a tokenizer or processor begin."""
 BLOCK = 64
 """Examples between two savings: what a kill can cost."""
 

@@ -1,0 +1,1 @@
+"""Models of pictures and sounds, by the processor that lies with them."""
