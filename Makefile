@@ -2,6 +2,9 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
+# The tests start hundreds of commands: what was compiled once is kept.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -20,7 +23,7 @@ demo: $(VENV)/.eval  ## the whole of it on the bundled example: reports/demo/rep
 	$(BIN)/runscope demo
 
 test: $(VENV)/.dev check  ## linters, types, layers, then all tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile  # on two cores: many tests wait for a server
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder  # on two cores: many tests wait for a server
 
 torture: $(VENV)/.dev  ## ten times as many damaged files, bad answers and kills as the suite takes; about an hour
 	RUNSCOPE_TORTURE=300 $(BIN)/python -m pytest -n 2 tests/robustness tests/survey/test_odd_trees.py
