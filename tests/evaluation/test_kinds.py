@@ -56,17 +56,13 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "encoder": (lambda: hf.BertModel(hf.BertConfig(**letters.small())), "sees a text whole"),
     "encoder with a head": (lambda: hf.BertLMHeadModel(hf.BertConfig(**letters.small())), "sees a text whole"),
     "embeddings": (lambda: hf.LlamaModel(hf.LlamaConfig(**letters.small(**KEYS))), "a body without a head"),
-    "whisper": (
-        lambda: hf.WhisperForConditionalGeneration(
-            hf.WhisperConfig(vocab_size=320, pad_token_id=0, num_mel_bins=8, max_source_positions=20, **AUDIO)
-        ), "speech",
-    ),
-    "ctc": (
-        lambda: hf.Wav2Vec2ForCTC(
-            hf.Wav2Vec2Config(
-                vocab_size=320, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
-                conv_dim=(16, 16), conv_stride=(5, 2), conv_kernel=(10, 3), num_feat_extract_layers=2,
-                num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
+    "sound beside text": (
+        lambda: hf.SpeechT5ForSpeechToText(
+            hf.SpeechT5Config(
+                vocab_size=320, hidden_size=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+                decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, conv_dim=(16,), conv_stride=(5,),
+                conv_kernel=(10,), num_feat_extract_layers=1, num_conv_pos_embeddings=8,
+                num_conv_pos_embedding_groups=2,
             )
         ), "speech",
     ),

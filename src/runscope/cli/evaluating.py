@@ -60,8 +60,13 @@ def _options(
         ),
     ] = None,
     max_new_tokens: Annotated[
-        int, typer.Option("--max-new-tokens", metavar="N", help="Longest generated answer.")
-    ] = 64,
+        int | None,
+        typer.Option(
+            "--max-new-tokens",
+            metavar="N",
+            help="Longest generated answer (default: 64; of speech what the model allows).",
+        ),
+    ] = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Put plain prompts into the model's chat template.")
     ] = False,

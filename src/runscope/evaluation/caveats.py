@@ -9,6 +9,7 @@ import numpy as np
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.tasks.kinds import UNENDED, Row, Task
+from runscope.evaluation.tasks.speech import LOST
 from runscope.evaluation.work.shards import CUT
 
 
@@ -43,6 +44,11 @@ def cut_notes(rows: Sequence[Row], scoring: Scoring) -> list[str]:
     )
     if lost:
         notes.append(f"{lost:,} {of} examples have nothing left to score after that, and count for nothing")
+    if unheard := [row[LOST] for row in rows if LOST in row]:
+        notes.append(
+            f"{len(unheard):,} {of} sounds are longer than the model takes, and were cut at the end (by "
+            f"{max(unheard):.1f} seconds at most)"
+        )
     if unended:
         notes.append(
             f"{unended:,} {of} answers had not ended at --max-new-tokens and were cut off there; if more would change "

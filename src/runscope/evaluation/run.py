@@ -346,7 +346,7 @@ def _sample(bench: Bench, trial: Trial, decision: Decision) -> tuple[dict[str, A
         )  # fmt: skip
     longest = max(len(e.completion) for e in shown) + 8
     asked = replace(
-        settings, task="answer", scorer="exact", max_new_tokens=min(longest, settings.max_new_tokens)
+        settings, task="answer", scorer="exact", max_new_tokens=min(longest, settings.longest_answer)
     )
     said = bench.rows(Answer(asked), {best: shown, last: shown})
     return tuple(

@@ -14,6 +14,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "4bit")
 BACKENDS = ("transformers", "vllm")
 LAUNCHERS = ("local", "ray")
+MAX_NEW_TOKENS = 64
+"""Longest answer where the user does not say."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class EvaluateSettings:
         scorer: of the task ``answer``: ``exact``, ``number``, ``regex``, ``json``, or ``module:function``.
         tolerance, relative_tolerance: a number is a hit within either; None where only the other counts.
         extract: regular expression; its first group is taken out of an answer before it is scored.
-        max_new_tokens: longest generated answer.
+        max_new_tokens: longest generated answer; None takes 64, and of speech what the model allows.
         top_tokens: how many next tokens the probability-weighted number is the mean of.
         chat: put prompts of plain text into the model's chat template.
         columns: which column is what, where names are unusual: ``prompt=description,completion=price``.
@@ -62,7 +64,7 @@ class EvaluateSettings:
     tolerance: float | None = None
     relative_tolerance: float | None = None
     extract: str | None = None
-    max_new_tokens: int = 64
+    max_new_tokens: int | None = None
     top_tokens: int = 3
     chat: bool = False
     columns: str | None = None
@@ -87,6 +89,11 @@ class EvaluateSettings:
     trust_remote_code: bool = False
     allow_pickle: bool = False
 
+    @property
+    def longest_answer(self) -> int:
+        """Tokens of the longest answer that a text is given."""
+        return MAX_NEW_TOKENS if self.max_new_tokens is None else self.max_new_tokens
+
     def __post_init__(self) -> None:
         for what, value, known in (
             ("device", self.device.partition(":")[0], DEVICES),
@@ -109,5 +116,5 @@ class EvaluateSettings:
             raise UsageError(
                 "the smallest difference that matters cannot be negative", hint="0.02 nats is a start"
             )
-        if min(self.max_new_tokens, self.top_tokens, self.workers or 1) < 1:
+        if min(self.longest_answer, self.top_tokens, self.workers or 1) < 1:
             raise UsageError("--max-new-tokens, --top-tokens and --workers are counts", hint="take 1 or more")

@@ -220,6 +220,13 @@ def sound(media: Media, rate: int) -> Floats:
     return found
 
 
+def seconds(media: Media) -> float:
+    """How long a sound is."""
+    with _readable(media):
+        told = soundfile().info(io.BytesIO(media.read()))
+    return float(told.frames / told.samplerate)
+
+
 def soundfile() -> Any:
     """The library that reads sounds.
 

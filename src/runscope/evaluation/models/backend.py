@@ -30,6 +30,14 @@ class HeadOutputs(Protocol):
         """What the head gives for each example."""
 
 
+@runtime_checkable
+class Hears(Protocol):
+    """Models that write down what is said in a sound: its losses and answers are those of the transcript."""
+
+    def seconds_lost(self, examples: Sequence[Example]) -> list[float]:
+        """What of each sound is longer than the model takes."""
+
+
 class Models(Protocol):
     """Checkpoints of one training; one of them is in use."""
 

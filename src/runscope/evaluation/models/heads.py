@@ -63,7 +63,7 @@ class HeadModels(LocalModels):
     @staticmethod
     def takes(kind: Kind) -> bool:
         """Whether it can ask a kind of model."""
-        return kind.head
+        return kind.head and kind.reads == "text"
 
     def _load(self, name: str, adapter: Adapter | None = None) -> None:
         self.model = self._read_model(name, adapter)

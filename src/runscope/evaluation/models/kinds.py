@@ -135,14 +135,20 @@ VISION = (
     r"For(VideoClassification|ImageClassificationWithTeacher|ObjectDetection|\w*Segmentation|DepthEstimation|"
     r"MaskedImageModeling|KeypointDetection|ImageToImage)$"
 )
-AUDIO = r"For(AudioClassification|XVector|AudioFrameClassification|TextToSpeech|AudioTokenization)$"
+AUDIO = r"For(XVector|AudioFrameClassification|TextToSpeech|AudioTokenization)$"
 
 CAUSAL = Kind("causal language model", _causal, auto="AutoModelForCausalLM")
 SEQUENCE = "AutoModelForSequenceClassification"
 # fmt: off
 KINDS: tuple[Kind, ...] = (
+    Kind("speech recognition", _named(WRITES_DOWN), SPEECH_SAYS,
+         auto="AutoModelForSpeechSeq2Seq", task="transcribe", reads="audio"),
+    Kind("speech recognition by CTC", _named(r"ForCTC$"), SPEECH_SAYS,
+         auto="AutoModelForCTC", task="transcribe", reads="audio"),
+    Kind("sound classification", _classifies_sounds, "a classifier of sounds",
+         auto="AutoModelForAudioClassification", task="classify-sounds", reads="audio"),
     Kind("speech recognition", _of_type(*SPEECH), SPEECH_SAYS),
-    Kind("speech recognition", _named(r"For(CTC|SpeechSeq2Seq|RNNT|TDT)$"), SPEECH_SAYS),
+    Kind("speech recognition", _named(r"For(SpeechSeq2Seq|RNNT|TDT)$"), SPEECH_SAYS),
     Kind("audio", _named(AUDIO), "a model of sound"),
     Kind("audio", _hears, "a model that hears sound beside text", TEXT_ALONE),
     Kind("image classification", _named(r"ForImageClassification$"), "a classifier of images",

@@ -25,6 +25,11 @@ def open_models(settings: EvaluateSettings, base: str | Path | None, folder: Pat
         from runscope.evaluation.models.media.images import ImageModels
 
         return ImageModels(settings, base)
+    if kind.reads == "audio":
+        from runscope.evaluation.models.media import sounds, speech
+
+        hears = next(h for h in (sounds.SoundHeads, speech.CtcModels, speech.SpeechModels) if h.takes(kind))
+        return hears(settings, base)
     if kind.head:
         from runscope.evaluation.models.heads import HeadModels
 

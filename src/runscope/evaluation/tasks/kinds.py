@@ -21,9 +21,10 @@ from runscope.evaluation.examples.scoring import COMPLETION
 from runscope.evaluation.models.backend import Models
 from runscope.evaluation.models.generation import Answer as Spoken
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.tasks import heads
+from runscope.evaluation.tasks import heads, speech
 from runscope.evaluation.tasks.memorising import min_k
 from runscope.evaluation.tasks.scorers import find_scorer, import_named, is_hit, read_number, target_number
+from runscope.evaluation.tasks.task import UNENDED as UNENDED
 from runscope.evaluation.tasks.task import Metric as Metric
 from runscope.evaluation.tasks.task import Row as Row
 from runscope.evaluation.tasks.task import Task as Task
@@ -32,8 +33,6 @@ from runscope.stats.overfitting.turn import MATTERS
 
 TOLERANCE = 0.2
 """A number within 20% of the truth is a hit where no tolerance is given."""
-UNENDED = "unended"
-"""In a row: the answer was cut off at the longest that was allowed."""
 NO_TOKENS: Row = {"loss": 0.0, "tokens": 0.0, "min_k": 0.0}
 """The row of an example of which nothing is left to score."""
 
@@ -89,11 +88,11 @@ class Answer(Task):
     @property
     def key(self) -> str:
         """Whatever scores them, answers are the same."""
-        return f"answer/2/{self.settings.max_new_tokens}"
+        return f"answer/2/{self.settings.longest_answer}"
 
     def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
         """The answers."""
-        return [_said(a) for a in models.answers(examples, self.settings.max_new_tokens)]
+        return [_said(a) for a in models.answers(examples, self.settings.longest_answer)]
 
     def scores(self, row: Row, example: Example) -> dict[str, float]:
         """The scorer's."""
@@ -132,7 +131,7 @@ class Number(Task):
     @property
     def key(self) -> str:
         """The number of likeliest tokens counts too."""
-        return f"number/2/{self.settings.max_new_tokens}/{self.settings.top_tokens}"
+        return f"number/2/{self.settings.longest_answer}/{self.settings.top_tokens}"
 
     def effect_that_matters(self, examples: Sequence[Example]) -> float:
         """Of the absolute error: 1% of the mean size of the targets."""
@@ -144,7 +143,7 @@ class Number(Task):
 
     def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
         """The answer, and the likeliest next tokens with their probabilities."""
-        said = models.answers(examples, self.settings.max_new_tokens)
+        said = models.answers(examples, self.settings.longest_answer)
         likely = models.next_tokens(examples, self.settings.top_tokens)
         return [_said(a) | {"top": [list(t) for t in top]} for a, top in zip(said, likely, strict=True)]
 
@@ -246,6 +245,7 @@ TASKS: Mapping[str, type[Task]] = {
     "number": Number,
     "choice": Choice,
     "preference": Preference,
+    "transcribe": speech.Transcribe,
     **{task.name: task for task in heads.TASKS},
 }
 AUTO = "auto"
@@ -288,7 +288,7 @@ def identity(task: Task) -> str:
     except (OSError, TypeError):  # typed in by hand, in a notebook perhaps
         source = ""
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
-    asked = (task.settings.max_new_tokens, task.settings.top_tokens, task.settings.scoring)
+    asked = (task.settings.longest_answer, task.settings.top_tokens, task.settings.scoring)
     return f"{kind.__module__}:{kind.__qualname__}/{digest}/{asked}/{task.key}"
 
 

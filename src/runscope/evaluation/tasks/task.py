@@ -18,6 +18,8 @@ from runscope.stats.comparing.pooled import jackknife
 
 Row = Mapping[str, Any]
 """What a model said to one example: JSON."""
+UNENDED = "unended"
+"""In a row: the answer was cut off at the longest that was allowed."""
 
 
 @dataclass(frozen=True)
