@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+import runscope as rs
 from runscope.callbacks import Facts, Recorder, RunscopeCallback
 from runscope.callbacks.facts import hash_of_rows
 from runscope.callbacks.recorder import FIRST_LOOK_SECONDS, may_look
@@ -82,12 +83,12 @@ def test_a_training_that_breaks_is_stopped_if_that_was_asked(
     recorders: list[Recorder] = []
 
     class Eager(RunscopeCallback):
-        """Looks at once, in place of after ten seconds."""
+        """Looks at every row, whatever it costs."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             super().on_train_begin(args, state, control, **kwargs)
             assert self.recorder is not None
-            self.recorder._took = -1e9
+            self.recorder._share = float("inf")
             recorders.append(self.recorder)
 
     held = trainer(tmp_path, Eager(stop_at="critical"), broken=True, steps=4000)
@@ -196,3 +197,34 @@ def test_lightning_writes_the_same(tmp_path: Path) -> None:
     run = second.recorder.run()
     assert run is not None
     assert len(run.series["train_loss"]) >= 12
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_weights_that_go_on_alone_are_no_training_of_their_own(tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+
+    def fit(model: Any, output: Path) -> dict[str, Any]:
+        arguments = TrainingArguments(
+            output_dir=str(output),
+            max_steps=2,
+            save_steps=2,
+            logging_steps=1,
+            report_to=[],
+            use_cpu=True,
+            disable_tqdm=True,
+        )
+        ids = torch.arange(8)
+        Trainer(
+            model=model, args=arguments, train_dataset=[{"input_ids": ids, "labels": ids}] * 16,  # type: ignore[arg-type]
+            callbacks=[RunscopeCallback()],
+        ).train()  # fmt: skip
+        return facts_of(output / "checkpoint-2")
+
+    fresh = GPT2LMHeadModel(GPT2Config(vocab_size=16, n_embd=8, n_layer=1, n_head=2, n_positions=8))
+    first = fit(fresh, tmp_path / "first")
+    second = fit(GPT2LMHeadModel.from_pretrained(tmp_path / "first/checkpoint-2"), tmp_path / "second")
+    assert (second["training"], second["parent"]) == (first["training"], first["run"])
+    assert second["start_step"] == 2
+    run = rs.load(tmp_path / "second")
+    assert run.lineage is not None
+    assert run.lineage.run_id == first["run"]

@@ -5,8 +5,8 @@
     from runscope.callbacks import RunscopeCallback      # Trainer and TRL: callbacks=[RunscopeCallback()]
     from runscope.callbacks import LightningCallback     # Lightning: callbacks=[LightningCallback()]
 
-    from runscope.callbacks import Recorder              # a loop of one's own
-    recorder = Recorder(config={"learning_rate": 1e-4}, folder="out")
+    from runscope.callbacks import Recorder              # a loop of your own
+    recorder = Recorder(config={"learning_rate": 1e-4}, folder="out", start_step=step)
     recorder.log(step, {"train/loss": loss})             # wherever the loop logs
 
 Nothing here raises into a training, and all of it together takes less than a hundredth of the time of its steps; the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from runscope.callbacks.facts import KEY, Facts
+from runscope.callbacks.facts import FACTS_FILE, KEY, Facts
+from runscope.callbacks.log import Log
 
 if TYPE_CHECKING:
     from runscope.history import Run
@@ -23,7 +24,6 @@ SHARE = 0.005
 """Share of the training's time that looking may take: half of what is promised, since a look cannot be cut short."""
 FIRST_LOOK_SECONDS = 0.5
 """What the first look is reckoned to take, loading included; later ones are reckoned by the last."""
-FACTS_FILE = "runscope.json"
 StopAt = Literal["critical", "warning"]
 _ORDER = ("info", "warning", "critical")
 
@@ -31,12 +31,16 @@ _ORDER = ("info", "warning", "critical")
 class Recorder:
     """Keeps what a training logs, judges it now and then, and says what is new.
 
-    It never raises: what goes wrong inside is said once and the recorder rests from then on.
+    It never raises: what goes wrong inside is said once and the recorder rests from then on. Of several processes that
+    train together (``RANK``, as torchrun sets it) the first one records.
 
     Args:
-        config: settings of the training; they stand in W&B's run beside the facts where one is open.
-        folder: where the facts are written, as ``runscope.json``; nowhere where None.
-        facts: who this run is; made anew by default.
+        config: settings of the training.
+        folder: of the training, the same at every resume. The facts are written into it, as ``runscope.json``, and what
+            is logged, as ``runscope.jsonl``; nowhere where None.
+        start_step: step of the checkpoint that was loaded, 0 where the training begins anew; where None, nothing is
+            recorded of what this run continues.
+        facts: who this run is, from whoever knows it better; the log is then left to them too.
         stop_at: severity of a finding at which :attr:`should_stop` becomes true; never where None.
         say: called with each sentence; stderr by default.
     """
@@ -46,6 +50,7 @@ class Recorder:
         *,
         config: Mapping[str, Any] | None = None,
         folder: str | Path | None = None,
+        start_step: int | None = None,
         facts: Facts | None = None,
         stop_at: StopAt | None = None,
         say: Callable[[str], object] | None = None,
@@ -58,13 +63,18 @@ class Recorder:
         self._folder = None if folder is None else Path(folder)
         self._stop_at = stop_at
         self._say = say or _to_stderr
+        self._log_file: Log | None = None
         self._rows: dict[str, tuple[list[int], list[float], list[float]]] = {}
         self._said: set[tuple[str, str]] = set()
         self._began = time.perf_counter()
         self._took = FIRST_LOOK_SECONDS
+        self._share = SHARE
         self._announced = False
         self._told: Any = None
         self._resting = False
+        if facts is None:
+            self._resting = os.environ.get("RANK", "0") != "0"
+            self._guarded(lambda: self._begin(start_step))
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
         """Keep the numbers of one step; anything else is passed over."""
@@ -95,12 +105,19 @@ class Recorder:
         finally:
             self.seconds += time.perf_counter() - began
 
+    def _begin(self, start_step: int | None) -> None:
+        self.facts = Facts.of_folder(self._folder, start_step)
+        if self._folder is not None:
+            self._log_file = Log(self._folder, anew=start_step == 0)
+
     def _log(self, step: int, values: Mapping[str, Any]) -> None:
-        self._keep(step, values)
         if not self._announced or (self._told is None and _open_run() is not None):
             self._announce()  # a run of W&B may be opened after the training began
+        numbers = self._keep(step, values)
+        if self._log_file is not None:
+            self._log_file.write({"step": int(step), "time": time.time(), "values": numbers})
         began = time.perf_counter()
-        if may_look(began - self._began, self.seconds, self._took):
+        if may_look(began - self._began, self.seconds, self._took, self._share):
             self._look()
             self._took = time.perf_counter() - began
 
@@ -109,8 +126,9 @@ class Recorder:
             if step_name in row:
                 self._keep(int(row[step_name]), row)
 
-    def _keep(self, step: int, values: Mapping[str, Any]) -> None:
-        now = time.time()
+    def _keep(self, step: int, values: Mapping[str, Any]) -> dict[str, float]:
+        """Keep the numbers of a row in memory; they are given back."""
+        now, kept = time.time(), {}
         for name, value in values.items():
             if isinstance(value, bool) or name == "step":
                 continue
@@ -122,10 +140,14 @@ class Recorder:
             steps.append(int(step))
             numbers.append(number)
             times.append(now)
+            kept[str(name)] = number
+        return kept
 
     def _announce(self) -> None:
         self._announced = True
         facts = self.facts.as_dict()
+        if self._log_file is not None:
+            self._log_file.begin(facts, self.config)
         if self._folder is not None:
             from runscope.store.files import write_whole
 
@@ -160,7 +182,7 @@ class Recorder:
         from runscope.history import Run, Series
         from runscope.sources.base import finish
 
-        if not any(math.isfinite(v) for _, values, _ in self._rows.values() for v in values[:1]):
+        if not self._rows:
             return None
         series = {
             name: Series.of(name, np.array(steps), np.array(values), np.array(times)).sorted()
@@ -178,15 +200,16 @@ def _open_run() -> Any:
     return getattr(sys.modules.get("wandb"), "run", None)
 
 
-def may_look(elapsed: float, spent: float, took: float) -> bool:
+def may_look(elapsed: float, spent: float, took: float, share: float = SHARE) -> bool:
     """Whether another look fits into the share of the training's time that is ours.
 
     Args:
         elapsed: seconds since the training began.
         spent: seconds that the recorder has taken of them.
         took: seconds of the last look; the next may take twice as long, since more was logged.
+        share: how much of the time is ours.
     """
-    return spent + 2 * took <= SHARE * elapsed
+    return spent + 2 * took <= share * elapsed
 
 
 def _to_stderr(text: str) -> None:

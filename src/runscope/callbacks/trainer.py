@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
@@ -37,7 +39,7 @@ class RunscopeCallback(TrainerCallback, ExportableState):
         if not state.is_world_process_zero:
             return
         try:
-            facts = _facts(args, state, kwargs.get("train_dataloader"))
+            facts = _facts(args, state, kwargs.get("train_dataloader"), kwargs.get("model"))
         except Exception:
             facts = Facts()
         self.recorder = Recorder(
@@ -62,13 +64,38 @@ class RunscopeCallback(TrainerCallback, ExportableState):
             self.recorder.look()
 
 
-def _facts(args: Any, state: Any, loader: Any) -> Facts:
-    kept = (state.stateful_callbacks or {}).get(RunscopeCallback.__name__)
-    kept = kept[0] if isinstance(kept, list) and kept else kept
-    before = kept.get("attributes", {}).get(KEY) if isinstance(kept, Mapping) else None
+def _facts(args: Any, state: Any, loader: Any, model: Any) -> Facts:
     seed = args.data_seed if args.data_seed is not None else args.seed
     facts = replace(Facts(), data_seed=seed, world_size=args.world_size, data_hash=_data_hash(loader))
-    return facts.continued(before, state.global_step) if state.global_step else facts
+    if state.global_step:
+        return facts.continued(_kept(state.stateful_callbacks), state.global_step)
+    before, step = _loaded(model)
+    if before is not None or _trained_adapter(model):  # the weights go on, though the counters begin anew
+        return facts.continued(before, step)
+    return facts
+
+
+def _kept(stateful: Any) -> Any:
+    """The facts that a Trainer's state carries."""
+    kept = stateful.get(RunscopeCallback.__name__) if isinstance(stateful, Mapping) else None
+    kept = kept[0] if isinstance(kept, list) and kept else kept
+    return kept.get("attributes", {}).get(KEY) if isinstance(kept, Mapping) else None
+
+
+def _loaded(model: Any) -> tuple[Any, int]:
+    """Facts and step of the checkpoint that the weights were loaded from, if a Trainer's state lies in it."""
+    place = getattr(getattr(model, "config", None), "_name_or_path", "")
+    try:
+        state = json.loads((Path(str(place)) / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None, 0
+    return _kept(state.get("stateful_callbacks")), int(state.get("global_step", 0))
+
+
+def _trained_adapter(model: Any) -> bool:
+    """Whether a LoRA adapter was trained before: its B matrices are zero when it is made."""
+    named = model.named_parameters() if hasattr(model, "named_parameters") else ()
+    return any("lora_B" in name and bool(weights.any()) for name, weights in named)
 
 
 def _data_hash(loader: Any) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from runscope.history import Series
+from runscope.history import Run, Series
 from runscope.rules.finding import CouldNotLook, View
 from runscope.stats.curves import smooth
 from runscope.stats.stretches import blocks
@@ -100,7 +100,7 @@ def continued(view: View) -> bool:
     if not view.timeline.line:
         return False
     first = view.timeline.line[0]
-    if first.run.lineage is not None:
+    if first.run.lineage is not None and not _holds_its_beginning(first.run):
         return True
     loss = view.get("train_loss")
     if loss is None or len(loss) < 2:
@@ -108,6 +108,14 @@ def continued(view: View) -> bool:
     apart = float(np.median(np.diff(loss.step)))
     begun, last = int(loss.step[0]), int(loss.step[-1])
     return begun > 2.5 * apart > 0 and begun > BEGUN * last
+
+
+def _holds_its_beginning(run: Run) -> bool:
+    """Whether a run that recorded a predecessor holds that one's rows too, as a Trainer's state does."""
+    lineage = run.lineage
+    if lineage is None or lineage.step is None or run.first_step > lineage.step:
+        return False
+    return run.source in ("trainer-state", "recorder") or run.step_key == lineage.step_key
 
 
 OTHER_DATA = 1.5

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun, nearest
 from runscope.history import Lineage, Run, Series
@@ -16,6 +16,7 @@ from runscope.history.roles import assign_roles
 from runscope.history.sums import with_sums
 from runscope.progress import Progress
 from runscope.safe_text import whole_letters
+from runscope.schema import read_object
 from runscope.sources.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -130,6 +131,15 @@ def _recorded_lineage(run: Run) -> Lineage | None:
     if not isinstance(parent, str) or not isinstance(step, int) or isinstance(step, bool) or step < 0:
         return None
     return Lineage("checkpoint", parent, step, "train/global_step")
+
+
+def facts_beside(folder: Path) -> dict[str, Any]:
+    """What a callback of runscope left in the folder of a run's only log, as a configuration holds it."""
+    try:
+        found = read_object((folder / "runscope.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {"runscope": found} if isinstance(found.get("run"), str) else {}
 
 
 def identity(name: str, place: PurePath | str, member: str = "") -> str:

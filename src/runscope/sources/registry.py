@@ -30,6 +30,7 @@ _LOCAL = (
     "wandb_file.source",
     "trackers.mlflow",
     "trackers.trackio",
+    "trackers.recorder",
     "trainer.source",
     "tensorboard.source",
     "tables.source",

@@ -26,6 +26,7 @@ _EXPECTED = ("train_loss", "eval_loss", "learning_rate", "grad_norm", "epoch")
 SOURCES = {
     "wandb-file": "offline W&B run", "wandb": "W&B run", "trainer-state": "Trainer state",
     "tensorboard": "TensorBoard log", "table": "table", "mlflow": "MLflow run", "trackio": "Trackio run",
+    "recorder": "log of a Recorder",
 }  # fmt: skip
 """``Run.source`` in words."""
 

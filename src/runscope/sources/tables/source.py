@@ -14,7 +14,16 @@ from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
 from runscope.history.ending import PLANNED_STEPS
 from runscope.history.parts import MOST_PARTS, numbered, order_of
-from runscope.sources.base import MEMBER, LoadContext, finish, folder_name, identity, pick, split_member
+from runscope.sources.base import (
+    MEMBER,
+    LoadContext,
+    facts_beside,
+    finish,
+    folder_name,
+    identity,
+    pick,
+    split_member,
+)
 from runscope.sources.tables.axis import Axis, axis_of, clock_of
 from runscope.sources.tables.cells import Numbers
 from runscope.sources.tables.files import kind_of, parts_of, read_cells
@@ -99,7 +108,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         source="table",
         series=table.series,
         step_key=table.axis.name,
-        config={**_settings(file), **runs[name].attrs.get("config", {}), **table.config},
+        config={**_settings(file), **_facts(file), **runs[name].attrs.get("config", {}), **table.config},
         started_at=min((float(known.min()) for known in times), default=None),
         ended_at=max((float(known.max()) for known in times), default=None),
         project=str(file.parent),
@@ -127,6 +136,11 @@ def _run_name(file: Path) -> str:
     while folder.name in _INNER:
         folder = folder.parent
     return folder_name(folder)
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    """Of a folder's one log; of a table among others nobody knows whose they are."""
+    return facts_beside(file.parent) if file.is_file() and file.name in _FOLDER_NAMES else {}
 
 
 def _settings(file: Path) -> dict[str, Any]:

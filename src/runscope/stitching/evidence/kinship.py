@@ -104,7 +104,7 @@ def _recorded(before: Profile, after: Profile) -> tuple[float, str]:
         return 0.0, ""
     if theirs.get("parent") == mine["run"]:
         return 12.0, f"it recorded that it continues {before.run.name}"
-    if theirs.get("training") != mine.get("training"):
+    if theirs.get("training") and mine.get("training") and theirs["training"] != mine["training"]:
         return -12.0, "both recorded which training they belong to, and these are two"
     return 0.0, ""
 
