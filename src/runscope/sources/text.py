@@ -47,13 +47,14 @@ def read_text(file: Path) -> Text:
             f"{file} is damaged: it holds nothing but zero bytes",
             hint="a crash or a full disk leaves such files; take a copy that is whole",
         )
-    encoding = _encoding(data)
-    text, notes = data.decode(encoding, "replace"), []
+    text, notes = data.decode(_encoding(data), "replace"), []
+    del data  # as large as the text
     if "\0" in text:
         text, lost = _without_zeros(text)
         notes.append(f"{lost:,} zero bytes and the lines that they damaged were left out")
     if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        text = text.replace("\r\n", "\n")
+        text = text.replace("\r", "\n")
     return Text(text, not text or text.endswith("\n"), tuple(notes))
 
 

@@ -24,6 +24,8 @@ from runscope.store import Memo
 Matrix = npt.NDArray[np.float32]
 
 NORM, NON_FINITE = "weights_norm", "weights_non_finite"
+_MOST_ALPHA = 1e6
+"""A ``lora_alpha`` beyond it is no setting of a training."""
 _LAYER = re.compile(r"\.(?:layers?|h|blocks?)\.(\d+)\.")
 
 
@@ -175,8 +177,8 @@ def _update_square(a: Matrix | None, b: Matrix | None, config: Mapping[str, Any]
         return 0.0
     rank = a.shape[0]
     alpha = config.get("lora_alpha")
-    scale = (alpha if isinstance(alpha, int | float) else rank) / (
-        math.sqrt(rank) if config.get("use_rslora") else rank
-    )
+    if not isinstance(alpha, int | float) or not abs(alpha) < _MOST_ALPHA:
+        alpha = rank
+    scale = alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     left, right = b.astype(np.float64), a.astype(np.float64)
     return max(0.0, scale**2 * float(np.sum((left.T @ left) * (right @ right.T))))

@@ -55,15 +55,15 @@ def axis_of(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Axis:
     """
     main = _main_rows(columns, rows)
     candidates = [c for name in (*STEPS, *EPOCHS) if (c := _candidate(columns, name)) is not None]
-    telling = [c for c in candidates if _changes(c.step[main]) >= CHANGES and _in_order(c, main)]
+    telling = [c for c in candidates if _changes(_at(c.step, main)) >= CHANGES and _in_order(c, main)]
     if not telling:
         whole = [c for c in candidates if c.name.lower() not in EPOCHS]
         if not whole:
             said = "no column counts steps: rows are counted instead"
             return Axis("row", np.arange(rows, dtype=np.int64), np.ones(rows, dtype=np.bool_), (said,))
-        telling = [max(whole, key=lambda c: _changes(c.step[main]))]
+        telling = [max(whole, key=lambda c: _changes(_at(c.step, main)))]
     first = telling[0]
-    alike = [c for c in telling if np.array_equal(c.step[main], first.step[main])]
+    alike = [c for c in telling if np.array_equal(_at(c.step, main), _at(first.step, main))]
     best = min(alike, key=lambda c: int((np.diff(c.step) < 0).sum()))
     return _counted_through(best, columns, main)
 
@@ -78,6 +78,11 @@ def _main_rows(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Ints:
     return np.flatnonzero(max(losses.values(), key=lambda logged: int(logged.sum())))
 
 
+def _at(step: Ints, rows: Ints) -> Ints:
+    """Steps of some rows; not copied where all are wanted."""
+    return step if len(rows) == len(step) else step[rows]
+
+
 def _candidate(columns: Mapping[str, tuple[Floats, Bools]], name: str) -> Axis | None:
     """A column of that name as whole numbers, gaps filled from the row before; None where it is something else."""
     column = next((c for c in columns if c.lower() == name), None)
@@ -85,14 +90,16 @@ def _candidate(columns: Mapping[str, tuple[Floats, Bools]], name: str) -> Axis |
         return None
     values, logged = columns[column]
     usable = logged & np.isfinite(values)
-    if not usable.any() or np.any(values[usable] != np.rint(values[usable])) or values[usable].min() < 0:
+    known = values if usable.all() else values[usable]
+    if not len(known) or np.any(known != np.rint(known)) or known.min() < 0:
         return None
     keep = ~usable | (np.abs(values) < LARGEST_STEP)
     usable &= keep
     if not usable.any():
         return None
-    place = np.clip(np.cumsum(usable) - 1, 0, None)
-    step = values[usable].astype(np.int64)[place]
+    step = values[usable].astype(np.int64)
+    if len(step) < len(values):
+        step = step[np.clip(np.cumsum(usable) - 1, 0, None)]
     lost = int((~keep).sum())
     notes = (f"{lost:,} rows have a step beyond 2^62 and were left out",) if lost else ()
     return Axis(column, step, keep, notes)
@@ -106,13 +113,13 @@ def _in_order(axis: Axis, main: Ints) -> bool:
     """An epoch is an axis where each row has its own: it grows, and begins anew only where a session does."""
     if axis.name.lower() not in EPOCHS:
         return True
-    ahead = np.diff(axis.step[main])
+    ahead = np.diff(_at(axis.step, main))
     return int((ahead < 0).sum()) <= 0.1 * len(ahead) or bool((ahead < 0).all())  # newest first
 
 
 def _counted_through(axis: Axis, columns: Mapping[str, tuple[Floats, Bools]], main: Ints) -> Axis:
     """The axis, counted on where it begins anew in every epoch."""
-    step = axis.step[main]
+    step = _at(axis.step, main)
     falls = np.flatnonzero(np.diff(step) < 0) + 1
     if axis.name.lower() in EPOCHS or len(falls) < ROUNDS - 1 or not _rounds(step, falls, columns, main):
         return axis
@@ -132,7 +139,7 @@ def _rounds(step: Ints, falls: Ints, columns: Mapping[str, tuple[Floats, Bools]]
     """
     epoch = _candidate(columns, "epoch")
     if epoch is not None:
-        turns = np.flatnonzero(np.diff(epoch.step[main]) > 0) + 1
+        turns = np.flatnonzero(np.diff(_at(epoch.step, main)) > 0) + 1
         return len(turns) > 0 and bool(np.isin(falls, turns).all()) and len(falls) >= 0.5 * len(turns)
     parts = np.split(step, falls)
     if len({int(part[0]) for part in parts}) > 1 or len({int(part[-1]) for part in parts[:-1]}) > 1:
@@ -146,11 +153,11 @@ def _rounds(step: Ints, falls: Ints, columns: Mapping[str, tuple[Floats, Bools]]
     return bool(np.median(np.abs(begun - ended)) < np.median(np.abs(begun - loss[0])))
 
 
-def clock_of(cells: pd.DataFrame) -> tuple[str | None, Floats]:
+def clock_of(cells: Mapping[str, pd.Series], count: int) -> tuple[str | None, Floats]:
     """(column, Unix seconds) of the wall clock, as a number or a date; NaN where there is none."""
     import pandas as pd
 
-    by_lower = {str(c).lower(): str(c) for c in cells.columns}
+    by_lower = {str(c).lower(): str(c) for c in cells}
     for name in (n for n in TIMES if n in by_lower):
         column = by_lower[name]
         try:
@@ -164,4 +171,4 @@ def clock_of(cells: pd.DataFrame) -> tuple[str | None, Floats]:
         known = seconds[np.isfinite(seconds)]
         if len(known) and known.min() > _FIRST_TIME and known.max() < _LAST_TIME:
             return column, seconds
-    return None, np.full(len(cells), np.nan)
+    return None, np.broadcast_to(np.nan, count)  # as large as one number

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runscope.sources.tables.frames import to_floats
 from runscope.stats.arrays import Bools, Floats
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class Numbers:
         Raises:
             ValueError: a comma in its numbers may part thousands or be a decimal mark.
         """
+        values = to_floats(cells)
+        if bool(np.isfinite(values).all()):  # as nearly all columns are: no copy of their texts is made
+            return values, np.ones(len(values), dtype=np.bool_)
         texts = cells.str.strip()
         values, logged = _plain(texts)
         filled = (texts != "").to_numpy(np.bool_)
@@ -122,9 +126,7 @@ class Numbers:
 
 
 def _plain(texts: pd.Series) -> tuple[Floats, Bools]:
-    import pandas as pd
-
-    values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+    values = to_floats(texts)
     unknown = np.isnan(values)
     if unknown.any():
         lower = texts.str.lower()

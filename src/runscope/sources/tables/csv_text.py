@@ -10,11 +10,12 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from runscope.sources.tables.cells import unwrapped
+from runscope.sources.tables.frames import Cells, stretch_rows
 from runscope.sources.tables.long import EPOCHS, STEPS
 from runscope.sources.text import Text
 
@@ -32,6 +33,8 @@ _COMMENT = re.compile(r"^[ \t]*(?:#|//|%)[^\n]*\n", re.MULTILINE)
 _LIKE_HEADER = re.compile(r"^[ \t]*[\"'|]?[ \t]*[^\W\d][^\n]*$", re.MULTILINE)
 _RULE = re.compile(r"^[\s|:+=-]+$")
 _SAMPLE = 20
+_PIECE = 1 << 20
+"""Characters that are looked at together."""
 _COUNTERS = frozenset((*STEPS, *EPOCHS))
 """A row whose counter may be cut is at no known step."""
 MOST_ABOVE = 20
@@ -49,24 +52,23 @@ def read_csv(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Raises:
         ValueError: there is no header line, or its rows do not fit it.
     """
-    notes = list(source.notes)
-    text = source.text
+    notes, text, ended = list(source.notes), source.text, source.ended
+    del source  # each copy that is left behind is one more of the whole file
     if text.find("(", text.find("\n") + 1) >= 0:  # many headers have brackets
         text = unwrapped(text)
     text = _without_title(_without_comments(text, notes), notes)
     separator = _separator(text)
-    if not source.ended:
+    if not ended:
         text = _ended(text, separator, notes)
     if separator == "|":
         text = _without_bars(text)
     blocks = _blocks(text, separator)
-    tables = [_block(header, body, separator, notes) for header, body in blocks]
+    cells = Cells()
+    for header, body in blocks:
+        _block(header, body, separator, cells, notes)
     if len(blocks) > 1:
         notes.append(_headers_said([header for header, _ in blocks]))
-    import pandas as pd
-
-    table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
-    return table.fillna(""), tuple(dict.fromkeys(notes))
+    return cells.frame(), tuple(dict.fromkeys(notes))
 
 
 def _without_comments(text: str, notes: list[str]) -> str:
@@ -93,21 +95,29 @@ def _ended(text: str, separator: str, notes: list[str]) -> str:
     A cell is whole where a separator follows it, where it ends in a quote, and where it has as many decimals as every
     number that stands above it: a cut one has fewer.
     """
-    head, _, line = text.rpartition("\n")
-    above = head.split("\n")[-_SAMPLE:]
+    cut = text.rfind("\n")
+    line, above = text[cut + 1 :], _last_lines(text, cut)
     cells, width = _cells(line, separator), len(_cells(above[-1], separator))
     quoted = line.endswith('"') and line.count('"') % 2 == 0
     if len(cells) == width and (quoted or of_one_form(cells[-1], [_cells(a, separator)[-1] for a in above])):
         return f"{text}\n"
-    names = _cells(head.lstrip("\n").partition("\n")[0], separator)
+    names = _cells(next((line for line in _Body(text, 0, max(cut, 0)).lines() if line), ""), separator)
     uncounted = len(names) != width or bool(_COUNTERS & {name.lower() for name in names[len(cells) - 1 :]})
-    if uncounted or len(cells) < 2 or separator == _SPACE or "\n" not in head.strip():
+    if uncounted or len(cells) < 2 or separator == _SPACE or len([a for a in above if a.strip()]) < 2:
         notes.append("the last line has no end, so its last number may be cut: that line is left out")
-        return f"{head}\n"
+        return text[: cut + 1] or "\n"
     whole = line[: line.rfind(separator) + 1]
     if line[len(whole) :].strip():
         notes.append("the last line has no end, so its last number may be cut: that number is left out")
-    return f"{head}\n{whole}\n"
+    return f"{text[: cut + 1 + len(whole)]}\n"
+
+
+def _last_lines(text: str, end: int) -> list[str]:
+    """The last lines before a place."""
+    begin = end
+    for _ in range(_SAMPLE):
+        begin = text.rfind("\n", 0, max(begin, 0))
+    return text[begin + 1 : max(end, 0)].split("\n")
 
 
 def of_one_form(cell: str, above: list[str]) -> bool:
@@ -186,7 +196,39 @@ def is_number(cell: str) -> bool:
     return not cell.strip() or _NUMBER.fullmatch(cell.strip()) is not None
 
 
-def _blocks(text: str, separator: str) -> list[tuple[list[str], str]]:
+class _Body(io.TextIOBase):
+    """Rows under a header line: a stretch of the text that is read piece by piece and never copied whole."""
+
+    def __init__(self, text: str, begin: int, end: int) -> None:
+        self.text, self.begin, self.end = text, begin, end
+        self.at = begin
+
+    def read(self, size: int | None = -1) -> str:
+        """The next characters."""
+        begin = self.at
+        self.at = self.end if size is None or size < 0 else min(begin + size, self.end)
+        return self.text[begin : self.at]
+
+    def readline(self, size: int = -1) -> str:  # type: ignore[override]  # noqa: ARG002 - the signature of a file
+        """The next line with its end."""
+        found = self.text.find("\n", self.at, self.end)
+        return self.read((self.end if found < 0 else found + 1) - self.at)
+
+    def lines(self) -> Iterator[str]:
+        """All lines, without their ends."""
+        begin = self.begin
+        while begin <= self.end:
+            found = self.text.find("\n", min(begin + _PIECE, self.end), self.end)
+            until = self.end if found < 0 else found
+            yield from self.text[begin:until].split("\n")
+            begin = until + 1
+
+    def has(self, mark: str) -> bool:
+        """Whether a mark stands in it."""
+        return self.text.find(mark, self.begin, self.end) >= 0
+
+
+def _blocks(text: str, separator: str) -> list[tuple[list[str], _Body]]:
     """Header and rows of every part of the text that begins with a header line.
 
     Raises:
@@ -208,11 +250,11 @@ def _blocks(text: str, separator: str) -> list[tuple[list[str], str]]:
             places.append(match.start())
             headers.append(cells)
             known |= set(cells)
-    ends = pairwise([*places, len(text)])
-    return [
-        (header, text[begin:end].partition("\n")[2])
-        for (begin, end), header in zip(ends, headers, strict=True)
-    ]
+    blocks = []
+    for (begin, end), header in zip(pairwise([*places, len(text)]), headers, strict=True):
+        found = text.find("\n", begin, end)
+        blocks.append((header, _Body(text, end if found < 0 else found + 1, end)))
+    return blocks
 
 
 def _is_header(cells: list[str], known: set[str]) -> bool:
@@ -229,49 +271,55 @@ def _headers_said(headers: Sequence[list[str]]) -> str:
     return "another header line stands further down, with other columns or another order: it is obeyed from there on"
 
 
-def _block(header: list[str], body: str, separator: str, notes: list[str]) -> pd.DataFrame:
-    """The rows under one header line.
+def _block(header: list[str], body: _Body, separator: str, cells: Cells, notes: list[str]) -> None:
+    """Add the rows under one header line.
 
     Raises:
         ValueError: most rows have more cells than it names.
     """
-    import pandas as pd
-
-    if separator == _SPACE and len(body.partition("\n")[0].split()) == len(header) + 1:
+    first = next(body.lines())
+    if separator == _SPACE and len(first.split()) == len(header) + 1:
         header = ["", *header]  # a data frame's index has no name
     names = _distinct(header, notes)
-    if not body.strip():
-        return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
-    most = _most_cells(body, separator)
+    if not any(line.strip() for line in body.lines()):
+        cells.add({name: [] for name in names}, 0)
+        return
+    short, most = _widths(body, separator, len(names))
     wide = [*names, *(f"{EXTRA}{n}" for n in range(len(names), most))]
-    table = pd.read_csv(
-        io.StringIO(body), sep=separator, header=None, names=wide, dtype=str, keep_default_na=False, index_col=False,
-        engine="python" if separator == _SPACE else "c", skip_blank_lines=True,
-    )  # fmt: skip
-    few = _short(body, separator, len(names))
-    if few:
+    if short:
         notes.append(
-            f"{few:,} line{'s have' if few > 1 else ' has'} fewer cells than the header names: "
+            f"{short:,} line{'s have' if short > 1 else ' has'} fewer cells than the header names: "
             "what is missing counts as not logged"
         )
-    table = table.fillna("")
-    extra = [name for name in wide if name.startswith(EXTRA)]
-    if extra:
-        filled = (table[extra] != "").any(axis=1)
-        count = int(filled.sum())
-        if count > 0.9 * len(table):
-            raise ValueError(_misfit(table, names, most))
-        if count:
-            notes.append(
-                f"{count:,} lines have more cells than the header names: what stands in the unnamed ones is left out"
-            )
-        table = table[names]
-    return table
+    rows = beyond = 0
+    example: list[str] = []
+    for stretch in _stretches(body, separator, wide):
+        extra = stretch[wide[len(names) :]]
+        rows, beyond = rows + len(stretch), beyond + int((extra != "").any(axis=1).sum())
+        example = example or [str(cell) for cell in stretch.iloc[0] if cell != ""]
+        cells.add({name: stretch[name] for name in names}, len(stretch))
+    if beyond > 0.9 * rows:
+        raise ValueError(_misfit(example, f"its rows have {most} cells, its header names {len(names)}"))
+    if beyond:
+        notes.append(
+            f"{beyond:,} lines have more cells than the header names: what stands in the unnamed ones is left out"
+        )
 
 
-def _misfit(table: pd.DataFrame, names: list[str], most: int) -> str:
-    told = f"its rows have {most} cells, its header names {len(names)}"
-    cells = [str(cell) for cell in table.iloc[0] if cell != ""]
+def _stretches(body: _Body, separator: str, names: list[str]) -> Iterator[pd.DataFrame]:
+    """The rows, so many at a time that their cells are few enough to be objects."""
+    import pandas as pd
+
+    with pd.read_csv(
+        body, sep=separator, header=None, names=names, dtype=str, keep_default_na=False, index_col=False,
+        engine="python" if separator == _SPACE else "c", skip_blank_lines=True,
+        chunksize=stretch_rows(len(names)),
+    ) as stretches:  # fmt: skip
+        for stretch in stretches:
+            yield stretch.fillna("")
+
+
+def _misfit(cells: list[str], told: str) -> str:
     if all(re.fullmatch(r"-?\d+", cell) for cell in cells):
         return f"{told}: a comma seems to be both separator and decimal mark"
     return told
@@ -290,18 +338,16 @@ def _distinct(header: list[str], notes: list[str]) -> list[str]:
     return names
 
 
-def _short(body: str, separator: str, width: int) -> int:
-    """How many lines have fewer cells than the header names; blank lines are none."""
-    if '"' in body and separator != _SPACE:
-        return sum(0 < len(cells) < width for cells in csv.reader(io.StringIO(body), delimiter=separator))
+def _widths(body: _Body, separator: str, width: int) -> tuple[int, int]:
+    """How many lines have fewer cells than the header names, blank ones aside, and the most cells of a line."""
     if separator == _SPACE:
-        return sum(0 < len(line.split()) < width for line in body.split("\n"))
-    return sum(line.count(separator) < width - 1 and not line.isspace() for line in body.split("\n") if line)
-
-
-def _most_cells(body: str, separator: str) -> int:
-    if separator == _SPACE:
-        return max(len(line.split()) for line in body.split("\n"))
-    if '"' not in body:
-        return 1 + max(line.count(separator) for line in body.split("\n"))
-    return max(len(cells) for cells in csv.reader(io.StringIO(body), delimiter=separator))
+        counts = Counter(len(line.split()) for line in body.lines())
+    elif body.has('"'):
+        counts = Counter(map(len, csv.reader((f"{line}\n" for line in body.lines()), delimiter=separator)))
+    else:
+        counts = Counter(
+            -1 if line.isspace() else line.count(separator) + bool(line) for line in body.lines()
+        )
+        if counts.pop(-1, 0):  # cells of nothing but blanks: none is missing, but they are cells
+            counts[max(line.count(separator) + 1 for line in body.lines() if line.isspace())] += 0
+    return sum(many for count, many in counts.items() if 0 < count < width), max(counts)

@@ -6,14 +6,16 @@ is, its content tells: JSON lines lie under ``.json``, ``.txt`` and ``.log`` as 
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from runscope.errors import UnreadableRun
 from runscope.sources.tables import console, json_text
 from runscope.sources.tables.csv_text import MOST_ABOVE, is_number, read_csv
-from runscope.sources.text import head_of, read_text
+from runscope.sources.text import Text, head_of, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,20 +81,19 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     try:
         if kind == "parquet":
             return _parquet(file), ()
-        text = read_text(file)
-        if kind == "console":
-            return console.read_console(text)
-        if kind == "lines":
-            return json_text.read_lines(text)
-        return json_text.read_json(text) if file.suffix.lower() == ".json" else read_csv(text)
+        read = _READERS[kind or ("json" if file.suffix.lower() == ".json" else "csv")]
+        return read(read_text(file))  # nobody else holds the text, which is as large as the file
     except OSError as error:
         raise UnreadableRun(
             f"{file} cannot be read: {error.strerror or error}", hint="check the path and its rights"
         ) from None
-    except (ValueError, RecursionError) as error:  # pandas', pyarrow's and json's own are ValueErrors
+    except (ValueError, RecursionError, csv.Error) as error:  # pandas', pyarrow's and json's are ValueErrors
         raise UnreadableRun(f"{file} cannot be read as a table: {error}", hint=_HINT) from None
 
 
+_READERS: dict[str, Callable[[Text], tuple[pd.DataFrame, tuple[str, ...]]]] = {
+    "console": console.read_console, "lines": json_text.read_lines, "json": json_text.read_json, "csv": read_csv,
+}  # fmt: skip
 _PART = re.compile(r"(.*)_part_(\d+)\.parquet")
 """How Neptune's exporter calls the files of one run, 50 MB each."""
 

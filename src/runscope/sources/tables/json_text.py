@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from runscope.safe_text import whole_letters
+from runscope.sources.tables.frames import Cells, stretch_rows
 from runscope.sources.tables.long import EPOCHS, SET_WORDS, STEPS, TIMES
 from runscope.sources.text import Text
 
@@ -55,23 +56,29 @@ def is_table(head: str) -> bool:
 
 def read_lines(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows of a file with one JSON object per line, and what was lost."""
-    rows: list[Row] = []
-    lost, notes = 0, list(source.notes)
-    lines = source.text.split("\n")
-    for line in lines:
+    counted, notes = Counter[str](), list(source.notes)
+    made = frame(_objects(source, counted), counted)
+    if counted[CUT]:
+        notes.append("the last line is cut and was left out")
+    if lost := counted[NO_JSON]:
+        notes.append(f"{lost:,} lines are no JSON and were left out")
+    return made, (*notes, *_said(counted))
+
+
+def _objects(source: Text, lost: Counter[str]) -> Iterator[Row]:
+    begin, size = 0, len(source.text)
+    while begin <= size:
+        found = source.text.find("\n", begin)
+        end = size if found < 0 else found
+        line = source.text[begin:end]
+        begin = end + 1
         if not line.strip():
             continue
         row = _object(line)
         if row is not None:
-            rows.append(row)
-        elif line is lines[-1] and not source.ended:
-            notes.append("the last line is cut and was left out")
+            yield row
         else:
-            lost += 1
-    if lost:
-        notes.append(f"{lost:,} lines are no JSON and were left out")
-    counted = Counter[str]()
-    return frame(rows, counted), (*notes, *_said(counted))
+            lost[CUT if end == size and not source.ended else NO_JSON] += 1
 
 
 def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -80,44 +87,87 @@ def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Raises:
         ValueError: it is neither, or no JSON.
     """
-    data = json.loads(source.text)
-    rows, lost = _rows_of(data), Counter[str]()
+    lost = Counter[str]()
+    if _LIST.match(source.text):
+        return frame(_listed(source.text), lost), (*source.notes, *_said(lost))
+    said, data = source.notes, json.loads(source.text)
+    del source  # as large as the file
+    rows = _rows_of(data)
     if rows is not None:
-        return frame(rows, lost), (*source.notes, *_said(lost))
-    points = list(_points(data)) if isinstance(data, dict) else []
-    if points:
-        return frame(points, lost), (*source.notes, *_said(lost))
+        return frame(rows, lost), (*said, *_said(lost))
+    if isinstance(data, dict) and next(_points(data), None):
+        return frame(_points(data), lost), (*said, *_said(lost))
     columns = dict(_columns(data)) if isinstance(data, dict) else {}
     if not columns:
-        raise ValueError("neither a list of rows nor columns of numbers")
-    made, said = _side_by_side(columns)
-    return frame(made, lost), (*source.notes, *said, *_said(lost))
+        raise ValueError(_NEITHER)
+    made, told = _side_by_side(columns, lost)
+    return made, (*said, *told, *_said(lost))
 
 
-def _side_by_side(columns: Mapping[str, Sequence[Any]]) -> tuple[list[Row], list[str]]:
+_NEITHER = "neither a list of rows nor columns of numbers"
+_BETWEEN = re.compile(r"\s*([,\]])\s*")
+_SPACE = re.compile(r"\s*")
+
+
+def _listed(text: str) -> Iterator[Row]:
+    """The objects of a list, one after the other: all of them at once take many times the file.
+
+    Raises:
+        ValueError: it is no JSON, or holds something else as well.
+    """
+    decode = json.JSONDecoder().raw_decode
+    at = text.index("[") + 1
+    while True:
+        row, at = decode(text, _SPACE.match(text, at).end())  # type: ignore[union-attr]  # matches nothing, too
+        if not isinstance(row, dict):
+            raise ValueError(_NEITHER)
+        yield row
+        between = _BETWEEN.match(text, at)
+        if between is None or (between[1] == "]") != (between.end() == len(text)):
+            raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+        if between[1] == "]":
+            return
+        at = between.end()
+
+
+def _side_by_side(columns: Mapping[str, Sequence[Any]], lost: Counter[str]) -> tuple[pd.DataFrame, list[str]]:
     """Rows of columns; one that is shorter by far has a value every so many rows, where that is a whole number."""
     length = max(map(len, columns.values()))
-    rows: list[Row] = [{} for _ in range(length)]
-    said = []
+    said, every = [], {}
     for name, values in columns.items():
         count = len(values)
         if length - count <= FEW_MISSING:
-            places = range(count)
+            every[name] = 1
         elif length % count == 0:
-            every = length // count
-            places = range(every - 1, length, every)
+            every[name] = length // count
             said.append(
-                f"{name} has {count:,} values beside {length:,} rows: taken as one every {every:,} rows"
+                f"{name} has {count:,} values beside {length:,} rows: taken as one every {every[name]:,} rows"
             )
         else:
             said.append(
                 f"{name} has {count:,} values beside {length:,} rows, and nothing says which rows they belong to: "
                 "left out"
             )
-            continue
-        for place, value in zip(places, values, strict=True):
-            rows[place][name] = value
-    return rows, said
+    cells, size = Cells(), stretch_rows(len(columns))
+    for begin in range(0, length, size):
+        count = min(size, length - begin)
+        made = {
+            whole_letters(name): _thinned(columns[name], begin, count, step, lost)
+            for name, step in every.items()
+        }
+        cells.add(made, count)
+    return cells.frame(), said
+
+
+def _thinned(values: Sequence[Any], begin: int, count: int, every: int, lost: Counter[str]) -> list[str]:
+    """Cells of some rows of a column that has a value in the last of every so many rows."""
+    made = [""] * count
+    first = -(-(begin + 1) // every)  # number of the first value at or below the first row, from 1
+    for place, value in zip(
+        range(first * every - 1 - begin, count, every), values[first - 1 :], strict=False
+    ):
+        made[place] = _as_text(value, lost)
+    return made
 
 
 FEW_MISSING = 2
@@ -233,7 +283,7 @@ def _object(line: str) -> Row | None:
     return row if isinstance(row, dict) else None
 
 
-DEEP, LARGE = "deep", "large"
+DEEP, LARGE, CUT, NO_JSON = "deep", "large", "cut", "no JSON"
 
 
 def _said(lost: Mapping[str, int]) -> Iterator[str]:
@@ -247,23 +297,35 @@ def _said(lost: Mapping[str, int]) -> Iterator[str]:
         )
 
 
-def frame(rows: Sequence[Row], lost: Counter[str] | None = None) -> pd.DataFrame:
+def frame(rows: Iterable[Row], lost: Counter[str] | None = None) -> pd.DataFrame:
     """Rows as cells of text; nested names are joined with a dot, and what is lost is counted in ``lost``."""
-    import pandas as pd
-
     count = Counter[str]() if lost is None else lost
+    cells, number = Cells(), 0
     columns: dict[str, list[str]] = {}
-    by_name: dict[
-        str, list[str]
-    ] = {}  # under the names as they were written: of two that read alike one column
-    for number, row in enumerate(rows):
+    by_name: dict[str, list[str]] = {}  # as they were written: of two that read alike one column
+    for row in rows:
         for name, value in _flat(row, count):
             column = by_name.get(name)
             if column is None:
-                column = by_name[name] = columns.setdefault(whole_letters(name), [""] * len(rows))
+                column = by_name[name] = columns.setdefault(whole_letters(name), [])
             # Nearly all that is logged is of these two kinds.
-            column[number] = repr(value) if type(value) is float else _as_text(value, count)
-    return pd.DataFrame(columns, index=range(len(rows)), dtype=object).astype(str)
+            text = repr(value) if type(value) is float else _as_text(value, count)
+            if len(column) == number:
+                column.append(text)
+            else:
+                column[number:] = [*[""] * (number - len(column)), text]
+        number += 1
+        if number >= stretch_rows(len(columns)):
+            cells.add(_padded(columns, number), number)
+            columns, by_name, number = {}, {}, 0
+    cells.add(_padded(columns, number), number)
+    return cells.frame()
+
+
+def _padded(columns: Mapping[str, list[str]], count: int) -> Mapping[str, list[str]]:
+    for column in columns.values():
+        column += [""] * (count - len(column))
+    return columns
 
 
 def _flat(

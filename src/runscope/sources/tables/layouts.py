@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from runscope.errors import UnreadableRun
 from runscope.safe_text import from_cell
 from runscope.sources.tables.files import read_cells
+from runscope.sources.tables.frames import kinds, repeated, to_floats
 from runscope.sources.tables.long import (
     EPOCHS,
     SET_WORDS,
@@ -35,6 +38,7 @@ _EVALUATOR = re.compile(r"evaluation.*_results$")
 """What sentence-transformers' evaluators write: held-out metrics alone, ``steps`` -1 at the end of an epoch."""
 _RANGE = ("__MIN", "__MAX")
 _FEWEST_ROWS = 2
+_SAMPLE = 100
 
 
 def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
@@ -97,11 +101,12 @@ def _by_set(rows: pd.DataFrame) -> pd.DataFrame:
     if column is None:
         return rows
     words = rows[column].str.lower()
-    if not set(words) - {""} <= SET_WORDS or not len(rows):
+    known = kinds(words, len(SET_WORDS) + 1)
+    if not set(known) - {""} <= SET_WORDS or not len(rows):
         return rows
     counters = {*STEPS, *EPOCHS, *TIMES}
     made = {str(c): rows[c] for c in rows.columns if str(c).lower() in counters}
-    for word in dict.fromkeys(w for w in words):
+    for word in known:
         mine = words == word
         head = "" if word in TRAIN_WORDS or not word else f"{word}/"
         for c in rows.columns:
@@ -123,8 +128,8 @@ def _refuse_table_of_runs(cells: pd.DataFrame, stem: str) -> None:
     name = by_name(cells, ("name", "run name", "run_name", "run id", "run_id", "run", "id", "sys/id"))
     if state is None or name is None or not len(cells):
         return
-    states = set(cells[state].str.lower()) - {""}
-    if states and states <= _STATES and cells[name].nunique() == len(cells):
+    states = {word.lower() for word in kinds(cells[state], 2 * len(_STATES))} - {""}
+    if states and states <= _STATES and not repeated([cells[name]]):
         raise UnreadableRun(
             f"{stem} is a table of {len(cells)} runs, one row each: it holds no curve",
             hint="name a run itself (entity/project/id), or export a chart of its metrics as CSV",
@@ -140,16 +145,16 @@ def _refuse_unknown_kinds(cells: pd.DataFrame, run: tuple[str, ...], stem: str) 
     step = by_name(cells, (*STEPS, *EPOCHS))
     if step is None or run or len(cells) < 2 * _FEWEST_ROWS:
         return
-    if cells[step].nunique() > 0.75 * len(cells):
+    if len(cells) - repeated([cells[step]]) > 0.75 * len(cells):
         return
     for column in cells.columns:
         words = cells[column]
         if column == step or str(column).lower() in (*TIMES, *EPOCHS, *SETS) or not _only_words(words):
             continue
-        kinds = words.nunique()
-        if 2 <= kinds <= len(cells) // _FEWEST_ROWS and not cells.duplicated([column, step]).any():
+        count = len(kinds(words))
+        if 2 <= count <= len(cells) // _FEWEST_ROWS and not repeated([words, cells[step]]):
             raise UnreadableRun(
-                f"the rows of {stem} are of several kinds: column {column} holds {kinds} words, and each has "
+                f"the rows of {stem} are of several kinds: column {column} holds {count} words, and each has "
                 f"its own {step}",
                 hint=f"rename {column} to run where it names runs, to metric where it names metrics",
             )
@@ -161,7 +166,9 @@ def _refuse_trials(cells: pd.DataFrame, stem: str) -> None:
     Raises:
         UnreadableRun: it is such a table.
     """
-    changing = [c for c in cells.columns if plain(c).split("/")[-1] in _SETTINGS and cells[c].nunique() > 1]
+    changing = [
+        c for c in cells.columns if plain(c).split("/")[-1] in _SETTINGS and len(kinds(cells[c], 1)) > 1
+    ]
     if len(cells) >= _FEWEST_ROWS and changing:
         raise UnreadableRun(
             f"{stem} looks like a table of {len(cells)} trials, one row each ({changing[0]} differs between rows, and "
@@ -180,11 +187,9 @@ _SETTINGS = frozenset(
 
 def _only_words(words: pd.Series) -> bool:
     """Whether every cell is filled, and none with a number."""
-    import pandas as pd
-
-    return bool(
-        (words != "").all() and pd.to_numeric(words.replace("nan", "0"), errors="coerce").isna().all()
-    )
+    if bool((words == "").any()) or bool(np.isfinite(to_floats(words.iloc[:_SAMPLE])).any()):
+        return False
+    return bool(np.isnan(to_floats(words)).all() and not (words == "nan").any())
 
 
 def _chart_export(cells: pd.DataFrame, exported: list[str]) -> dict[str, pd.DataFrame]:

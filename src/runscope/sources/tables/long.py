@@ -20,6 +20,7 @@ import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.history.metrics import held_out, meaning
+from runscope.sources.tables.frames import filled, groups, kinds, repeated, to_floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,9 +112,9 @@ def roles_of(cells: pd.DataFrame, stem: str) -> Roles | None:
     Raises:
         UnreadableRun: rows of one metric and step are told apart by a column whose meaning is not known.
     """
-    filled = [c for c in cells.columns if bool((cells[c] != "").any())]
+    known = [c for c in cells.columns if bool((cells[c] != "").any())]
     step = by_name(
-        cells[filled], (*STEPS, *EPOCHS)
+        cells[known], (*STEPS, *EPOCHS)
     )  # Comet has a step that Keras leaves empty, beside the epoch
     if step is None:
         return None
@@ -121,7 +122,8 @@ def roles_of(cells: pd.DataFrame, stem: str) -> Roles | None:
     value = None if metric is None else _value_column(cells, metric)
     if metric is None or value is None:
         return None
-    points = cells[(cells[step] != "") & (cells[value] != "") & (cells[metric] != "")]
+    whole = (cells[step] != "") & (cells[value] != "") & (cells[metric] != "")
+    points = cells if bool(whole.all()) else cells[whole]  # a copy is as large as the file
     contexts = tuple(
         c for c in cells.columns if c not in (metric, value, step) and _is_context(points, str(c))
     )
@@ -143,7 +145,8 @@ def split(cells: pd.DataFrame, roles: Roles) -> dict[str, pd.DataFrame]:
     found: dict[str, pd.DataFrame] = {}
     for run, part in parted(cells, roles.runs).items():
         without = part[part[roles.step] == ""]
-        rows = part[~_of_another_kind(part, roles)]
+        other = _of_another_kind(part, roles)
+        rows = part[~other] if bool(other.any()) else part
         rows = rows.drop(columns=[c for c in part.columns if _no_point(part, str(c), roles)])
         table = rows.rename(columns={roles.metric: LONG[0], roles.value: LONG[1]}).reset_index(drop=True)
         table.attrs["config"] = _settings(without, roles) | _repeated(part, roles)
@@ -158,10 +161,13 @@ def parted(cells: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.DataFram
     name = cells[columns[0]]
     for column in columns[1:]:
         name = name + "/" + cells[column]
+    import pandas as pd
+
     rows = cells.drop(columns=list(columns))
+    codes, runs = pd.factorize(name)
     return {
-        str(run): part.reset_index(drop=True)
-        for run, part in rows.groupby(name.to_numpy(), sort=False)
+        str(run): rows.iloc[places].reset_index(drop=True)
+        for run, places in zip(runs, groups(codes, len(runs)), strict=True)
         if str(run).strip("/")
     }
 
@@ -189,7 +195,7 @@ def run_columns(cells: pd.DataFrame, key: Sequence[str], taken: set[str]) -> tup
 def _metric_column(cells: pd.DataFrame) -> str | None:
     named = by_name(cells, METRICS)
     if named is not None:
-        words = cells[named][cells[named] != ""]
+        words = filled(cells[named])
         if len(words) and not _numeric(words) and 2 * words.nunique() <= max(len(words), 4):
             return named
     if by_name(cells, VALUES) is None and len(_numbers(cells)) != 1:
@@ -216,14 +222,14 @@ def _numbers(cells: pd.DataFrame) -> list[str]:
     ]
 
 
-def _holds_metrics(words: pd.Series) -> bool:
+def _holds_metrics(column: pd.Series) -> bool:
     """Whether most of a column's words are names of metrics."""
-    filled = words[words != ""]
-    kinds = [str(w) for w in filled.unique()[: MOST_KINDS + 1]]
-    if not kinds or len(kinds) > MOST_KINDS or 2 * len(kinds) > max(len(filled), 4) or _numeric(filled):
+    known = filled(column)
+    words = kinds(known, MOST_KINDS)
+    if not words or len(words) > MOST_KINDS or 2 * len(words) > max(len(known), 4) or _numeric(known):
         return False
-    like = sum(bool(_LIKE_A_METRIC.search(word)) or meaning(word) is not None for word in kinds)
-    return 2 * like >= len(kinds)
+    like = sum(bool(_LIKE_A_METRIC.search(word)) or meaning(word) is not None for word in words)
+    return 2 * like >= len(words)
 
 
 def _is_context(points: pd.DataFrame, column: str) -> bool:
@@ -231,8 +237,10 @@ def _is_context(points: pd.DataFrame, column: str) -> bool:
     name = plain(column)
     if name in ("context", "run_context") or name.startswith("context_"):
         return bool((points[column] != "").any())
-    words = set(points[column].str.lower()) - {""}
-    return name in SETS and bool(words) and words <= SET_WORDS
+    if name not in SETS:
+        return False
+    words = {word.lower() for word in kinds(points[column], 4 * len(SET_WORDS))} - {""}
+    return bool(words) and words <= SET_WORDS
 
 
 def _in_context(names: pd.Series, contexts: pd.Series, column: str) -> pd.Series:
@@ -257,7 +265,7 @@ def _no_point(rows: pd.DataFrame, column: str, roles: Roles) -> bool:
     """Whether a column tells nothing of a point: the other kinds of values, and settings that every row repeats."""
     if column in (roles.metric, roles.value, roles.step) or plain(column) in (*STEPS, *EPOCHS, *TIMES):
         return False
-    return plain(column) in _SETTING_VALUES or rows[column].nunique() <= 1 or not _numeric(rows[column])
+    return plain(column) in _SETTING_VALUES or len(kinds(rows[column], 1)) <= 1 or not _numeric(rows[column])
 
 
 def _of_another_kind(rows: pd.DataFrame, roles: Roles) -> pd.Series:
@@ -289,7 +297,7 @@ def _repeated(rows: pd.DataFrame, roles: Roles) -> dict[str, str | float]:
         head, dot, name = column.rpartition(".")
         if not dot or not head.startswith("run") or column in (roles.metric, roles.value, roles.step):
             continue
-        words = rows[column].unique()
+        words = kinds(rows[column], 1)
         if len(words) == 1 and words[0] != "":
             try:
                 found[name] = float(words[0])
@@ -310,7 +318,11 @@ def _refuse_unknown(points: pd.DataFrame, key: list[str], taken: set[str], stem:
     counters = {*STEPS, *EPOCHS, *TIMES, "idx", "index", "offset", "duration"}
     for column in points.columns:
         words = points[column]
-        if column in taken or plain(column) in counters or not 2 <= words.nunique() <= MOST_KINDS:
+        if (
+            column in taken
+            or plain(column) in counters
+            or not 2 <= len(kinds(words, MOST_KINDS)) <= MOST_KINDS
+        ):
             continue
         if _repeats(words) and not _twice(points, [*key, str(column)]):
             raise UnreadableRun(
@@ -321,16 +333,13 @@ def _refuse_unknown(points: pd.DataFrame, key: list[str], taken: set[str], stem:
 
 
 def _twice(cells: pd.DataFrame, key: Sequence[str]) -> int:
-    return int(cells.duplicated(list(key)).sum())
+    return repeated([cells[column] for column in key])
 
 
 def _repeats(words: pd.Series) -> bool:
-    filled = words[words != ""]
-    return len(filled) > filled.nunique()
+    return bool(repeated([filled(words)]))
 
 
 def _numeric(words: pd.Series) -> bool:
-    import pandas as pd
-
-    filled = words[words != ""]
-    return not len(filled) or bool(np.isfinite(pd.to_numeric(filled, errors="coerce")).mean() > 0.5)
+    known = filled(words)
+    return not len(known) or bool(np.isfinite(to_floats(known)).mean() > 0.5)

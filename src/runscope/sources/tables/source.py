@@ -27,6 +27,7 @@ from runscope.sources.base import (
 from runscope.sources.tables.axis import Axis, axis_of, clock_of
 from runscope.sources.tables.cells import Numbers
 from runscope.sources.tables.files import kind_of, parts_of, read_cells
+from runscope.sources.tables.frames import Columns, groups
 from runscope.sources.tables.layouts import column_files, read_columns, runs_in
 from runscope.sources.tables.long import EPOCHS, LONG
 from runscope.stats.arrays import Bools, Floats, Ints
@@ -50,7 +51,6 @@ _OF_A_TRAINER = "trainer_state.json"
 _SETTINGS = ("hparams.yaml", "args.yaml", "config.yaml", "hparams.json", "args.json")
 FEWEST_FALLS = 3
 """Restarts of which each logged a single row, at an earlier step than the one before, are chance once or twice."""
-Columns = dict[str, tuple[Floats, Bools]]
 
 
 def claims(reference: str) -> bool:
@@ -93,8 +93,11 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         )
     name = list(runs)[pick(str(path), member, list(runs))]
     where = f"{file}{MEMBER}{name}" if len(runs) > 1 else str(file)
+    config = runs[name].attrs.get("config", {})
+    mine = {str(column): texts for column, texts in runs[name].items()}
+    del cells, runs  # which take more than what is made of them
     try:
-        table = _Table.of(runs[name])
+        table = _Table.of(mine)
     except ValueError as error:
         raise UnreadableRun(
             f"{where} cannot be read: {error}", hint="write numbers with a decimal point"
@@ -108,7 +111,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         source="table",
         series=table.series,
         step_key=table.axis.name,
-        config={**_settings(file), **_facts(file), **runs[name].attrs.get("config", {}), **table.config},
+        config={**_settings(file), **_facts(file), **config, **table.config},
         started_at=min((float(known.min()) for known in times), default=None),
         ended_at=max((float(known.max()) for known in times), default=None),
         project=str(file.parent),
@@ -178,64 +181,61 @@ class _Table:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, cells: pd.DataFrame) -> _Table:
-        """Read the columns.
+    def of(cls, cells: dict[str, pd.Series]) -> _Table:
+        """Read the columns, and let go of each that is read.
 
         Raises:
             ValueError: a number may be read in two ways.
         """
         numbers, table = Numbers(), cls()
-        long = set(cells.columns) >= set(LONG)
-        clock, when = clock_of(cells)
-        names = [
-            c for c in cells.columns if c not in (*LONG, clock) and c and not str(c).startswith("Unnamed")
-        ]
-        columns = {str(name): numbers.read(cells[name], str(name)) for name in names}
-        columns = {name: column for name, column in columns.items() if column[1].any()}
-        if long:
-            values, logged = numbers.read(cells[LONG[1]].replace("", "nan"), "value")
-            columns["loss" if not columns else LONG[1]] = (values, logged)
-        table.axis = axis_of(columns, len(cells))
+        count = len(next(iter(cells.values())))
+        clock, when = clock_of(cells, count)
+        names, values = cells.pop(LONG[0], None), cells.pop(LONG[1], None)
+        columns = Columns(count)
+        for name in list(cells):
+            if name and name != clock and not str(name).startswith("Unnamed"):
+                columns.put(str(name), *numbers.read(cells.pop(name), str(name)))
+        of_long = LONG[1] if columns else "loss"
+        if values is not None:
+            columns.put(of_long, *numbers.read(values.replace("", "nan"), "value"))
+        table.axis = axis_of(columns, count)
         _refuse_two_counters(columns, table.axis)
+        notes = numbers.notes()
         counter = table.axis.name if _newest_first(table.axis.step) else _falling(columns, table.axis)
         if counter is not None:
             said = f"the rows stand newest first ({counter} falls from row to row): read from the last one up"
-            table = cls.of(cells.iloc[::-1].reset_index(drop=True))
-            table.notes = (*table.notes, said)
-            return table
-        if long:
-            columns = _one_column_a_metric(
-                cells[LONG[0]], values, logged & _counted(columns, table.axis.name)
-            )
+            columns, when = columns.turned(), when[::-1]
+            names = None if names is None else names.iloc[::-1]
+            table.axis = axis_of(columns, count)
+            notes = (*notes, said)
+        if names is not None:
+            columns = _one_column_a_metric(names, columns, of_long, table.axis.name)
         table.config = _plans(columns)
         table._fill(columns, when)
-        table.notes = (*numbers.notes(), *table.axis.notes)
+        table.notes = (*notes, *table.axis.notes)
         return table
 
     def _fill(self, columns: Columns, when: Floats) -> None:
+        """Cut the columns into series; those that were logged together share their steps and times."""
         step, name = self.axis.step, self.axis.name
-        masks = {
-            column: logged & self.axis.keep
-            for column, (_, logged) in columns.items()
-            if column != name and column not in self.config
-        }
-        values = {column: columns[column][0] for column in masks}
+        kept = columns.where(self.axis.keep, without={name, *self.config})
         if name.lower() in EPOCHS:
-            masks[name], values[name] = self.axis.keep, step.astype(np.float64)
-        session = _sessions(step, masks)
-        self.series = {
-            column: Series(column, step[mask], values[column][mask], when[mask])
-            for column, mask in masks.items()
-            if mask.any()
-        }
-        self.sessions = [
-            {
-                column: Series(column, step[mine], values[column][mine], when[mine])
-                for column, mask in masks.items()
-                if (mine := mask & (session == number)).any()
-            }
-            for number in range(int(session.max(initial=0)) + 1)
-        ]
+            kept.put(name, step.astype(np.float64), self.axis.keep)
+        session = _sessions(step, kept)
+        places: dict[int, tuple[Ints, Floats, Ints]] = {}
+        whole: dict[str, Series] = {}
+        parts: list[dict[str, Series]] = [{} for _ in range(int(session.max(initial=0)) + 1)]
+        for column in kept:
+            rows, values = kept.kept(column)
+            if id(rows) not in places:
+                mine = slice(None) if rows is None else rows
+                places[id(rows)] = step[mine], when[mine], session[mine]
+            steps, times, written = places[id(rows)]
+            whole[column] = Series(column, steps, values, times)
+            for number in np.unique(written) if len(parts) > 1 else ():
+                parts[number][column] = whole[column].where(written == number)
+        self.series = whole
+        self.sessions = [*parts] if len(parts) > 1 else [whole]
 
 
 def _refuse_two_counters(columns: Columns, axis: Axis) -> None:
@@ -280,25 +280,33 @@ def _newest_first(step: Ints | Floats) -> bool:
     return bool((ahead <= 0).all()) and int((ahead < 0).sum()) >= FEWEST_FALLS
 
 
-def _sessions(step: Ints, masks: Mapping[str, Bools]) -> Ints:
+def _sessions(step: Ints, columns: Columns) -> Ints:
     """Number of the session that wrote each row, as the fullest column tells it."""
-    loss = {name: mask for name, mask in masks.items() if "loss" in name.lower()} or masks
+    rows = {name: columns.kept(name)[0] for name in columns}
+    loss = {name: mine for name, mine in rows.items() if "loss" in name.lower()} or rows
     if not loss:
         return np.zeros(len(step), dtype=np.int64)
-    main = np.flatnonzero(max(loss.values(), key=lambda mask: int(mask.sum())))
+    main = max(loss.values(), key=lambda mine: len(step) if mine is None else len(mine))
+    main = np.arange(len(step), dtype=np.int32) if main is None else main
     order = order_of(step[main])
     starts = main[np.flatnonzero(np.diff(order.sessions)) + 1]
+    if not len(starts):
+        return np.zeros(len(step), dtype=np.int64)
     return np.searchsorted(starts, np.arange(len(step)), side="right")
 
 
-def _one_column_a_metric(names: pd.Series, values: Floats, logged: Bools) -> Columns:
-    columns: Columns = {}
-    for name, rows in names.reset_index(drop=True).groupby(names.to_numpy(), sort=False).indices.items():
-        mask = np.zeros(len(values), dtype=np.bool_)
-        mask[np.asarray(rows)] = True
-        if name and (mask & logged).any():
-            columns[str(name)] = (values, mask & logged)
-    return columns
+def _one_column_a_metric(names: pd.Series, columns: Columns, of_long: str, counter: str) -> Columns:
+    """The values of a long table under the names of their metrics, without those at no step."""
+    import pandas as pd
+
+    values, logged = columns[of_long]
+    logged &= _counted(columns, counter)
+    codes, found = pd.factorize(names)
+    made = Columns(columns.count)
+    for name, rows in zip(found, groups(codes, len(found)), strict=True):
+        if name:
+            made.put_rows(str(name), rows[logged[rows]], values)
+    return made
 
 
 def _counted(columns: Columns, name: str) -> Bools | np.bool_:

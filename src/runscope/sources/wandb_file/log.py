@@ -196,16 +196,17 @@ class _Chunks:
     ) -> _Chunks:  # fmt: skip
         """Without those whose checksum is wrong and what stands behind them in their blocks."""
         kind = (head >> np.uint64(48)).astype(np.uint8).astype(np.int64)
-        check = np.arange(len(at))
+        check, number = np.arange(len(at)), at // BLOCK_BYTES
         if unasked is not None:
             data = np.frombuffer(buffer, dtype=np.uint8)
-            check = np.flatnonzero((kind != _FULL) | ~unasked(data, at + HEADER_BYTES))
+            # A wrong length leads to a place where no header stands, unless it leads to the block's end.
+            final = np.append(number[1:] != number[:-1], True)
+            check = np.flatnonzero((kind != _FULL) | final | ~unasked(data, at + HEADER_BYTES))
         view, crc32 = memoryview(buffer), zlib.crc32
         spans = zip((at[check] + 6).tolist(), stop[check].tolist(), strict=True)
         sums = np.array([crc32(view[begin:end]) for begin, end in spans], dtype=np.uint64)
         wrong = check[sums != head[check] & np.uint64(0xFFFFFFFF)]
         if len(wrong):
-            number = at // BLOCK_BYTES
             blocks, first = np.unique(number[wrong], return_index=True)
             lost_from = dict(zip(blocks.tolist(), at[wrong[first]].tolist(), strict=True))
             # A place further on in a block that is lost already is not another one.
