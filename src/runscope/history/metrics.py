@@ -52,6 +52,11 @@ _TABLE: tuple[tuple[str, Meaning], ...] = (
     (r"(?:.*_)?(?:psnr|ssim)", Meaning("likeness of images", "higher", decides=True)),
     (r"(?:.*_)?(?:rewards?(?:_mean)?|ep_rew_mean|episode_reward|mean_reward|returns?|scores_mean|success_rate|win_?rate)",
      Meaning("reward", "higher", decides=True)),
+    # The evaluators of sentence-transformers name the likeness that they compare by.
+    (r"(?:.*_)?(?:spearman|pearson)_(?:cosine|dot|euclidean|manhattan|max)",
+     Meaning("correlation with the truth", "higher", decides=True)),
+    (r"(?:.*_)?(?:cosine|dot|euclidean|manhattan|max)_(?:accuracy|ap|f1|ndcg|mrr)" + _NUMBER,
+     Meaning("ranking score", "higher", decides=True)),
     (r"\w*accuracy(?:_[1b])?|(?:.*_)?(?:accuracies|acc)" + _NUMBER, Meaning("accuracy", "higher")),
     (r"(?:.*_)?top_?\d+(?:_acc\w*)?", Meaning("accuracy", "higher")),
     (r"(?:.*_)?f_?(?:1|beta|measure)(?:_\w+)?", Meaning("F1", "higher")),
@@ -67,13 +72,21 @@ _TABLE: tuple[tuple[str, Meaning], ...] = (
     (r"(?:.*_)?(?:mse|mae|rmse|mape|msle|rmsle|smape|mean_\w*error)", Meaning("error", "lower", monotone=True)),
     (r"(?:.*_)?(?:error|err|error_rate|eer|brier\w*|ece)", Meaning("error", "lower")),
     (r"(?:.*_)?(?:loss|nll|ce|cross_entropy)", Meaning("loss", "lower", monotone=True)),
+    (r"(?:.*_)?(?:log_?lik(?:elihood)?|loglik)", Meaning("log-likelihood", "higher", monotone=True)),
 )  # fmt: skip
 _KNOWN = tuple((re.compile(pattern), meaning) for pattern, meaning in _TABLE)
-_RANK = ("map50_95", "map_0_5_0_95", "map", "wer", "cer", "bleu")
+_RANK = ("map50_95", "map_0_5_0_95", "map", "wer", "cer", "bleu", "spearman_cosine", "ndcg")
 """Of several that decide: the one whose plain name holds the first of these."""
+_TELLING = (
+    "F1", "exact match", "AUC", "correlation with the truth", "ranking score", "accuracy", "error",
+    "precision or recall",
+)  # fmt: skip
+"""Of several that none decides: the one that tells most of the task first. Where most tokens or pixels are of one class
+an accuracy is all but constant, and precision and recall are halves of F1."""
 _HELD_OUT = re.compile(
     r"^(?:eval|evaluation|val|valid|validation|dev|test|held_?out|metrics|coco|bbox)(?:_|$)|_(?:val|valid|eval|dev|test)$"
 )
+_OF_SAMPLES = re.compile(r"(?:^|_)(?:fid|kid)(?:_|$)")
 
 
 def plain(name: str) -> str:
@@ -88,8 +101,8 @@ def meaning(name: str) -> Meaning | None:
 
 
 def held_out(name: str) -> bool:
-    """Whether a name says that its metric was measured on held-out data."""
-    return bool(_HELD_OUT.search(plain(name)))
+    """Whether a name says that its metric was measured on held-out data, or on what the model makes itself (FID)."""
+    return bool(_HELD_OUT.search(plain(name)) or _OF_SAMPLES.search(plain(name)))
 
 
 def bare(name: str) -> str:
@@ -101,3 +114,9 @@ def rank(name: str) -> int:
     """Which of several metrics that decide comes first; small is first."""
     own = plain(name)
     return next((n for n, key in enumerate(_RANK) if key in own), len(_RANK))
+
+
+def telling(name: str) -> int:
+    """Which of several second opinions comes first; small is first."""
+    known = meaning(name)
+    return _TELLING.index(known.words) if known is not None and known.words in _TELLING else len(_TELLING)

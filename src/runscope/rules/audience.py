@@ -77,6 +77,20 @@ def stop_early(view: View, metric: str | None = None) -> str:
     )
 
 
+def select_by(view: View, metric: str, better: str) -> str:
+    """How to choose the checkpoint by a metric of the task."""
+    option = {
+        "trainer": f" (metric_for_best_model='{_bare(metric)}', greater_is_better={better == 'higher'})",
+        "lightning": f" (ModelCheckpoint(monitor='{metric}', mode='{'max' if better == 'higher' else 'min'}'))",
+        "keras": f" (ModelCheckpoint('best.keras', monitor='{metric}', mode="
+        f"'{'max' if better == 'higher' else 'min'}', save_best_only=True))",
+    }.get(tool(view), "")
+    return (
+        f"Choose the checkpoint by what you use: by {metric}{option} if the answers count, by the held-out loss if the "
+        "probabilities do."
+    )
+
+
 def _bare(name: str) -> str:
     return name.replace("/", "_")
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runscope.history import Run, Series
+from runscope.history.metrics import plain
 from runscope.rules.finding import CouldNotLook, View
 from runscope.stats.curves import smooth
 from runscope.stats.stretches import blocks
@@ -23,6 +24,12 @@ _REINFORCEMENT = re.compile(
     r"|vf_loss|pg_loss|policy_gradient_loss|ep_rew_mean|episode_reward|completions?)([/_]|$)",
     re.IGNORECASE,
 )
+_GENERATOR = re.compile(
+    r"(^|_)(g|gen|generator)_loss$|(^|_)loss_(g|gen|generator)$|(^|_)(generator|gen)_total_loss$"
+)
+_DISCRIMINATOR = re.compile(
+    r"(^|_)(d|disc|dis|discriminator)_loss$|(^|_)loss_(d|disc|dis|discriminator)$|(^|_)(discriminator|disc)_total_loss$"
+)
 _PREFERENCE = re.compile(r"rewards[/_](chosen|rejected|margins|accuracies)", re.IGNORECASE)
 
 
@@ -32,6 +39,13 @@ def reinforcement_names(view: View) -> tuple[str, ...]:
     if any(_PREFERENCE.search(name) for name in names):
         return ()
     return tuple(name for name in names if _REINFORCEMENT.search(name))
+
+
+def adversarial_names(view: View) -> tuple[str, ...]:
+    """The losses of a generator and of its discriminator, where both were logged: neither measures progress."""
+    names = view.timeline.names
+    sides = [tuple(n for n in names if side.search(plain(n))) for side in (_GENERATOR, _DISCRIMINATOR)]
+    return () if not all(sides) or reinforcement_names(view) else (*sides[0], *sides[1])
 
 
 def preference_margins(view: View) -> Series | None:
@@ -48,10 +62,13 @@ def not_preference(view: View) -> None:
         raise CouldNotLook("the loss of preference tuning says little: its margins do")
 
 
-def not_reinforcement(view: View) -> None:
-    """Raise CouldNotLook for reinforcement learning, whose loss is near zero and says nothing of its progress."""
+def loss_tells(view: View) -> None:
+    """Raise CouldNotLook where no loss measures progress: in reinforcement learning it hovers around zero, and a
+    generator and its discriminator hold each other's up."""
     if reinforcement_names(view):
         raise CouldNotLook("in reinforcement learning the loss does not measure progress")
+    if adversarial_names(view):
+        raise CouldNotLook("in adversarial training neither loss measures progress")
 
 
 def coarse(view: View, role: str, *, points: int = 1) -> Series:

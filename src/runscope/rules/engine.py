@@ -36,8 +36,25 @@ def _order(finding: Finding) -> tuple[int, bool, float, int]:
 
 
 _BROKEN_LOSS = ("LOS001", "LOS002", "LOS003", "LOS004", "LOS005", "LOS006", "LOS007", "LOS008")
+NOT_A_NUMBER = ("LOS001", "LOS006", "GRD004")
+"""A divergence may end in NaN, and NaN may look like a divergence: which came first tells."""
+EXPLAINS = ("SCH006",)
+"""What follows from such a finding is no alarm, however mild it is itself: a range test means to diverge."""
 _AFTER_A_JOIN = ("LOS002", "LOS003", "LOS004", "LOS007", "GRD003", "GRD005", "GRD007", "SCH002", "SCH004")
 CONSEQUENCES: dict[str, tuple[str, ...]] = {
+    "SCH006": (
+        *_BROKEN_LOSS,
+        "GRD003",
+        "GRD005",
+        "GRD007",
+        "GRD008",
+        "SCH001",
+        "SCH002",
+        "SCH004",
+        "LOG004",
+        "LOG005",
+        "OVF007",
+    ),
     "RES001": (*_AFTER_A_JOIN, "LOS005"),
     "RES002": _AFTER_A_JOIN,
     "RES003": _AFTER_A_JOIN,
@@ -94,10 +111,22 @@ def _with_cause(finding: Finding, findings: list[Finding]) -> Finding:
         if finding.code not in follows:
             continue
         for cause in findings:
-            weighs = SEVERITIES.index(cause.severity) <= SEVERITIES.index(finding.severity)
+            weighs = code in EXPLAINS or SEVERITIES.index(cause.severity) <= SEVERITIES.index(
+                finding.severity
+            )
             if cause.code == code and weighs and _may_follow(finding, cause):
                 return replace(finding, caused_by=code, severity="info")
+    if finding.code in NOT_A_NUMBER and any(_led_to(cause, finding) for cause in findings):
+        return replace(finding, caused_by="LOS002", severity="info")
     return finding
+
+
+def _led_to(cause: Finding, finding: Finding) -> bool:
+    """Whether a divergence was there well before the loss or its gradients stopped being numbers."""
+    if cause.code != "LOS002" or cause.first_step is None or finding.first_step is None:
+        return False
+    span = max(cause.last_step or 0, finding.last_step or 0)
+    return cause.severity == "critical" and finding.first_step > cause.first_step + BEFORE * span
 
 
 def _may_follow(finding: Finding, cause: Finding) -> bool:
@@ -105,4 +134,6 @@ def _may_follow(finding: Finding, cause: Finding) -> bool:
     if finding.last_step is None or cause.first_step is None:
         return True
     span = max(cause.last_step or cause.first_step, finding.last_step)
+    if finding.code == "LOS002" and cause.code in NOT_A_NUMBER and finding.first_step is not None:
+        return finding.first_step >= cause.first_step - BEFORE * span
     return finding.last_step >= cause.first_step - BEFORE * span

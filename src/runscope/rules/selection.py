@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from runscope.history import Series
-from runscope.history.metrics import Better, bare, held_out, meaning, plain, rank
+from runscope.history.metrics import Better, bare, held_out, meaning, plain, rank, telling
 from runscope.rules.context import preference_margins, reinforcement_names
 from runscope.rules.finding import View
 from runscope.stats.arrays import Floats
@@ -27,6 +27,11 @@ POINTS = 0.02
 
 SMALL = 0.05
 """Of a score or an error rate that is itself small: a twentieth of its best value."""
+GAIN = 0.25
+"""A metric that gained less than a quarter of what matters stood still: half a point of an accuracy comes and goes."""
+PROBABILITY_DECIDES = ("accuracy", "F1", "exact match", "error", "precision or recall")
+"""Scores of answers that a threshold or the likeliest class gives: a loss that rises beside them is of probabilities
+that are surer than right (Guo et al. 2017, arXiv 1706.04599)."""
 
 How = Literal["given", "selected", "usual", "alone"]
 
@@ -77,7 +82,16 @@ class Deciding:
     @property
     def turned(self) -> Turn | None:
         """How it turned after its best; None with fewer than three values."""
-        return turn(self.oriented, logs=False) if len(self.series) >= 3 else None
+        known = meaning(self.name)
+        like_a_loss = known is not None and known.monotone and self.better == "lower"
+        return turn(self.oriented, logs=like_a_loss) if len(self.series) >= 3 else None
+
+    @property
+    def contrast(self) -> str:
+        """What a model is whose loss got worse while this metric got better."""
+        if self.words in PROBABILITY_DECIDES:
+            return "less well calibrated, not worse at the task"
+        return "worse by its loss, but not worse at the task"
 
     def at(self, step: int) -> float:
         """Its value at the last evaluation up to a step, or at the first."""
@@ -91,13 +105,17 @@ class Deciding:
             return 0.0
         now = self.at(step) if self.better == "lower" else -self.at(step)
         gain = now - float(np.min(later))
-        sure = max(noise(self.oriented), 0.1 * self.matters)
-        return gain if gain > sure else 0.0
+        return gain if gain > self._sure else 0.0
 
     def ended_worse_than(self, step: int) -> bool:
         """Whether its last value is worse than its value at a step, beyond its noise."""
         now = self.at(step) if self.better == "lower" else -self.at(step)
-        return float(self.oriented[-1]) - now > max(noise(self.oriented), 0.1 * self.matters)
+        return float(self.oriented[-1]) - now > self._sure
+
+    @property
+    def _sure(self) -> float:
+        """The smallest difference between two values that is not said to be none."""
+        return max(noise(self.oriented), GAIN * self.matters)
 
 
 def deciding(view: View) -> Deciding | None:
@@ -120,11 +138,21 @@ def _alone(view: View) -> Deciding | None:
     loss = view.get("eval_loss")
     if (loss is not None and len(loss.finite) >= FEWEST) or reinforcement_names(view):
         return None
-    other = second_opinion(view)
-    if other is None or preference_margins(view) is not None:
+    if preference_margins(view) is not None:
         return None
-    known = meaning(other.name) is not None and held_out(other.name)
-    return replace(other, how="alone") if known else None
+    other = second_opinion(view) or _stand_in(view)
+    known = other is not None and meaning(other.name) is not None and held_out(other.name)
+    return replace(other, how="alone") if other is not None and known else None
+
+
+def _stand_in(view: View) -> Deciding | None:
+    """A held-out metric that falls or rises with the loss that was not logged: an error, a log-likelihood."""
+    for name in view.timeline.names:
+        known = meaning(name)
+        series = _finite(view, name) if known is not None and known.monotone and held_out(name) else None
+        if known is not None and series is not None and len(series) >= 3:
+            return Deciding(series, known.better, known.words, "usual")
+    return None
 
 
 def _selected(view: View) -> Deciding | Literal["loss"] | None:
@@ -195,19 +223,26 @@ def _usual(view: View) -> Deciding | None:
 def second_opinion(view: View) -> Deciding | None:
     """A held-out metric that is no stand-in for the loss, where the loss decides: accuracy, F1 and the like."""
     role = view.timeline.roles.get("eval_metric")
-    names = [role] if role else []
-    names += [n for n in view.timeline.names if held_out(n) and n not in names]
-    for name in names:
+    names = [n for n in view.timeline.names if held_out(n) or n == role]
+    for name in sorted(names, key=lambda n: (telling(n), n != role)):
         known = meaning(name)
         if known is not None and known.monotone:
             continue
         if known is None and name != role:
             continue
         series = _finite(view, name)
-        if series is not None and len(series) >= 3:
+        if series is not None and len(series) >= 3 and np.ptp(series.value) > 0:
             better: Better = known.better if known is not None else "higher"
             return Deciding(series, better, known.words if known is not None else name, "usual")
     return None
+
+
+def got_better(view: View, since: int) -> Deciding | None:
+    """The metric that nobody selects by, where it got better after a step and did not end worse than it was there."""
+    metric = second_opinion(view) if deciding(view) is None else None
+    if metric is None or metric.gained_since(since) <= 0 or metric.ended_worse_than(since):
+        return None
+    return metric
 
 
 def _finite(view: View, name: str) -> Series | None:

@@ -1,4 +1,4 @@
-"""What to do: which checkpoint to keep, what to change next time, in sentences a newcomer understands."""
+"""What to say and which checkpoint to keep, in sentences a newcomer understands."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ import numpy as np
 from runscope.evaluation.study import Study
 from runscope.history.checkpoint import Checkpoint
 from runscope.rules import Finding, Findings, View
-from runscope.rules.audience import evaluate_often, evaluate_saved, fewer_epochs, hold_out, stop_early, tool
-from runscope.rules.context import NO_CHECKPOINT, plural, preference_margins, reinforcement_names
+from runscope.rules.audience import evaluate_saved
+from runscope.rules.context import (
+    NO_CHECKPOINT,
+    adversarial_names,
+    preference_margins,
+    reinforcement_names,
+)
 from runscope.rules.overfitting.eval_loss_rising import when
-from runscope.rules.overfitting.passes import epochs_at
 from runscope.rules.rl.rewards import reward_curve
-from runscope.rules.selection import deciding
+from runscope.rules.schedule.range_test import CODE as RANGE_TEST
+from runscope.rules.selection import Deciding, deciding, got_better
 from runscope.stats.overfitting.turn import MATTERS, SAME
 from runscope.verdict.types import Overfitting
 
 BROKEN = ("LOS001", "LOS002", "LOS006", "GRD001", "GRD003", "GRD004", "RWD002")
 NEVER_LEARNED = "LOS005"
+FINE = "Nothing looks wrong in the logged curves."
+LOOK_AT_SAMPLES = "Look at samples of several checkpoints, or measure their distance to real data (FID)."
+BESIDE = 0.02
+"""Steps that lie within a fiftieth of the run of each other are the same place."""
 GUESSES = ("LOS004", "LOS005")
 """Findings of the training curve that evaluated checkpoints stand above."""
 VERY, DOUBTFUL = 0.9, 0.2
 """From 0.9 on «very likely», from 0.2 on not «no sign», as the IPCC's guidance note (2010) puts odds into words."""
-PARTS = 20
-"""Evaluations a run is worth: fewer than six cannot place the turn, many more cost time and tell little."""
 
 
 def headline(view: View, overfitting: Overfitting, findings: Findings, study: Study | None = None) -> str:
@@ -34,14 +41,16 @@ def headline(view: View, overfitting: Overfitting, findings: Findings, study: St
         resumed.severity == "critical" or (resumed.severity != "info" and not judged)
     ):
         return resumed.message
-    broken = _broken(findings)
+    broken = broken_by(findings)
     if broken is not None and not judged:
         return broken.message
+    if (test := _found(findings, RANGE_TEST)) is not None:
+        return test.message
     if judged:
         return _overfits(view, overfitting)
     if overfitting.status == "suspected":
         return _suspicion(view, overfitting)
-    trouble = _trouble(findings, overfitting)
+    trouble = trouble_of(findings, overfitting)
     if trouble:
         return trouble[0].message
     if resumed is not None and resumed.code == "RES005":
@@ -54,9 +63,11 @@ def headline(view: View, overfitting: Overfitting, findings: Findings, study: St
 def _cannot_tell(view: View, overfitting: Overfitting, findings: Findings) -> str:
     """What is said where nothing that was logged shows whether the model overfits."""
     if reinforcement_names(view):
-        return "Nothing is wrong with the logged curves; whether the policy is good its reward tells, not its loss."
+        return f"{FINE} Judge the policy by its reward, not by its loss."
     if preference_margins(view) is not None:
-        return "Nothing is wrong with the logged curves; whether the answers got better only held-out prompts can tell."
+        return f"{FINE} Only held-out prompts can tell whether the answers got better."
+    if adversarial_names(view):
+        return f"{FINE} Judge the generator by its samples, not by either loss."
     if overfitting.basis == "train_curve" and (stairs := _found(findings, "OVF003")) is not None:
         return f"{stairs.message} Whether that does harm only held-out examples can tell."
     if overfitting.basis == "train_curve":
@@ -79,11 +90,24 @@ def _overfits(view: View, overfitting: Overfitting) -> str:
     if overfitting.status == "confirmed":
         how = "overfits slightly" if overfitting.slight else "overfits"
         return f"The model {how}: after {_best(view, overfitting)} it got worse on examples it had not seen."
+    other = opposed(view, overfitting)
+    if other is not None:
+        return (
+            f"The held-out loss got worse after {_best(view, overfitting)}, but {other.name} got better: the model is "
+            f"{other.contrast}."
+        )
     how = "very likely" if (overfitting.probability or 0.0) >= VERY else "probably"
     slightly = " slightly" if overfitting.slight else ""
     what = overfitting.metric if overfitting.metric is not None else "its held-out loss"
     turned = f"{what} was best at {_best(view, overfitting)} and got worse after it"
     return f"The model {how} overfits{slightly}: {turned}."
+
+
+def opposed(view: View, overfitting: Overfitting) -> Deciding | None:
+    """A metric that nobody selects by and that got better after the loss's lowest value, where the loss decided."""
+    if overfitting.basis != "eval_curve" or overfitting.metric is not None or overfitting.lowest_step is None:
+        return None
+    return got_better(view, overfitting.lowest_step)
 
 
 def _suspicion(view: View, overfitting: Overfitting) -> str:
@@ -118,7 +142,8 @@ def _best(view: View, overfitting: Overfitting) -> str:
     return when(view, best) if best is not None else "its best checkpoint"
 
 
-def _broken(findings: Findings) -> Finding | None:
+def broken_by(findings: Findings) -> Finding | None:
+    """What broke the training first, None where nothing did."""
     bad = [f for f in findings.findings if f.code in BROKEN and f.severity == "critical"]
     return min(bad, key=lambda f: f.first_step or 0, default=None)
 
@@ -131,7 +156,7 @@ def resume_fault(findings: Findings) -> Finding | None:
     return next((f for f in findings.findings if f.code in FAULTS_OF_A_RESUME and f.caused_by is None), None)
 
 
-def _trouble(findings: Findings, overfitting: Overfitting | None = None) -> list[Finding]:
+def trouble_of(findings: Findings, overfitting: Overfitting | None = None) -> list[Finding]:
     """What else went wrong with the training itself, worst first; consequences of other findings left out."""
     measured = overfitting is not None and overfitting.basis == "checkpoints"
     return [
@@ -151,7 +176,7 @@ def keep(
         kept = last.checkpoint if _last_is_as_good(overfitting) and last.standing == "as_good" else study.best
         return kept, kept.step
     saved = usable(view)
-    broken = _broken(findings)
+    broken = broken_by(findings)
     if broken is not None and broken.first_step is not None and overfitting.status != "likely":
         before = [c for c in saved if (c.step or 0) < broken.first_step]
         good = max(before, key=lambda c: c.step or 0, default=None)
@@ -204,7 +229,7 @@ def _best_reward(view: View, findings: Findings) -> int | None:
     """The step of the best reward where it fell after it, else the last."""
     reward = reward_curve(view)
     fell = next((f for f in findings.findings if f.code == "RWD003"), None)
-    if reward is None or _broken(findings) is not None:
+    if reward is None or broken_by(findings) is not None:
         return None
     return int(fell.evidence["best_step"]) if fell is not None else view.timeline.last_step
 
@@ -226,32 +251,51 @@ def recommend(
     resumed = resume_fault(findings)
     if resumed is not None and resumed.severity == "critical":
         return resumed.fix[0]
-    broken = _broken(findings)
-    idle = next((f for f in _trouble(findings, overfitting) if f.code == NEVER_LEARNED), None)
+    broken = broken_by(findings)
+    if (test := _found(findings, RANGE_TEST)) is not None:
+        return test.fix[0]
+    idle = next((f for f in trouble_of(findings, overfitting) if f.code == NEVER_LEARNED), None)
     if idle is not None and broken is None:
         return f"Keep none of it: nothing was learned. {idle.fix[0]}"
     if step is not None:
-        where = when(view, step)
-        if checkpoint is not None and checkpoint.own_step not in (None, checkpoint.step):
-            where += f", saved as step {checkpoint.own_step:,} of the resumed run"
-        if checkpoint is not None and checkpoint.revision:
-            where += f", commit {checkpoint.revision[:8]}"
-        elif checkpoint is not None and checkpoint.subfolder:
-            where += f", {checkpoint.subfolder}"
-        return f"Keep {where}: {_because(view, overfitting, broken, step)}"
+        answers = _for_answers(view, overfitting, step) if broken is None else ""
+        return f"Keep {_where(view, checkpoint, step)}: {_because(view, overfitting, broken, step)}{answers}"
     if broken is not None:
         if usable(view) and broken.first_step is not None and broken.code[:3] != "RWD":
             since = f"after the training broke down (step {broken.first_step:,})"
             return f"Keep none of the checkpoints: all were saved {since}."
         return broken.fix[0] if broken.fix else NO_CHECKPOINT
-    trouble = _trouble(findings, overfitting)
+    trouble = trouble_of(findings, overfitting)
     if trouble and trouble[0].code[:3] == "RWD":
         return trouble[0].fix[0]
     if overfitting.status in ("suspected", "unknown") or overfitting.basis == "train_curve":
         if overfitting.status == "none":
             return "Keep the last checkpoint."
-        return evaluate_saved(view)
+        return LOOK_AT_SAMPLES if adversarial_names(view) else evaluate_saved(view)
     return "Keep the last checkpoint."
+
+
+def _where(view: View, checkpoint: Checkpoint | None, step: int) -> str:
+    """A step with its epoch, and how to find what was saved there."""
+    where = when(view, step)
+    if checkpoint is not None and checkpoint.own_step not in (None, checkpoint.step):
+        where += f", saved as step {checkpoint.own_step:,} of the resumed run"
+    if checkpoint is not None and checkpoint.revision:
+        return f"{where}, commit {checkpoint.revision[:8]}"
+    if checkpoint is not None and checkpoint.subfolder:
+        return f"{where}, {checkpoint.subfolder}"
+    return where
+
+
+def _for_answers(view: View, overfitting: Overfitting, step: int) -> str:
+    """Which step to keep if not the loss counts but the answers, where a metric was better later than what is kept."""
+    other = opposed(view, overfitting)
+    if other is None or other.best <= step or other.gained_since(step) <= 0:
+        return ""
+    return (
+        f" If you use its answers and not its probabilities, keep {when(view, other.best)}, best by {other.name} "
+        f"({other.at(other.best):.4g} against {other.at(step):.4g})."
+    )
 
 
 def _because(view: View, overfitting: Overfitting, broken: Finding | None, step: int) -> str:
@@ -272,7 +316,9 @@ def _because(view: View, overfitting: Overfitting, broken: Finding | None, step:
     what = overfitting.metric or "the held-out loss"
     lowest = "best" if overfitting.metric else "lowest"
     best = overfitting.lowest_step if overfitting.lowest_step is not None else overfitting.best_step
-    if step == overfitting.best_step != best:
+    if step == overfitting.best_step != best and best is not None:
+        if abs(best - step) <= BESIDE * view.timeline.last_step:
+            return f"{what} was {lowest} around there (step {best:,}) and got worse after it."
         same = f"{what} is the same there, within {SAME:.1%}, as at step {best:,}, where it was {lowest}"
         return f"{same}; later it got worse."
     if overfitting.better_last and step == overfitting.last_step:
@@ -293,74 +339,3 @@ def _range(overfitting: Overfitting) -> str:
     """Which steps are as good, where there are others than the best."""
     low, high = overfitting.as_good or (0, 0)
     return f" (steps {low:,} to {high:,} are as good)" if low < high else ""
-
-
-def next_time(view: View, overfitting: Overfitting, findings: Findings) -> tuple[str, ...]:
-    """Concrete changes for the next training, most useful first."""
-    advice: list[str] = []
-    broken = _broken(findings)
-    if broken is not None:
-        advice += broken.fix[1:]
-    overfits = overfitting.status in ("confirmed", "likely")
-    if overfits:
-        advice += _shorter(view, overfitting)
-    trouble = _trouble(findings, overfitting)
-    learned = broken is None and not any(f.code == NEVER_LEARNED for f in trouble)
-    # What to do about a run that learned nothing is the recommendation already; its second hint is for next time.
-    said = (NEVER_LEARNED, *(("RWD001", "RWD002") if overfitting.best_step is None else ()))
-    advice += [f.fix[min(f.code in said, len(f.fix) - 1)] for f in trouble if f is not broken and f.fix]
-    if learned and not reinforcement_names(view):
-        advice += _evaluate(view, overfitting)
-    if overfits:
-        advice += _gentler(view)
-    if broken is None:
-        advice += [f.fix[0] for f in findings.findings if f.code == "SCH002" and f.fix]
-    return tuple(dict.fromkeys(advice))
-
-
-def _shorter(view: View, overfitting: Overfitting) -> list[str]:
-    """How many epochs, from the best step."""
-    stop = overfitting.best_step
-    if stop is None or overfitting.slight:
-        return []
-    done, planned = view.timeline.passes_at([stop, view.timeline.last_step])
-    if not np.isfinite(planned):
-        done, planned = epochs_at(view, [stop, view.timeline.last_step])
-    if not (np.isfinite(done) and np.isfinite(planned)) or done <= 0 or planned <= done:
-        return [
-            f"Stop near step {stop:,} of {view.timeline.last_step:,}, or stop early on what was measured."
-        ]
-    return [fewer_epochs(view, _number(done), _number(planned))]
-
-
-def _number(epochs: float) -> str:
-    return f"{epochs:.0f}" if epochs >= 10 else f"{epochs:.2g}"
-
-
-def _evaluate(view: View, overfitting: Overfitting) -> list[str]:
-    held_out = view.get("eval_loss")
-    each = view.timeline.last_step // PARTS
-    if overfitting.metric is not None and tool(view) != "trainer":
-        return [stop_early(view, overfitting.metric)] if overfitting.status in ("confirmed", "likely") else []
-    if (held_out is None or not len(held_out)) and overfitting.metric is None:
-        return [hold_out(view, each)]
-    advice = []
-    if held_out is not None and len(held_out) < 6:
-        advice.append(
-            f"Evaluate more often: {evaluate_often(view, each)}. "
-            f"{plural(len(held_out), 'evaluation').capitalize()} are too few to locate the turn."
-        )
-    if overfitting.status in ("confirmed", "likely"):
-        advice.append(stop_early(view, overfitting.metric))
-    return advice
-
-
-def _gentler(view: View) -> list[str]:
-    rate = view.get("learning_rate")
-    peak = float(np.max(rate.finite.value)) if rate is not None and len(rate.finite) else 0.0
-    lower = (
-        f"A lower learning rate ({peak / 2:.2g} instead of {peak:.2g})"
-        if peak > 0
-        else "A lower learning rate"
-    )
-    return [f"{lower} or more data let you train longer before the turn."]

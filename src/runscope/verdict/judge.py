@@ -9,7 +9,8 @@ from runscope.history import Timeline
 from runscope.rules import Evaluated, Finding, Findings, View, look
 from runscope.rules.codes import RULES
 from runscope.rules.overfitting import checkpoints_worse
-from runscope.verdict.advice import headline, keep, next_time, recommend
+from runscope.verdict.advice import headline, keep, recommend
+from runscope.verdict.next_time import next_time
 from runscope.verdict.overfitting import judge_overfitting
 from runscope.verdict.types import Diagnosis, Gradients, Verdict
 

@@ -7,15 +7,17 @@ import numpy as np
 from runscope.evaluation.study import Study
 from runscope.rules import CouldNotLook, Finding, Findings, View
 from runscope.rules.context import (
+    adversarial_names,
     coarse,
     continued,
+    loss_tells,
     not_preference,
-    not_reinforcement,
     reinforcement_names,
 )
 from runscope.rules.overfitting.eval_loss_rising import measure, risen, when
 from runscope.rules.overfitting.metric_worse import probability_of
 from runscope.rules.overfitting.passes import passes
+from runscope.rules.schedule.range_test import CODE as RANGE_TEST
 from runscope.rules.selection import Deciding, deciding, second_opinion
 from runscope.stats.arrays import Ints
 from runscope.stats.overfitting.overfit import DOUBT, ONCE, HeldOut, train_only
@@ -49,6 +51,10 @@ _CONFIRMED: dict[str, tuple[OverfittingStatus, str]] = {
 
 def judge_overfitting(view: View, findings: Findings, study: Study | None) -> Overfitting:
     """Evaluated checkpoints decide where there are some, else what was measured on held-out data, else the training."""
+    if any(f.code == RANGE_TEST for f in findings.findings):
+        return Overfitting(
+            "unknown", None, "This is a range test of the learning rate, not a training to judge."
+        )
     if study is not None and study.compared:
         return _by_checkpoints(study, _curve_blames(view))
     metric = deciding(view)
@@ -66,10 +72,17 @@ def judge_overfitting(view: View, findings: Findings, study: Study | None) -> Ov
             "unknown",
             None,
             f"The logs do not show whether the model overfits: {reason}.",
-            change_of_mind="A reward that is measured apart, on held-out prompts or tasks, would give an answer."
-            if reinforcement_names(view)
-            else "A held-out loss, or checkpoints to evaluate, would give an answer.",
+            change_of_mind=_missing(view),
         )
+
+
+def _missing(view: View) -> str:
+    """What would tell where nothing does."""
+    if reinforcement_names(view):
+        return "A reward that is measured apart, on held-out prompts or tasks, would give an answer."
+    if adversarial_names(view):
+        return "A distance between samples and real data (FID), logged for each checkpoint, would give an answer."
+    return "A held-out loss, or checkpoints to evaluate, would give an answer."
 
 
 def _broke_down(findings: Findings) -> bool:
@@ -172,7 +185,7 @@ def _rose(view: View, seen: HeldOut, steps: Ints) -> str:
     if other.gained_since(best) > 0:
         return (
             f"{reason} {other.name} went on getting better, from {other.at(best):.4g} to {other.at(other.best):.4g} at "
-            f"{when(view, other.best)}: less sure of itself, not worse at the task."
+            f"{when(view, other.best)}: the model is {other.contrast}."
         )
     return f"{reason} {other.name} did not get better either."
 
@@ -187,11 +200,16 @@ def _did_not_rise(view: View, seen: HeldOut, steps: Ints, slight: bool) -> str:
     if turn.z < SURE_RISE:
         matters = few and turn.rise_share >= MATTERS
         noisy = "too few evaluations to tell that from noise" if matters else "within its noise"
-        return (
-            f"{how}: {noisy}.{few}"
-            if turn.rise_share >= 0.01
-            else f"The held-out loss is lowest at {lowest} and does not rise after it.{few}"
-        )
+        if turn.rise_share >= 0.01:
+            return f"{how}: {noisy}.{few}"
+        ended = float(view.need("eval_loss").value[-1])
+        above = (ended - turn.lowest) / max(abs(turn.lowest), 1e-300)
+        if above >= MATTERS:
+            return (
+                f"The held-out loss is lowest at {lowest}. Its last value is {100 * above:.3g}% higher ({ended:.4g}), "
+                f"those before it are not: one evaluation may be chance.{few}"
+            )
+        return f"The held-out loss is lowest at {lowest} and does not rise after it.{few}"
     if seen.train_rose:
         return f"{how}, but so did the training loss: the training came apart, it did not overfit.{few}"
     if slight:
@@ -222,8 +240,8 @@ def _by_metric(view: View, metric: Deciding, loss: tuple[HeldOut, Ints] | None) 
         if not likely and seen.probability >= LIKELY:
             if gained:
                 reason += (
-                    f" The held-out loss says otherwise: it was {risen(view, seen, at)}. The model became less sure of "
-                    "itself, not worse at the task."
+                    f" The held-out loss says otherwise: it was {risen(view, seen, at)}. The model became "
+                    f"{metric.contrast}."
                 )
             else:
                 likely, probability, onset = True, seen.probability, int(at[seen.turn.onset])
@@ -259,7 +277,7 @@ def _by_metric(view: View, metric: Deciding, loss: tuple[HeldOut, Ints] | None) 
 
 
 def _by_training(view: View, findings: Findings) -> Overfitting:
-    not_reinforcement(view)
+    loss_tells(view)
     not_preference(view)
     loss = coarse(view, "train_loss", points=3)
     if _broke_down(findings):

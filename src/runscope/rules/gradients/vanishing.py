@@ -20,7 +20,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.rules.context import coarse, not_preference, not_reinforcement
+from runscope.rules.context import coarse, loss_tells, not_preference
 from runscope.rules.finding import Finding, View
 from runscope.stats.stretches import lasting_from
 
@@ -36,7 +36,7 @@ LOSS_LEFT = 0.05
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the late gradient is tiny and the loss is not."""
-    not_reinforcement(view)
+    loss_tells(view)
     not_preference(view)
     norm = coarse(view, "grad_norm", points=10)
     early = float(np.median(norm.value[: max(3, len(norm) // 10)]))

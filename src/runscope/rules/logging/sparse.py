@@ -37,7 +37,9 @@ def look(view: View) -> Iterable[Finding]:
                 name=NAME,
                 severity="info",
                 probability=1.0,
-                message=f"The {LABELS[role]} was logged {plural(count, 'time')} only: too few to judge a curve.",
+                message=(
+                    f"The {LABELS[role]} was logged {plural(count, 'time')} only: so few points tell little of a curve."
+                ),
                 evidence={"points": count, "enough": enough},
                 fix=(f"Log oftener next time: a smaller {option}.",),
             )

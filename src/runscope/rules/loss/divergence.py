@@ -26,9 +26,9 @@ import numpy as np
 
 from runscope.history import Series
 from runscope.rules.audience import calmer
-from runscope.rules.context import coarse, last_part, not_preference, not_reinforcement
-from runscope.rules.finding import Finding, View
-from runscope.rules.loss.exactly_zero import LASTING, SMALL
+from runscope.rules.context import coarse, last_part, loss_tells, not_preference
+from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.rules.loss.exactly_zero import LASTING, SMALL, before_hidden
 from runscope.rules.loss.measured import held_out_no_worse
 from runscope.stats.curves import heavy_noise, noise, smooth
 
@@ -48,9 +48,11 @@ FEWEST, ENOUGH = 3, 12
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss ends high above its best level."""
-    loss = last_part(view, coarse(view, "train_loss", points=FEWEST))
-    not_reinforcement(view)
+    loss = before_hidden(last_part(view, coarse(view, "train_loss", points=FEWEST)))
+    loss_tells(view)
     not_preference(view)
+    if len(loss) < FEWEST:
+        raise CouldNotLook("the loss reads 0 or NaN all but from the start")
     if len(loss) < ENOUGH:
         yield from _of_few(view, loss)
         return

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.rules.context import before, not_preference, not_reinforcement
+from runscope.rules.context import before, loss_tells, not_preference
 from runscope.rules.finding import Finding, Severity, View
 from runscope.stats.stretches import stretches
 
@@ -38,7 +38,7 @@ SMALL = 0.1
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss is exactly zero for a while."""
     loss = view.need("train_loss", points=LASTING)
-    not_reinforcement(view)
+    loss_tells(view)
     not_preference(view)
     zero = loss.value == 0.0
     if not zero.any():
@@ -49,6 +49,15 @@ def look(view: View) -> Iterable[Finding]:
     first, last = lasting[0][0], lasting[-1][1]
     rounded = _rounded(loss, first) and not _norm_broken(view, int(loss.step[first]))
     yield _known_by_heart(view, loss, first, last) if rounded else _impossible(view, loss, first, last)
+
+
+def before_hidden(loss: Series) -> Series:
+    """A loss up to where it reads exactly 0 until the end although it was not small: NaN was hidden there."""
+    zero = loss.value == 0.0
+    first = len(zero) - int(np.argmin(zero[::-1])) if not zero.all() else 0
+    if len(zero) - first < LASTING or _rounded(loss, first):
+        return loss
+    return loss.where(np.arange(len(loss)) < first)
 
 
 def _impossible(view: View, loss: Series, first: int, last: int) -> Finding:

@@ -27,7 +27,7 @@ import numpy as np
 
 from runscope.history.metrics import meaning
 from runscope.rules.audience import trained_parameters
-from runscope.rules.context import coarse, continued, not_preference, not_reinforcement
+from runscope.rules.context import coarse, continued, loss_tells, not_preference
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.loss.measured import went_on
 from runscope.stats.arrays import Floats
@@ -55,7 +55,7 @@ ends at 13 for 440,000 tokens."""
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss ends where it began."""
     loss = coarse(view, "train_loss", points=FEWEST)
-    not_reinforcement(view)
+    loss_tells(view)
     not_preference(view)
     if continued(view):
         raise CouldNotLook(
@@ -106,7 +106,7 @@ def _finding(
     view: View, steps: np.ndarray, seen: tuple[float, float, float], drowned: bool, guess: int | None
 ) -> Finding:
     begun, ended, lowest = seen
-    how = "fell by no more than its noise" if drowned and begun > ended else "never fell"
+    how = "fell by no more than its noise" if begun - ended > LITTLE * abs(begun) else "never fell"
     cost = f" That is what guessing among {guess} classes costs (ln {guess})." if guess else ""
     if guess is None and UNTRAINED < ended < LARGEST:
         cost = (

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.rules.context import coarse, not_reinforcement
+from runscope.rules.context import coarse, loss_tells
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.stats.arrays import Bools, Floats
 from runscope.stats.levels.filters import running_mean
@@ -45,7 +45,7 @@ HEIGHT, HARMFUL = 0.1, 0.3
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss oscillates."""
     loss = coarse(view, "train_loss", points=30)
-    not_reinforcement(view)
+    loss_tells(view)
     part = slice(len(loss) // 10, None)  # the steep fall at the beginning is no swing
     value, steps = loss.value[part], loss.step[part]
     seen = value >= ROUNDING * _unit(loss.value)

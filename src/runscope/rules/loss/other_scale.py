@@ -24,7 +24,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.rules.context import coarse, not_preference, not_reinforcement
+from runscope.rules.context import coarse, loss_tells, not_preference
 from runscope.rules.finding import Finding, View
 from runscope.rules.overfitting.comparable import off_from_the_start
 
@@ -36,7 +36,7 @@ WHOLE = 0.12
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the losses were never comparable."""
-    not_reinforcement(view)
+    loss_tells(view)
     not_preference(view)
     loss, curve = coarse(view, "train_loss", points=4), coarse(view, "eval_loss", points=2)
     ratio = off_from_the_start(view)

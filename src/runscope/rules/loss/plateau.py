@@ -24,7 +24,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.rules.context import coarse, not_preference, not_reinforcement
+from runscope.rules.context import coarse, loss_tells, not_preference
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.loss.measured import went_on
 from runscope.stats.curves import noise, smooth
@@ -43,7 +43,7 @@ a good base often loses a fifth or a third in its first steps and little after."
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss was flat for half of the run."""
     loss = _at_work(view, coarse(view, "train_loss", points=20))
-    not_reinforcement(view)
+    loss_tells(view)
     not_preference(view)
     level = smooth(loss.value, 0.02 * len(loss))
     start = float(np.max(level[: max(2, len(level) // 20)]))
@@ -76,7 +76,8 @@ def look(view: View) -> Iterable[Finding]:
         ),
         evidence={"share_of_run": round(share, 3), "level": flat, "first": start},
         fix=(
-            f"If this is as low as it should be, half of the steps are enough: the loss is flat from step {step:,} on.",
+            f"If this is as low as it should be, fewer steps are enough: the loss is flat from step {step:,} on. (What "
+            "is sampled or generated may go on getting better all the same: look at it.)",
             "If others reach a lower loss: raise the learning rate, check the data, take a larger model.",
         ),
     )

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runscope.history import Series
-from runscope.rules.context import COARSE, after_join, not_preference, not_reinforcement, plural
+from runscope.rules.context import COARSE, after_join, loss_tells, not_preference, plural
 from runscope.rules.finding import Finding, Severity, View
 from runscope.stats.levels.filters import running_median
 from runscope.stats.stretches import blocks
@@ -55,7 +55,7 @@ class _Spikes:
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding a loss whose spikes stand out; a warning where those of the training loss do harm."""
     loss = view.need("train_loss", points=POINTS)
-    not_reinforcement(view)
+    loss_tells(view)
     not_preference(view)
     yield from _training(view, loss)
     held_out = view.get("eval_loss")

@@ -1,7 +1,7 @@
 """The best point is long past: what was computed since brought nothing.
 
 *What it sees.* The held-out loss was as good as it ever became, within what cannot be told from its lowest value, in
-the first 70% of the run, and no metric that decides got better since.
+the first 70% of the run, and no metric got better since.
 
 *Why it matters.* The rest of the run was paid for and made nothing better.
 
@@ -22,6 +22,7 @@ import numpy as np
 from runscope.rules.audience import stop_early
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.overfitting.eval_loss_rising import gained_by_metric, measure, when
+from runscope.rules.selection import got_better
 
 CODE = "OVF006"
 NAME = "best-long-past"
@@ -38,9 +39,10 @@ def look(view: View) -> Iterable[Finding]:
     until = int(steps[seen.turn.as_good[1]])
     span = max(last - min(first, view.timeline.first_step), 1)
     share = (last - until) / span
-    if share < SPENT or seen.turn.rise <= 0 or gained_by_metric(view, seen, steps):
-        return
     best = int(steps[seen.turn.best])
+    gained = gained_by_metric(view, seen, steps) or got_better(view, best) is not None
+    if share < SPENT or seen.turn.rise <= 0 or gained:
+        return
     hours = _hours(view, until)
     yield Finding(
         code=CODE,

@@ -7,7 +7,8 @@ rate, double descent: what counts is where it ends), and the training loss. A ri
 LOS002. The lowest value is named as it was logged, and beside it the steps that cannot be told from it.
 
 It is critical from a rise of 10% on, a warning from 3% on, and information below; also where the metric that the
-checkpoint is chosen by went on getting better (OVF005).
+checkpoint is chosen by went on getting better (OVF005). Where another metric, an accuracy say, got better and not
+worse, it is a warning at most: the model is less well calibrated, not worse at its task.
 
 *Why it matters.* From the minimum on, training makes the model worse on anything it has not seen.
 
@@ -27,10 +28,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.rules.audience import stop_early
-from runscope.rules.context import coarse, not_reinforcement
-from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.selection import deciding
+from runscope.rules.audience import select_by, stop_early
+from runscope.rules.context import coarse, loss_tells
+from runscope.rules.finding import CouldNotLook, Finding, Severity, View
+from runscope.rules.selection import deciding, got_better
 from runscope.stats.arrays import Ints
 from runscope.stats.overfitting.overfit import HeldOut, held_out
 from runscope.stats.overfitting.turn import END, MATTERS
@@ -48,7 +49,7 @@ def measure(view: View) -> tuple[HeldOut, Ints]:
 
 
 def _measure(view: View) -> tuple[HeldOut, Ints]:
-    not_reinforcement(view)
+    loss_tells(view)
     curve = coarse(view, "eval_loss", points=3)
     try:
         train = coarse(view, "train_loss")
@@ -88,15 +89,16 @@ def look(view: View) -> Iterable[Finding]:
         return
     percent = 100 * turn.rise
     best = int(steps[turn.first_best])
-    told = gained_by_metric(view, seen, steps)
+    other = got_better(view, int(steps[turn.best]))
+    but = "" if other is None else f", but {other.name} got better"
     yield Finding(
         code=CODE,
         name=NAME,
-        severity="info" if told or percent < SOME else "critical" if percent >= MUCH else "warning",
+        severity=_severity(percent, gained_by_metric(view, seen, steps), other is not None),
         probability=round(seen.probability, 3),
         first_step=int(steps[turn.onset]),
         last_step=int(steps[-1]),
-        message=f"The held-out loss was {risen(view, seen, steps)}.",
+        message=f"The held-out loss was {risen(view, seen, steps)}{but}.",
         evidence={
             "best_step": best,
             "lowest_step": int(steps[turn.best]),
@@ -114,5 +116,18 @@ def look(view: View) -> Iterable[Finding]:
             f"Keep the checkpoint nearest step {best:,}.",
             stop_early(view),
             "Fewer epochs, a lower learning rate or more data postpone the turn.",
+        )
+        if other is None
+        else (
+            f"If you use the probabilities, keep the checkpoint nearest step {best:,}; if you use the answers, "
+            f"{when(view, other.best)}.",
+            select_by(view, other.name, other.better),
         ),
     )
+
+
+def _severity(percent: float, decided: bool, opposed: bool) -> Severity:
+    """By how far the loss rose, and whether a metric that decides, or another, got better meanwhile."""
+    if decided or percent < SOME:
+        return "info"
+    return "critical" if percent >= MUCH and not opposed else "warning"

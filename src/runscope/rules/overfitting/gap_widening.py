@@ -33,6 +33,8 @@ NAME = "gap-widening"
 WIDE = 0.5
 """Half of the held-out loss is known only of the training examples."""
 GROWN = 0.2
+LEARNED = 0.05
+"""A held-out loss under a twentieth of its highest value is learned: that the other is smaller still tells nothing."""
 IDLE = 0.3
 """Share of the run that the held-out loss has to stand still for."""
 
@@ -46,7 +48,7 @@ def look(view: View) -> Iterable[Finding]:
     last = float(np.median(loss.value[-max(1, len(loss) // 10) :]))
     if held <= 0 or last < 0:
         raise CouldNotLook("a loss at or below zero has no gap in shares")
-    if last >= held or off_from_the_start(view) is not None:
+    if last >= held or off_from_the_start(view) is not None or held < LEARNED * float(np.max(curve.value)):
         return
     level = smooth(loss.value, 0.02 * len(loss))
 

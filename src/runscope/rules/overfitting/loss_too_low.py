@@ -24,7 +24,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from runscope.rules.context import coarse, not_reinforcement, preference_margins
+from runscope.rules.context import coarse, loss_tells, preference_margins
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.overfitting.passes import passes
 from runscope.stats.overfitting.overfit import train_only
@@ -38,7 +38,7 @@ ORDINARY = (0.2, 20.0)
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the loss is that low and nothing held out explains it."""
-    not_reinforcement(view)
+    loss_tells(view)
     loss = coarse(view, "train_loss", points=12)
     edge = max(3, len(loss) // 20)
     first, last = float(np.median(loss.value[:edge])), float(np.median(loss.value[-edge:]))

@@ -39,7 +39,7 @@ def look(view: View) -> Iterable[Finding]:
     last = float(metric.series.value[-1])
     then = (
         f"went on getting better, from {metric.at(best):.4g} to {metric.at(metric.best):.4g} at "
-        f"{when(view, metric.best)}: the model is less well calibrated, not worse at the task."
+        f"{when(view, metric.best)}: the model is {metric.contrast}."
         if not metric.ended_worse_than(best)
         else f"was best later: {metric.at(metric.best):.4g} at {when(view, metric.best)}, against "
         f"{metric.at(best):.4g} where the loss was lowest. It ended at {last:.4g}: by the end the model was "
@@ -68,6 +68,8 @@ def look(view: View) -> Iterable[Finding]:
 def _choose(view: View, metric: Deciding, best: int) -> tuple[str, ...]:
     if metric.how in ("given", "selected"):
         return (f"You select by {metric.name}: keep {when(view, metric.best)}.",)
+    if metric.how == "usual" and deciding(view) is not None:
+        return (f"Keep {when(view, metric.best)}: such models are judged by {metric.name}.",)
     return (
         f"If you use the answers, keep {when(view, metric.best)}, best by {metric.name}.",
         f"If you use the probabilities, keep {when(view, best)}, lowest in loss, or calibrate them.",

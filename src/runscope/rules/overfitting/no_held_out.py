@@ -18,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from runscope.rules.audience import evaluate_saved, hold_out
-from runscope.rules.context import not_reinforcement
+from runscope.rules.context import loss_tells
 from runscope.rules.finding import Finding, View
+from runscope.rules.selection import deciding, second_opinion
 
 CODE = "OVF007"
 NAME = "no-held-out-metric"
@@ -27,11 +28,14 @@ NAME = "no-held-out-metric"
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where there is a training loss and nothing held out."""
-    not_reinforcement(view)
+    loss_tells(view)
     loss = view.need("train_loss", points=2)
     held_out = view.get("eval_loss")
-    metric = view.get("eval_metric")
-    if (held_out is not None and len(held_out)) or (metric is not None and len(metric)):
+    if (
+        (held_out is not None and len(held_out))
+        or deciding(view) is not None
+        or second_opinion(view) is not None
+    ):
         return
     if view.evaluated is not None:
         return  # the checkpoints were evaluated since

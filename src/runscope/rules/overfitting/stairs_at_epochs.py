@@ -28,7 +28,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.history import Series
-from runscope.rules.context import not_reinforcement
+from runscope.rules.context import loss_tells
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.overfitting.passes import shuffled_passes_at
 from runscope.stats.arrays import Floats
@@ -47,7 +47,7 @@ CUT = 0.7
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where the drops are deep and surer than noise."""
-    not_reinforcement(view)
+    loss_tells(view)
     loss = view.need("train_loss", points=16)
     epochs = shuffled_passes_at(view, loss.step)
     if not np.isfinite(epochs).any():

@@ -31,6 +31,8 @@ CODE = "SCH002"
 NAME = "schedule-cut-off"
 LEFT = 0.1
 """A schedule that still has more than this share of its peak is not over."""
+FLOOR = 0.05
+"""A tenth of the peak is the floor that most recipes name; half of it is not mistaken for a decay to zero."""
 ALL = 0.98
 
 
@@ -60,6 +62,8 @@ def look(view: View) -> Iterable[Finding]:
         return
     if schedule.kind in ("unknown", "exponential") and _flat_end(rate):
         return
+    if schedule.floor > FLOOR and schedule.ends is not None and schedule.ends <= rate.step[-1]:
+        return  # the decay came to its floor, whatever number of steps was asked for
     done, planned = _done(view, int(rate.step[0]), int(rate.step[-1]), schedule.ends)
     over = planned is not None and planned - float(rate.step[-1]) <= 1.5 * float(
         np.median(np.diff(rate.step))

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.rules.audience import warm_up
-from runscope.rules.context import not_preference, not_reinforcement
+from runscope.rules.context import loss_tells, not_preference
 from runscope.rules.finding import CouldNotLook, Finding, View
 
 CODE = "SCH004"
@@ -34,7 +34,7 @@ AS_USUAL = 0.5
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding where a start at full rate went with a climb of the loss."""
-    not_reinforcement(view)
+    loss_tells(view)
     not_preference(view)
     rate = view.need("learning_rate", points=8)
     loss = view.need("train_loss", points=20)

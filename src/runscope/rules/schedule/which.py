@@ -74,7 +74,11 @@ def _described(schedule: Schedule) -> str:
     if schedule.kind in ("restarts", "rising"):
         warm = ""
     ends = f" that ends at step {schedule.ends:,.0f}" if schedule.ends is not None else ""
-    again = f" ({len(schedule.restarts)} times)" if schedule.restarts else ""
+    again = (
+        f" ({'once' if len(schedule.restarts) == 1 else f'{len(schedule.restarts)} times'})"
+        if schedule.restarts
+        else ""
+    )
     floor = f" at {100 * schedule.floor:.0f}% of the peak" if schedule.floor > 0.005 else ""
     return f"{warm}{_WORDS[schedule.kind]}{again}{ends}{floor}"
 
