@@ -6,8 +6,10 @@ better. From three values on, where they all lie within half a percent.
 
 A fall that is there but drowns in the noise is told as information: a fine-tune of a good base often looks like that.
 A loss that stays at what a guess costs is named as one: ln(classes) where an accuracy says that there are classes, and
-ln(vocabulary) for a loss above 8.5 nats, where no trained language model is. Preference tuning, reinforcement learning
-and a run that continues another one, whose loss had fallen before, are left alone.
+ln(vocabulary) for a loss above 8.5 nats, where no trained language model is. Where both losses rest
+within 1% of ln(classes) after a fall of less than 3%, and nothing speaks of tokens, that is told as well.
+Preference tuning, reinforcement learning and a run that continues another one, whose loss had fallen before, are left
+alone.
 
 *Why it matters.* Nothing was learned: the model is as it was, or worse.
 
@@ -21,12 +23,13 @@ masked or shuffled; raise the learning rate; overfit a single batch first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import numpy as np
 
 from runscope.history.metrics import meaning
-from runscope.rules.audience import trained_parameters
+from runscope.rules.audience import tool, trained_parameters
 from runscope.rules.context import coarse, continued, loss_tells, not_preference
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.loss.measured import went_on
@@ -43,6 +46,8 @@ STILL = 0.005
 """With fewer than twelve values: all of them within half a percent, which no two batches of a learning model are."""
 CLASSES = 20
 """Up to this many classes a loss of ln(classes) is named as what a guess costs."""
+SHARES = 0.03
+"""How often each class comes is worth a percent or two of a loss; an untrained net begins a little above."""
 CLOSE = 0.05
 """How near: a twentieth of the distance to the next number of classes, so that one loss in ten is near by chance."""
 NEAR = 0.01
@@ -63,7 +68,13 @@ def look(view: View) -> Iterable[Finding]:
         )
     value = loss.value
     begun, ended = float(np.median(value[: _early(value)])), float(np.median(value[-_late(value) :]))
-    if begun <= 1e-6 or bool(np.ptp(value) == 0 and ended == 0) or went_on(view, int(loss.step[0])):
+    if begun <= 1e-6 or bool(np.ptp(value) == 0 and ended == 0):
+        return
+    shares = _shares_only(view, value, begun, ended)
+    if shares is not None:
+        yield _finding(view, loss.step, (begun, ended, float(np.min(value))), shares)
+        return
+    if went_on(view, int(loss.step[0])):
         return
     guess = _guess(ended) if _has_classes(view) else None
     if len(value) < ENOUGH:
@@ -76,7 +87,7 @@ def look(view: View) -> Iterable[Finding]:
         flat, drowned = _flat(view, value, begun, ended, guess)
         if not flat:
             return
-    yield _finding(view, loss.step, (begun, ended, float(np.min(value))), drowned, guess)
+    yield _finding(view, loss.step, (begun, ended, float(np.min(value))), guess, drowned=drowned)
 
 
 def _early(value: Floats) -> int:
@@ -103,11 +114,23 @@ def _flat(view: View, value: Floats, begun: float, ended: float, guess: int | No
 
 
 def _finding(
-    view: View, steps: np.ndarray, seen: tuple[float, float, float], drowned: bool, guess: int | None
+    view: View,
+    steps: np.ndarray,
+    seen: tuple[float, float, float],
+    guess: int | None,
+    *,
+    drowned: bool = False,
 ) -> Finding:
     begun, ended, lowest = seen
-    how = "fell by no more than its noise" if begun - ended > LITTLE * abs(begun) else "never fell"
+    sure = _has_classes(view)
+    small = "fell by no more than its noise" if drowned else "hardly fell"
+    how = small if begun - ended > LITTLE * abs(begun) else "never fell"
     cost = f" That is what guessing among {guess} classes costs (ln {guess})." if guess else ""
+    if guess and not sure:
+        cost = (
+            f" Both losses rest at ln {guess}: if there are {guess} classes, that is what guessing costs, and no more "
+            "than how often each comes was learned."
+        )
     if guess is None and UNTRAINED < ended < LARGEST:
         cost = (
             f" That is what guessing among {np.exp(ended):,.0f} tokens costs: the model has learned nothing."
@@ -116,7 +139,7 @@ def _finding(
         code=CODE,
         name=NAME,
         severity="info" if drowned else "warning",
-        probability=0.8,
+        probability=0.6 if guess and not sure else 0.8,
         first_step=int(steps[0]),
         last_step=int(steps[-1]),
         message=f"The training loss {how}: {begun:.4g} at the start, {ended:.4g} at the end.{cost}",
@@ -125,6 +148,34 @@ def _finding(
             trained_parameters(view),
             "Try to overfit one batch; then raise the learning rate (or lower it, if the gradients are large).",
         ),
+    )
+
+
+def _shares_only(view: View, value: Floats, begun: float, ended: float) -> int | None:
+    """The number of classes where both losses came to rest at what a guess costs: a deep net whose lower layers get no
+    gradient learns how often each class comes, a percent or two, and nothing else. None elsewhere."""
+    guess = _guess(ended)
+    held_out = view.get("eval_loss")
+    if (
+        guess is None
+        or len(value) < ENOUGH
+        or held_out is None
+        or not (_has_classes(view) or _may_classify(view))
+    ):
+        return None
+    if not _held_out_guesses(view, guess) or abs(begun / ended - 1) > SHARES:
+        return None
+    half = value[len(value) // 2 :]
+    rests = abs(float(np.median(half[: len(half) // 2])) / ended - 1) < SHARES
+    return guess if rests and abs(float(held_out.finite.value[0]) / ended - 1) < SHARES else None
+
+
+def _may_classify(view: View) -> bool:
+    """Whether nothing says that tokens are predicted: no count of them, no perplexity, no Trainer's state."""
+    if tool(view) not in ("other", "keras", "lightning") or view.get("tokens") is not None:
+        return False
+    return not any(
+        re.search(r"ppl|perplexity|bpb|bits_per|token", name.lower()) for name in view.timeline.names
     )
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from runscope.history import Series
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.rl.rewards import gained, need_named, reward_curve
+from runscope.rules.rl.rewards import gained_after, need_named, reward_curve, rose
 from runscope.stats.curves import smooth
 
 CODE = "RWD006"
@@ -38,7 +38,7 @@ ENTROPY = (
     "actor_entropy",
 )
 NEGATED = ("train_entropy_loss", "entropy_loss", "actor_entropy_loss")
-LEFT, BY, ROSE = 0.1, 2 / 3, 0.5
+LEFT, BY = 0.1, 2 / 3
 FEWEST = 20
 
 
@@ -49,19 +49,18 @@ def look(view: View) -> Iterable[Finding]:
     if reward is None or len(reward) < FEWEST:
         raise CouldNotLook("no reward was logged beside the entropy, or too few values of it")
     level = smooth(entropy.value, 0.01 * len(entropy))
-    begun = float(np.median(level[: max(2, len(level) // 20)]))
-    if begun <= 0:  # the differential entropy of a continuous policy has no zero to collapse to
+    at_first = float(np.max(entropy.value[:3]))
+    if at_first <= 0:  # the differential entropy of a continuous policy has no zero to collapse to
         return
-    above = np.flatnonzero(level > LEFT * begun)
+    above = np.flatnonzero(level > LEFT * at_first)
     first = int(above[-1]) + 1
     if first >= BY * len(level):
         return
     step = int(entropy.step[first])
-    if gained(reward, step):
+    if gained_after(reward, step):
         return
-    start = float(np.median(reward.value[: max(3, len(reward) // 20)]))
-    there, spread = float(np.median(reward.between(step, None).value)), float(np.ptp(reward.value))
-    hardly = there - start < ROSE * spread
+    there = float(np.median(reward.between(step, None).value))
+    hardly = not rose(reward)
     yield Finding(
         code=CODE,
         name=NAME,
@@ -70,10 +69,10 @@ def look(view: View) -> Iterable[Finding]:
         first_step=step,
         last_step=int(entropy.step[-1]),
         message=(
-            f"The policy has been all but deterministic since step {step:,}: its entropy fell from {begun:.3g} to "
+            f"The policy has been all but deterministic since step {step:,}: its entropy fell from {at_first:.3g} to "
             f"{float(np.median(level[first:])):.2g}, and {reward.name} has stood at {there:.3g} since."
         ),
-        evidence={"begun": begun, "end": float(level[-1]), "reward": there},
+        evidence={"begun": at_first, "end": float(level[-1]), "reward": there},
         fix=(
             "Next time more entropy: a bonus for it, a higher temperature or upper clip, or a lower learning rate.",
             "If the reward is as high as it can be the training is done, and later steps were not needed.",

@@ -1,7 +1,7 @@
 """The margins grow, but not more pairs are told right.
 
 *What it sees.* In preference tuning (DPO and its kin) the margin between chosen and rejected answers is at the end at
-least three times what it was in the first fifth and above 0.5, while the share of pairs that are told right stays
+least three times what it began with and above 0.5, or above 2, while the share of pairs that are told right stays
 within three points of where it was and under two thirds.
 
 *Why it matters.* The loss falls by pushing a few pairs ever further apart; most are no better ordered than before.
@@ -29,7 +29,7 @@ from runscope.rules.rl.rewards import need_named, tail
 CODE = "RWD009"
 NAME = "margins-without-accuracy"
 RIGHT = ("rewards_accuracies", "train_rewards_accuracies")
-TIMES, MARGIN, POINTS, MOST = 3.0, 0.5, 0.03, 2 / 3
+TIMES, MARGIN, FAR, POINTS, MOST = 3.0, 0.5, 2.0, 0.03, 2 / 3
 FEWEST = 15
 
 
@@ -39,26 +39,26 @@ def look(view: View) -> Iterable[Finding]:
     if margins is None or len(margins.finite) < FEWEST:
         raise CouldNotLook("no margins of preference tuning were logged, or too few")
     margins, right = margins.finite, need_named(view, RIGHT, "accuracy on the pairs", FEWEST)
-    fifth = max(3, len(margins) // 5)
-    first, last = float(np.mean(margins.value[:fifth])), float(np.median(tail(margins).value))
-    begun, ended = float(np.mean(right.value[: max(3, len(right) // 5)])), float(np.mean(tail(right).value))
-    if last < MARGIN or last < TIMES * abs(first) or ended > MOST or ended - begun > POINTS:
+    first, last = float(margins.value[0]), float(np.median(tail(margins).value))
+    early, ended = float(np.mean(right.value[1 : max(4, len(right) // 5)])), float(np.mean(tail(right).value))
+    grew = last >= MARGIN and (last >= TIMES * abs(first) or last >= FAR)
+    if not grew or ended > MOST or ended - early > POINTS:
         return
     yield Finding(
         code=CODE,
         name=NAME,
         severity="warning",
         probability=0.75,
-        first_step=int(margins.step[fifth - 1]),
+        first_step=int(margins.step[0]),
         last_step=int(margins.step[-1]),
         message=(
-            f"The margins grew from {first:.2g} to {last:.2g}, but no more pairs are told right: {100 * begun:.0f}% at "
+            f"The margins grew from {first:.2g} to {last:.2g}, but no more pairs are told right: {100 * early:.0f}% at "
             f"first, {100 * ended:.0f}% in the last third. A few pairs are pushed ever further apart."
         ),
         evidence={
             "first_margin": first,
             "last_margin": last,
-            "first_accuracy": begun,
+            "first_accuracy": early,
             "last_accuracy": ended,
         },
         fix=(

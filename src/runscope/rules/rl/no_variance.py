@@ -1,7 +1,8 @@
 """The rewards of a group do not differ: there is nothing to learn from.
 
 *What it sees.* In group-relative policy gradients (GRPO and its kin) the spread of the rewards within a group is
-zero, or the share of groups without a spread is above 0.9, for more than half of the logged steps.
+zero, or the share of groups without a spread is above 0.9, for more than half of the logged steps. Where the reward had
+risen before, it is information: the task is learned, or the policy tries nothing else any more (RWD006).
 
 *Why it matters.* The advantage of an answer is its reward minus that of its group. Where all answers of a group get
 the same reward every advantage is zero, and so are loss and gradient: such steps cost what others cost and change
@@ -23,7 +24,7 @@ import numpy as np
 
 from runscope.history import Series
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.rl.rewards import named
+from runscope.rules.rl.rewards import named, rose, tail
 
 CODE = "RWD002"
 NAME = "no-variance-of-reward"
@@ -39,22 +40,32 @@ def look(view: View) -> Iterable[Finding]:
     if len(idle) < 3 or share <= HALF:
         return
     reward = named(view, ("reward", "train_reward"))
-    level = f" (reward {float(np.median(reward.value)):.3g})" if reward is not None and len(reward) else ""
+    level = (
+        f" (reward {float(np.median(tail(reward).value)):.3g})" if reward is not None and len(reward) else ""
+    )
     steps = idle.step[idle.value > 0]
     all_along = "all of the" if share == 1 else f"{100 * share:.0f}% of the"
+    done = rose(reward)
+    means = (
+        ". The reward had risen before: these prompts teach nothing more"
+        if done
+        else ", and nothing is learned"
+    )
     yield Finding(
         code=CODE,
         name=NAME,
-        severity="critical" if share > MOST else "warning",
+        severity="info" if done else "critical" if share > MOST else "warning",
         probability=0.95,
         first_step=int(steps[0]),
         last_step=int(steps[-1]),
         message=(
             f"In {all_along} logged steps the answers of a group all get the same reward{level}: without variance "
-            "there is no gradient, and nothing is learned."
+            f"there is no gradient{means}."
         ),
         evidence={"share_of_steps": round(share, 3), "steps": len(idle)},
-        fix=(
+        fix=("Stop here, or go on with harder prompts: these have nothing left to teach.",)
+        if done
+        else (
             "Look at the rewards of single answers: a constant or always failing reward function is the usual cause.",
             "Otherwise prompts of middling difficulty, more generations per prompt, or a reward with partial credit.",
         ),

@@ -12,6 +12,8 @@ from runscope.rules.context import reinforcement_names
 from runscope.rules.finding import CouldNotLook, View
 from runscope.stats.curves import noise
 
+RISEN, LITTLE = 0.5, 0.05
+"""Shares of all that a reward ranged over."""
 TAIL = 1 / 3
 """What a training came to is read from its last third: single updates scatter."""
 
@@ -64,6 +66,30 @@ def need_named(view: View, names: Sequence[str], what: str, points: int) -> Seri
 def tail(series: Series) -> Series:
     """Its last third."""
     return series.where(np.arange(len(series)) >= len(series) - max(3, round(TAIL * len(series))))
+
+
+def rose(reward: Series | None) -> bool:
+    """Whether a reward ends higher than it began by more than half of its range: the task was learned, or part of it.
+
+    A policy may change within ten steps, so what it began with is the lowest of the first three.
+    """
+    if reward is None or len(reward) < 3:
+        return False
+    return (
+        float(np.median(tail(reward).value)) - float(np.min(reward.value[:3]))
+        > RISEN * float(np.ptp(reward.value))
+        > 0
+    )
+
+
+def gained_after(reward: Series, since: int) -> bool:
+    """Whether the reward went on rising within the part after a step, by more than its noise and by a twentieth."""
+    after = reward.between(since, None).value
+    if len(after) < 6:
+        return False
+    fifth = max(3, len(after) // 5)
+    gain = float(np.median(after[-fifth:]) - np.median(after[:fifth]))
+    return gain > max(2 * noise(reward.value) * np.sqrt(2 / fifth), LITTLE * float(np.ptp(reward.value)))
 
 
 def gained(reward: Series | None, since: int) -> bool:
