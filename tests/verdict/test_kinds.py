@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,7 +56,7 @@ def test_loss_up_and_answers_better_is_no_worse_model(seed: int, name: str) -> N
     assert "not worse at the task" in diagnosis.verdict.headline
     best = int(steps[int(np.argmax(np.round(score, 4)))])
     assert f"If you use its answers and not its probabilities, keep step {best:,}" in said(diagnosis)
-    assert not any("epochs instead of" in s or "Stop" in s for s in diagnosis.verdict.next_time)
+    assert not any("epochs instead of" in s or s.startswith("Stop") for s in diagnosis.verdict.next_time)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -161,3 +163,62 @@ def test_that_a_loss_does_not_rise_is_said_of_one_only_whose_last_value_is_low(s
     diagnosis = diagnose(view_of(np.arange(count) + 1, train_loss=loss, eval_loss=loss))
     if "does not rise" in diagnosis.verdict.overfitting.reason:
         assert loss[-1] < 1.03 * loss.min()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("name", "better"), [("Wer", -1), ("Bleu", 1), ("F1", 1), ("Exact Match", 1)])
+def test_a_score_beside_the_held_out_loss_is_of_held_out_data(seed: int, name: str, better: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(5, 12))
+    t = np.linspace(0, 1, count)
+    scores = np.round(0.5 + better * 0.3 * (1 - np.exp(-3 * t)), 4)
+    loss = 0.3 + 0.2 * np.exp(-t / 0.05) + 0.4 * t
+    verdict = diagnose(
+        view_of(np.arange(1, count + 1) * 500, train_loss=np.exp(-3 * t), eval_loss=loss, **{name: scores})
+    ).verdict
+    assert name in verdict.headline + verdict.recommendation
+    assert f"{500 * count:,}" in verdict.recommendation
+    apart = diagnose(
+        view_of(
+            np.arange(1, count + 1) * 500, train_loss=np.exp(-3 * t), eval_loss=loss,
+            **{name: scores, f"val_{name}": scores[::-1].copy()},
+        )
+    ).verdict  # fmt: skip
+    assert f"val_{name}" in apart.headline + apart.recommendation + apart.overfitting.reason
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_was_best_before_the_first_step_is_what_the_training_began_with(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(8, 30))
+    steps = 50 * np.arange(count)
+    loss = (
+        rng.uniform(1.06, 1.4)
+        + 0.2 * np.exp(-((np.arange(count) - 2) ** 2))
+        + 0.002 * rng.standard_normal(count)
+    )
+    loss[0] = 1.0
+    run = view_of(steps, eval_loss=loss).runs[0]
+    falling = Series.of("train_loss", steps[1:], 2 - np.arange(1, count) / count)
+    run = replace(
+        run, series={**run.series, "train_loss": falling}, roles={**run.roles, "train_loss": "train_loss"}
+    )
+    verdict = diagnose(View(Timeline.of(run))).verdict
+    assert verdict.headline.startswith("Training made the model worse on held-out data")
+    assert verdict.keep_step == verdict.overfitting.best_step == 0
+    assert verdict.recommendation.startswith("Keep the model that the training began with")
+    assert not any("epochs instead" in s or "Stop near step 0" in s for s in verdict.next_time)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_or_two_evaluations_are_not_said_to_be_missing(count: int) -> None:
+    steps = 10 * np.arange(1, 61)
+    loss = 2 * np.exp(-np.arange(60) / 20) + 0.5
+    held = Series.of("eval_loss", steps[-count:], np.array([0.9, 1.2])[:count])
+    run = view_of(steps, train_loss=loss).runs[0]
+    both = replace(
+        run, series={**run.series, "eval_loss": held}, roles={**run.roles, "eval_loss": "eval_loss"}
+    )
+    diagnosis = diagnose(View(Timeline.of(both)))
+    assert "no held-out loss" not in said(diagnosis).lower()
+    assert ("once only (0.9)" if count == 1 else "twice only (0.9, then 1.2)") in diagnosis.verdict.headline

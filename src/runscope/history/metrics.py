@@ -52,6 +52,7 @@ _TABLE: tuple[tuple[str, Meaning], ...] = (
     (r"(?:.*_)?(?:psnr|ssim)", Meaning("likeness of images", "higher", decides=True)),
     (r"(?:.*_)?(?:rewards?(?:_mean)?|ep_rew_mean|episode_reward|mean_reward|returns?|scores_mean|success_rate|win_?rate)",
      Meaning("reward", "higher", decides=True)),
+    (r"(?:.*_)?rewards_accuracies", Meaning("share of pairs told right", "higher")),
     # The evaluators of sentence-transformers name the likeness that they compare by.
     (r"(?:.*_)?(?:spearman|pearson)_(?:cosine|dot|euclidean|manhattan|max)",
      Meaning("correlation with the truth", "higher", decides=True)),
@@ -78,7 +79,8 @@ _KNOWN = tuple((re.compile(pattern), meaning) for pattern, meaning in _TABLE)
 _RANK = ("map50_95", "map_0_5_0_95", "map", "wer", "cer", "bleu", "spearman_cosine", "ndcg")
 """Of several that decide: the one whose plain name holds the first of these."""
 _TELLING = (
-    "F1", "exact match", "AUC", "correlation with the truth", "ranking score", "accuracy", "error",
+    "F1", "exact match", "AUC", "correlation with the truth", "ranking score", "accuracy",
+    "share of pairs told right", "error",
     "precision or recall",
 )  # fmt: skip
 """Of several that none decides: the one that tells most of the task first. Where most tokens or pixels are of one class

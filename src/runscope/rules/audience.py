@@ -85,10 +85,7 @@ def select_by(view: View, metric: str, better: str) -> str:
         "keras": f" (ModelCheckpoint('best.keras', monitor='{metric}', mode="
         f"'{'max' if better == 'higher' else 'min'}', save_best_only=True))",
     }.get(tool(view), "")
-    return (
-        f"Choose the checkpoint by what you use: by {metric}{option} if the answers count, by the held-out loss if the "
-        "probabilities do."
-    )
+    return f"Decide which of the two you need, and choose the checkpoint by it: {metric}{option} or the held-out loss."
 
 
 def _bare(name: str) -> str:
@@ -102,6 +99,13 @@ def evaluate_often(view: View, each: int) -> str:
     if tool(view) == "lightning":
         return "val_check_interval=0.25 (four times an epoch)"
     return "several times an epoch, or ten times in the run"
+
+
+def oftener(view: View, option: str) -> str:
+    """How to log or evaluate oftener; ``option`` is the Trainer's."""
+    if tool(view) == "trainer":
+        return f"Log oftener next time: a smaller {option}."
+    return "Evaluate oftener next time." if option == "eval_steps" else "Log oftener next time."
 
 
 def hold_out(view: View, each: int) -> str:

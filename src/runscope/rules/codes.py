@@ -74,6 +74,7 @@ from runscope.rules.rl import (
     no_variance,
     reward_by_length,
     reward_fell,
+    reward_flat,
     saturated_margins,
 )
 from runscope.rules.schedule import (
@@ -143,6 +144,7 @@ MODULES: tuple[ModuleType, ...] = (
     reward_by_length,
     margins_without_accuracy,
     chosen_less_likely,
+    reward_flat,
     which,
     cut_off,
     near_zero,

@@ -28,7 +28,7 @@ _GENERATOR = re.compile(
     r"(^|_)(g|gen|generator)_loss$|(^|_)loss_(g|gen|generator)$|(^|_)(generator|gen)_total_loss$"
 )
 _DISCRIMINATOR = re.compile(
-    r"(^|_)(d|disc|dis|discriminator)_loss$|(^|_)loss_(d|disc|dis|discriminator)$|(^|_)(discriminator|disc)_total_loss$"
+    r"(^|_)(d|disc|dis|discriminator|critic)_loss$|(^|_)loss_(d|disc|dis|discriminator|critic)$|(^|_)(discriminator|disc)_total_loss$"
 )
 _PREFERENCE = re.compile(r"rewards[/_](chosen|rejected|margins|accuracies)", re.IGNORECASE)
 

@@ -27,6 +27,8 @@ POINTS = 0.02
 
 SMALL = 0.05
 """Of a score or an error rate that is itself small: a twentieth of its best value."""
+OF_EVALUATIONS = ("F1", "exact match", "correlation with the truth", "ranking score")
+"""Scores that are computed in evaluations; an accuracy may be of the training batches."""
 GAIN = 0.25
 """A metric that gained less than a quarter of what matters stood still: half a point of an accuracy comes and goes."""
 PROBABILITY_DECIDES = ("accuracy", "F1", "exact match", "error", "precision or recall")
@@ -87,9 +89,14 @@ class Deciding:
         return turn(self.oriented, logs=like_a_loss) if len(self.series) >= 3 else None
 
     @property
+    def of_answers(self) -> bool:
+        """Whether it counts answers that probabilities give, so that a loss beside it may be of their calibration."""
+        return self.words in PROBABILITY_DECIDES
+
+    @property
     def contrast(self) -> str:
         """What a model is whose loss got worse while this metric got better."""
-        if self.words in PROBABILITY_DECIDES:
+        if self.of_answers:
             return "less well calibrated, not worse at the task"
         return "worse by its loss, but not worse at the task"
 
@@ -158,7 +165,7 @@ def _stand_in(view: View) -> Deciding | None:
 def _selected(view: View) -> Deciding | Literal["loss"] | None:
     """What the author of the training selected by: the configuration says it, or the best value that it recorded."""
     wanted = view.config("metric_for_best_model", "checkpoint_metric", "monitor")
-    names = [n for n in view.timeline.names if held_out(n)]
+    names = [n for n in view.timeline.names if measured_apart(view, n)]
     if isinstance(wanted, str) and wanted:
         if plain(wanted).split("_")[-1] == "loss":
             return "loss"
@@ -207,12 +214,33 @@ def _recorded(view: View, names: Iterable[str]) -> Deciding | Literal["loss"] | 
     return min(found, key=lambda d: (rank(d.name), len(d.name)), default=None)
 
 
+def measured_apart(view: View, name: str) -> bool:
+    """Whether a metric was measured on held-out data: its name says so, or it stands beside the held-out loss.
+
+    Tables of evaluations name their scores without a prefix (``Wer``, ``F1``). A score that nobody takes of training
+    batches, logged at the very steps of the held-out loss and under no other name, is of the held-out data too.
+    """
+    if held_out(name):
+        return True
+    known, loss, series = meaning(name), view.get("eval_loss"), view.timeline.series(name)
+    if (
+        known is None
+        or loss is None
+        or series is None
+        or not (known.decides or known.words in OF_EVALUATIONS)
+    ):
+        return False
+    if plain(name) != bare(name) or any(held_out(n) and bare(n) == bare(name) for n in view.timeline.names):
+        return False
+    return len(series) >= FEWEST and bool(np.isin(series.step, loss.step).all())
+
+
 def _usual(view: View) -> Deciding | None:
     """What such tasks are judged by, where it is logged on held-out data."""
     found: list[Deciding] = []
     for name in view.timeline.names:
         known = meaning(name)
-        if known is None or not known.decides or not held_out(name):
+        if known is None or not known.decides or not measured_apart(view, name):
             continue
         series = _finite(view, name)
         if series is not None:
@@ -223,7 +251,7 @@ def _usual(view: View) -> Deciding | None:
 def second_opinion(view: View) -> Deciding | None:
     """A held-out metric that is no stand-in for the loss, where the loss decides: accuracy, F1 and the like."""
     role = view.timeline.roles.get("eval_metric")
-    names = [n for n in view.timeline.names if held_out(n) or n == role]
+    names = [n for n in view.timeline.names if n == role or measured_apart(view, n)]
     for name in sorted(names, key=lambda n: (telling(n), n != role)):
         known = meaning(name)
         if known is not None and known.monotone:

@@ -14,7 +14,7 @@ from runscope.rules.context import (
     preference_margins,
     reinforcement_names,
 )
-from runscope.rules.overfitting.eval_loss_rising import when
+from runscope.rules.overfitting.eval_loss_rising import base_better, too_few, when
 from runscope.rules.rl.rewards import reward_curve
 from runscope.rules.schedule.range_test import CODE as RANGE_TEST
 from runscope.rules.selection import Deciding, deciding, got_better
@@ -46,6 +46,11 @@ def headline(view: View, overfitting: Overfitting, findings: Findings, study: St
         return broken.message
     if (test := _found(findings, RANGE_TEST)) is not None:
         return test.message
+    if overfitting.basis == "eval_curve" and (seen := base_better(view)) is not None:
+        return (
+            f"Training made the model worse on held-out data: the held-out loss was {seen[0]:.4g} before the first "
+            f"step and {seen[1]:.4g} at best after it."
+        )
     if judged:
         return _overfits(view, overfitting)
     if overfitting.status == "suspected":
@@ -72,7 +77,7 @@ def _cannot_tell(view: View, overfitting: Overfitting, findings: Findings) -> st
         return f"{stairs.message} Whether that does harm only held-out examples can tell."
     if overfitting.basis == "train_curve":
         doubt = (overfitting.probability or 0.0) >= DOUBTFUL
-        return "The logs do not show whether the model overfits: no held-out loss was logged." + (
+        return f"The logs do not show whether the model overfits: {too_few(view)}." + (
             f" Of trainings with such a curve, {_share(overfitting)} overfitted." if doubt else ""
         )
     return "The logs do not show whether the model overfits."
@@ -182,7 +187,7 @@ def keep(
         good = max(before, key=lambda c: c.step or 0, default=None)
         return good, good.step if good is not None else None
     step, good_range = overfitting.best_step, overfitting.as_good
-    if overfitting.better_last:
+    if overfitting.better_last and base_better(view) is None:
         step = overfitting.last_step
     if step is None and reinforcement_names(view):
         step = _best_reward(view, findings)
@@ -257,6 +262,8 @@ def recommend(
     idle = next((f for f in trouble_of(findings, overfitting) if f.code == NEVER_LEARNED), None)
     if idle is not None and broken is None:
         return f"Keep none of it: nothing was learned. {idle.fix[0]}"
+    if step == 0 and overfitting.basis == "eval_curve" and base_better(view) is not None:
+        return "Keep the model that the training began with: no later step is better on held-out data."
     if step is not None:
         answers = _for_answers(view, overfitting, step) if broken is None else ""
         return f"Keep {_where(view, checkpoint, step)}: {_because(view, overfitting, broken, step)}{answers}"
@@ -292,10 +299,12 @@ def _for_answers(view: View, overfitting: Overfitting, step: int) -> str:
     other = opposed(view, overfitting)
     if other is None or other.best <= step or other.gained_since(step) <= 0:
         return ""
-    return (
-        f" If you use its answers and not its probabilities, keep {when(view, other.best)}, best by {other.name} "
-        f"({other.at(other.best):.4g} against {other.at(step):.4g})."
-    )
+    if other.of_answers:
+        who = "If you use its answers and not its probabilities"
+    else:
+        who = f"If you go by {other.name} and not by the loss"
+    best = f"({other.at(other.best):.4g} against {other.at(step):.4g})"
+    return f" {who}, keep {when(view, other.best)}, best by {other.name} {best}."
 
 
 def _because(view: View, overfitting: Overfitting, broken: Finding | None, step: int) -> str:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from runscope.rules import Findings, View
+from runscope.rules import Finding, Findings, View
 from runscope.rules.audience import evaluate_often, fewer_epochs, hold_out, select_by, stop_early, tool
 from runscope.rules.context import adversarial_names, plural, reinforcement_names
+from runscope.rules.overfitting.eval_loss_rising import base_better
 from runscope.rules.overfitting.passes import epochs_at
 from runscope.rules.schedule.range_test import CODE as RANGE_TEST
-from runscope.verdict.advice import NEVER_LEARNED, broken_by, opposed, trouble_of
+from runscope.verdict.advice import (
+    NEVER_LEARNED,
+    broken_by,
+    opposed,
+    trouble_of,
+)
 from runscope.verdict.types import Overfitting
 
+HONEST = (
+    "Temperature scaling after the training, or label smoothing in it, makes the probabilities honest again."
+)
 PARTS = 20
 """Evaluations a run is worth: fewer than six cannot place the turn, many more cost time and tell little."""
 
@@ -29,15 +38,15 @@ def next_time(view: View, overfitting: Overfitting, findings: Findings) -> tuple
     if other is not None:
         advice += [
             select_by(view, other.name, other.better),
-            "Temperature scaling after the training, or label smoothing in it, makes the probabilities honest again.",
+            *([HONEST] if other.of_answers else []),
         ]
-    if overfits:
+    if overfits or base_better(view) is not None:
         advice += _shorter(view, overfitting)
     trouble = trouble_of(findings, overfitting)
     learned = broken is None and not any(f.code == NEVER_LEARNED for f in trouble)
     # What to do about a run that learned nothing is the recommendation already; its second hint is for next time.
     said = (NEVER_LEARNED, *(("RWD001", "RWD002") if overfitting.best_step is None else ()))
-    advice += [f.fix[min(f.code in said, len(f.fix) - 1)] for f in trouble if f is not broken and f.fix]
+    advice += [_of_next_time(f, f.code in said) for f in trouble if f is not broken and f.fix]
     if learned and not reinforcement_names(view):
         advice += _evaluate(view, overfitting, overfits)
     if overfits:
@@ -47,9 +56,19 @@ def next_time(view: View, overfitting: Overfitting, findings: Findings) -> tuple
     return tuple(dict.fromkeys(advice))
 
 
+def _of_next_time(finding: Finding, second: bool) -> str:
+    """The fix that is about the next training: the one that says so, else the first that is not said already."""
+    says = next((fix for fix in finding.fix if fix.startswith("Next time")), None)
+    return says or finding.fix[min(second, len(finding.fix) - 1)]
+
+
 def _shorter(view: View, overfitting: Overfitting) -> list[str]:
     """How many epochs, from the best step."""
     stop = overfitting.best_step
+    if base_better(view) is not None:
+        return [
+            "Look whether the held-out examples are of the kind that is trained on, and written in the same way."
+        ]
     if stop is None or overfitting.slight:
         return []
     done, planned = view.timeline.passes_at([stop, view.timeline.last_step])

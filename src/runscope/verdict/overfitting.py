@@ -14,7 +14,7 @@ from runscope.rules.context import (
     not_preference,
     reinforcement_names,
 )
-from runscope.rules.overfitting.eval_loss_rising import measure, risen, when
+from runscope.rules.overfitting.eval_loss_rising import measure, risen, too_few, when
 from runscope.rules.overfitting.metric_worse import probability_of
 from runscope.rules.overfitting.passes import passes
 from runscope.rules.schedule.range_test import CODE as RANGE_TEST
@@ -281,11 +281,9 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
     not_preference(view)
     loss = coarse(view, "train_loss", points=3)
     if _broke_down(findings):
-        raise CouldNotLook("the training broke down, and no held-out loss was logged")
+        raise CouldNotLook(f"the training broke down, and {too_few(view)}")
     if len(loss) < 6:
-        raise CouldNotLook(
-            f"no held-out loss was logged, and only {len(loss)} values of the training loss; 6 are needed"
-        )
+        raise CouldNotLook(f"{too_few(view)}, and only {len(loss)} values of the training loss; 6 are needed")
     seen_times = passes(view, loss.step)
     seen = train_only(loss.value, seen_times)
     sign = _sign(findings)
@@ -297,7 +295,7 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
         return Overfitting(
             "none" if once else "unknown",
             probability,
-            _nothing_seen(seen_times, float(loss.value[0]), seen.last, bool(once)),
+            _nothing_seen(seen_times, float(loss.value[0]), seen.last, bool(once)) + _besides(view),
             "train_curve",
             last_step=last,
             change_of_mind=change,
@@ -305,13 +303,19 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
     return Overfitting(
         "suspected",
         probability,
-        f"{sign.message if sign is not None else _fell(seen.fall, seen.last, seen_times)} No held-out loss was "
-        "logged, so this is a suspicion.",
+        f"{sign.message if sign is not None else _fell(seen.fall, seen.last, seen_times)} "
+        f"{too_few(view).capitalize()}, so this is a suspicion.",
         "train_curve",
         onset_step=sign.first_step if sign is not None else int(loss.step[len(loss) // 2]),
         last_step=last,
         change_of_mind=change,
     )
+
+
+def _besides(view: View) -> str:
+    """What the one or two evaluations that were logged say, where there are some."""
+    curve = view.get("eval_loss")
+    return f" {too_few(view).capitalize()}." if curve is not None and len(curve.finite) else ""
 
 
 def _nothing_seen(times: float, first: float, last: float, once: bool) -> str:

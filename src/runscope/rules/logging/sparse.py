@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from runscope.rules.audience import oftener
 from runscope.rules.context import plural
 from runscope.rules.finding import LABELS, Finding, View
 
@@ -41,5 +42,5 @@ def look(view: View) -> Iterable[Finding]:
                     f"The {LABELS[role]} was logged {plural(count, 'time')} only: so few points tell little of a curve."
                 ),
                 evidence={"points": count, "enough": enough},
-                fix=(f"Log oftener next time: a smaller {option}.",),
+                fix=(oftener(view, option),),
             )

@@ -144,7 +144,9 @@ def _finding(
         last_step=int(steps[-1]),
         message=f"The training loss {how}: {begun:.4g} at the start, {ended:.4g} at the end.{cost}",
         evidence={"first": begun, "last": ended, "lowest": lowest, "classes_of_a_guess": guess},
-        fix=(
+        fix=("A mean over more steps, or a held-out loss, would show whether it falls.",)
+        if drowned
+        else (
             trained_parameters(view),
             "Try to overfit one batch; then raise the learning rate (or lower it, if the gradients are large).",
         ),

@@ -33,12 +33,15 @@ from runscope.rules.context import coarse, loss_tells
 from runscope.rules.finding import CouldNotLook, Finding, Severity, View
 from runscope.rules.selection import deciding, got_better
 from runscope.stats.arrays import Ints
+from runscope.stats.curves import noise
 from runscope.stats.overfitting.overfit import HeldOut, held_out
 from runscope.stats.overfitting.turn import END, MATTERS
 
 CODE = "OVF001"
 NAME = "eval-loss-rising"
 FROM = 0.5
+CLEARLY = 3.0
+"""Noises of a single evaluation."""
 MUCH, SOME = 10.0, 100 * MATTERS
 """Percent of the lowest held-out loss. From 10% on an earlier checkpoint is plainly better."""
 
@@ -59,10 +62,37 @@ def _measure(view: View) -> tuple[HeldOut, Ints]:
     return seen, curve.step
 
 
+def too_few(view: View) -> str:
+    """Why no held-out loss decides: none was logged, or one or two values, which are told."""
+    curve = view.get("eval_loss")
+    value = curve.finite.value if curve is not None else np.empty(0)
+    if not len(value):
+        return "no held-out loss was logged"
+    often = "once" if len(value) == 1 else "twice"
+    return f"the held-out loss was logged {often} only ({', then '.join(f'{v:.4g}' for v in value[:2])})"
+
+
 def when(view: View, step: int) -> str:
     """A step for people, with its epoch where known."""
     epoch = float(view.timeline.epoch_at([step])[0])
     return f"step {step:,}" + (f" (epoch {round(epoch, 2):g})" if np.isfinite(epoch) else "")
+
+
+def base_better(view: View) -> tuple[float, float] | None:
+    """The held-out loss before the first step and the lowest after it, where all that came later is clearly worse.
+
+    The level of a curve draws a single value in; one of the model that the training began with is no outlier.
+    """
+    curve, train = view.get("eval_loss"), view.get("train_loss")
+    if curve is None or train is None or deciding(view) is not None or not len(train):
+        return None
+    curve = curve.finite
+    if len(curve) < 4 or curve.step[0] > 0 or train.step[0] <= curve.step[0]:
+        return None
+    first, later = float(curve.value[0]), curve.value[1:]
+    lowest = float(np.min(later))
+    clear = lowest - first > max(MATTERS * abs(first), CLEARLY * noise(later))
+    return (first, lowest) if clear else None
 
 
 def risen(view: View, seen: HeldOut, steps: Ints) -> str:
@@ -119,8 +149,7 @@ def look(view: View) -> Iterable[Finding]:
         )
         if other is None
         else (
-            f"If you use the probabilities, keep the checkpoint nearest step {best:,}; if you use the answers, "
-            f"{when(view, other.best)}.",
+            f"By the loss keep the checkpoint nearest step {best:,}, by {other.name} {when(view, other.best)}.",
             select_by(view, other.name, other.better),
         ),
     )

@@ -71,6 +71,9 @@ def _choose(view: View, metric: Deciding, best: int) -> tuple[str, ...]:
     if metric.how == "usual" and deciding(view) is not None:
         return (f"Keep {when(view, metric.best)}: such models are judged by {metric.name}.",)
     return (
-        f"If you use the answers, keep {when(view, metric.best)}, best by {metric.name}.",
-        f"If you use the probabilities, keep {when(view, best)}, lowest in loss, or calibrate them.",
+        f"If you go by {'the answers' if metric.of_answers else metric.name}, keep {when(view, metric.best)}, best by "
+        f"{metric.name}.",
+        f"If you use the probabilities, keep {when(view, best)}, lowest in loss, or calibrate them."
+        if metric.of_answers
+        else f"If you go by the loss, keep {when(view, best)}, where it is lowest.",
     )

@@ -89,7 +89,9 @@ def gained_after(reward: Series, since: int) -> bool:
         return False
     fifth = max(3, len(after) // 5)
     gain = float(np.median(after[-fifth:]) - np.median(after[:fifth]))
-    return gain > max(2 * noise(reward.value) * np.sqrt(2 / fifth), LITTLE * float(np.ptp(reward.value)))
+    return bool(
+        gain > max(2 * noise(reward.value) * np.sqrt(2 / fifth), LITTLE * float(np.ptp(reward.value)))
+    )
 
 
 def gained(reward: Series | None, since: int) -> bool:

@@ -30,7 +30,7 @@ from runscope.rules.schedule.which import fitted
 CODE = "SCH002"
 NAME = "schedule-cut-off"
 LEFT = 0.1
-"""A schedule that still has more than this share of its peak is not over."""
+"""A schedule that still has more than this share of its peak is not over. Recipes end at a tenth, or a little above."""
 FLOOR = 0.05
 """A tenth of the peak is the floor that most recipes name; half of it is not mistaken for a decay to zero."""
 ALL = 0.98
@@ -55,7 +55,7 @@ def look(view: View) -> Iterable[Finding]:
             yield _in_warmup(view, int(rate.step[-1]), peak)
         return
     if (
-        left < LEFT
+        left < 1.05 * LEFT
         or not rate.value[-1] < earlier <= peak
         or schedule.kind in ("constant", "restarts", "stairs")
     ):
@@ -70,9 +70,12 @@ def look(view: View) -> Iterable[Finding]:
     )
     if over or (done is not None and (done >= ALL or (schedule.floor > LEFT and done > 0.95))):
         return
+    ending = (
+        "planned to end at" if view.timeline.line[-1].run.setting("max_steps") else "on its way to end at"
+    )
     form = {"linear": "linear", "cosine": "cosine"}.get(schedule.kind, "learning-rate")
     share = (
-        f"at {100 * done:.0f}% of the {form} schedule (planned to end at step {planned:,.0f})"
+        f"at {100 * done:.0f}% of the {form} schedule ({ending} step {planned:,.0f})"
         if done is not None and planned is not None
         else f"in the middle of its {form} schedule"
     )
