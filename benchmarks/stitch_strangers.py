@@ -5,17 +5,19 @@
 Trainings of seven families (tests/stitching/families.py), short and long, averaged or not, with and without settings,
 times and telling names. *met*: the loss of the second begins where the first one's stood at some time, by chance.
 *like logs*: both log the same metrics at the same interval. Restarts go on from a saved state, newest, second or third
-as people do (75, 15, 10%), with fresh counters.
+as people do (75, 15, 10%), with fresh counters. *one project*: two trainings of one model and name, each from scratch.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
-from tests.stitching.families import restart, strangers
+from tests.stitching.families import project, restart, strangers
 
+from runscope.history import Run
 from runscope.stitching import stitch
 
 EDGES = (0.0, 0.5, 0.7, 0.85, 0.95, 1.01)
@@ -29,13 +31,16 @@ def main() -> None:
     given = parser.parse_args()
     numbers = [1_000_000 * given.seed + n for n in range(given.pairs)]
     print("| strangers | joined at 0.5 | at 0.9 |\n| --- | --- | --- |")
-    for what, alike, met in (
-        ("any", False, False),
-        ("like logs", True, False),
-        ("met", False, True),
-        ("met, like logs", True, True),
-    ):
-        found = [stitch(strangers(n, alike=alike, met=met)).segments[1] for n in numbers]
+    kinds: dict[str, Callable[[int], Sequence[Run]]] = {
+        "any": strangers,
+        "like logs": lambda n: strangers(n, alike=True),
+        "met": lambda n: strangers(n, met=True),
+        "met, like logs": lambda n: strangers(n, alike=True, met=True),
+        "one project": lambda n: project(n, 2),
+        "one project, met": lambda n: project(n, 2, met=True),
+    }
+    for what, made in kinds.items():
+        found = [stitch(made(n)).segments[1] for n in numbers]
         said = np.array([s.confidence if s.continues else 0.0 for s in found])
         print(f"| {what} | {np.mean(said >= 0.5):.1%} | {np.mean(said >= 0.9):.1%} |", flush=True)
     print("\n| restarts | right at 0.5 | wrong | asked |\n| --- | --- | --- | --- |")

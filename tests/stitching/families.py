@@ -21,6 +21,7 @@ Level = Callable[[Floats], Floats]
 FILES = ("metrics", "log", "progress", "history", "train_log", "a", "b", "run1", "run2")
 MODELS = ("tiny/llama", "tiny/qwen", "base/bert", "vit-small", "net-b")
 HALVES = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "islet", "juniper")
+DAY = 86400.0
 LOGGING = (1, 5, 10, 20, 50, 100)
 
 
@@ -289,3 +290,44 @@ def restart(seed: int, *, told: bool = True, back: int | None = None) -> tuple[R
     at = 1e9 + 1.1 * end + float(rng.choice([600, 7200, 86400]))
     later = logged(second, "bbbb", rng, begins=begins, steps=rest, at=at, planned=planned, name=name)
     return first, later, begins, what.every
+
+
+def project(seed: int, count: int, *, met: bool = False) -> list[Run]:
+    """Trainings of one project, one a day, each from scratch: one model, settings that differ in a seed or two, losses
+    of one kind that begin and fall a little or much otherwise.
+
+    Args:
+        seed: of all that is drawn.
+        count: how many.
+        met: each begins where the one before it stood at some time, by chance.
+    """
+    rng = np.random.default_rng([seed, 3])
+    one = training(rng, told=1.0)
+    apart, kept = float(rng.choice([0.02, 0.1, 0.4])), bool(rng.random() < 0.5)
+    runs: list[Run] = []
+    factor = 1.0
+    for number in range(count):
+        pace = float(np.exp(apart * rng.normal()))
+        if met and runs:
+            place = one.length * float(rng.uniform(0.3, 1.0))
+            start, stood = (float(one.level(np.array([p]))[0]) for p in (float(one.every), place))
+            factor = factor * stood / start if start else 1.0
+        elif runs:
+            factor = float(np.exp(apart * rng.normal()))
+
+        def level(s: Floats, factor: float = factor, pace: float = pace) -> Floats:
+            return np.asarray(factor * one.level(pace * s))
+
+        changed = {} if kept else {"learning_rate": float(rng.choice([1e-5, 3e-5, 1e-4, 3e-4]))}
+        config = {**one.config, "seed": int(rng.integers(5)), "output_dir": "out", **changed}
+        noise = one.noise if one.relative else one.noise * abs(factor)
+        own = replace(one, level=level, noise=noise, config=config)
+        ended = rng.random() < 0.6
+        steps = one.length if ended else int(one.length * rng.uniform(0.3, 1))
+        runs.append(
+            logged(
+                own, f"run-{number}", rng, steps=steps, at=1e9 + DAY * number, name=f"{one.name}-{number}",
+                state="finished" if ended else "killed",
+            )
+        )  # fmt: skip
+    return runs

@@ -69,7 +69,7 @@ def test_what_is_passed_over_would_not_have_been_joined(seed: int, timed: bool) 
         replace(d, head=(), levels=()) for d in digests
     ]  # of which nothing speaks against a closer look
     looked = sum(map(len, Plan.of(digests).near))
-    everywhere = Plan.of(unknown)
+    everywhere = replace(Plan.of(unknown), pool=Plan.of(digests).pool)
     assert looked < sum(map(len, everywhere.near)) or not timed, "it spares something"
     assert names(find(ordered)) == names(find_planned(ordered, everywhere))
     assert any(len(group) > 1 for group in find(ordered))

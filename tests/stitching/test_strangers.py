@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from runscope.history import Segment
-from runscope.stitching import stitch
-from tests.stitching.families import restart, strangers
+from runscope.stitching import find, stitch
+from tests.stitching.families import project, restart, strangers
 
 PAIRS = 40
 SURE = 0.9
@@ -25,6 +25,21 @@ def test_strangers_are_not_joined(alike: bool, met: bool) -> None:
     sure = [s.confidence for s in found if s.continues and s.confidence >= 0.5]
     assert not [c for c in sure if c >= SURE]
     assert len(sure) <= (4 if met else 1)
+
+
+@pytest.mark.parametrize("met", [False, True], ids=["anywhere", "met"])
+def test_trainings_of_one_project_are_not_joined(met: bool) -> None:
+    """The same model, settings and name: only its losses could say that one goes on from another, and they do not."""
+    found = [answer(tuple(project(5000 + n, 2, met=met))) for n in range(PAIRS)]
+    sure = [s.confidence for s in found if s.continues and s.confidence >= 0.5]
+    assert not [c for c in sure if c >= SURE]
+    assert len(sure) <= (4 if met else 1)
+
+
+@pytest.mark.parametrize("met", [False, True], ids=["anywhere", "met"])
+def test_a_project_without_restarts_holds_no_joins(met: bool) -> None:
+    for number in range(4):
+        assert max(map(len, find(project(5000 + number, 12, met=met)))) == 1
 
 
 def test_restarts_with_settings_are_joined_and_what_is_said_surely_is_right() -> None:

@@ -140,7 +140,10 @@ def test_a_recorded_fork_is_believed() -> None:
 
 
 def test_a_run_cannot_start_from_a_state_that_was_saved_after_it_began() -> None:
-    runs = [session("p", begins=0, ends=2050, at=0), session("p-2", begins=400, ends=1500, at=650, seed=1)]
+    runs = [
+        session("p", begins=0, ends=2050, at=0),
+        session("p-resumed", begins=400, ends=1500, at=650, seed=1),
+    ]
     found = stitch(runs).segments[1]
     assert found.offset == 400
     assert all(a.offset <= 700 for a in found.alternatives)

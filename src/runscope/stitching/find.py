@@ -20,8 +20,8 @@ from runscope.stitching.posterior import Prior, decide
 from runscope.stitching.profile import paced_like, profile
 from runscope.stitching.tree import MOST_SURE, place
 
-IN_A_PROJECT = Prior(continues=0.25, again=0.35)
-"""In a project of many runs more start from scratch than are resumed, and nobody has named any two together."""
+IN_A_PROJECT = Prior(continues=0.15, beside=0.6)
+"""In a project of many runs most start from scratch, few are resumed, and nobody has named any two together."""
 SURE = 0.9
 """A join less sure than this is not proposed: nobody looks at each of thousands. All 108 true pairs of the public
 cases are surer."""
@@ -148,7 +148,7 @@ def _near(digests: Sequence[Digest], pool: Pool) -> Iterator[tuple[int, ...]]:
         linked = {earlier for key in own.follows for earlier in answering[key][-LINKED:]}
         likely: list[int] = []
         if number:
-            worth = pool.agreement(number)[:number] + np.log(pool.recency(number))
+            worth = pool.agreement(number)[0][:number] + np.log(pool.recency(number))
             some = np.flatnonzero(worth > LEAST_WORTH)
             # Of equals the newest: a sort that leaves their order open would answer by the kind of processor.
             best = some[np.lexsort((-some, -worth[some]))][:NEAREST]
@@ -171,17 +171,19 @@ def _attach(node: Node, number: int, nodes: list[Node], plan: Plan, members: Seq
     Returns:
         The probability that it is right where it hangs now, on one of them or on none.
     """
-    settings, recent = plan.pool.agreement(number), plan.pool.recency(number)
+    (together, beside), recent = plan.pool.agreement(number), plan.pool.recency(number)
     node.profile = paced_like(node.profile, [nodes[n].profile for n in members])
     pairs: list[tuple[Node, Pair]] = []
     ago: dict[Node, float] = {}
     for which in members:
         member = nodes[which]
         pair = compare(member.profile, node.profile)
-        odds = pair.kin.told + float(settings[which])
-        pairs.append((member, replace(pair, kin=replace(pair.kin, odds=odds))))
+        told = pair.kin.told
+        kin = replace(pair.kin, odds=told[0] + float(together[which]), beside=told[1] + float(beside[which]))
+        pairs.append((member, replace(pair, kin=kin)))
         ago[member.root] = ago.get(member.root, 0.0) + float(recent[which])
-    answer = decide(pairs, node.profile, IN_A_PROJECT, {root: float(np.log(w)) for root, w in ago.items()})
+    since = {root: float(np.log(w)) for root, w in ago.items()}
+    answer = decide(pairs, node.profile, IN_A_PROJECT, since, plan.pool.usual(number))
     if answer.best is None or answer.joined < SURE:
         return 1 - answer.joined
     place(node, answer)

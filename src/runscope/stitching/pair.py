@@ -11,7 +11,7 @@ from runscope.stitching.evidence import clocks, counters, held_out, repeats, sch
 from runscope.stitching.evidence.candidate import Candidate
 from runscope.stitching.evidence.kinship import UNTIED, Kinship, kinship
 from runscope.stitching.evidence.pace import Pace, pace
-from runscope.stitching.evidence.saves import REACH, UNSAVED_SHARE, complete, saved_states
+from runscope.stitching.evidence.saves import REACH, UNSAVED_SHARE, complete, reached_step, saved_states
 from runscope.stitching.profile import Profile
 
 COUNTER_SURE = {
@@ -50,14 +50,14 @@ class Pair:
         counted: a counter goes on; there is one candidate then.
         known: the saved states are known; otherwise the candidates are a grid.
         kin: what names, settings and what is logged say.
-        again: log-likelihood ratio, without the curves, that it is the same training from scratch.
+        beside: log-likelihood ratio, without the curves, that it is another training of the project, from scratch.
     """
 
     candidates: list[Candidate]
     counted: bool
     known: bool
     kin: Kinship
-    again: float = 0.0
+    beside: float = 0.0
     other_data: tuple[str, ...] = field(default=())
 
 
@@ -75,6 +75,8 @@ def compare(
         if found:
             best = _snapped(found[0], before, after, checkpoints)
             best.weights["counter"] = RECORDED if best.method == "resume_metadata" else GOES_ON
+            best.by_then = best.start <= reached_step(before, after)
+            clocks.weigh(before, after, [best])
             return Pair([best], True, True, kin)
     step = pace(before, after) if scale is None else Pace(scale, "the scale was given by hand", 0.0, 0.0)
     states, known = saved_states(before, after, checkpoints, step.scale)
@@ -89,16 +91,16 @@ def compare(
         if step.why:
             state.say(step.why)
     order = repeats.again(before, after)
-    again = step.again + order + log(ORDER_AGAIN) * (order > SAME_ORDER)
-    again += schedule.weigh(before, after, states)
+    beside = step.beside + order + log(ORDER_AGAIN) * (order > SAME_ORDER)
+    beside += schedule.weigh(before, after, states)
     clocks.weigh(before, after, states)
-    again += held_out.weigh(before, after, states)
+    beside += held_out.weigh(before, after, states)
     repeats.weigh(before, after, states)
     if max((s.weights.get("order", 0.0) for s in states), default=0.0) > order + SAME_ORDER:
         kin = replace(kin, tied=True)
     if not kin.tied:
         kin = replace(kin, odds=kin.odds + UNTIED)
-    return Pair(states, False, known, kin, again)
+    return Pair(states, False, known, kin, beside)
 
 
 def _saved_by_then(before: Profile, after: Profile, scale: float) -> float:

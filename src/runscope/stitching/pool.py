@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import log, pi, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -10,12 +11,18 @@ import numpy as np
 from runscope.stats.arrays import Floats, Ints
 from runscope.stitching.digest import Digest
 
-KEEPS = (0.6, 0.2, 0.1, 0.05)
-"""How often a resumed run differs in none, one, two or three of its settings from the one that it continues."""
+KEEPS, SIBLING_KEEPS = (0.6, 0.2, 0.1, 0.05), (0.35, 0.3, 0.2, 0.1)
+"""How often a resumed run differs in none, one, two or three of its settings from the one that it continues, and a
+training of a project from the one beside it."""
 SELDOM = 0.02
 """The same for each number above."""
 DIFFERS = 2
 """A setting that differs says as much as two that agree."""
+ALIKE, ANYWHERE = 0.1, 0.18
+"""Losses that begin within 10% begin alike; and the density, by the logarithm, of where a loss begins of which nothing
+is known, as :mod:`runscope.stitching.evidence.curves` has it."""
+UNKNOWN, MOST_USUAL = 10, log(10.0)
+"""What so many more runs would show, it may be, that begin anywhere; and the most that is said of a usual beginning."""
 SHORTEST_PAUSE = 1.0
 """Seconds: a pause that is shorter tells no more."""
 
@@ -35,12 +42,15 @@ class Pool:
         # By the first logged loss, where that is earlier than what was recorded.
         self._started = np.array([np.nan if d.begun is None else d.begun for d in digests])
         self._ended = np.array([np.nan if d.ended is None else d.ended for d in digests])
+        self._head = np.array([d.head[0] if d.head and d.logs else np.nan for d in digests])
+        self._fresh = np.array([not d.counts_on for d in digests], dtype=np.bool_)
         gaps = np.diff(np.sort(self._started[np.isfinite(self._started)]))
         self._pause = max(float(np.median(gaps)) if len(gaps) else 1.0, SHORTEST_PAUSE)
-        self._known: list[tuple[int, list[float], float]] | None = None
+        self._known: list[tuple[int, list[float], float, float]] | None = None
 
-    def agreement(self, number: int) -> Floats:
-        """(n,) log-likelihood ratios that each run is of one training with this one, by settings and place.
+    def agreement(self, number: int) -> tuple[Floats, Floats]:
+        """(n,) log-likelihood ratios that each run is of one training with this one, by settings and place; and that
+        it is another training of its project.
 
         A pair that agrees as well as it is usual says nothing, however many settings agree: the share of all runs that
         agree with this one at least as well is the probability that a stranger does. Lying in one folder, or in two
@@ -48,9 +58,9 @@ class Pool:
         """
         differ, score = self._scores(number)
         low, chance = self._chances(number, score)
-        keeps = np.array(KEEPS)[np.minimum(differ, len(KEEPS) - 1)]
-        keeps = np.where(differ < len(KEEPS), keeps, KEEPS[-1] * SELDOM ** (differ - len(KEEPS) + 1.0))
-        return np.asarray(np.log(keeps / chance[score - low]))
+        return _kept(KEEPS, differ) - np.log(chance[score - low]), _kept(SIBLING_KEEPS, differ) - np.log(
+            chance[score - low]
+        )
 
     def recency(self, number: int) -> Floats:
         """(number,) probabilities of each earlier run to be the one that is continued, if any is.
@@ -60,13 +70,24 @@ class Pool:
         weight = self._weights(number)
         return np.asarray(weight / self._whole(number, weight)) if number else weight
 
+    def usual(self, number: int) -> float:
+        """Log-likelihood ratio that a training from scratch begins at this run's loss, against a loss that begins
+        anywhere: where many begin alike, that a run begins where another one stood is no rare chance."""
+        if self._known is not None:
+            return self._known[number][3]
+        others = self._head[self._fresh & np.isfinite(self._head)]
+        density = np.exp(-(((self._head[number] - others) / ALIKE) ** 2) / 2).sum() / (ALIKE * sqrt(2 * pi))
+        density = (density + UNKNOWN * ANYWHERE) / (len(others) + UNKNOWN)
+        return min(max(log(density / ANYWHERE), 0.0), MOST_USUAL) if np.isfinite(density) else 0.0
+
     def part(self, numbers: Sequence[int]) -> dict[str, Any]:
         """Some of the runs, as JSON has it: :meth:`of_part` makes a pool of them that says of each what this one
         does."""
         known = []
         for number in numbers:
             low, chance = self._chances(number, self._scores(number)[1])
-            known.append([low, chance.tolist(), self._whole(number, self._weights(number))])
+            whole = self._whole(number, self._weights(number))
+            known.append([low, chance.tolist(), whole, self.usual(number)])
         chosen = np.array(numbers, dtype=np.int64)
         return {
             "code": self._code[:, chosen].tolist(), "folder": self._folder[:, chosen].tolist(),
@@ -85,7 +106,7 @@ class Pool:
         for name in ("started", "ended"):
             setattr(pool, f"_{name}", np.array([np.nan if t is None else t for t in found[name]]))
         pool._pause = found["pause"]
-        pool._known = [(low, chance, whole) for low, chance, whole in found["known"]]
+        pool._known = [(low, chance, whole, usual) for low, chance, whole, usual in found["known"]]
         return pool
 
     def _scores(self, number: int) -> tuple[Ints, Ints]:
@@ -121,6 +142,12 @@ class Pool:
 
     def _whole(self, number: int, weight: Floats) -> float:
         return float(weight.sum()) if self._known is None else self._known[number][2]
+
+
+def _kept(often: tuple[float, ...], differ: Ints) -> Floats:
+    """(n,) logarithms of how often so many settings differ."""
+    beyond = np.maximum(differ - len(often) + 1, 0)
+    return np.asarray(np.log(np.array(often)[np.minimum(differ, len(often) - 1)]) + beyond * log(SELDOM))
 
 
 def _codes(columns: Sequence[Sequence[str | None]], count: int) -> np.ndarray[Any, np.dtype[np.int32]]:

@@ -34,6 +34,8 @@ ALONE = log(5.0)
 """Where no name and no setting ties two runs together, all that was found says at most five to one that they belong
 together: of made-up trainings whose losses meet by chance one in a hundred fits as well as a restart does."""
 CURVES = ("loss", "eval_loss")
+BEGINNING, BEGINS_ALIKE = 8, 0.15
+"""A run begins at the median of so many points; within 15% of all that another one's loss moved it begins alike."""
 EQUAL = 1e-12
 """Probabilities that differ by less are the same but for rounding."""
 MOVED = 0.04
@@ -47,16 +49,16 @@ class Prior:
     Attributes:
         continues: it continues one of them. Of runs that a person names together more than half do: they are named
             to be joined, and to be compared.
-        again: it is one of them from scratch: another seed, another setting.
+        beside: it is another training of their project, from scratch: the same again, another seed, another setting.
     """
 
     continues: float = 0.60
-    again: float = 0.05
+    beside: float = 0.20
 
     @property
     def other(self) -> float:
         """It has nothing to do with any of them."""
-        return 1 - self.continues - self.again
+        return 1 - self.continues - self.beside
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,11 @@ class Answer:
 
 
 def decide(
-    pairs: Sequence[tuple[Node, Pair]], after: Profile, prior: Prior, ago: Mapping[Node, float] | None = None
+    pairs: Sequence[tuple[Node, Pair]],
+    after: Profile,
+    prior: Prior,
+    ago: Mapping[Node, float] | None = None,
+    usual: float = 0.0,
 ) -> Answer:
     """Weigh every place at which a run may continue one of the earlier ones against all that it else may be.
 
@@ -115,26 +121,29 @@ def decide(
         after: the later run.
         prior: how likely each relation is before anything was looked at.
         ago: log-prior of each training, by its first run; by the clocks of these runs alone where not given.
+        usual: log-likelihood ratio that a training from scratch begins where this one does.
     """
     if ago is None:
         ago = _ago([n for n, _ in pairs], after)
     choices = _choices(pairs, ago)
-    again = _weigh_curves(choices, after)
+    beside = _weigh_curves(choices, after)
     counted = any(pair.counted for _, pair in pairs)
     moved = _moved(choices, counted)
     everything = {
         "continues": [log(prior.continues) + c.total for c in choices],
-        "again": [] if counted else [log(prior.again) + w for w in _from_scratch(pairs, ago, again)],
+        "beside": []
+        if counted
+        else [log(prior.beside) + usual + w for w in _from_scratch(pairs, ago, beside)],
         "moved": [log(prior.continues) + w for w in moved],
-        "other": [log(prior.other)],
+        "other": [log(prior.other) + usual],
     }
     _alone(everything, pairs, counted)
     gain = _log_sum([w for part in everything.values() for w in part])
     shares = {kind: [exp(w - gain) for w in part] for kind, part in everything.items()}
     joined = min(1.0, sum(shares["continues"]))
     best = _best(choices, shares["continues"]) if choices else None
-    why = max(("again", "moved", "other"), key=lambda kind: sum(shares[kind]))
-    return Answer(choices, shares["continues"], joined, best, _why_not(pairs, why, best), gain)
+    why = max(("beside", "moved", "other"), key=lambda kind: sum(shares[kind]))
+    return Answer(choices, shares["continues"], joined, best, _why_not(pairs, after, why, best), gain)
 
 
 def _alone(everything: Mapping[str, list[float]], pairs: Sequence[tuple[Node, Pair]], counted: bool) -> None:
@@ -150,11 +159,11 @@ def _alone(everything: Mapping[str, list[float]], pairs: Sequence[tuple[Node, Pa
 def _from_scratch(
     pairs: Sequence[tuple[Node, Pair]], ago: Mapping[Node, float], curve: dict[Node, float]
 ) -> list[float]:
-    """Log-weight, for each training, that the run is that training from scratch."""
+    """Log-weight, for each training, that the run is another one of its project, from scratch."""
     kin, said = _kin(pairs), dict.fromkeys((n.root for n, _ in pairs), -inf)
     for node, pair in pairs:
-        said[node.root] = max(said[node.root], pair.again)
-    return [ago[root] + kin[root].odds + curve.get(root, 0.0) + said[root] for root in said]
+        said[node.root] = max(said[node.root], pair.beside)
+    return [ago[root] + kin[root].beside + curve.get(root, 0.0) + said[root] for root in said]
 
 
 def _kin(pairs: Sequence[tuple[Node, Pair]]) -> dict[Node, Kinship]:
@@ -202,7 +211,9 @@ def _moved(choices: list[Choice], counted: bool) -> list[float]:
     ]
 
 
-def _why_not(pairs: Sequence[tuple[Node, Pair]], what: str, best: Choice | None) -> tuple[str, ...]:
+def _why_not(
+    pairs: Sequence[tuple[Node, Pair]], after: Profile, what: str, best: Choice | None
+) -> tuple[str, ...]:
     """Why a run continues none of the others."""
     kin = max(_kin(pairs).values(), key=lambda k: k.odds)
     said = {} if best is None else best.candidate.weights
@@ -210,8 +221,8 @@ def _why_not(pairs: Sequence[tuple[Node, Pair]], what: str, best: Choice | None)
         ended = best.node.profile
         before = f"{ended.run.name} ended at step {ended.last_step:,}"
         return (f"{before}, probably before it had saved a checkpoint to resume from", *kin.against)
-    if what == "again":
-        return ("its losses begin where the first run's began: it starts from scratch", *kin.against)
+    if what == "beside":
+        return (_beside(pairs, after, said.get("loss", 0.0) > 0), *kin.against)
     if what == "moved" and best is not None:
         return (
             "its losses begin far from where any saved state stood: it is another training, or it learns from other "
@@ -221,6 +232,18 @@ def _why_not(pairs: Sequence[tuple[Node, Pair]], what: str, best: Choice | None)
     if kin.against and kin.odds < 0:
         return kin.against
     return ("its losses begin far from where any saved state stood", *kin.against)
+
+
+def _beside(pairs: Sequence[tuple[Node, Pair]], after: Profile, fits: bool) -> str:
+    """Why a run is taken for another training of a project."""
+    first = next((n.profile for n, _ in pairs if n.profile.curve is not None), None)
+    if first is not None and first.curve is not None and after.curve is not None and first.logs == after.logs:
+        begun, own = (float(np.median(c.y[:BEGINNING])) for c in (first.curve, after.curve))
+        if abs(own - begun) <= BEGINS_ALIKE * float(np.ptp(first.curve.y)):
+            return "its losses begin where the first run's began: it starts from scratch"
+    if fits:
+        return "its losses may begin at a saved state, but those of another training of the project would as well"
+    return "its losses begin far from where any saved state stood"
 
 
 def _choices(pairs: Sequence[tuple[Node, Pair]], ago: Mapping[Node, float]) -> list[Choice]:
@@ -336,7 +359,7 @@ def _weigh_curves(choices: list[Choice], after: Profile) -> dict[Node, float]:
     """Weigh every choice by the curves.
 
     Returns:
-        For each training the log-likelihood ratio that the run is that training from scratch.
+        For each training the log-likelihood ratio that the run is another one of its project, from scratch.
     """
     if not choices:
         return {}
@@ -346,7 +369,7 @@ def _weigh_curves(choices: list[Choice], after: Profile) -> dict[Node, float]:
         by_node.setdefault(choice.node, []).append(choice.candidate)
     taken = max(curves.points_to_compare(node.profile, after, some) for node, some in by_node.items())
     later = curves.heads(after, taken)
-    again: dict[Node, float] = {}
+    beside: dict[Node, float] = {}
     for line, some in _by_line(choices):
         scale = some[0].node.scale * some[0].candidate.scale
         places = [float(c.offset + scale * after.base) for c in some]
@@ -355,15 +378,15 @@ def _weigh_curves(choices: list[Choice], after: Profile) -> dict[Node, float]:
             continue
         for choice, weight in zip(some, said.places, strict=True):
             choice.candidate.weights["loss"] = float(weight)
-        again[line.root] = max(again.get(line.root, -inf), said.again)
-    return _capped(choices, again)
+        beside[line.root] = max(beside.get(line.root, -inf), said.beside)
+    return _capped(choices, beside)
 
 
-def _capped(choices: list[Choice], again: dict[Node, float]) -> dict[Node, float]:
+def _capped(choices: list[Choice], beside: dict[Node, float]) -> dict[Node, float]:
     """Say no more for kinship than :data:`MOST_SAID`; what the curves say between the places, and between a
     continuation and a start from scratch, stays."""
     left = {}
-    for root, said in again.items():
+    for root, said in beside.items():
         some = [c for c in choices if c.node.root is root and "loss" in c.candidate.weights]
         priors = _log_sum([c.prior for c in some])
         whole = _log_sum([*(c.prior - priors + c.candidate.weights["loss"] for c in some), said]) - log(2)

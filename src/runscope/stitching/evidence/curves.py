@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import log
 
 import numpy as np
 
@@ -35,7 +34,7 @@ FREEDOM = 3.0
 PACE = 0.15
 AGAIN_SHIFT, AGAIN_PACE = 0.1, 0.5
 PASSING, PASSES = 0.03, 3.0
-FEW, SMALL = 20, 0.1
+FEW = 20
 DRIFT, LIVELIER = 0.5, 20.0
 """Variance that the later run's level gains on its own, in walks of the earlier run; and of one that learns at a
 high rate again."""
@@ -48,9 +47,12 @@ OTHER_RATE = (0.4, 0.35, 0.25)
 BENDS, BENT = (0.02, 0.1, 0.3), (0.25, 0.25, 0.25, 0.25)
 """How strongly the level bends in a smooth curve of its own over the compared stretch, as a share of it, and how often:
 what the line has not shown, as the later run went further."""
-ANYWHERE, SIBLING = 2.2, 0.3
-"""Standard deviations of the logarithm of where another run's loss begins against where a run's loss ended (2.2 over
-pairs of public logs), and of where the losses of two trainings of one kind begin."""
+ANYWHERE = 2.2
+"""Standard deviation of the logarithm of where another run's loss begins against where one ended, over pairs of
+public logs."""
+SIBLINGS = ((0.05, 0.3), (0.5, 0.35), (1.2, 0.35))
+"""Standard deviations of the logarithm of where the losses of two trainings of one project begin, and how often: over
+pairs of public logs of one project they lie within 0.05 in a quarter, 0.36 in half, 0.96 in three quarters."""
 FALLS = ((1.0, 0.2), (0.3, 0.4), (0.1, 0.25), (0.03, 0.15))
 """How strongly a new run's loss falls in each factor e of its steps, as a share of it, and how often."""
 FALLING, SMOOTH, STEADY = 0.3, 0.3, 0.4
@@ -160,14 +162,14 @@ def _head(after: Profile, curve: Curve | None, logged: Series | None, taken: int
 
 @dataclass(frozen=True)
 class Said:
-    """Log-likelihood ratios of the later run's first points against any other run: for each place, and for a start
-    from scratch of the same training, as the line itself began."""
+    """Log-likelihood ratios of the later run's first points against any other run: for each place, and for another
+    training of the project, from scratch as the line itself began or about so."""
 
     places: Floats
-    again: float
+    beside: float
 
     def __add__(self, more: Said) -> Said:
-        return Said(self.places + more.places, self.again + more.again)
+        return Said(self.places + more.places, self.beside + more.beside)
 
 
 def weigh(
@@ -210,19 +212,19 @@ def _channel(
     if not levels or head is None:
         return None
     every = [_under(level, head, begin, scale, other_rate, logs) for level in levels]
-    places, again, other = (np.stack([np.asarray(x[n]) for x in every]) for n in range(3))
+    places, beside, other = (np.stack([np.asarray(x[n]) for x in every]) for n in range(3))
     stranger = np.logaddexp.reduce(other)
     return Said(
         weight * (np.logaddexp.reduce(places) - stranger),
-        weight * float(np.logaddexp.reduce(again) - stranger),
+        weight * float(np.logaddexp.reduce(beside) - stranger),
     )
 
 
 def _under(
     level: Level, head: Head, begin: Floats, scale: float, other_rate: bool, logs: bool
 ) -> tuple[Floats, float, float]:
-    """Log-likelihoods of the first points where the noise has one form: from each place, from scratch, and of any
-    other run."""
+    """Log-likelihoods of the first points where the noise has one form: from each place, of another training
+    of the project, and of any other run."""
     seen, own_walk, told = head.noise(level, scale)
     told += level.weight
     noise = seen.covariance(head.own, head.size)
@@ -251,10 +253,10 @@ def _under(
         (share, how.drift * scale) for share, how in zip((near, *others), (close, off, livelier), strict=True)
     ]
     other = _other(head, noise, drifts, height)
-    anew = _again(head, noise, level, begin[-1:], scale, own, max(point, AGAIN_SHIFT * span))
+    anew = _again(head, noise, level, begin[-1:], scale, own, (max(point, AGAIN_SHIFT * span), height))
     start = np.logaddexp(found[-1], anew) - np.log(2)
-    again = float(np.logaddexp(start, _other(head, noise, drifts, height, level)) - np.log(2))
-    return told + found[:-1], told + again, told + other
+    beside = float(np.logaddexp(start, _other(head, noise, drifts, height, level)) - np.log(2))
+    return told + found[:-1], told + beside, told + other
 
 
 def _passing(noise: Noise, interval: float, scale: float, usual: float) -> tuple[float, float]:
@@ -270,15 +272,25 @@ def _averaged(noise: Noise) -> bool:
 
 
 def _again(
-    head: Head, noise: Floats, level: Level, begin: Floats, scale: float, own: float, shift: float
+    head: Head,
+    noise: Floats,
+    level: Level,
+    begin: Floats,
+    scale: float,
+    own: float,
+    shift: tuple[float, float],
 ) -> float:
-    """Log-likelihood of the first points of the same training again, which learns faster or slower."""
+    """Log-likelihood of the first points of the same training again, which learns faster or slower, or of another one
+    of the project that begins higher or lower and falls from there as the first one did."""
+    near, height = shift
     kinds = [
-        Continuation(shift, min(own, level.walk), PACE, FREEDOM),
-        Continuation(shift, LIVELIER * level.walk + own, AGAIN_PACE, FREEDOM),
+        Continuation(near, min(own, level.walk), PACE, FREEDOM),
+        Continuation(near, LIVELIER * level.walk + own, AGAIN_PACE, FREEDOM),
+        *(Continuation(wide * height, min(own, level.walk), PACE, FREEDOM) for wide, _ in SIBLINGS),
     ]
+    shares = np.array([0.5, 0.5, *(share for _, share in SIBLINGS)]) / 2
     found = log_likelihood(level, begin, scale, head.own, head.mean, noise, kinds)[:, 0]
-    return float(np.logaddexp.reduce(found)) - log(len(kinds))
+    return float(np.logaddexp.reduce(found + np.log(shares)))
 
 
 def _other(
@@ -287,24 +299,23 @@ def _other(
     """Log-likelihood of the first points of any other run: its loss begins anywhere and falls fast at first.
 
     A new run's level is a random walk in the logarithm of its steps, or moves from the start as it may move in a
-    continuation: what a run does later on says nothing of where it came from. With ``level`` it begins about where
-    that began.
+    continuation: what a run does later on says nothing of where it came from. With ``level`` it begins as far from
+    where that began as trainings of one project do.
     """
     age = np.log1p(np.maximum(head.own, 0.0) / max(float(head.own[0]), 1e-9))
     older = np.minimum(age[:, None], age[None, :])
     later = np.minimum(head.own[:, None], head.own[None, :])
-    where = (ANYWHERE * height) ** 2
-    error = head.mean - float(np.median(head.mean))
-    if level is not None:
-        span = max(float(np.ptp(level.mean)), SMALL * height)
-        error, where = head.mean - float(level.mean[0]), (SIBLING * min(span, height)) ** 2
+    middle = float(np.median(head.mean)) if level is None else float(level.mean[0])
+    where = ((ANYWHERE, 1.0),) if level is None else SIBLINGS
     walks = [(FALLING * share, (fall * height) ** 2 * older) for fall, share in FALLS]
     for place in (age, head.own / head.own[-1]):
         walks += [(SMOOTH / 2 * share, (fall * height) ** 2 * bends(place)) for fall, share in FALLS]
     walks += [(STEADY * share, drift * later) for share, drift in drifts]
-    spread = np.stack([walk for _, walk in walks]) + where + noise
-    found = log_t(np.broadcast_to(error, spread.shape[:-1]), spread, FREEDOM)
-    return float(np.logaddexp.reduce(found + np.log([share for share, _ in walks])))
+    begins = np.array([(wide * height) ** 2 for wide, _ in where])[:, None, None, None]
+    spread = np.stack([walk for _, walk in walks]) + begins + noise
+    found = log_t(np.broadcast_to(head.mean - middle, spread.shape[:-1]), spread, FREEDOM)
+    shares = np.outer([share for _, share in where], [share for share, _ in walks])
+    return float(np.logaddexp.reduce(found + np.log(shares), axis=None))
 
 
 def explain(before: Profile, after: Profile, candidate: Candidate) -> str:

@@ -33,7 +33,7 @@ _COMMON = frozenset({
     "export",
 })  # fmt: skip
 """Names that say nothing: they are given to everything."""
-_RESUMED = re.compile(r"resum|restart|continu|\bcont\b|retry|part[-_ ]?\d")
+_RESUMED_NAME = re.compile(r"resum|restart|continu|\bcont\b|retry|part[-_ ]?\d")
 UNTIED = log(0.1)
 """One in ten runs that continue another share no name, model, data or settings with it; most strangers do so."""
 TIED = 0.7
@@ -44,26 +44,55 @@ FEW_SETTINGS = 3
 """Fewer settings than these agree by chance."""
 MANY = 6
 """Who resumes changes a setting or two, not so many."""
-SAME_NAMES, OTHER_NAMES = log(0.80 / 0.33), log(0.02 / 0.58)
-SAME_INTERVAL, OTHER_INTERVAL = log(0.80 / 0.50), log(0.20 / 0.50)
-"""What is logged, and how often: over pairs of public logs 61% of those of one project and 4% of those of two log the
-same metrics, 37% and 80% share less than half of them; 82% and 17% log at the same interval. Of runs that do not
-belong together but are named together half are taken to be of one project; resumed runs keep both four times in
-five."""
+SAME_NAMES, OTHER_NAMES = (0.80, 0.61, 0.04), (0.02, 0.37, 0.80)
+SAME_INTERVAL, OTHER_INTERVAL = (0.80, 0.82, 0.17), (0.20, 0.18, 0.83)
+"""What is logged, and how often, of runs of one training, of trainings of one project, and of runs that have nothing
+to do with each other: over pairs of public logs 61% of those of one project and 4% of those of two log the same
+metrics, 37% and 80% share less than half of them; 82% and 17% log at the same interval. Resumed runs keep both four
+times in five."""
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What one look at two runs says, as log-likelihood ratios against runs that have nothing to do with each other.
+
+    Attributes:
+        together: that the later one continues the earlier one.
+        beside: that both are trainings of one project, each from scratch.
+        reason: in words; empty where it is not worth a word.
+        ties: it is a name or a setting, which ties two runs together, rather than that both log alike.
+        pooled: among many runs :class:`runscope.stitching.pool.Pool` tells as much, and better.
+    """
+
+    together: float = 0.0
+    beside: float = 0.0
+    reason: str = ""
+    ties: bool = True
+    pooled: bool = True
+
+
+NOTHING = Sign()
 
 
 @dataclass(frozen=True)
 class Kinship:
-    """Log-likelihood ratio that two runs are one training against runs that have nothing to do with each other, and
-    the reasons for and against. ``data`` names settings of the data that differ; ``told`` is the part of the ratio that
-    names tell, and what speaks against; ``tied`` is whether names or settings tie the two together, rather than that
-    both log alike."""
+    """What names, settings and logs say of two runs.
+
+    Attributes:
+        odds, beside: log-likelihood ratios against runs that have nothing to do with each other: that they are one
+            training, and that they are two of one project.
+        reasons, against: in words.
+        data: settings of the data that differ.
+        told: the part of both ratios that a pool of many runs does not tell.
+        tied: whether names or settings tie the two together, rather than that both log alike.
+    """
 
     odds: float
+    beside: float
     reasons: tuple[str, ...]
     against: tuple[str, ...]
     data: tuple[str, ...] = ()
-    told: float = 0.0
+    told: tuple[float, float] = (0.0, 0.0)
     tied: bool = True
 
 
@@ -72,20 +101,21 @@ def kinship(before: Profile, after: Profile) -> Kinship:
 
     The weights are likelihood ratios rounded by hand, but for those that public logs tell: a model that differs is
     strong evidence against, data that differ are evidence against, settings that differ are weak evidence (people
-    change them on resume).
+    change them on resume). Trainings of one project share nearly all that a run shares with the one that it continues.
     """
-    odds = told = tie = 0.0
-    reasons: list[str] = []
-    against: list[str] = []
-    for weigh in (_recorded, _names, _model, _data, _settings, _logged):
-        change, reason = weigh(before, after)
-        odds += change
-        tie += max(change, 0.0) if weigh is not _logged else 0.0
-        told += change if weigh is _names or change < 0 else 0.0
-        if reason:
-            (reasons if change >= 0 else against).append(reason)
+    signs = [look(before, after) for look in (_recorded, _names, _resumed, _model, _data, _settings)]
+    signs += _logged(before, after)
+    alone = [s for s in signs if not s.pooled or s.together < 0]
     data = _compare(before.run.config, after.run.config, SOURCES_OF_DATA)[1]
-    return Kinship(odds, tuple(reasons), tuple(against), tuple(data), told, tie >= TIED)
+    return Kinship(
+        odds=sum(s.together for s in signs),
+        beside=sum(s.beside for s in signs),
+        reasons=tuple(s.reason for s in signs if s.reason and s.together >= 0),
+        against=tuple(s.reason for s in signs if s.reason and s.together < 0),
+        data=tuple(data),
+        told=(sum(s.together for s in alone), sum(s.beside for s in alone)),
+        tied=sum(max(s.together, 0.0) for s in signs if s.ties) >= TIED,
+    )
 
 
 def stem(name: str) -> str:
@@ -97,60 +127,65 @@ def stem(name: str) -> str:
     return " ".join(re.findall(r"[a-z]+", plain))
 
 
-def _recorded(before: Profile, after: Profile) -> tuple[float, str]:
+def _recorded(before: Profile, after: Profile) -> Sign:
     """What a callback wrote into both runs while they trained: certain, one way or the other."""
     mine, theirs = before.run.recorded, after.run.recorded
     if not mine.get("run") or not theirs.get("run"):
-        return 0.0, ""
+        return NOTHING
     if theirs.get("parent") == mine["run"]:
-        return 12.0, f"it recorded that it continues {before.run.name}"
+        return Sign(12.0, 0.0, f"it recorded that it continues {before.run.name}", pooled=False)
     if theirs.get("training") and mine.get("training") and theirs["training"] != mine["training"]:
-        return -12.0, "both recorded which training they belong to, and these are two"
-    return 0.0, ""
+        return Sign(
+            -12.0, 0.0, "both recorded which training they belong to, and these are two", pooled=False
+        )
+    return NOTHING
 
 
-def _names(before: Profile, after: Profile) -> tuple[float, str]:
+def _names(before: Profile, after: Profile) -> Sign:
     one, other = before.run, after.run
     if one.reference == other.reference and one.part != other.part:
-        return ONE_LOG, "both are parts of one log"
+        return Sign(ONE_LOG, ONE_LOG, "both are parts of one log", pooled=False)
     if one.id == other.id and one.source == other.source and one.source.startswith("wandb"):
-        return 6.0, f"both runs have the id {other.id}"
+        return Sign(6.0, 5.0, f"both runs have the id {other.id}", pooled=False)
     mine, theirs = stem(one.name), stem(other.name)
-    resumed = 1.0 if _RESUMED.search(other.name.lower()) and not _RESUMED.search(one.name.lower()) else 0.0
-    if not mine and not theirs:
-        return resumed, ""
     rest = other.name[len(one.name) :] if other.name.startswith(one.name) else ""
     if rest and not rest[0].isalnum() and len(one.name) > len(mine):  # it holds a date or a number
-        return 5.0, f"it is named after {one.name}"
-    if mine == theirs:
-        telling = set(mine.split()) - _COMMON
-        return (1.5 if telling else 0.3) + resumed, f"both are named «{mine}»"
+        return Sign(5.0, 3.0, f"it is named after {one.name}", pooled=False)
     if not mine or not theirs:
-        return 0.0, ""
+        return NOTHING
+    if mine == theirs:
+        telling = 1.5 if set(mine.split()) - _COMMON else 0.3
+        return Sign(telling, telling, f"both are named «{mine}»")
     if mine in theirs or theirs in mine:
-        return 0.7 + resumed, ""
-    return -1.0, f"their names differ: {one.name}, {other.name}"
+        return Sign(0.7, 0.7)
+    return Sign(-1.0, -0.3, f"their names differ: {one.name}, {other.name}")
 
 
-def _model(before: Profile, after: Profile) -> tuple[float, str]:
+def _resumed(before: Profile, after: Profile) -> Sign:
+    """Whether the later run alone is called a resumed one."""
+    mine, theirs = (bool(_RESUMED_NAME.search(run.run.name.lower())) for run in (before, after))
+    return Sign(1.0, -1.0, pooled=False) if theirs and not mine else NOTHING
+
+
+def _model(before: Profile, after: Profile) -> Sign:
     one, other = before.run.config, after.run.config
     heir = _handed_over(one, other)
     if heir:
-        return 4.0, heir
+        return Sign(4.0, 1.0, heir, pooled=False)
     same, differ = _compare(one, other, (*MODEL, *FORM))
     if differ:
         name = differ[0]
-        return -5.0 if len(
-            differ
-        ) > 1 else -4.0, f"{name} differs: {_short(one[name])}, {_short(other[name])}"
+        reason = f"{name} differs: {_short(one[name])}, {_short(other[name])}"
+        return Sign(-5.0 if len(differ) > 1 else -4.0, -1.0, reason)
     place, elsewhere = _compare(one, other, PLACES)
     same += place
     if same:
-        return min(2.0, 0.7 * len(same)), f"the same {', '.join(same[:3])}"
+        alike = min(2.0, 0.7 * len(same))
+        return Sign(alike, alike, f"the same {', '.join(same[:3])}")
     if elsewhere:
-        return -0.3, ""
+        return Sign(-0.3, 0.0)
     lone = next((n for n in MODEL if (n in one) != (n in other)), None)
-    return (-0.7, f"only one of them names its {lone}") if lone else (0.0, "")
+    return Sign(-0.7, -0.3, f"only one of them names its {lone}") if lone else NOTHING
 
 
 def _handed_over(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
@@ -165,43 +200,50 @@ def _handed_over(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     return ""
 
 
-def _data(before: Profile, after: Profile) -> tuple[float, str]:
+def _data(before: Profile, after: Profile) -> Sign:
     one, other = before.run.config, after.run.config
     same, differ = _compare(one, other, SOURCES_OF_DATA)
     if differ:
-        return -2.0, f"{differ[0]} differs: {_short(one[differ[0]])}, {_short(other[differ[0]])}"
-    return (0.7, "") if same else (0.0, "")
+        return Sign(-2.0, -0.5, f"{differ[0]} differs: {_short(one[differ[0]])}, {_short(other[differ[0]])}")
+    return Sign(0.7, 0.7) if same else NOTHING
 
 
-def _settings(before: Profile, after: Profile) -> tuple[float, str]:
+def _settings(before: Profile, after: Profile) -> Sign:
     same, differ = _compare(before.run.config, after.run.config, SETTINGS)
     if not same and not differ:
-        return 0.0, ""
+        return NOTHING
     share = len(same) / (len(same) + len(differ))
     if share >= 0.8:
-        few = len(same) + len(differ) < FEW_SETTINGS
-        return 0.5 if few else 1.0, f"{len(same)} of {len(same) + len(differ)} training settings are equal"
+        alike = 0.5 if len(same) + len(differ) < FEW_SETTINGS else 1.0
+        return Sign(alike, alike, f"{len(same)} of {len(same) + len(differ)} training settings are equal")
+    reason = f"{len(differ)} training settings differ: {', '.join(differ[:4])}"
     if share <= 0.5 and len(differ) >= MANY:
-        return -3.0, f"{len(differ)} training settings differ: {', '.join(differ[:4])}"
+        return Sign(-3.0, -1.0, reason)
     if share <= 0.5 and len(differ) >= 2:
-        return -1.5, f"{len(differ)} training settings differ: {', '.join(differ[:4])}"
-    return 0.0, ""
+        return Sign(-1.5, -0.5, reason)
+    return NOTHING
 
 
-def _logged(before: Profile, after: Profile) -> tuple[float, str]:
+def _logged(before: Profile, after: Profile) -> list[Sign]:
     """Which metrics, and how often."""
     if before.run.source != after.run.source:
-        return 0.0, ""
+        return []
     mine, theirs = set(before.run.series), set(after.run.series)
     shared = len(mine & theirs) / max(len(mine | theirs), 1)
-    odds, reason = 0.0, ""
+    found = []
     if mine <= theirs or theirs <= mine:
-        odds = SAME_NAMES if min(len(mine), len(theirs)) > 1 else 0.0
+        if min(len(mine), len(theirs)) > 1:
+            found.append(_shares(SAME_NAMES))
     elif shared < 0.5:
-        odds, reason = OTHER_NAMES, "they log different metrics"
+        found.append(_shares(OTHER_NAMES, "they log different metrics"))
     if before.loss is not None and after.loss is not None and min(len(before.loss), len(after.loss)) > 3:
-        odds += SAME_INTERVAL if before.interval == after.interval else OTHER_INTERVAL
-    return odds, reason
+        found.append(_shares(SAME_INTERVAL if before.interval == after.interval else OTHER_INTERVAL))
+    return found
+
+
+def _shares(shares: tuple[float, float, float], reason: str = "") -> Sign:
+    one, project, nothing = shares
+    return Sign(log(one / nothing), log(project / nothing), reason, ties=False)
 
 
 def _compare(

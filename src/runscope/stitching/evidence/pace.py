@@ -10,26 +10,28 @@ from runscope.stitching.profile import Profile, clock_rate
 
 SAME = 0.05
 """Paces within 5% are one: a clock is rounded, the last batch of an epoch is smaller."""
-KEEPS, SIBLING_KEEPS = 0.9, 0.25
-"""How often one step takes the same data: of resumed runs, and of others. Over pairs of public logs the epoch goes
-on alike in 49% of those of one project and in 0.8% of those of two; half the runs that are named together and do
-not belong together are taken to be of one project."""
+KEEPS, SIBLING_KEEPS, STRANGER_KEEPS = 0.9, 0.7, 0.02
+"""How often one step takes the same data: of resumed runs, of trainings of one project, and of runs that have nothing
+to do with each other. Over pairs of public logs the epoch goes on alike in 49% of those of one project and in 0.8% of
+those of two; of those of one project that share their settings, in more."""
 CHANGES, SPREAD, STRANGE = 0.04, 1.0, 4.0
 """How often a resumed run changes it although no setting says so; standard deviations of the logarithm of the ratio,
 of resumed runs (a few times as many devices) and of pairs of public logs."""
-BATCH, SIBLING_BATCH = 0.06, 0.1
-"""How often the batch is another and the data a step with it: of resumed runs, and of others."""
+BATCH, SIBLING_BATCH, STRANGER_BATCH = 0.06, 0.15, 0.1
+"""How often the batch is another and the data a step with it, of the same three."""
+
+OTHER_BATCH = log(BATCH / STRANGER_BATCH), log(SIBLING_BATCH / STRANGER_BATCH)
 
 
 @dataclass(frozen=True)
 class Pace:
     """Steps of the earlier run per step of the later one, why, and the log-likelihood ratios of that against a run
-    which has nothing to do with the earlier one: for one that continues it, and for the same training again."""
+    which has nothing to do with the earlier one: for one that continues it, and for another training of its project."""
 
     scale: float
     why: str
     continues: float
-    again: float
+    beside: float
 
 
 def pace(before: Profile, after: Profile) -> Pace:
@@ -46,16 +48,16 @@ def pace(before: Profile, after: Profile) -> Pace:
         if ratio is None:
             continue
         if abs(ratio - 1) < SAME:
-            said = log(KEEPS / SIBLING_KEEPS)
-            return Pace(1.0, "", said, said)
+            return Pace(1.0, "", log(KEEPS / STRANGER_KEEPS), log(SIBLING_KEEPS / STRANGER_KEEPS))
         why = f"one of its steps takes {ratio:.3g} times the {what}"
         if stated is not None and abs(log(ratio / stated[0])) < SAME:
-            return Pace(ratio, why, log(BATCH / SIBLING_BATCH), 0.0)
+            return Pace(ratio, why, *OTHER_BATCH)
         kin, strange = _density(log(ratio), SPREAD), _density(log(ratio), STRANGE)
-        said = log((CHANGES * kin + 1e-4 * strange) / ((1 - SIBLING_KEEPS) * strange))
-        return Pace(ratio, why, said, said)
+        other = (1 - STRANGER_KEEPS) * strange
+        own = (1 - SIBLING_KEEPS) * (kin + strange) / 2
+        return Pace(ratio, why, log((CHANGES * kin + 1e-4 * strange) / other), log(own / other))
     if stated is not None:
-        return Pace(*stated, log(BATCH / SIBLING_BATCH), 0.0)
+        return Pace(*stated, *OTHER_BATCH)
     return Pace(1.0, "", 0.0, 0.0)
 
 

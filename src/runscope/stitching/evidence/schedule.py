@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log
+from math import floor, log, log10
 
 import numpy as np
 
@@ -16,6 +16,9 @@ ROUNDED = 0.002
 CERTAIN, PEAK = 100.0, 0.1
 """Rates that agree to a hundredth of their change are the same schedule; a first rate within 10% of the set one is the
 peak, as the first rows lie in or after a short warm-up."""
+ROUND, ROUND_BY_CHANCE = 0.85, 0.03
+"""How often a peak is set to a round number (1, 1.5, 2, 2.5 … times a power of ten), and how often the rate at which a
+schedule goes on is one within :data:`ROUNDED`, by chance."""
 FINISHES_PLAN, FINISHES_EPOCHS = 0.4, 0.2
 """Share of restarted runs with a schedule of their own that are planned to finish what was planned first; fewer where
 plans are whole epochs, as only a state at a whole epoch can be finished so. Nothing is known of how often people do
@@ -60,6 +63,8 @@ def goes_on(before: Profile, after: Profile) -> list[Candidate]:
     # The coarser the rates can be compared, the likelier another schedule falls as steeply by chance.
     alike = float(np.ptp(then[known])) / max(2 * float(np.median(change)), ROUNDED * top)
     rare = min(0.0, log(max(alike, 1.0) / CERTAIN))
+    if _begins_round(after):
+        rare += log(ROUND_BY_CHANCE / ROUND)
     why = ("its learning rates are those of the run before from step {} on: the schedule goes on", (off,))
     return [Candidate(off, "schedule", round(off + after.base), why=[why], weights={"rates": rare})]
 
@@ -71,6 +76,20 @@ def _own_peak(before: Profile, after: Profile) -> bool:
         return False
     own, old = float(after.rate.value.max()) / peak, float(before.rate.value.max()) / peak
     return abs(own - 1) < PEAK and abs(old - 1) > 2 * PEAK
+
+
+def _begins_round(after: Profile) -> bool:
+    """Whether a schedule without a warm-up begins at a round number: likelier its own peak than a rate on the
+    way of another one."""
+    rate = after.rate
+    if rate is None or len(rate) < 2 or rate.value[0] < rate.value[1] or not rate.value[-1] >= 0:
+        return False
+    slope = float(rate.value[1] - rate.value[0]) / float(rate.step[1] - rate.step[0])
+    begun = float(rate.value[0]) - slope * float(rate.step[0] - after.base)
+    if begun <= 0:
+        return False
+    digits = 2 * begun / 10 ** floor(log10(begun))
+    return bool(abs(digits - round(digits)) <= ROUNDED * digits)
 
 
 def weigh(before: Profile, after: Profile, candidates: list[Candidate]) -> float:
