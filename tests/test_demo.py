@@ -67,6 +67,18 @@ def test_the_page_names_what_to_keep_and_the_lines_that_load_it(demo: Path) -> N
     assert verdict["keep_revision"][:8] in page
 
 
+def test_the_story_is_told_with_price_errors_base_forgetting_and_average(demo: Path) -> None:
+    found, page = findings(demo), (demo / "report.html").read_text(encoding="utf-8")
+    assert found["beside"]["metric"] == "price_error"
+    assert sum(c["beside_mean"] is not None for c in found["checkpoints"]) >= 4
+    assert found["base"]["outcome"] == "helped"
+    assert found["base"]["beside_mean"] > 0
+    assert found["forgetting"]["outcome"] == "forgot"
+    assert found["averages"][0]["outcome"] in ("better", "as_good", "worse", "undecided")
+    for told in (found["beside"], found["base"], found["forgetting"], *found["averages"]):
+        assert told["reason"][1:40] in page
+
+
 def test_the_recipe_makes_the_same_findings_again(demo: Path, home: Path) -> None:
     assert main(["report", str(demo / "recipe.toml"), "--output", str(home / "again"), "--quiet"]) == 0
     first, second = findings(demo), findings(home / "again")

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from runscope.api.recipe import Recipe
 from runscope.errors import InputError
+from runscope.evaluation.tasks.scorers import scorer
+
+PRICE_DIGITS = 5
+"""Of a price in cents, the last two of which are cents; the digits of a shelf follow."""
 
 
 def folder() -> Path:
@@ -21,10 +25,22 @@ def folder() -> Path:
     return place
 
 
+@scorer(lower_is_better=True, unit="dollars", min_effect=2.0)
+def price_error(answer: str, target: str) -> float:
+    """How many dollars a price is off that is written digit by digit; one that cannot be read counts as 0 dollars."""
+    return abs(_dollars(answer) - _dollars(target))
+
+
+def _dollars(text: str) -> float:
+    digits = "".join(text.split())[:PRICE_DIGITS]
+    return int(digits) / 100 if digits.isascii() and digits.isdigit() else 0.0
+
+
 def recipe() -> Recipe:
     """What the demo investigates: two runs, the repository they pushed to, held-out, training and other examples.
 
-    The others are what the base knew before: what the fine-tune forgets of it is told. The last three are averaged.
+    The loss decides, and beside it the answers are judged by how far off their prices are. The other examples are what
+    the base knew before: what the fine-tune forgets of it is told. The last three are averaged.
     """
     place = folder()
     return Recipe(
@@ -34,5 +50,10 @@ def recipe() -> Recipe:
         train_data=place / "train.jsonl",
         also=place / "general.jsonl",
         base=str(place / "base"),
-        settings={"average": "last:3"},
+        settings={
+            "beside": "answer",
+            "scorer": "runscope.api.example:price_error",
+            "max_new_tokens": PRICE_DIGITS,
+            "average": "last:3",
+        },
     )

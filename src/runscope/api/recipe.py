@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 SCHEMA = "runscope.recipe/1"
 _PATHS = ("train_data", "also")
-_CODE = ("task", "scorer")
+_CODE = ("task", "scorer", "beside")
 """Settings that may name code as ``module:name``."""
+_OWN = ("runscope.api.example:price_error",)
+"""Code that came with runscope, and may be named by whoever likes."""
 _REFERENCES = ("hub", "base", "data")
 
 
@@ -223,7 +225,11 @@ def _require_harmless(path: Path, settings: Mapping[str, Any]) -> None:
     Raises:
         UnsafeFile: it would run something; the message says what.
     """
-    runs = [f"{k} = {v} imports and runs that" for k, v in settings.items() if k in _CODE and ":" in str(v)]
+    runs = [
+        f"{k} = {v} imports and runs that"
+        for k, v in settings.items()
+        if k in _CODE and ":" in str(v) and v not in _OWN
+    ]
     if settings.get("trust_remote_code"):
         runs.append("trust_remote_code runs the code of the model's repository")
     if settings.get("allow_pickle"):

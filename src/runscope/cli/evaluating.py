@@ -86,6 +86,15 @@ def _options(
             "or auto: what the training scored.",
         ),
     ] = "auto",
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            "--beside",
+            metavar="TASK",
+            help="A second task on the same examples, shown beside the one that decides: answer (by --scorer), number, "
+            "choice, loss, or your own as module:Name.",
+        ),
+    ] = None,
     average: Annotated[
         str | None,
         typer.Option(

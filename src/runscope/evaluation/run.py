@@ -17,6 +17,7 @@ from runscope.evaluation.beside.averages import average_rows, require_members
 from runscope.evaluation.beside.base import Ran, base_row
 from runscope.evaluation.beside.forgetting import SecondSet, forgotten, with_second
 from runscope.evaluation.beside.remembered import remembered
+from runscope.evaluation.beside.second_task import Beside, second_task
 from runscope.evaluation.caveats import cut_notes, futile, left_unscored
 from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples.example import Example, shuffled
@@ -26,9 +27,9 @@ from runscope.evaluation.models.whole import refuse_broken
 from runscope.evaluation.ordering import called, in_order
 from runscope.evaluation.proposing import proposed
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.study import Evaluation, Study
+from runscope.evaluation.study import Evaluation, Extra, Study
 from runscope.evaluation.tasks.kinds import Answer, Row, Task, find_task
-from runscope.evaluation.work.bench import Bench, Results
+from runscope.evaluation.work.bench import BASE, Bench, Results
 from runscope.evaluation.work.shards import Fetch
 from runscope.history.checkpoint import Checkpoint
 from runscope.progress import Progress
@@ -87,6 +88,7 @@ def evaluate(
     held_out, seen_in_training = held_out_examples(data, train, settings, notes, form)
     notes += left_unscored(held_out, settings.scoring)
     second = SecondSet(also, settings, task) if also is not None else None
+    other = second_task(settings, task, held_out)
     if seen_in_training:
         notes.append(f"{seen_in_training} held-out examples are training examples too, and were left out")
     with (
@@ -114,11 +116,16 @@ def evaluate(
         averages = average_rows(ran, settings.average, Path(place), notes)
         if second is not None:
             averages = second.of_extras(bench, averages)
-        extras = [row for row in (base_row(ran, notes), *averages.values()) if row is not None]
+        base_extra = base_row(ran, notes)
+        extras: dict[int, Extra] = ({BASE: base_extra} if base_extra is not None else {}) | averages
         forgetting = None
         if second is not None:
             rows, forgetting = forgotten(second, bench, rows, ran.best, ran.called, settings.alpha)
             notes += forgetting.notes
+            extras = with_second(extras, forgetting)
+        measured = Beside(ran, other, rows, extras) if other is not None else None
+        if measured is not None:
+            rows, extras = measured.scores(), measured.of_extras()
     return Study(
         task=settings.task, metric=task.metric.name, lower_is_better=task.metric.lower_is_better,
         scores=tuple(rows), best=arms[decision.best], outcome=decision.outcome, reason=decision.reason,
@@ -131,7 +138,8 @@ def evaluate(
         evaluations=race.evaluations(), sample=sample, by_heart=by_heart,
         settings=asdict(settings) | _named(data, base, train_data, also),
         notes=(*notes, *grouping(race.race.clusters, settings.cluster or "source"), *race.notes),
-        extras=with_second(extras, forgetting), forgetting=forgetting,
+        extras=tuple(extras.values()), forgetting=forgetting,
+        beside=measured.said(task.metric.name) if measured is not None else None,
     )  # fmt: skip
 
 

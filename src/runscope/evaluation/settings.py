@@ -38,6 +38,7 @@ class EvaluateSettings:
         scoring: what ``score`` comes down to; found out when checkpoints are evaluated.
         cluster: column that says which examples belong together; None takes ``cluster``, ``source``, ``group`` or
             ``document`` where there is one, ``none`` takes every example for itself.
+        beside: a second task on the same examples, shown beside the verdict: ``answer``, ``number``, ``choice``, ….
         average: averages of checkpoints to evaluate beside them, in one text: ``last:3``, ``as-good``, ``200,300``.
         full: every checkpoint on every example instead of a race.
         min_effect: smallest difference that matters, in the unit of the metric; None takes the metric's own
@@ -71,6 +72,7 @@ class EvaluateSettings:
     score: str = "auto"
     scoring: Scoring = COMPLETION
     cluster: str | None = None
+    beside: str | None = None
     average: str | None = None
     full: bool = False
     min_effect: float | None = None

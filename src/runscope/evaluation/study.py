@@ -64,6 +64,9 @@ class CheckpointScore:
         also_mean, also_low, also_high: the loss on the second set of examples with its 95% interval, None without one.
         forgotten, forgotten_low, forgotten_high: how much worse that is than the base's, paired, positive is worse;
             the 95% interval holds for all checkpoints together.
+        beside_mean, beside_low, beside_high: the metric of a second task on the same examples with its 95% interval.
+        beside_difference, beside_difference_low, beside_difference_high: how much worse than the best by the deciding
+            metric, paired, positive is worse; the 95% interval holds for all checkpoints together.
         trade_off: whether no other checkpoint is at least as good on both sets, by their means.
         scores: all metrics of the task over its examples.
     """
@@ -92,6 +95,12 @@ class CheckpointScore:
     forgotten_low: float | None = None
     forgotten_high: float | None = None
     trade_off: bool | None = None
+    beside_mean: float | None = None
+    beside_low: float | None = None
+    beside_high: float | None = None
+    beside_difference: float | None = None
+    beside_difference_low: float | None = None
+    beside_difference_high: float | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -134,6 +143,25 @@ class Extra:
     steps: tuple[int | None, ...] = ()
     scores: Mapping[str, float] = field(default_factory=dict)
     also_mean: float | None = None
+    beside_mean: float | None = None
+
+
+@dataclass(frozen=True)
+class SecondMetric:
+    """What a second task says on the same examples; it decides nothing.
+
+    Attributes:
+        task, metric, lower_is_better: what was measured.
+        outcome: of the last checkpoint against the best by the deciding metric: ``worse``, ``as_good`` (that it is
+            worse by what matters is ruled out), ``better``, else ``undecided``.
+        reason: the same in a sentence.
+    """
+
+    task: str
+    metric: str
+    lower_is_better: bool
+    outcome: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -218,6 +246,7 @@ class Study(Shown):
         settings: everything needed to make it again.
         extras: the base, where it is at hand, and averages that were asked for.
         forgetting: what was forgotten, where a second set was given.
+        beside: what a second task says, where one was named.
         baseline: how it compares with the checkpoints of an earlier, good training, where some were named.
     """
 
@@ -247,6 +276,7 @@ class Study(Shown):
     baseline: Against | None = None
     extras: tuple[Extra, ...] = ()
     forgetting: Forgetting | None = None
+    beside: SecondMetric | None = None
 
     @property
     def base(self) -> Extra | None:

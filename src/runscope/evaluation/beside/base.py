@@ -154,7 +154,7 @@ def _judged(ran: Ran, found: Compared) -> Extra:
 def numbers(ran: Ran, found: Compared, low: float, high: float, p: float) -> dict[str, object]:
     """The fields of a row that are numbers."""
     turn, width = sign(ran.task.metric), WIDE * found.error
-    middle = turn * found.mean
+    middle = turn * found.mean + 0.0  # no -0
     return {
         "mean": middle, "low": middle - width, "high": middle + width, "examples": len(found.difference.values),
         "difference": found.difference.mean, "difference_low": low, "difference_high": high, "p_value": p,

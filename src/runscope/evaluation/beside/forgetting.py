@@ -205,8 +205,6 @@ def _said(
     )
 
 
-def with_second(extras: Sequence[Extra], said: Forgetting | None) -> tuple[Extra, ...]:
-    """The extra rows, the base with its own mean on the second set."""
-    if said is None:
-        return tuple(extras)
-    return tuple(replace(e, also_mean=said.base_mean) if e.kind == "base" else e for e in extras)
+def with_second(extras: Mapping[int, Extra], said: Forgetting) -> dict[int, Extra]:
+    """The extra rows by arm, the base with its own mean on the second set."""
+    return {arm: replace(e, also_mean=said.base_mean) if arm == BASE else e for arm, e in extras.items()}

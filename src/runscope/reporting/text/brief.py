@@ -111,6 +111,7 @@ def brief_study(study: Study) -> str:
     lines += [
         f"{extra.name}: {study.metric} {extra.mean:.4g}. {_said(extra.reason)}" for extra in study.extras
     ]
+    lines += [f"also: {_said(study.beside.reason)}"] if study.beside is not None else []
     lines += [
         f"step {score.checkpoint.step}: {study.metric} {score.mean:.4g}, {score.standing}"
         for score in study.scores[:ROWS]

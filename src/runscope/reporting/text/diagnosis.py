@@ -11,7 +11,7 @@ from rich.text import Text
 from runscope.reporting.text.braille import loss_chart
 from runscope.reporting.text.escaping import advice
 from runscope.reporting.text.heat import layer_chart
-from runscope.reporting.text.study import against_words, print_scores
+from runscope.reporting.text.study import against_words, extra_sentences, print_scores
 from runscope.reporting.view.layers import FATES
 from runscope.rules import Finding
 from runscope.rules.codes import RULES
@@ -47,6 +47,8 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis, *, verbose: bool = F
         _print_row(console, head, message)
     if diagnosis.study is not None:
         console.print()
+        for sentence in extra_sentences(diagnosis.study):
+            console.print(Text(sentence))
         print_scores(console, diagnosis.study)
     rest = list(_rest(diagnosis, verbose))
     if rest:

@@ -50,7 +50,8 @@ _COLUMNS = (
     "standing", "mean", "low", "high", "examples", "difference", "difference_low", "difference_high", "p_value",
     "train_mean", "train_low", "train_high", "gap", "membership_auc", "membership_auc_min_k", "verbatim_rate",
     "verbatim_held_out", "also_mean", "also_low", "also_high", "forgotten", "forgotten_low", "forgotten_high",
-    "trade_off", "scores",
+    "trade_off", "beside_mean", "beside_low", "beside_high", "beside_difference", "beside_difference_low",
+    "beside_difference_high", "scores",
 )  # fmt: skip
 
 
@@ -76,6 +77,7 @@ def beside_json(study: Study) -> dict[str, Any]:
         "base": next((_extra_json(e) for e in study.extras if e.kind == "base"), None),
         "averages": [_extra_json(e) for e in study.extras if e.kind == "average"],
         "forgetting": plain(asdict(study.forgetting)) if study.forgetting is not None else None,
+        "beside": plain(asdict(study.beside)) if study.beside is not None else None,
     }
 
 
@@ -134,9 +136,6 @@ def _saved(study: Study) -> str:
 
 def _cells(score: CheckpointScore, study: Study) -> tuple[str, ...]:
     c = score.checkpoint
-    held_out = (
-        "" if score.mean is None else f"{_figure(score.mean)} ± {_figure((score.high or 0) - score.mean)}"
-    )
     behind = "" if score.difference is None or score.standing == "best" else _figure(score.difference, "+")
     trained = (
         _figure(score.train_mean),
@@ -147,10 +146,11 @@ def _cells(score: CheckpointScore, study: Study) -> tuple[str, ...]:
         "" if c.step is None else f"{c.step:,}",
         "" if c.epoch is None else f"{c.epoch:.2f}",
         c.name,
-        held_out,
+        _within(score.mean, score.high),
         *(trained if _has_training(study) else ()),
         behind,
         *((_figure(score.also_mean), _forgot(score)) if study.forgetting is not None else ()),
+        *((_within(score.beside_mean, score.beside_high),) if study.beside is not None else ()),
         f"{score.examples:,}" if score.examples else "",
         standing_words(score, study),
     )
@@ -159,18 +159,18 @@ def _cells(score: CheckpointScore, study: Study) -> tuple[str, ...]:
 def _extra_cells(extra: Extra, study: Study) -> tuple[str, ...]:
     """The row of the base, or of an average."""
     trained = ("",) * 3 if _has_training(study) else ()
-    second = (_figure(extra.also_mean), "") if study.forgetting is not None else ()
+    second: tuple[str, ...] = (_figure(extra.also_mean), "") if study.forgetting is not None else ()
+    second += (_figure(extra.beside_mean),) if study.beside is not None else ()
     return (
-        "", "", extra.name, f"{_figure(extra.mean)} ± {_figure(extra.high - extra.mean)}", *trained,
+        "", "", extra.name, _within(extra.mean, extra.high), *trained,
         _figure(extra.difference, "+"), *second, f"{extra.examples:,}", EXTRAS[extra.outcome],
     )  # fmt: skip
 
 
 def extra_sentences(study: Study) -> list[str]:
-    """What is to be said of the base, of averages and of what was forgotten, each a sentence."""
-    said = [e.reason for e in study.extras] + (
-        [study.forgetting.reason] if study.forgetting is not None else []
-    )
+    """What is to be said of the base, of averages, of what was forgotten and by a second task, each a sentence."""
+    beside = (study.forgetting, study.beside)
+    said = [e.reason for e in study.extras] + [one.reason for one in beside if one is not None]
     return [f"{s[:1].upper()}{s[1:]}" for s in said]
 
 
@@ -188,6 +188,11 @@ def standing_words(score: CheckpointScore, study: Study) -> str:
     return "may be as good" if open_still or not_asked else STANDINGS[score.standing]
 
 
+def _within(mean: float | None, high: float | None) -> str:
+    """A mean with half the width of its interval."""
+    return "" if mean is None else f"{_figure(mean)} ± {_figure((high or 0) - mean)}"
+
+
 def _figure(value: float | None, sign: str = "") -> str:
     if value is None:
         return ""
@@ -202,7 +207,8 @@ def _headings(study: Study) -> tuple[str, ...]:
     metric = study.metric.replace("_", " ")
     trained = (f"training {metric}", "membership", "verbatim") if _has_training(study) else ()
     said = study.forgetting
-    second = (f"{said.metric} on {said.data}", "forgot") if said is not None else ()
+    second: tuple[str, ...] = (f"{said.metric} on {said.data}", "forgot") if said is not None else ()
+    second += (study.beside.metric.replace("_", " "),) if study.beside is not None else ()
     return (
         "step",
         "epoch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -123,9 +123,20 @@ def charts(
     held_out = _held_out(line, "held-out loss", "", -1)
     found = [
         *_logged(strands(line), held_out), *_scored(line),
-        evaluated(study), forgotten(study), memorised(study), adapter(checkpoints),
+        evaluated(study), second(study), forgotten(study), memorised(study), adapter(checkpoints),
     ]  # fmt: skip
-    order = ("reward", "loss", "metric", "checkpoints", "forgotten", "memorised", "rate", "norm", "adapter")
+    order = (
+        "reward",
+        "loss",
+        "metric",
+        "checkpoints",
+        "second",
+        "forgotten",
+        "memorised",
+        "rate",
+        "norm",
+        "adapter",
+    )
     found.sort(key=lambda chart: order.index(chart.key))
     heat = layer_map(line)
     layers = [] if heat is None else [Chart("layers", heat.title, (), hint=heat.hint, heat=heat)]
@@ -257,7 +268,7 @@ def evaluated(study: Study | None) -> Chart:
     if study is None:
         return chart
     better = "lower" if study.lower_is_better else "higher"
-    curves = []
+    curves: list[Curve] = []
     named: tuple[tuple[str, Style, tuple[str, str, str]], ...] = (
         ("held-out examples", "scores", ("mean", "low", "high")),
         ("training examples", "scores2", ("train_mean", "train_low", "train_high")),
@@ -268,11 +279,32 @@ def evaluated(study: Study | None) -> Chart:
             for s in study.scores
             if s.checkpoint.step is not None and all(getattr(s, n) is not None for n in names)
         ]
-        if rows:
-            step, mean, low, high = (np.array(column) for column in zip(*sorted(rows), strict=True))
-            curves.append(Curve(label, "", -1, style, Series.of(label, step, mean), low=low, high=high))
+        curves += _with_intervals(label, style, rows)
     hint = f"{metric_label(study)} with its 95% interval; {better} is better"
     return replace(chart, curves=tuple(curves), hint=hint)
+
+
+def second(study: Study | None) -> Chart:
+    """The metric of a second task on the same examples."""
+    if study is None or study.beside is None:
+        return Chart("second", "", ())
+    name = study.beside.metric.replace("_", " ")
+    rows = [
+        (s.checkpoint.step, s.beside_mean, s.beside_low, s.beside_high)
+        for s in study.scores
+        if s.checkpoint.step is not None and s.beside_mean is not None
+    ]
+    better = "lower" if study.beside.lower_is_better else "higher"
+    hint = f"{name} on the same examples with its 95% interval; {better} is better"
+    return Chart("second", name.capitalize(), _with_intervals("held-out examples", "scores", rows), hint=hint)
+
+
+def _with_intervals(label: str, style: Style, rows: Sequence[tuple[Any, ...]]) -> tuple[Curve, ...]:
+    """One curve of (step, mean, low, high); none where there are no rows."""
+    if not rows:
+        return ()
+    step, mean, low, high = (np.array(column) for column in zip(*sorted(rows), strict=True))
+    return (Curve(label, "", -1, style, Series.of(label, step, mean), low=low, high=high),)
 
 
 def forgotten(study: Study | None) -> Chart:
@@ -286,13 +318,9 @@ def forgotten(study: Study | None) -> Chart:
         for s in study.scores
         if s.checkpoint.step is not None and s.forgotten is not None
     ]
-    if not rows:
-        return chart
-    step, mean, low, high = (np.array(column) for column in zip(*sorted(rows), strict=True))
-    curve = Curve(said.data, "", -1, "scores", Series.of(said.data, step, mean), low=low, high=high)
     return replace(
         chart,
-        curves=(curve,),
+        curves=_with_intervals(said.data, "scores", rows),
         hint=f"{said.metric} on {said.data} less that of {said.reference}; above 0 is worse",
     )
 
