@@ -47,9 +47,9 @@ def around(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_rows_are_the_averages_that_keep_writes(place: Place, around: Path, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    found = study(around, place.held_out, "last:3 100,400")
-    assert [e.steps for e in found.extras] == [(200, 300, 400), (100, 400)]
-    for extra, words in zip(found.extras, ("last:3", "100,400"), strict=True):
+    found = study(around, place.held_out, "last:3 100,400 ema:0.5")
+    assert [e.steps for e in found.extras] == [(200, 300, 400), (100, 400), (100, 200, 300, 400)]
+    for extra, words in zip(found.extras, ("last:3", "100,400", "ema:0.5"), strict=True):
         api.keep(str(around), tmp_path / words, average=words)
         expected = plain_loss(AutoModelForCausalLM.from_pretrained(tmp_path / words), place.held_out)
         assert extra.mean == pytest.approx(expected, abs=1e-5)
@@ -116,3 +116,27 @@ def test_it_stands_in_table_and_json(place: Place, around: Path, capsys: pytest.
     assert main([*words, "--format", "json"]) == 0
     (average,) = json.loads(capsys.readouterr().out)["averages"]
     assert average["steps"] == [300, 400]
+
+
+def test_keep_writes_those_as_good_and_the_card_says_why(place: Place, around: Path, tmp_path: Path) -> None:
+    file = tmp_path / "evaluation.json"
+    words = [
+        "evaluate",
+        str(around),
+        "--data",
+        str(place.held_out),
+        "--average",
+        "as-good",
+        "--full",
+        "--quiet",
+    ]
+    assert main([*words, "--output", str(file)]) == 0
+    found = json.loads(file.read_text())["averages"][0]
+    words = ["keep", str(around), "--evaluated", str(file), "--average", "as-good", "--quiet"]
+    assert main([*words, "--output", str(tmp_path / "kept")]) == 0
+    api.keep(str(around), tmp_path / "expected", average=",".join(map(str, found["steps"])))
+    name = "model.safetensors"
+    assert (tmp_path / "kept" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
+    why = (tmp_path / "kept/README.md").read_text().split("## Why this one")[1]
+    assert "average of those as good" in why
+    assert "paired on 60 examples" in why

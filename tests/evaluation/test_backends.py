@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,8 +17,9 @@ from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.models import loading
+from runscope.evaluation.models.adapters import read_adapter
 from runscope.evaluation.models.local import LocalModels
-from runscope.evaluation.models.vllm import VllmModels
+from runscope.evaluation.models.vllm import Room, refuse_not_served
 from tests.evaluation import tiny
 from tests.evaluation.conftest import Place
 
@@ -121,17 +124,42 @@ def test_without_vllm_its_backend_says_how_to_get_it(place: Place, tmp_path: Pat
     assert "runscope[vllm]" in hint
 
 
-def test_vllm_says_what_transformers_say(place: Place) -> None:
-    pytest.importorskip("vllm", reason="vllm is not installed")
-    torch = pytest.importorskip("torch")
-    if not torch.cuda.is_available():
-        pytest.skip("there is no GPU for vllm")
-    examples = read_examples(place.held_out)[:20]
-    settings = EvaluateSettings(dtype="float32")
-    plain, engine = LocalModels(settings, place.base), VllmModels(settings, place.base)
-    for step in (100, 600):
-        for models in (plain, engine):
-            models.use(place.output / f"checkpoint-{step}")
-        expected = [t.mean() for t in plain.token_losses(examples)]
-        np.testing.assert_allclose([t.mean() for t in engine.token_losses(examples)], expected, rtol=1e-3)
-        assert engine.answers(examples[:4], 3) == plain.answers(examples[:4], 3)
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"use_dora": True}, "vLLM does not take DoRA"),
+        ({"modules_to_save": ["lm_head"]}, "whole modules beside it"),
+        ({"bias": "all"}, "it changes its base"),
+        ({"peft_type": "IA3"}, "it is IA3, and vLLM takes LoRA"),
+    ],
+)
+def test_what_vllm_does_not_take_is_refused(
+    place: Place, tmp_path: Path, changed: dict[str, Any], words: str
+) -> None:
+    shutil.copytree(place.output / "checkpoint-100", tmp_path / "checkpoint-100")
+    config = tmp_path / "checkpoint-100/adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | changed))
+    with pytest.raises(InputError, match=words) as told:
+        refuse_not_served(read_adapter(tmp_path / "checkpoint-100"), "cuda")
+    assert "transformers takes it" in told.value.hint
+
+
+def test_lora_on_the_output_layer_is_for_gpus(place: Place, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    adapted = get_peft_model(tiny.llama(), LoraConfig(target_modules=["lm_head"], task_type="CAUSAL_LM"))
+    adapted.save_pretrained(tmp_path / "out", save_embedding_layers=False)
+    adapter = read_adapter(tmp_path / "out")
+    refuse_not_served(adapter, "cuda")
+    with pytest.raises(InputError, match="no LoRA on the output layer"):
+        refuse_not_served(adapter, "cpu")
+    refuse_not_served(read_adapter(place.output / "checkpoint-100"), "cpu")
+
+
+def test_an_engine_with_room_is_kept() -> None:
+    small, large = Room("a", 8, frozenset({"q"}), 300), Room("a", 16, frozenset({"q", "v"}), 200)
+    both = small.with_(large)
+    assert both.holds(small)
+    assert both.holds(large)
+    assert not small.holds(large)
+    assert small.with_(Room("b", 8)) == Room("b", 8), "nothing of another model is of use"

@@ -192,3 +192,92 @@ def test_numbers_that_are_none_have_no_mean(place: Place, tmp_path: Path) -> Non
     save_file({k: v * float("nan") for k, v in load_file(file).items()}, file)
     with pytest.raises(InputError, match="checkpoint-1 holds NaN"):
         api.keep(str(tmp_path / "output"), tmp_path / "kept", average="last:2")
+
+
+def evaluation(place: Place, tmp_path: Path, *words: str) -> Path:
+    """The JSON of an evaluation on the command line."""
+    file = tmp_path / "evaluation.json"
+    asked = ["evaluate", str(place.output), "--data", str(place.held_out), "--full", "--quiet", *words]
+    assert main([*asked, "--output", str(file)]) == 0
+    return file
+
+
+def test_the_best_one_is_kept_by_what_an_evaluation_found(place: Place, tmp_path: Path) -> None:
+    file = evaluation(place, tmp_path)
+    found = json.loads(file.read_text())
+    kept = api.keep(str(place.output), tmp_path / "kept", evaluated=file)
+    assert [c.step for c in kept.checkpoints] == [found["best_step"]]
+    assert "is worse than" in (tmp_path / "kept/README.md").read_text().split("## Why this one")[1]
+    other = api.keep(str(place.output), tmp_path / "other", evaluated=file, step=600)
+    assert [c.step for c in other.checkpoints] == [600]
+    assert "No reason was given" in (tmp_path / "other/README.md").read_text(), "it says nothing for step 600"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is no evaluation"),
+        ("[]", "is no evaluation"),
+        ('{"schema": "runscope.stitch/1"}', "is no evaluation"),
+        ('{"schema": "runscope.evaluation/1", "averages": 3}', "is no evaluation"),
+        ('{"schema": "runscope.evaluation/1"}', "names no checkpoint to keep"),
+    ],
+)
+def test_what_is_no_evaluation_is_refused(
+    content: str, said: str, place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "evaluation.json"
+    file.write_text(content)
+    assert (
+        main(["keep", str(place.output), "--evaluated", str(file), "--output", str(tmp_path / "kept")]) == 2
+    )
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == 2
+
+
+def test_as_good_needs_an_evaluation(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["keep", str(place.output), "--average", "as-good", "--output", str(tmp_path / "kept")]
+    assert main(words) == 2
+    assert "--average as-good --output evaluation.json" in capsys.readouterr().err
+    assert main([*words, "--evaluated", str(evaluation(place, tmp_path))]) == 2
+    assert "names no checkpoints that are as good" in capsys.readouterr().err
+
+
+def test_a_moving_average_weighs_the_newest_most(place: Place, tmp_path: Path) -> None:
+    kept = api.keep(str(place.output), tmp_path / "kept", average="ema:.5")
+    steps = [c.step for c in kept.checkpoints]
+    assert steps == [100, 200, 300, 400, 500, 600]
+    shares = np.array([2.0**-age for age in range(5, -1, -1)])
+    parts = [merged(place.base, place.output / f"checkpoint-{s}") for s in steps]
+    for name, value in merged(place.base, tmp_path / "kept").items():
+        expected = np.average([p[name] for p in parts], axis=0, weights=shares)
+        np.testing.assert_allclose(value, expected, atol=2e-6, rtol=1e-5)
+    card = (tmp_path / "kept/README.md").read_text()
+    assert "the weighted average of 6 checkpoints" in card
+    assert "step 600 of output, folder checkpoint-600, 50.8%" in card
+
+
+def test_a_moving_average_of_whole_models_is_plain_arithmetic(place: Place, tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        tiny.save_base(
+            tiny.train(tiny.llama(), place.train, steps=5 * step), tmp_path / f"out/checkpoint-{step}"
+        )
+    api.keep(str(tmp_path / "out"), tmp_path / "kept", average="ema:0.25")
+    parts = [loaded(tmp_path / f"out/checkpoint-{s}") for s in (1, 2, 3)]
+    for name, value in loaded(tmp_path / "kept").items():
+        expected = np.average([p[name] for p in parts], axis=0, weights=[0.0625, 0.25, 1])
+        np.testing.assert_allclose(value, expected, atol=2e-6, rtol=1e-5)
+
+
+def test_a_moving_average_leaves_out_what_hardly_counts() -> None:
+    from runscope.evaluation.beside.averages import shares_of
+
+    shares = shares_of("ema:0.1", 30)
+    assert shares is not None
+    assert len(shares) == 2
+    assert sum(shares) == pytest.approx(1)
+    assert shares_of("last:3", 30) is None
+    assert len(shares_of("ema:0.9", 8) or ()) == 8

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from runscope.api.evaluated import Told
 from runscope.api.saved import checkpoints as list_checkpoints
 from runscope.errors import StoreError, UsageError
 from runscope.progress import Progress
@@ -52,6 +53,7 @@ def keep(
     step: int | None = None,
     revision: str | None = None,
     average: str | None = None,
+    evaluated: str | Path | None = None,
     rank: int | None = None,
     why: str | None = None,
     line: Timeline | None = None,
@@ -65,25 +67,42 @@ def keep(
         output: a folder that is not there, or is empty.
         step: of the checkpoint.
         revision: of the checkpoint: a commit, its first digits, or a folder's name.
-        average: ``last:K``, or steps as ``200,300,400``: the uniform average.
+        average: ``last:K``, steps as ``200,300,400``, or ``as-good`` with ``evaluated``: the uniform average;
+            ``ema:0.5``: the newest counts 1, the one before it a half, and so on.
+        evaluated: what an evaluation found, as JSON (``runscope evaluate --output``, ``findings.json``), or the folder
+            of a report: names the best checkpoint or those that are as good, and the reason.
         rank: of an averaged LoRA adapter; None keeps the sum of the ranks, which is exact.
-        why: the reason, for the model card.
+        why: the reason, for the model card; else what ``evaluated`` says.
         line: places each checkpoint on its continuous axis.
         base: the base model, whose tokenizer is taken where none lies with an adapter.
         progress: called while commits are read.
 
     Raises:
         UsageError: not exactly one of ``step``, ``revision`` and ``average``, or none has that name.
-        InputError: weights are cut off or pickles, or cannot be averaged.
+        InputError: ``evaluated`` is no evaluation, or lacks what is asked for; weights are cut off or pickles, or
+            cannot be averaged.
         StoreError: the folder is not empty, or cannot be written.
     """
+    from runscope.evaluation.beside.averages import AS_GOOD, shares_of
     from runscope.evaluation.models.whole import refuse_broken
     from runscope.hub import fetch
 
+    told = Told.read(Path(evaluated)) if evaluated is not None else None
+    if told is not None and step is None and revision is None and average is None:
+        step, revision = told.best()
     if sum(one is not None for one in (step, revision, average)) != 1:
         raise UsageError(
-            "one checkpoint or one average is kept", hint="name it by --step, --revision or --average"
+            "one checkpoint or one average is kept",
+            hint="name it by --step, --revision or --average, or name an evaluation by --evaluated",
         )
+    if average == AS_GOOD:
+        if told is None:
+            raise UsageError(
+                "which checkpoints are as good as the best is known from an evaluation",
+                hint="runscope evaluate REPO --data FILE --average as-good --output evaluation.json, then --evaluated",
+            )
+        average = told.as_good()
+    why = why or (told.reason(step, revision, average) if told is not None else None)
     if rank is not None and (average is None or rank < 1):
         raise UsageError(
             "--rank is that of an average, 1 or more", hint="for example --average last:3 --rank 16"
@@ -91,6 +110,7 @@ def keep(
     output = Path(output)
     _require_empty(output)
     chosen = select(list_checkpoints(repo, line=line, progress=progress), step, revision, average)
+    shares = shares_of(average, len(chosen)) if average is not None else None
     folders = [fetch(c) for c in chosen]
     for folder in folders:
         refuse_broken(folder)
@@ -99,8 +119,9 @@ def keep(
         with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as place:
             made = Path(place) / "made"
             made.mkdir()
-            notes = _fill(made, folders, rank, base)
-            (made / "README.md").write_text(_card(output.name, made, chosen, why, notes), encoding="utf-8")
+            notes = _fill(made, folders, rank, base, shares)
+            card = _card(output.name, made, chosen, why, notes, shares)
+            (made / "README.md").write_text(card, encoding="utf-8")
             if output.exists():
                 output.rmdir()
             made.rename(output)
@@ -138,7 +159,9 @@ def select(
     return members(saved, str(average))
 
 
-def _fill(made: Path, folders: Sequence[Path], rank: int | None, base: str | Path | None) -> list[str]:
+def _fill(
+    made: Path, folders: Sequence[Path], rank: int | None, base: str | Path | None, shares: Sequence[float] | None
+) -> list[str]:  # fmt: skip
     """Write weights, configuration and tokenizer; what a reader has to know of it."""
     last, notes = folders[-1], []
     if len(folders) == 1:
@@ -148,7 +171,7 @@ def _fill(made: Path, folders: Sequence[Path], rank: int | None, base: str | Pat
         from runscope.evaluation.models.loading import import_all
 
         import_all()  # says what is not installed
-        notes += average(folders, made, rank)
+        notes += average(folders, made, rank, shares)
     if not any(made.glob("tokenizer*")):
         notes += _take_tokenizer(made, last, base)
     return notes
@@ -173,7 +196,10 @@ def _copy(source: Path, target: Path, patterns: Sequence[str]) -> None:
             shutil.copyfile(path, target / path.name)
 
 
-def _card(name: str, made: Path, chosen: Sequence[Checkpoint], why: str | None, notes: Sequence[str]) -> str:
+def _card(
+    name: str, made: Path, chosen: Sequence[Checkpoint], why: str | None, notes: Sequence[str],
+    shares: Sequence[float] | None,
+) -> str:  # fmt: skip
     """The model card, Markdown with the Hub's metadata in front."""
     from runscope.reporting.text.escaping import escape
 
@@ -182,11 +208,13 @@ def _card(name: str, made: Path, chosen: Sequence[Checkpoint], why: str | None, 
     known = isinstance(base, str) and re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", base) and not Path(base).exists()
     front = [f"library_name: {'peft' if config.is_file() else 'transformers'}"]
     front += [f"base_model: {base}"] if known else []
-    what = "This is" if len(chosen) == 1 else f"This is the uniform average of {len(chosen)} checkpoints:"
+    kind = "uniform" if shares is None else "weighted"
+    what = "This is" if len(chosen) == 1 else f"This is the {kind} average of {len(chosen)} checkpoints:"
+    counts = [f", {share:.1%}" for share in shares] if shares is not None else [""] * len(chosen)
     given = escape(why) if why else "No reason was given (`--why`)."
     files = [f"- `{p.name}`: SHA-256 `{_digest(p)}`" for p in sorted(made.glob("*.safetensors"))]
     body = [
-        f"# {escape(name)}", what, "", *(f"- {_described(c)}" for c in chosen), "",
+        f"# {escape(name)}", what, "", *(f"- {_described(c)}{n}" for c, n in zip(chosen, counts, strict=True)), "",
         *(f"{escape(n[0].upper() + n[1:])}." for n in notes), "",
         "## Why this one", given, "", "## Weights", *files, "",
         f"Written by `runscope keep` on {datetime.now(UTC):%Y-%m-%d}.", "",

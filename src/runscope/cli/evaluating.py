@@ -100,7 +100,7 @@ def _options(
         typer.Option(
             "--average",
             metavar="WHICH…",
-            help="Evaluate averages of checkpoints too: last:3, as-good, steps as 200,300; several in quotes.",
+            help="Evaluate averages of checkpoints too: last:3, as-good, ema:0.5, steps as 200,300; several in quotes.",
         ),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Evaluate every checkpoint on every example.")] = False,
@@ -137,7 +137,10 @@ def _options(
     workers: Annotated[
         int | None,
         typer.Option(
-            "--workers", metavar="N", help="Number of Ray workers (default: one per GPU, else one per CPU)."
+            "--workers",
+            metavar="N",
+            help="Number of Ray workers (default: one per GPU, else one per CPU); of vLLM the GPUs that a model is "
+            "spread over (default: 1).",
         ),
     ] = None,
     allow_pickle: Annotated[

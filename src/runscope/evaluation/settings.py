@@ -39,7 +39,8 @@ class EvaluateSettings:
         cluster: column that says which examples belong together; None takes ``cluster``, ``source``, ``group`` or
             ``document`` where there is one, ``none`` takes every example for itself.
         beside: a second task on the same examples, shown beside the verdict: ``answer``, ``number``, ``choice``, ….
-        average: averages of checkpoints to evaluate beside them, in one text: ``last:3``, ``as-good``, ``200,300``.
+        average: averages of checkpoints to evaluate beside them, in one text: ``last:3``, ``as-good``, ``200,300``,
+            ``ema:0.5``.
         full: every checkpoint on every example instead of a race.
         min_effect: smallest difference that matters, in the unit of the metric; None takes the metric's own
             (for the loss 3% of the best checkpoint's).
@@ -53,7 +54,8 @@ class EvaluateSettings:
         batch_tokens: padded tokens in a batch; None fits it to the memory. Halved when memory runs out.
         backend: ``transformers`` or ``vllm``.
         launch: ``local``, or ``ray`` for many GPUs or machines.
-        workers: of Ray; None takes one a GPU, or one a CPU where there is no GPU.
+        workers: of Ray; None takes one a GPU, or one a CPU where there is no GPU. Of vLLM the GPUs that a model is
+            spread over; None takes one.
         sample: how many examples to show, with answers, where best and last differ most.
         trust_remote_code: let the base model's repository run its own code.
         allow_pickle: load weights that are not safetensors; loading those can run code.
@@ -110,9 +112,10 @@ class EvaluateSettings:
         if not 0 < self.alpha < 1:
             raise UsageError("alpha is an error rate between 0 and 1", hint="0.05 is customary")
         for word in (self.average or "").split():
-            if not re.fullmatch(r"as-good|last:\d+|\d+(,\d+)+", word):
+            if not re.fullmatch(r"as-good|last:\d+|ema:0?\.\d+|\d+(,\d+)+", word):
                 raise UsageError(
-                    f"--average {word} names no checkpoints", hint="last:3, as-good, or steps as 200,300,400"
+                    f"--average {word} names no checkpoints",
+                    hint="last:3, as-good, ema:0.5, or steps as 200,300,400",
                 )
         if self.min_effect is not None and self.min_effect < 0:
             raise UsageError(

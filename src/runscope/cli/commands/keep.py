@@ -31,7 +31,18 @@ def keep(
     average: Annotated[
         str | None,
         typer.Option(
-            "--average", metavar="last:K|STEP,STEP,…", help="The uniform average of these checkpoints."
+            "--average",
+            metavar="last:K|STEP,STEP,…|as-good|ema:D",
+            help="The average of these checkpoints; as-good: those that --evaluated found; ema:0.5: the newest counts "
+            "1, the one before it a half, and so on.",
+        ),
+    ] = None,
+    evaluated: Annotated[
+        Path | None,
+        typer.Option(
+            "--evaluated",
+            metavar="FILE|FOLDER",
+            help="What runscope evaluate --output or a report found: names the best one, or those as good, and why.",
         ),
     ] = None,
     rank: Annotated[
@@ -44,7 +55,10 @@ def keep(
         ),
     ] = None,
     why: Annotated[
-        str | None, typer.Option("--why", metavar="TEXT", help="The reason, for the model card.")
+        str | None,
+        typer.Option(
+            "--why", metavar="TEXT", help="The reason, for the model card (default: as --evaluated says)."
+        ),
     ] = None,
     run: Annotated[
         list[str] | None,
@@ -66,6 +80,8 @@ def keep(
       runscope keep me/pricer-2024-09-13 --step 4000 --output ./kept --why "best held-out loss"
 
       runscope keep ./output --average last:3 --output ./averaged
+
+      runscope keep ./output --evaluated evaluation.json --average as-good --output ./averaged
     """
     from runscope import api
 
@@ -78,8 +94,8 @@ def keep(
                 else api.require_joined(api.stitch(run, project=project))
             )
         kept = api.keep(
-            repo, output, step=step, revision=revision, average=average, rank=rank, why=why, line=line,
-            base=base, progress=update,
+            repo, output, step=step, revision=revision, average=average, evaluated=evaluated, rank=rank, why=why,
+            line=line, base=base, progress=update,
         )  # fmt: skip
     out.notes(kept.notes, quiet=quiet)
     out.note(f"wrote {kept.folder}", quiet=quiet)

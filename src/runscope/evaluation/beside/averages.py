@@ -26,16 +26,29 @@ from runscope.stats.comparing.paired import Ground, mean_and_error
 from runscope.stats.intervals import WIDE
 
 AS_GOOD = "as-good"
+AS_GOOD_NAME = "average of those as good"
+LEAST_SHARE = 0.01
+"""Of a moving average: earlier checkpoints would count for less, and each adds its rank to an adapter's."""
 SEE = "runscope checkpoints shows what a repository holds"
 
 
 @dataclass(frozen=True)
 class Wish:
-    """An average that is to be made: of which arms, how it is called, from which example on it is compared."""
+    """An average that is to be made.
+
+    Attributes:
+        arms: of what.
+        name: how it is called.
+        begin: the first example that it is compared on.
+        shares: how much each arm counts; None for as much as any other.
+        word: what ``runscope keep`` takes for it, where the steps do not say it.
+    """
 
     arms: tuple[int, ...]
     name: str
     begin: int = 0
+    shares: tuple[float, ...] | None = None
+    word: str = ""
 
 
 def require_members(saved: Sequence[Checkpoint], words: str | None) -> None:
@@ -50,7 +63,7 @@ def require_members(saved: Sequence[Checkpoint], words: str | None) -> None:
 
 
 def members(saved: Sequence[Checkpoint], words: str) -> list[Checkpoint]:
-    """The checkpoints that ``last:K`` or steps name, in order of training.
+    """The checkpoints that ``last:K``, ``ema:D`` or steps name, in order of training.
 
     Raises:
         UsageError: there are none of that name, or too few.
@@ -64,12 +77,43 @@ def members(saved: Sequence[Checkpoint], words: str) -> list[Checkpoint]:
                 hint="take 2 or more that are there; " + SEE,
             )
         return trained[-count:]
+    if re.fullmatch(r"ema:0?\.\d+", words):
+        trained = [c for c in in_order(saved) if c.changed and not c.abandoned]
+        if len(trained) < 2:
+            raise UsageError("a moving average needs two checkpoints", hint=SEE)
+        return trained[-len(shares_of(words, len(trained)) or ()) :]
     if not re.fullmatch(r"\d+(,\d+)+", words):
-        raise UsageError(f"--average {words} names no checkpoints", hint="last:3, or steps as 200,300,400")
+        raise UsageError(
+            f"--average {words} names no checkpoints", hint="last:3, ema:0.5, or steps as 200,300,400"
+        )
     steps = sorted({int(word) for word in words.split(",")})
     if len(steps) < 2:
         raise UsageError("an average needs two different steps", hint="for example --average 200,300")
     return in_order([at_step(saved, one) for one in steps])
+
+
+def shares_of(words: str, count: int) -> tuple[float, ...] | None:
+    """How much each of the last checkpoints counts in ``ema:D``, in order of training; None where all count alike.
+
+    The newest counts 1, the one before it D, then D², … (an exponential moving average taken once a checkpoint, divided
+    by the sum as Adam does for its first steps: Kingma and Ba 2015, arXiv 1412.6980).
+
+    Args:
+        words: of ``--average``.
+        count: of checkpoints that there are.
+
+    Raises:
+        UsageError: D is 0.
+    """
+    if not words.startswith("ema:"):
+        return None
+    decay = float(words.partition(":")[2])
+    if not 0 < decay < 1:
+        raise UsageError("ema:D takes a decay between 0 and 1", hint="--average ema:0.5")
+    powers = [decay**age for age in range(count)]
+    whole = sum(powers)
+    kept = [p for age, p in enumerate(powers) if age < 2 or p / whole >= LEAST_SHARE]
+    return tuple(p / sum(kept) for p in reversed(kept))
 
 
 def at_step(saved: Sequence[Checkpoint], step: int) -> Checkpoint:
@@ -130,9 +174,13 @@ def _wish(ran: Ran, word: str, notes: list[str]) -> Wish | None:
         lost = [called(c) for a, c in enumerate(line) if any(c is m for m in chosen) and a not in arms]
         notes.append(f"no average {word} was taken, as {lost[0]} was left out")
         return None
-    name = f"average of the last {len(arms)}" if word.startswith("last") else "average"
+    name = {
+        "last": f"average of the last {len(arms)}",
+        "ema": f"moving average {word.partition(':')[2]}",
+    }.get(word.partition(":")[0], "average")
     steps = ", ".join(called(line[a]).removeprefix("step ") for a in arms)
-    return Wish(arms, f"{name} (steps {steps})")
+    shares = shares_of(word, sum(c.changed and not c.abandoned for c in line))
+    return Wish(arms, f"{name} (steps {steps})", shares=shares, word="" if shares is None else word)
 
 
 def _as_good(ran: Ran, notes: list[str]) -> Wish | None:
@@ -155,7 +203,7 @@ def _as_good(ran: Ran, notes: list[str]) -> Wish | None:
                 f"the average of those as good as the best was picked on the first {half:,} examples, and compared on "
                 "the others"
             )
-            return Wish(arms, f"average of those as good (steps {steps})", half)
+            return Wish(arms, f"{AS_GOOD_NAME} (steps {steps})", half)
     notes.append("no average of those as good as the best was taken: no two checkpoints are")
     return None
 
@@ -164,9 +212,9 @@ def _made(ran: Ran, wish: Wish, folder: Path) -> Checkpoint:
     """The average as a checkpoint in a folder; it is known by what it was made from."""
     parts = [ran.bench.checkpoints[a] for a in wish.arms]
     folder.mkdir(parents=True)
-    average([ran.bench.fetch(c) for c in parts], folder)
+    average([ran.bench.fetch(c) for c in parts], folder, shares=wish.shares)
     content = hashlib.sha256(
-        repr([[(f.path, f.content_id) for f in c.files] for c in parts]).encode()
+        repr(([[(f.path, f.content_id) for f in c.files] for c in parts], wish.shares)).encode()
     ).hexdigest()
     files = (File("average.safetensors", 0, content),)
     return Checkpoint(str(folder), None, wish.name, None, subfolder=wish.name, files=files, local_path=folder)
@@ -194,7 +242,7 @@ def _judged(ran: Ran, found: Compared, wish: Wish, steps: tuple[int | None, ...]
     else:
         way = "better" if pair.mean < 0 else "worse"
         outcome, said = "undecided", f"looks {way} than {best}, by {by}, but that is not sure"
-    known = ",".join(str(s) for s in steps if s is not None)
+    known = wish.word or ",".join(str(s) for s in steps if s is not None)
     whole = outcome == "better" and None not in steps
     kept = f" runscope keep writes it: --average {known}." if whole else ""
     return Extra(

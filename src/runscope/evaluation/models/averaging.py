@@ -1,4 +1,4 @@
-"""The uniform average of checkpoints of one training ("model soup"), written as a checkpoint.
+"""The average of checkpoints of one training ("model soup"), uniform or weighted, written as a checkpoint.
 
 Whole models are averaged weight by weight (Wortsman et al. 2022, https://arxiv.org/abs/2203.05482). The weights that a
 LoRA adapter stands for are the products s·B·A, and the mean of products is not the product of means: the ranks are put
@@ -36,13 +36,16 @@ BESIDE = (".json", ".txt", ".model", ".jinja")
 """Endings of what lies beside weights."""
 
 
-def average(folders: Sequence[Path], output: Path, rank: int | None = None) -> list[str]:
+def average(
+    folders: Sequence[Path], output: Path, rank: int | None = None, shares: Sequence[float] | None = None
+) -> list[str]:
     """Write the average of checkpoints, with the configuration and tokenizer of the last one.
 
     Args:
         folders: of adapters, or of whole models, in order of training.
         output: an empty folder.
         rank: of an averaged LoRA adapter, see :func:`average_adapters`.
+        shares: how much each counts, summing to 1; None for as much as any other.
 
     Returns:
         What a reader has to know of it.
@@ -60,20 +63,21 @@ def average(folders: Sequence[Path], output: Path, rank: int | None = None) -> l
         if path.is_file() and path.name != "trainer_state.json":
             shutil.copyfile(path, output / path.name)
     if not adapter:
-        average_models(folders, output)
+        average_models(folders, output, shares)
         return []
-    lost = average_adapters(folders, output, rank)
+    lost = average_adapters(folders, output, rank, shares)
     config = json.loads((output / CONFIG).read_bytes())
     how = "ranks side by side, which is exact" if rank is None else f"{lost:.2%} of its norm cut off"
     return [f"the mean of s·B·A, of rank {config['r']:,} ({how})"]
 
 
-def average_models(folders: Sequence[Path], output: Path) -> None:
+def average_models(folders: Sequence[Path], output: Path, shares: Sequence[float] | None = None) -> None:
     """Write the mean of whole models' weights, in the files and dtypes of the last one.
 
     Args:
         folders: checkpoints with ``*.safetensors`` of the same names and shapes.
         output: a folder, for the weights only.
+        shares: how much each counts.
 
     Raises:
         InputError: they are of different shapes, quantised, or one holds NaN.
@@ -102,12 +106,15 @@ def average_models(folders: Sequence[Path], output: Path) -> None:
             with safe_open(path, "pt") as file:
                 names = list(file.keys())
             tensors = {
-                name: mean(name, [p[name].get_tensor(name) for p in places], folders) for name in names
+                name: mean(name, [p[name].get_tensor(name) for p in places], folders, shares)
+                for name in names
             }
             save_file(tensors, output / path.name, metadata={"format": "pt"})
 
 
-def mean(name: str, values: Sequence[Any], folders: Sequence[Path]) -> Any:
+def mean(
+    name: str, values: Sequence[Any], folders: Sequence[Path], shares: Sequence[float] | None = None
+) -> Any:
     """The mean of tensors, summed in float64, in the dtype of the last; what is no number must be equal.
 
     Raises:
@@ -122,16 +129,22 @@ def mean(name: str, values: Sequence[Any], folders: Sequence[Path]) -> Any:
             raise InputError(f"{name} holds whole numbers that differ, which have no mean", hint=HINT)
         return values[-1]
     total = torch.zeros(values[-1].shape, dtype=torch.float64)
-    for value, folder in zip(values, folders, strict=True):
+    for value, folder, share in zip(values, folders, _shares(shares, values), strict=True):
         if not bool(value.double().isfinite().all()):
             raise InputError(
                 f"{name} of {folder.name} holds NaN or infinity", hint="leave that checkpoint out"
             )
-        total += value.double()
-    return (total / len(values)).to(values[-1].dtype).contiguous()
+        total += value.double() * share
+    return total.to(values[-1].dtype).contiguous()
 
 
-def average_adapters(folders: Sequence[Path], output: Path, rank: int | None = None) -> float:
+def _shares(shares: Sequence[float] | None, of: Sequence[Any]) -> Sequence[float]:
+    return [1 / len(of)] * len(of) if shares is None else shares
+
+
+def average_adapters(
+    folders: Sequence[Path], output: Path, rank: int | None = None, shares: Sequence[float] | None = None
+) -> float:
     """Write the LoRA adapter whose s·B·A is the mean of those of the adapters.
 
     Args:
@@ -139,6 +152,7 @@ def average_adapters(folders: Sequence[Path], output: Path, rank: int | None = N
         output: a folder, for ``adapter_model.safetensors`` and ``adapter_config.json``.
         rank: cut back to it, the nearest of that rank in the Frobenius norm (Eckart and Young 1936); None keeps the
             sum of the ranks, which is exact.
+        shares: how much each counts.
 
     Returns:
         Share of the mean's Frobenius norm that was cut off, 0 to 1, over all layers.
@@ -159,11 +173,15 @@ def average_adapters(folders: Sequence[Path], output: Path, rank: int | None = N
     lost = whole = 0.0
     for name in sorted(states[-1]):
         if ".lora_" not in name:
-            made[name] = mean(name, [s[name] for s in states], folders)
+            made[name] = mean(name, [s[name] for s in states], folders, shares)
         elif _A.search(name):
             other = _A.sub(lambda m: f".lora_{m[1] or ''}B", name)
             module = name[: _A.search(name).start()].removeprefix("base_model.model.")  # type: ignore[union-attr]
-            a, b, dropped, total = _product(name, other, module, states, configs, folders, rank)
+            scales = [
+                share * scale_of(module, int(state[name].shape[0]), config)
+                for share, state, config in zip(_shares(shares, states), states, configs, strict=True)
+            ]
+            a, b, dropped, total = _product(name, other, scales, states, folders, rank)
             made[name], made[other], ranks[module] = a, b, int(a.shape[0])
             lost, whole = lost + dropped, whole + total
     save_file(made, output / WEIGHTS, metadata={"format": "pt"})
@@ -210,20 +228,20 @@ def scale_of(module: str, rank: int, config: Mapping[str, Any]) -> float:
 
 
 def _product(
-    name: str, other: str, module: str, states: Sequence[Mapping[str, Any]],
-    configs: Sequence[Mapping[str, Any]], folders: Sequence[Path], rank: int | None,
+    name: str, other: str, scales: Sequence[float], states: Sequence[Mapping[str, Any]],
+    folders: Sequence[Path], rank: int | None,
 ) -> tuple[Any, Any, float, float]:  # fmt: skip
     """A and B whose product is the mean, and the squared norms that were cut off and that there were."""
     import torch
 
     parts = []
-    for state, config, folder in zip(states, configs, folders, strict=True):
+    for state, scale, folder in zip(states, scales, folders, strict=True):
         a, b = state[name].double(), state[other].double()
         if not bool(a.isfinite().all() and b.isfinite().all()):
             raise InputError(
                 f"{name} of {folder.name} holds NaN or infinity", hint="leave that checkpoint out"
             )
-        parts.append((a, b * (scale_of(module, a.shape[0], config) / len(states))))
+        parts.append((a, b * scale))
     try:
         a, b = torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts], dim=1)
     except RuntimeError:

@@ -31,10 +31,10 @@ def take_over(model: Any, transformers: Any) -> tuple[int, ...]:
     but not what it learnt; transformers takes them even where other settings are passed.
     """
     own = getattr(model, "generation_config", None)
-    ends = _as_ids(getattr(own, "eos_token_id", None)) + _as_ids(getattr(model.config, "eos_token_id", None))
+    ends = ids_of(getattr(own, "eos_token_id", None), getattr(model.config, "eos_token_id", None))
     if own is not None:
         model.generation_config = transformers.GenerationConfig()
-    return tuple(dict.fromkeys(ends))
+    return ends
 
 
 def end_tokens(tokenizer: Any, *others: Iterable[int]) -> list[int]:
@@ -63,6 +63,11 @@ def greedy(transformers: Any, most: int, ends: list[int], pad: int) -> Any:
     return transformers.GenerationConfig(
         do_sample=False, num_beams=1, max_new_tokens=most, pad_token_id=pad, eos_token_id=ends or None
     )
+
+
+def ids_of(*values: Any) -> tuple[int, ...]:
+    """Ids that settings name, each a number, several or none."""
+    return tuple(dict.fromkeys(i for value in values for i in _as_ids(value)))
 
 
 def _as_ids(value: Any) -> list[int]:
