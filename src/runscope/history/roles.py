@@ -10,7 +10,7 @@ with the reason for the choice.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from runscope.history.series import Series
@@ -42,7 +42,10 @@ _EXACT: dict[str, tuple[str, ...]] = {
         "global_grad_norm", "total_grad_norm", "train_global_grad_norm", "gnorm",
         "grad_2_0_norm_total",  # Lightning's grad_norm(module, 2.0)
     ),
-    "epoch": ("epoch", "train_epoch", "epoch_epoch", "trainer_epoch", "epochs"),
+    "epoch": (
+        "epoch", "train_epoch", "epoch_epoch", "trainer_epoch", "epochs", "ep", "n_epoch", "n_epochs", "num_epoch",
+        "epoch_num", "epoch_number", "epoch_no", "epoch_idx", "epoch_index", "epoch_id", "current_epoch",
+    ),
     "tokens": (
         "num_input_tokens_seen", "train_num_input_tokens_seen", "num_tokens", "train_num_tokens", "tokens_seen",
         "train_tokens_seen", "tokens", "total_tokens", "train_tokens", "consumed_tokens",
@@ -70,7 +73,8 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
     ),
     "eval_loss": (
         rf"{_HELD_OUT}_.*loss", rf"loss_{_HELD_OUT}(?:_total)?", rf".*_{_HELD_OUT}_loss",
-        rf"{_HELD_OUT}_(?:nll|ce|cross_entropy|bpb)", "test_loss",
+        rf"{_HELD_OUT}_(?:nll|ce|cross_entropy|bpb)", "test_loss", "loss_test",
+        r"test_(?:avg|average|mean|set|epoch)_loss", r"(?:avg|average|mean|epoch)_test_loss",
     ),
     "learning_rate": (r"lr_.*", r".*_lr", r".*learning_rate.*"),
     "grad_norm": (r".*grad(?:ient)?_(?:2_)?norm(?:_total)?",),
@@ -138,8 +142,9 @@ def assign_roles(series: Mapping[str, Series], *, step_key: str = "step") -> Rol
     steps, as the fullest one. A name that was logged once, at the end, sums a curve up and is none where there is
     another. Training and held-out loss are paired: ``train/box_loss`` goes with ``val/box_loss``.
     """
+    head = _wrapped_in(series)
     logged = {
-        name: _Logged(name, _plain(name), len(s), int(s.step.min()), int(s.step.max()))
+        name: _Logged(name, _plain(name.removeprefix(head)), len(s), int(s.step.min()), int(s.step.max()))
         for name, s in series.items()
         if len(s)
     }
@@ -147,7 +152,11 @@ def assign_roles(series: Mapping[str, Series], *, step_key: str = "step") -> Rol
     notes: list[str] = []
     for role in dict.fromkeys((*_EXACT, *_PATTERNS)):
         taken = set(roles.values())
-        free = [one for name, one in logged.items() if name not in taken and name != "_step"]
+        free = [
+            one
+            for name, one in logged.items()
+            if name not in taken and name != "_step" and not _so_far(one.plain)
+        ]
         kinds = [kind for kind in _candidates(role, free) if kind]
         chosen = _chosen(kinds)
         if chosen is not None:
@@ -291,6 +300,12 @@ def _add_undecided(roles: dict[str, str], logged: Mapping[str, _Logged], notes: 
             f"{scores[0]} may be of training or of held-out data: say it with --map train_metric={scores[0]} "
             f"or --map eval_metric={scores[0]}"
         )
+    for role, words in _OF_WHAT.items():
+        only = [n for n, one in logged.items() if one.plain in words and one.points > 1]
+        if only and role not in roles:
+            notes.append(
+                f"{only[0]} says which data, but not what was measured: if it is a loss, --map {role}={only[0]} says so"
+            )
     if "train_loss" not in roles:
         losses = [n for n, one in logged.items() if _may_be_trained_on(one) and n not in roles.values()]
         if losses:
@@ -306,6 +321,20 @@ def _add_undecided(roles: dict[str, str], logged: Mapping[str, _Logged], notes: 
             )
 
 
+_BEST = frozenset(("best", "lowest", "highest"))
+
+
+def _so_far(plain: str) -> bool:
+    """Whether a name is of the best value so far, which no curve is."""
+    return bool(_BEST & set(plain.split("_")))
+
+
+_OF_WHAT = {
+    "train_loss": ("train", "training"),
+    "eval_loss": ("val", "valid", "validation", "eval", "dev", "test"),
+}
+
+
 def _may_be_trained_on(one: _Logged) -> bool:
     words = one.plain.split("_")
     if not {"loss", "losses"} & set(words) or {"scale", "scaler", "weight"} & set(words):
@@ -317,7 +346,9 @@ def _few(names: list[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-_FOLDER = re.compile(rf"^(?:metrics|finetuning|training|logs)_(?={_TRAIN}_|{_HELD_OUT}_)")
+_FOLDER = re.compile(
+    rf"^(?:metrics|finetuning|training|logs|data|history|results|scalars)_(?={_TRAIN}_|{_HELD_OUT}_)"
+)
 """A folder that trackers put metrics into, before a name that says what it is: Neptune's ``metrics/train/loss``,
 ``finetuning/eval/loss`` of its callback for transformers, ``training/val_loss`` of its Lightning logger."""
 
@@ -326,9 +357,35 @@ _UNIT = re.compile(r"\s+(?:\[[^\]]*\]|\([^)]*\))$")
 """What a name is measured in: ``loss [nats]``."""
 
 
+_HUMP = re.compile(r"(?<=[a-z]{2})(?=[A-Z])")
+"""Where ``trainLoss`` and ``ValAcc`` are two words; ``mAP`` is one."""
+_SHORT = {
+    "tr": "train", "trn": "train", "va": "val", "vl": "val", "vld": "val", "validating": "val", "losses": "loss",
+    "testing": "test",
+}  # fmt: skip
+"""Short forms of words, as scripts have them."""
+
+
 def _plain(name: str) -> str:
-    words = _UNIT.sub("", name.lower())
-    return _FOLDER.sub("", re.sub(r"[^0-9a-z]+", "_", words).strip("_"))
+    words = _UNIT.sub("", _HUMP.sub("_", name).lower())
+    said = [_SHORT.get(word, word) for word in re.split(r"[^0-9a-z]+", words) if word]
+    return _FOLDER.sub("", "_".join(said))
+
+
+_PATH = re.compile(r"[/→]|\.(?=[A-Za-z])")
+_SETS = frozenset(
+    ("train", "training", "eval", "evaluation", "val", "valid", "validation", "dev", "test", "loss")
+)
+_CLOCKS = frozenset(("epoch", "step", "global_step", "iteration", "iter", "time", "timestamp"))
+
+
+def _wrapped_in(names: Iterable[str]) -> str:
+    """What every metric's name begins with, where that says nothing: ``history/`` of ``history/val_loss``."""
+    inside = [name for name in names if _plain(name) not in _CLOCKS]
+    found = [_PATH.search(name) for name in inside]
+    heads = {name[: match.end()] if match else "" for name, match in zip(inside, found, strict=True)}
+    head = heads.pop() if len(heads) == 1 and len(inside) > 1 else ""
+    return "" if _SETS & set(_plain(head).split("_")) else head
 
 
 def _pair_losses(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:

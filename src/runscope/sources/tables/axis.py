@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from runscope.sources.columns import LARGEST_STEP
 from runscope.sources.tables.cells import Numbers
-from runscope.sources.tables.long import EPOCHS, STEPS, TIMES
+from runscope.sources.tables.long import TIMES, counters_first, is_epoch, is_step
 from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -41,6 +41,16 @@ class Axis:
     keep: Bools
     notes: tuple[str, ...] = ()
 
+    def turned(self) -> Axis:
+        """The same with the last row first."""
+        return Axis(self.name, self.step[::-1], self.keep[::-1], self.notes)
+
+    def beside(self, other: Axis) -> Axis:
+        """This axis without the rows that another leaves out, and with what both had to decide."""
+        return replace(
+            self, keep=self.keep & other.keep, notes=tuple(dict.fromkeys((*other.notes, *self.notes)))
+        )
+
 
 def axis_of(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Axis:
     """Find the column that counts steps; the row number where there is none, or where it is not whole.
@@ -54,13 +64,17 @@ def axis_of(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Axis:
         rows: how many there are.
     """
     main = _main_rows(columns, rows)
-    candidates = [c for name in (*STEPS, *EPOCHS) if (c := _candidate(columns, name)) is not None]
+    candidates = [c for name in counters_first(columns) if (c := _candidate(columns, name)) is not None]
     telling = [c for c in candidates if _changes(_at(c.step, main)) >= CHANGES and _in_order(c, main)]
     if not telling:
-        whole = [c for c in candidates if c.name.lower() not in EPOCHS]
+        still = [c.name for c in candidates if not _changes(_at(c.step, main))]
+        whole = [c for c in candidates if not is_epoch(c.name) and c.name not in still]
         if not whole:
-            said = "no column counts steps: rows are counted instead"
-            return Axis("row", np.arange(rows, dtype=np.int64), np.ones(rows, dtype=np.bool_), (said,))
+            said = f"{still[0]} stands still" if still else "no column counts steps"
+            return Axis(
+                "row", np.arange(rows, dtype=np.int64), np.ones(rows, dtype=np.bool_),
+                (f"{said}: rows are counted instead",),
+            )  # fmt: skip
         telling = [max(whole, key=lambda c: _changes(_at(c.step, main)))]
     first = telling[0]
     alike = [c for c in telling if np.array_equal(_at(c.step, main), _at(first.step, main))]
@@ -70,8 +84,11 @@ def axis_of(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Axis:
 
 def _main_rows(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Ints:
     """Rows of the metric that was logged most often, a loss if there is one: they tell what is counted."""
-    counters = {*STEPS, *EPOCHS, *TIMES}
-    metrics = {name: logged for name, (_, logged) in columns.items() if name.lower() not in counters}
+    metrics = {
+        name: logged
+        for name, (_, logged) in columns.items()
+        if not is_step(name) and not is_epoch(name) and name.lower() not in TIMES
+    }
     if not metrics:
         return np.arange(rows)
     losses = {name: logged for name, logged in metrics.items() if "loss" in name.lower()} or metrics
@@ -84,11 +101,8 @@ def _at(step: Ints, rows: Ints) -> Ints:
 
 
 def _candidate(columns: Mapping[str, tuple[Floats, Bools]], name: str) -> Axis | None:
-    """A column of that name as whole numbers, gaps filled from the row before; None where it is something else."""
-    column = next((c for c in columns if c.lower() == name), None)
-    if column is None:
-        return None
-    values, logged = columns[column]
+    """A column as whole numbers, gaps filled from the row before; None where it is something else."""
+    values, logged = columns[name]
     usable = logged & np.isfinite(values)
     known = values if usable.all() else values[usable]
     if not len(known) or np.any(known != np.rint(known)) or known.min() < 0:
@@ -102,7 +116,7 @@ def _candidate(columns: Mapping[str, tuple[Floats, Bools]], name: str) -> Axis |
         step = step[np.clip(np.cumsum(usable) - 1, 0, None)]
     lost = int((~keep).sum())
     notes = (f"{lost:,} rows have a step beyond 2^62 and were left out",) if lost else ()
-    return Axis(column, step, keep, notes)
+    return Axis(name, step, keep, notes)
 
 
 def _changes(step: Ints) -> float:
@@ -111,7 +125,7 @@ def _changes(step: Ints) -> float:
 
 def _in_order(axis: Axis, main: Ints) -> bool:
     """An epoch is an axis where each row has its own: it grows, and begins anew only where a session does."""
-    if axis.name.lower() not in EPOCHS:
+    if not is_epoch(axis.name):
         return True
     ahead = np.diff(_at(axis.step, main))
     return int((ahead < 0).sum()) <= 0.1 * len(ahead) or bool((ahead < 0).all())  # newest first
@@ -121,7 +135,7 @@ def _counted_through(axis: Axis, columns: Mapping[str, tuple[Floats, Bools]], ma
     """The axis, counted on where it begins anew in every epoch."""
     step = _at(axis.step, main)
     falls = np.flatnonzero(np.diff(step) < 0) + 1
-    if axis.name.lower() in EPOCHS or len(falls) < ROUNDS - 1 or not _rounds(step, falls, columns, main):
+    if is_epoch(axis.name) or not len(falls) or not _rounds(step, falls, columns, main):
         return axis
     parts = np.split(step, falls)
     lengths = np.array([part.max() + (1 if part.min() == 0 else 0) for part in parts])
@@ -137,10 +151,14 @@ def _rounds(step: Ints, falls: Ints, columns: Mapping[str, tuple[Floats, Bools]]
 
     Rounds of one length may be trainings of one length, each from scratch; then its loss leaps back up with each.
     """
-    epoch = _candidate(columns, "epoch")
+    epoch = next(
+        (c for name in columns if is_epoch(name) and (c := _candidate(columns, name)) is not None), None
+    )
     if epoch is not None:
         turns = np.flatnonzero(np.diff(_at(epoch.step, main)) > 0) + 1
         return len(turns) > 0 and bool(np.isin(falls, turns).all()) and len(falls) >= 0.5 * len(turns)
+    if len(falls) < ROUNDS - 1:
+        return False
     parts = np.split(step, falls)
     if len({int(part[0]) for part in parts}) > 1 or len({int(part[-1]) for part in parts[:-1]}) > 1:
         return False
@@ -172,3 +190,14 @@ def clock_of(cells: Mapping[str, pd.Series], count: int) -> tuple[str | None, Fl
         if len(known) and known.min() > _FIRST_TIME and known.max() < _LAST_TIME:
             return column, seconds
     return None, np.broadcast_to(np.nan, count)  # as large as one number
+
+
+def without_words(axis: Axis, numbers: Numbers) -> Axis:
+    """The axis without rows whose counter is a word: ``mean`` below the last epoch is at no step."""
+    lost = numbers.lost.get(axis.name)
+    if lost is None or not lost.any() or axis.name not in numbers.words:
+        return axis
+    count, example = numbers.words.pop(axis.name)
+    rows = "1 row has a word" if count == 1 else f"{count:,} rows have words"
+    said = f"{rows} in column {axis.name}, which counts (such as {example[:20]}): left out"
+    return replace(axis, keep=axis.keep & ~lost, notes=(*axis.notes, said))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runscope.sources.tables.frames import to_floats
+from runscope.sources.tables.long import is_epoch, is_step
 from runscope.stats.arrays import Bools, Floats
 
 if TYPE_CHECKING:
@@ -18,7 +19,18 @@ MOSTLY = 0.5
 """A column of which at least half of the filled cells are numbers is one of numbers: the other cells are lost ones."""
 _COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
+_THOUSANDS_APART = re.compile(r"[-+]?\d{1,3}(?:[ '\u2019\u00a0\u202f]\d{3})+(?:[.,]\d+)?")
+_THOUSANDS_DOTTED = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+,\d+")
 _PERCENT = re.compile(r"[-+]?[\d.,]+\s*%")
+_ROUND = re.compile(r"(\d+(?:\.\d+)?)\s*([kmbt])", re.IGNORECASE)
+_SIZES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+_LIKE_A_COUNT = re.compile(r"token|sample|example|step|iter|frame|image|seen", re.IGNORECASE)
+_OF_ALL = re.compile(r"(\d+)\s*(?:/|of)\s*\d+")
+_NAMED_PLACE = re.compile(r"[a-z]+[ _#:-]*(\d+)", re.IGNORECASE)
+_SPREAD = re.compile(
+    r"([-+]?[\d.]+(?:e[-+]?\d+)?)\s*(?:(?:±|\+/-|\+-)\s*[\d.]+(?:e[-+]?\d+)?|\(\s*[-+]?[\d.]+(?:e[-+]?\d+)?\s*\))",
+    re.IGNORECASE,
+)
 _ONE = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf|NaN|Infinity)"
 _REST = r"(?:\s*,[^()\n]*(?:\([^()\n]*\)[^()\n]*)*)?"
 _WRAPPED = re.compile(
@@ -51,13 +63,18 @@ class Numbers:
     Attributes:
         words: cells that hold words in a column of numbers, by column, with an example.
         without: columns called as a metric or a counter that hold no number at all, with an example.
-        percent, commas: columns whose numbers have a percent sign, a decimal comma.
+        percent, commas, rounded, spread: columns whose numbers have a percent sign, a decimal comma, a k or M for their
+            size, a spread beside them.
+        lost: which cells of a column that counts hold words.
     """
 
     words: dict[str, tuple[int, str]] = field(default_factory=dict)
     without: dict[str, str] = field(default_factory=dict)
     percent: list[str] = field(default_factory=list)
     commas: list[str] = field(default_factory=list)
+    rounded: list[str] = field(default_factory=list)
+    spread: list[str] = field(default_factory=list)
+    lost: dict[str, Bools] = field(default_factory=dict)
 
     def read(self, cells: pd.Series, name: str = "") -> tuple[Floats, Bools]:
         """(values, which were logged): an empty cell was not, ``nan`` was; words are neither.
@@ -77,23 +94,56 @@ class Numbers:
         if bool(rest.str.contains(r"[(\[]").any()):
             texts = texts.map(unwrapped).str.replace(_BRACKETED, r"\1", regex=True)
             _, logged = _plain(texts)
-            rest = texts[filled & ~logged]
-        if len(rest) and bool(rest.str.fullmatch(_PERCENT).all()):
-            self.percent.append(name)
-            texts = texts.str.rstrip("% ")
+        texts = self._as_written(texts, filled & ~logged, name)
+        _, logged = _plain(texts)
         if bool(texts[filled & ~logged].str.contains(",", regex=False).any()):
             texts = self._without_commas(texts, name)
         values, logged = _plain(texts)
         lost = filled & ~logged
-        if lost.any() and logged.sum() >= MOSTLY * filled.sum():
+        if is_step(name) or is_epoch(name):
+            self.lost[name] = lost
+        if lost.any() and (
+            logged.sum() >= MOSTLY * filled.sum() or (logged.any() and LIKE_A_METRIC.search(name))
+        ):
             example = str(texts[lost].iloc[0])
             self.words[name] = (int(lost.sum()), example)
         elif lost.any() and not logged.any() and LIKE_A_METRIC.search(name):
             self.without[name] = str(texts[lost].iloc[0])
         return values, logged
 
+    def _as_written(self, texts: pd.Series, unread: Bools, name: str) -> pd.Series:
+        """Cells without what people put around a number, where all that are no plain numbers are written in one way."""
+        rest = texts[unread]
+        if not len(rest):
+            return texts
+        if bool(rest.str.fullmatch(_PERCENT).all()):
+            self.percent.append(name)
+            return texts.str.rstrip("% ")
+        if bool(rest.str.fullmatch(_THOUSANDS_APART).all()):
+            return texts.str.replace(r"(?<=\d)[ '\u2019\u00a0\u202f](?=\d)", "", regex=True)
+        if bool(rest.str.fullmatch(_SPREAD).all()):
+            self.spread.append(name)
+            return texts.str.replace(_SPREAD, r"\1", regex=True)
+        if (_LIKE_A_COUNT.search(name) or is_epoch(name)) and bool(rest.str.fullmatch(_ROUND).all()):
+            self.rounded.append(name)
+            return texts.str.replace(
+                _ROUND, lambda m: f"{float(m[1]) * _SIZES[m[2].lower()]:.12g}", regex=True
+            )
+        if is_step(name) or is_epoch(name):
+            for form in (_OF_ALL, _NAMED_PLACE):
+                if bool(rest.str.fullmatch(form).all()):
+                    return texts.str.replace(form, r"\1", regex=True)
+        return texts
+
     def _without_commas(self, texts: pd.Series, name: str) -> pd.Series:
         with_comma = texts[texts.str.contains(",", regex=False)]
+        if bool(with_comma.str.fullmatch(_THOUSANDS_DOTTED).any()):
+            dotted = texts[texts.str.contains(".", regex=False) & ~texts.str.contains(",", regex=False)]
+            if not bool(dotted.str.fullmatch(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+").all()):
+                raise ValueError(
+                    f"{with_comma.iloc[0]} and {dotted.iloc[0]} (column {name}) have different decimal marks"
+                )
+            texts, with_comma = (t.str.replace(".", "", regex=False) for t in (texts, with_comma))
         thousands = with_comma.str.fullmatch(_THOUSANDS)
         if bool(thousands.all()):
             if bool(with_comma.str.contains(r",.*[,.]").any()):
@@ -117,6 +167,12 @@ class Numbers:
             said.append(f"the numbers of {_named(self.commas)} have a decimal comma")
         if self.percent:
             said.append(f"{_named(self.percent)} is in percent")
+        if self.rounded:
+            said.append(f"{_named(self.rounded)} is rounded: written with k, M or B")
+        if self.spread:
+            said.append(
+                f"{_named(self.spread)} has a second number in each cell, a spread or a mean: the first is taken"
+            )
         for name, (count, example) in self.words.items():
             cells = "1 cell holds" if count == 1 else f"{count:,} cells hold"
             said.append(f"{cells} not a number in column {name} (such as {example[:20]}): left out")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from runscope.sources.tables.cells import unwrapped
 from runscope.sources.tables.frames import Cells, stretch_rows
-from runscope.sources.tables.long import EPOCHS, STEPS
+from runscope.sources.tables.long import EPOCHS, STEPS, is_epoch, is_step
 from runscope.sources.text import Text
 
 if TYPE_CHECKING:
@@ -333,7 +333,9 @@ def _distinct(header: list[str], notes: list[str]) -> list[str]:
         again = count[name]
         count[name] += 1
         names.append(f"{name}.{again}" if again else name)
-        if again and name:
+        if again and (is_step(name) or is_epoch(name)):
+            notes.append(f"{name} stands in {again + 1} columns: each counts the columns behind it")
+        elif again and name:
             notes.append(f"{again + 1} columns are called {name}: one of them is shown as {names[-1]}")
     return names
 

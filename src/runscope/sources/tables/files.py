@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from runscope.errors import UnreadableRun
-from runscope.sources.tables import console, json_text
+from runscope.sources.tables import json_text
+from runscope.sources.tables.console import lines as console
 from runscope.sources.tables.csv_text import MOST_ABOVE, is_number, read_csv
 from runscope.sources.text import Text, head_of, read_text
 

@@ -15,11 +15,13 @@ from runscope.sources.tables.frames import kinds, repeated, to_floats
 from runscope.sources.tables.long import (
     EPOCHS,
     SET_WORDS,
-    SETS,
     STEPS,
     TIMES,
     TRAIN_WORDS,
     by_name,
+    is_epoch,
+    is_step,
+    of_sets,
     parted,
     plain,
     roles_of,
@@ -53,6 +55,13 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
     """
     _refuse_table_of_runs(cells, stem)
     exported = [c for c in cells.columns if f"{c}{_RANGE[0]}" in cells.columns and " - " in c]
+    if (
+        not exported
+        and len(cells.columns) > 1
+        and is_step(cells.columns[0])
+        and all(" - " in c for c in cells.columns[1:])
+    ):
+        exported = list(cells.columns[1:])  # without its ranges
     if exported:
         return _chart_export(cells, exported)
     tag = re.fullmatch(r"(?:run-(.*)-)?tag-(.+)", stem)
@@ -64,6 +73,7 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
         )
         if "metric" in cells.columns:
             cells = cells.assign(metric=cells["metric"].map(from_cell))
+    cells = _one_below_the_other(cells)
     if _EVALUATOR.search(stem) and list(cells.columns[:2]) == ["epoch", "steps"]:
         cells = cells.rename(columns={c: f"eval/{c}" for c in cells.columns[2:]})
     roles = roles_of(cells, stem)
@@ -76,6 +86,30 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
     if step is None and not run:
         _refuse_trials(cells, stem)
     return {name: _by_set(rows) for name, rows in parted(cells, run).items()}
+
+
+_AGAIN = re.compile(r"(.+)\.\d+")
+
+
+def _one_below_the_other(cells: pd.DataFrame) -> pd.DataFrame:
+    """A table whose counter stands in it again, for the metrics behind it, with the rows of each below the other's.
+
+    Spreadsheets lay curves side by side: ``step, loss, step, val_loss``.
+    """
+    import pandas as pd
+
+    first = next((str(c) for c in cells.columns if is_step(c) or is_epoch(c)), None)
+    again = [str(c) for c in cells.columns if (m := _AGAIN.fullmatch(str(c))) and m[1] == first]
+    again = [c for c in again if not bool((cells[c] == cells[first]).all())]
+    if first is None or not again:
+        return cells
+    columns = list(map(str, cells.columns))
+    starts = [columns.index(c) for c in (first, *again)]
+    blocks = [
+        cells.iloc[:, begin:end] for begin, end in zip(starts, [*starts[1:], len(columns)], strict=True)
+    ]
+    rows = [b[b.iloc[:, 0] != ""].rename(columns={b.columns[0]: first}) for b in blocks]
+    return pd.concat(rows, ignore_index=True).fillna("")
 
 
 _CLOCK = "_timestamp"
@@ -97,13 +131,11 @@ def _with_one_clock(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _by_set(rows: pd.DataFrame) -> pd.DataFrame:
     """Metrics of rows that a column says to be of held-out data, under names of their own: ``val/loss``."""
-    column = next((c for c in SETS if c in rows.columns), None)
+    column = next((str(c) for c in rows.columns if of_sets(rows[c])), None)
     if column is None:
         return rows
     words = rows[column].str.lower()
     known = kinds(words, len(SET_WORDS) + 1)
-    if not set(known) - {""} <= SET_WORDS or not len(rows):
-        return rows
     counters = {*STEPS, *EPOCHS, *TIMES}
     made = {str(c): rows[c] for c in rows.columns if str(c).lower() in counters}
     for word in known:
@@ -149,7 +181,12 @@ def _refuse_unknown_kinds(cells: pd.DataFrame, run: tuple[str, ...], stem: str) 
         return
     for column in cells.columns:
         words = cells[column]
-        if column == step or str(column).lower() in (*TIMES, *EPOCHS, *SETS) or not _only_words(words):
+        if (
+            column == step
+            or str(column).lower() in (*TIMES, *EPOCHS)
+            or not _only_words(words)
+            or of_sets(words)
+        ):
             continue
         count = len(kinds(words))
         if 2 <= count <= len(cells) // _FEWEST_ROWS and not repeated([words, cells[step]]):

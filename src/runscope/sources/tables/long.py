@@ -12,7 +12,7 @@ tables of pandas (``melt``) and R.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STEPS = (
     "train/global_step", "trainer/global_step", "global_step", "step", "current_steps", "steps", "iteration",
     "iterations", "iter", "it", "num_updates", "update", "updates", "time/total_timesteps", "total_timesteps",
-    "timesteps_total", "num_env_steps", "training_iteration", "_step", "batch", "batches", "n_iter",
+    "timesteps_total", "num_env_steps", "training_iteration", "_step", "batch", "batches", "n_iter", "episode", "round",
 )  # fmt: skip
 """Columns that count steps, best first: Trainer, Lightning, plain, LLaMA-Factory, nanoGPT, fairseq, SB3, Ray, W&B."""
 EPOCHS = ("epoch", "epochs", "epoch_num")
@@ -42,7 +42,6 @@ RUNS = (
     "experiment", "exp_id", "exp", "task_id", "task_name", "task", "trial", "trial_id", "sys_id", "seed", "fold",
     "project_id", "project",
 )  # fmt: skip
-SETS = ("mode", "split", "phase", "stage", "subset", "set", "context", "run_context")
 SET_WORDS = frozenset(
     (
         "train",
@@ -93,6 +92,47 @@ def plain(name: object) -> str:
     """A column's name in the words of this module: ``metricName``, ``metric.name`` and ``Metric name`` are one."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(name))
     return re.sub(r"[ .]+", "_", words).lower()
+
+
+_STEP_WORDS = frozenset(
+    ("step", "steps", "iter", "iters", "iteration", "iterations", "itr", "update", "updates", "timestep", "timesteps",
+     "episode", "episodes", "round", "rounds")
+)  # fmt: skip
+_EPOCH_WORDS = frozenset(("epoch", "epochs", "ep"))
+_FILL = frozenset(
+    ("n", "num", "no", "nr", "number", "idx", "index", "id", "current", "cur", "global", "train", "training",
+     "optimizer", "opt", "count", "trainer")
+)  # fmt: skip
+"""What people put beside the word that counts: ``n_epoch``, ``Epoch #``, ``train step``."""
+
+
+def is_step(name: object) -> bool:
+    """Whether a column counts steps, as its name says."""
+    return str(name).lower() in STEPS or plain(name) in STEPS or _only(name, _STEP_WORDS)
+
+
+def is_epoch(name: object) -> bool:
+    """Whether a column counts epochs, as its name says."""
+    return str(name).lower() in EPOCHS or plain(name) in EPOCHS or _only(name, _EPOCH_WORDS)
+
+
+def counters_first(names: Iterable[object]) -> list[str]:
+    """The columns that count by their names, best first: the usual ones for steps, others, then those for epochs."""
+    place = {name: n for n, name in enumerate((*STEPS, *EPOCHS))}
+    counting = [str(name) for name in names if is_step(name) or is_epoch(name)]
+    rank = {
+        name: (
+            is_epoch(name),
+            min(place.get(name.lower(), len(place)), place.get(plain(name), len(place))),
+        )
+        for name in counting
+    }
+    return sorted(counting, key=lambda name: rank[name])
+
+
+def _only(name: object, counting: frozenset[str]) -> bool:
+    words = [word for word in re.split(r"[^a-z]+", plain(name)) if word]
+    return sum(word in counting for word in words) == 1 and all(w in counting or w in _FILL for w in words)
 
 
 def by_name(cells: pd.DataFrame, names: Sequence[str]) -> str | None:
@@ -237,10 +277,17 @@ def _is_context(points: pd.DataFrame, column: str) -> bool:
     name = plain(column)
     if name in ("context", "run_context") or name.startswith("context_"):
         return bool((points[column] != "").any())
-    if name not in SETS:
-        return False
-    words = {word.lower() for word in kinds(points[column], 4 * len(SET_WORDS))} - {""}
-    return bool(words) and words <= SET_WORDS
+    return of_sets(points[column])
+
+
+def of_sets(texts: pd.Series) -> bool:
+    """Whether each row says of which data it is, whatever the column is called: ``train``, ``val``."""
+    # Most columns show in their first cells that they hold something else.
+    for part in (texts.iloc[:100], texts):
+        words = {word.lower() for word in kinds(part, 4 * len(SET_WORDS))} - {""}
+        if not words <= SET_WORDS:
+            return False
+    return bool(words)
 
 
 def _in_context(names: pd.Series, contexts: pd.Series, column: str) -> pd.Series:

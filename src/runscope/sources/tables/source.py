@@ -13,6 +13,7 @@ import numpy as np
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
 from runscope.history.ending import PLANNED_STEPS
+from runscope.history.metrics import held_out, plain
 from runscope.history.parts import MOST_PARTS, numbered, order_of
 from runscope.sources.base import (
     MEMBER,
@@ -24,12 +25,12 @@ from runscope.sources.base import (
     pick,
     split_member,
 )
-from runscope.sources.tables.axis import Axis, axis_of, clock_of
+from runscope.sources.tables.axis import Axis, axis_of, clock_of, without_words
 from runscope.sources.tables.cells import Numbers
 from runscope.sources.tables.files import kind_of, parts_of, read_cells
 from runscope.sources.tables.frames import Columns, groups
 from runscope.sources.tables.layouts import column_files, read_columns, runs_in
-from runscope.sources.tables.long import EPOCHS, LONG
+from runscope.sources.tables.long import LONG, is_epoch
 from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class _Table:
         of_long = LONG[1] if columns else "loss"
         if values is not None:
             columns.put(of_long, *numbers.read(values.replace("", "nan"), "value"))
-        table.axis = axis_of(columns, count)
+        table.axis = without_words(axis_of(columns, count), numbers)
         _refuse_two_counters(columns, table.axis)
         notes = numbers.notes()
         counter = table.axis.name if _newest_first(table.axis.step) else _falling(columns, table.axis)
@@ -206,7 +207,7 @@ class _Table:
             said = f"the rows stand newest first ({counter} falls from row to row): read from the last one up"
             columns, when = columns.turned(), when[::-1]
             names = None if names is None else names.iloc[::-1]
-            table.axis = axis_of(columns, count)
+            table.axis = axis_of(columns, count).beside(table.axis.turned())
             notes = (*notes, said)
         if names is not None:
             columns = _one_column_a_metric(names, columns, of_long, table.axis.name)
@@ -219,7 +220,7 @@ class _Table:
         """Cut the columns into series; those that were logged together share their steps and times."""
         step, name = self.axis.step, self.axis.name
         kept = columns.where(self.axis.keep, without={name, *self.config})
-        if name.lower() in EPOCHS:
+        if is_epoch(name):
             kept.put(name, step.astype(np.float64), self.axis.keep)
         session = _sessions(step, kept)
         places: dict[int, tuple[Ints, Floats, Ints]] = {}
@@ -244,17 +245,19 @@ def _refuse_two_counters(columns: Columns, axis: Axis) -> None:
     Raises:
         UnreadableRun: it does, so its rows are at no one step.
     """
-    if axis.name != "row":
-        return
     counters = [
         name for name, (values, logged) in columns.items()
         if _COUNTS_ONE.search(name) and logged.sum() > 1 and _counts(values[logged])
+        and (axis.name == "row" or name == axis.name or held_out(name) or _HELD_OUT_BEHIND.search(plain(name)))
     ]  # fmt: skip
     if len(counters) > 1:
         raise UnreadableRun(
             f"each metric has a column of steps of its own ({', '.join(counters[:3])}): a row is at no one step",
             hint="write one row per step with one column called step, or one table for each metric",
         )
+
+
+_HELD_OUT_BEHIND = re.compile(r"_(?:validation|evaluation|testing)$")
 
 
 def _counts(values: Floats) -> bool:
@@ -269,7 +272,7 @@ def _falling(columns: Columns, axis: Axis) -> str | None:
     if axis.name != "row":
         return None
     for name, (values, logged) in columns.items():
-        if name.lower() in EPOCHS and _newest_first(values[logged]):
+        if is_epoch(name) and _newest_first(values[logged]):
             return name
     return None
 

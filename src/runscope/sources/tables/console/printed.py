@@ -9,8 +9,11 @@ import re
 
 Row = dict[str, str]
 
-N = r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)|NaN"
-"""A number as programs print it; a comma parts thousands only."""
+N = (
+    r"(?>[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d++)(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?)"
+    r"|[-+]?(?i:nan|inf(?:inity)?)\b"
+)
+"""A number as programs print it, never a part of one; a comma parts thousands only."""
 PAIR = rf"[A-Za-z][\w'/.@ -]*?\s*[:=]\s*(?:{N})"
 _BRACKETED = re.compile(rf"(?:^|\s)\[(\d+)\]:?\s+({PAIR}(?:[\s,|]+{PAIR})*)\s*$")
 _PAIRS = re.compile(rf"([A-Za-z][\w'/.@ -]*?)\s*[:=]\s*({N})")
@@ -21,6 +24,9 @@ _ESPNET = re.compile(r"\b(\d+)epoch results: (.*)$")
 _SECTION = re.compile(r"\[(\w+)\] ([^\[]*)")
 _ESTIMATOR = re.compile(r"Saving dict for global step (\d+): (.*)$")
 _OPENNMT = re.compile(rf"\bValidation (perplexity|accuracy|xent|ppl)\s*:\s*({N})")
+_LLMC = re.compile(rf"^s:(\d+) (trl|tel|eval):({N})\s*$")
+_OF_LLMC = {"trl": "train/loss", "tel": "val/loss", "eval": "hellaswag_accuracy"}
+_WENET = re.compile(rf"\bTRAIN Batch (\d+)/(\d+) loss ({N})")
 _TRAIN = ("train", "training", "learn")
 
 
@@ -88,3 +94,15 @@ def opennmt(line: str) -> Row | None:
     """``Validation perplexity: 9.2``: of the step that was printed before it."""
     found = _OPENNMT.search(line)
     return None if found is None else {f"valid/{found[1]}": found[2]}
+
+
+def llmc(line: str) -> Row | None:
+    """``s:250 tel:3.71``: the log of llm.c and its ports: step, and loss of training or held-out data, or HellaSwag."""
+    found = _LLMC.match(line)
+    return None if found is None else {"step": found[1], _OF_LLMC[found[2]]: found[3]}
+
+
+def wenet(line: str) -> Row | None:
+    """``TRAIN Batch 3/100 loss 12.5 …``: epoch, batch of the epoch, loss."""
+    found = _WENET.search(line)
+    return None if found is None else {"epoch": found[1], "batch": found[2], "loss": found[3]}

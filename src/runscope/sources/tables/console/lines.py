@@ -1,7 +1,8 @@
 """Console logs: what a training prints, and what people paste into bug reports.
 
 Read are the lines of the Hugging Face Trainer (``{'loss': 2.1, 'epoch': 0.1}`` between progress bars), nanoGPT and
-litgpt, fairseq, Megatron-LM, Keras' progress lines, spaCy's table, and plain ``step 100 loss 2.1`` lines of loops.
+litgpt, fairseq, Megatron-LM, Keras' progress lines, tables of Stable-Baselines3, spaCy and YOLO, and plain
+``step 100 loss 2.1`` lines of loops.
 """
 
 from __future__ import annotations
@@ -10,60 +11,40 @@ import ast
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from runscope.sources.tables import printed
 from runscope.sources.tables.cells import unwrapped
+from runscope.sources.tables.console import grids, printed
+from runscope.sources.tables.console.loops import BAR, changed, loop
+from runscope.sources.tables.console.printed import N as _N
+from runscope.sources.tables.console.state import Row, State
 from runscope.sources.tables.csv_text import of_one_form
 from runscope.sources.tables.json_text import frame
-from runscope.sources.tables.printed import N as _N
 from runscope.sources.text import Text, without_colours
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Row = dict[str, Any]
 SOUGHT_BYTES = 1 << 18
 """A log's first lines tell of packages and settings: so much is looked at before it is none."""
 FEWEST = 2
 """One line that looks like a metric is chance."""
 _DICT = re.compile(r"\{\s*['\"][\w./@()-]+['\"]\s*:\s*[^{}]*\}")
-_BAR = re.compile(r"\|\s*(\d+)/(\d+)\s*\[")
-_LAST_BAR = re.compile(r".*\|\s*(\d+)/(\d+)\s*\[")
 _FAIRSEQ_JSON = re.compile(r"\|\s*(train|train_inner|valid|test)\s*\|\s*(\{.*\})\s*$")
-_FAIRSEQ = re.compile(r"epoch\s+(\d+)(?::\s+(\d+)\s*/\s*(\d+)|\s*\|\s*(valid|train)\b[^|]*)(.*)$")
+_FAIRSEQ = re.compile(r"epoch\s+(\d+)(?::\s+(\d+)\s*/\s*(\d+)|\s*\|\s*(valid|train)\b[^|:=]*(?=\|))(.*)$")
 _MEGATRON = re.compile(r"iteration\s+(\d+)\s*/\s*(\d+)\s*\|(.*)$")
 _MEGATRON_VALID = re.compile(r"validation (?:loss|results) at iteration (\d+)[^|]*\|(.*)$")
 _NANO_STEP = re.compile(rf"\bstep (\d+): train loss ({_N}), val loss ({_N})")
 _NANO_ITER = re.compile(rf"\biter (\d+): loss ({_N})(?:, time [\d.]+\s*ms)?")
 _KERAS_EPOCH = re.compile(r"^Epoch (\d+)/(\d+)\s*$")
 _KERAS_LINE = re.compile(r"^\s*(?:\x08|\d+/\d+\s).*?-\s.*\b(?:loss|val_loss):")
-_COUNTER = re.compile(
-    r"(?<![/\w])(epoch|global[_ ]step|step|iteration|iter|it|batch)s?\b(?:\(train\))?\s*[:=#]?\s*\[?\s*"
-    r"(\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?(?![.,]?\d)(?:\s*(?:/|of)\s*(\d+))?\]?",
-    re.IGNORECASE,
-)
-_PLACE = re.compile(r"\bepoch\b(?:\(train\))?\s*:?\s*\[\s*\d+\]\s*\[\s*(\d+)\s*/\s*(\d+)\]", re.IGNORECASE)
-"""``Epoch: [3][ 40/100]``: PyTorch's ImageNet example, DETR, mmengine."""
-_BATCHES = re.compile(r"(\d+)\s*/\s*(\d+)\s+(?:batch|step|iteration)(?:e?s)\b", re.IGNORECASE)
-_WORDS = r"(?:loss|acc|accuracy|norm|rate)"
-_PAIR = re.compile(rf"([A-Za-z][\w./@-]*(?: {_WORDS})?)\s*[:=]?\s+?=?\s*({_N})(?![\w.:/])", re.IGNORECASE)
-_NAMED = re.compile(rf"([A-Za-z][\w./@-]*(?:[ _]{_WORDS})?)\s*[:=]\s*({_N})(%?)(?![\w:/])", re.IGNORECASE)
-_HELD_OUT = (
-    r"(?:val|valid|validation|validating|validate|eval|evaluation|evaluating|evaluate|test|testing|dev)"
-)
-_OF_HELD_OUT = re.compile(rf"(?<![\w/\\.-]){_HELD_OUT}(?![\w/\\.-])", re.IGNORECASE)
-_NAMES_HELD_OUT = re.compile(rf"(?:^|[_/.-]){_HELD_OUT}(?:$|[_/.-])", re.IGNORECASE)
-_NAMES_SCORE = re.compile(r"acc|accuracy|f1|auc", re.IGNORECASE)
-_LOSS = re.compile(r"loss\b|\bxent\b|\bnll\b", re.IGNORECASE)
 
 
 def is_console(head: str) -> bool:
     """Whether a text that begins so holds lines of metrics."""
     found = 0
-    state = _State()
+    state = State()
     for line in _lines(unwrapped(without_colours(head))):
         found += _row(line, state) is not None
         if found >= FEWEST:
@@ -75,14 +56,17 @@ def read_console(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The lines of metrics as a table, and what was passed over."""
     text = source.text
     notes = [*source.notes, "read from a console log: metrics have the digits that were printed"]
-    state = _State()
-    lines = _lines(unwrapped(without_colours(text)))
+    state = State()
+    lines = _of_one_process(_lines(unwrapped(without_colours(text))), notes)
     rows = [row for line in lines[:-1] if (row := _row(line, state)) is not None]
     last = _row(lines[-1], state)
     if last is not None and (source.ended or _is_whole(lines, last, rows)):
         rows.append(last)
     elif lines[-1].strip() and not source.ended:
         notes.append("the last line has no end and was left out")
+    if state.unplaced:
+        lines_of = "line of metrics" if state.unplaced == 1 else "lines of metrics"
+        notes.append(f"{state.unplaced:,} {lines_of} before the first epoch or step: left out")
     if state.total is not None:
         notes += _settle(rows, state.total)
     return frame(rows), tuple(notes)
@@ -128,36 +112,26 @@ def _settle(rows: list[Row], total: int) -> list[str]:
     return [f"the progress bar lags behind: losses are taken to be logged every {every} steps"]
 
 
+_PROCESS = re.compile(r"^\[?(?:rank|default)[ _]?(\d+)\]?[:\s]", re.IGNORECASE)
+
+
+def _of_one_process(lines: list[str], notes: list[str]) -> list[str]:
+    """Without what other processes of one training printed: ``[rank1]: step 10 loss 2.1`` beside that of rank 0."""
+    ranks = [None if (found := _PROCESS.match(line)) is None else int(found[1]) for line in lines]
+    known = {rank for rank in ranks if rank is not None}
+    if len(known) < 2:
+        return lines
+    first = min(known)
+    kept = [line for line, rank in zip(lines, ranks, strict=True) if rank in (None, first)]
+    notes.append(f"{len(lines) - len(kept):,} lines of other processes than rank {first} were left out")
+    return kept
+
+
 def _lines(text: str) -> list[str]:
     return text.replace("\r", "\n").split("\n")
 
 
-@dataclass
-class _State:
-    """What earlier lines said.
-
-    Attributes:
-        step, total: where the Trainer's progress bar stands.
-        first_epoch: 0 or 1, from which a loop counts its epochs.
-        epoch, epoch_row: of Keras, whose lines name it once, and what its lines said of it.
-        columns: of spaCy's table.
-        counters: of a line that held nothing else: the lines below it belong to that epoch or step.
-        last: counters of the last metrics.
-        shown: what a progress bar showed last.
-    """
-
-    step: int | None = None
-    total: int | None = None
-    first_epoch: int | None = None
-    epoch: int | None = None
-    epoch_row: Row = field(default_factory=dict)
-    columns: tuple[str, ...] = ()
-    counters: Row = field(default_factory=dict)
-    last: Row = field(default_factory=dict)
-    shown: Row = field(default_factory=dict)
-
-
-def _row(line: str, state: _State) -> Row | None:
+def _row(line: str, state: State) -> Row | None:
     """The metrics that a line tells of, None where it tells of none."""
     if not line.strip():
         return None
@@ -172,9 +146,9 @@ def _row(line: str, state: _State) -> Row | None:
 _COUNTED = ("epoch", "step", "global_step", "iteration", "iter", "it", "batch")
 
 
-def _trainer(line: str, state: _State) -> Row | None:
+def _trainer(line: str, state: State) -> Row | None:
     """``{'loss': 2.1, …}`` as the Trainer prints it; a progress bar before it tells the step."""
-    bars = _BAR.findall(line)
+    bars = BAR.findall(line)
     if bars:
         done, total = (int(part) for part in bars[-1])
         if state.total is None or total >= state.total:  # the bar of an evaluation is a shorter one
@@ -207,7 +181,7 @@ def _number(value: Any) -> float | None:
         return None
 
 
-def _nanogpt(line: str, _: _State) -> Row | None:
+def _nanogpt(line: str, _: State) -> Row | None:
     found = _NANO_STEP.search(line)
     if found is not None:
         return {"iter": found[1], "train/loss": found[2], "val/loss": found[3]}
@@ -215,7 +189,7 @@ def _nanogpt(line: str, _: _State) -> Row | None:
     return None if found is None else {"iter": found[1], "loss": found[2]}
 
 
-def _megatron(line: str, _: _State) -> Row | None:
+def _megatron(line: str, _: State) -> Row | None:
     found = _MEGATRON.search(line)
     if found is not None:
         row: Row = {"iteration": found[1], "train_iters": found[2]}
@@ -237,7 +211,7 @@ def _bars(text: str) -> Row:
     return row
 
 
-def _fairseq(line: str, _: _State) -> Row | None:
+def _fairseq(line: str, _: State) -> Row | None:
     found = _FAIRSEQ_JSON.search(line)
     if found is not None:
         try:
@@ -254,14 +228,19 @@ def _fairseq(line: str, _: _State) -> Row | None:
     found = _FAIRSEQ.search(line)
     if found is None or "loss" not in found[5]:
         return None
-    row = dict(re.findall(rf"\b([a-z_]+)[ =]({_N})", found[5]))
+    pairs = re.findall(rf"\b([a-z_]+)[ =]({_N})", found[5])
+    row = dict(pairs)
+    if "loss" not in row or len(row) < len(
+        pairs
+    ):  # another form, or of several sets of data, as fairseq prints none
+        return None
     step = row.pop("num_updates", None)
     head = "valid/" if found[4] == "valid" else "train_epoch/" if found[4] else ""
     named = {f"{head}{name}": value for name, value in row.items()}
     return {"epoch": found[1], **({} if step is None else {"num_updates": step}), **named}
 
 
-def _keras(line: str, state: _State) -> Row | None:
+def _keras(line: str, state: State) -> Row | None:
     found = _KERAS_EPOCH.match(line.strip())
     if found is not None:
         state.epoch, state.epoch_row = int(found[1]), {}
@@ -280,112 +259,19 @@ def _keras(line: str, state: _State) -> Row | None:
     return state.epoch_row
 
 
-def _spacy(line: str, state: _State) -> Row | None:
-    """The table of ``spacy train``: ``E    #       LOSS TOK2VEC  LOSS NER  ENTS_F  SCORE``."""
-    words = re.split(r"\s{2,}", line.strip())
-    if words[:2] == ["E", "#"]:
-        state.columns = tuple(words)
-        return {}
-    if not state.columns:
-        return None
-    cells = line.split()
-    if len(cells) != len(state.columns) or not all(re.fullmatch(_N, cell) for cell in cells):
-        return None
-    named = dict(zip(state.columns, cells, strict=True))
-    losses = [float(value) for name, value in named.items() if name.startswith("LOSS")]
-    return {"epoch": named.pop("E"), "step": named.pop("#"), "train_loss": sum(losses), **named}
-
-
-def _own_form(line: str, state: _State) -> Row | None:
+def _own_form(line: str, state: State) -> Row | None:
     for reader in _OWN_FORMS:
         row = reader(line)
         if row is not None:
-            return _changed(dict(row), state) if reader is printed.litgpt else dict(row)
+            return changed(dict(row), state) if reader is printed.litgpt else dict(row)
     return None
 
 
-_OWN_FORMS = (printed.boosting, printed.litgpt, printed.darknet, printed.espnet, printed.estimator)
+_OWN_FORMS = (
+    printed.boosting, printed.litgpt, printed.darknet, printed.espnet, printed.estimator, printed.llmc, printed.wenet
+)  # fmt: skip
 
 
-def _loop(line: str, state: _State) -> Row | None:
-    """``Epoch 3/10, step 120: loss 0.52, lr=1e-4``: a counter, and a loss beside its name.
-
-    The counter may stand in a line of its own above, or in a progress bar.
-    """
-    row: Row = {}
-    for name, at, _total in _COUNTER.findall(line):
-        row.setdefault(name.lower().replace(" ", "_"), at.replace(",", ""))
-    place = _PLACE.search(line) or _BATCHES.search(line)
-    if place is not None and not row.keys() - {"epoch"}:
-        row["step"] = _counted_on(row, place, state)
-    rest = _BATCHES.sub(" ", _COUNTER.sub(" ", line))
-    if not _LOSS.search(line):
-        if row and not re.search(r"\w", rest):
-            state.counters, state.last = row, {}
-        after = printed.opennmt(line)
-        return {**state.last, **after} if after and state.last else None
-    pairs = [(name, value) for name, value, _ in _NAMED.findall(rest)]
-    if not any(
-        _LOSS.search(name) for name, _ in pairs
-    ):  # a place in a program is a name and a number as well
-        pairs = _PAIR.findall(rest)
-    values = _of_their_data({_spelt(name): value.replace(",", "") for name, value in pairs}, rest)
-    if not any(_LOSS.search(name) for name in values):
-        return None
-    bars = _BAR.findall(line)
-    if bars and not row.keys() - {"epoch"}:
-        if all(_NAMES_HELD_OUT.search(name) for name in values if _LOSS.search(name)):
-            return {}  # the bar of an evaluation: means on their way
-        row["step"] = _counted_on(row, _LAST_BAR.search(line), state)
-        values = _changed(values, state)
-    if not row and all(_NAMES_HELD_OUT.search(name) for name in values if _LOSS.search(name)):
-        row = state.last  # an evaluation, told after the last step that was
-    row = row if "epoch" in row else {**state.counters, **row}
-    return {**row, **values} if row else None
-
-
-def _counted_on(row: Row, place: re.Match[str] | None, state: _State) -> int:
-    """The step of a batch that is counted within its epoch; epochs begin at 0 or 1."""
-    assert place is not None, "found by the caller"
-    at, total = int(place[1]), int(place[2])
-    epoch = int((state.counters | row).get("epoch", 0))
-    if state.first_epoch is None:
-        state.first_epoch = min(epoch, 1)
-    return max(0, epoch - state.first_epoch) * total + at
-
-
-def _spelt(name: str) -> str:
-    return re.sub(r"\s+", "_", name.strip()).lower()
-
-
-def _of_their_data(values: Row, text: str) -> Row:
-    """Metrics of a line that is about held-out data, under names that say so.
-
-    A word before the first name says it (``Test set: Average loss: 0.3``), or the names of all losses do, for a score
-    beside them (``val loss: 0.4 acc: 0.9``).
-    """
-    names = [name for name in values if not _NAMES_HELD_OUT.search(name)]
-    losses = [name for name in values if _LOSS.search(name)]
-    begin = re.split(r"[:=]", text, maxsplit=1)[0]
-    word = _OF_HELD_OUT.search(begin)
-    if word is not None and names and _spelt(begin[word.start() :]) not in values:
-        return {name if name not in names else f"val/{name}": value for name, value in values.items()}
-    if losses and not set(losses) & set(names):
-        return {
-            f"val/{name}" if name in names and _NAMES_SCORE.fullmatch(name) else name: value
-            for name, value in values.items()
-        }
-    return values
-
-
-def _changed(values: Row, state: _State) -> Row:
-    """Without what a progress bar goes on showing from an earlier evaluation or epoch."""
-    held = {n: v for n, v in values.items() if _NAMES_HELD_OUT.search(n) or n.endswith("_epoch")}
-    stale = {name for name, value in held.items() if state.shown.get(name) == value}
-    state.shown |= held
-    return {name: value for name, value in values.items() if name not in stale}
-
-
-_READERS: tuple[Callable[[str, _State], Row | None], ...] = (
-    _trainer, _nanogpt, _megatron, _fairseq, _keras, _spacy, _own_form, _loop
+_READERS: tuple[Callable[[str, State], Row | None], ...] = (
+    _trainer, _nanogpt, _megatron, _fairseq, _keras, grids.boxed, grids.yolo, grids.columns, _own_form, loop
 )  # fmt: skip

@@ -1,0 +1,196 @@
+"""Lines that people's own loops print: a counter, and metrics beside their names.
+
+A metric is of the data that its own name says, else of the data that a word before it says (``train: loss=0.5 | val:
+loss=0.7``): a held-out loss is never taken for a training loss because it stands second in a line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from runscope.sources.tables.console import printed
+from runscope.sources.tables.console.printed import N
+from runscope.sources.tables.console.state import Row, State
+
+_COUNTER = re.compile(
+    r"(?<![/\w])(epoch|ep|global[_ ]step|step|iteration|iter|it|batch|episode|round|update)s?\b(?:\(train\))?"
+    r"\s*[:=#]?\s*\[?\s*(\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?(?![.,:]?\d|\s*%)(?:\s*(?:/|of)\s*(\d+))?\]?",
+    re.IGNORECASE,
+)
+_SPELT = {"ep": "epoch", "global step": "global_step"}
+_PLACE = re.compile(r"\bepoch\b(?:\(train\))?\s*:?\s*\[\s*\d+\]\s*\[\s*(\d+)\s*/\s*(\d+)\]", re.IGNORECASE)
+"""``Epoch: [3][ 40/100]``: PyTorch's ImageNet example, DETR, mmengine."""
+_TIMM = re.compile(r"^.{0,40}?\bTrain: (\d+) \[\s*(\d+)\s*/\s*(\d+)\s+\(\s*\d+%\)\]")
+_ON_ITS_WAY = re.compile(r"\[\s*\d+\s*/\s*\d+\s*\]")
+_TWO_PLACES = re.compile(r"^\s*\[\s*(\d+)\s*/\s*\d+\s*\]\s*\[\s*(\d+)\s*/\s*(\d+)\s*\]")
+"""``[0/25][50/1583]``: PyTorch's DCGAN example."""
+_TWO_NUMBERS = re.compile(r"^\s*\[\s*(\d+)\s*,\s*(\d+)\s*\](?=\s*\w*\s*loss)", re.IGNORECASE)
+"""``[1,  2000] loss: 2.196``: PyTorch's CIFAR-10 tutorial."""
+_BATCHES = re.compile(r"(\d+)\s*/\s*(\d+)\s+(?:batch|step|iteration)(?:e?s)\b", re.IGNORECASE)
+BAR = re.compile(r"\|\s*(\d+)/(\d+)\s*\[")
+_LAST_BAR = re.compile(r".*\|\s*(\d+)/(\d+)\s*\[")
+_LOGGER = re.compile(
+    r"(?:\[[^\]]*\]|[\w.]*\.[\w.:]+|[\d:,.\-/TZ]+|INFO|DEBUG|WARNING|root|__main__|[-|:>=#*\s])*+",
+    re.IGNORECASE,
+)
+"""What a logger puts before a line: time, level, place in the program."""
+
+_WORDS = r"(?:loss|losses|acc|accuracy|norm|rate|reward|return|score|ppl|perplexity|bpb|f1|error)"
+_BEGIN = r"(?<![\w.%@/\\-])"
+_AFTER = r"(?![\w/]|[.:]\w|,\d|\s*-->)"
+_PAIR = re.compile(
+    rf"{_BEGIN}([A-Za-z][\w./@-]*(?: {_WORDS})?)\s*[:=]?\s+?=?\s*\[?({N}){_AFTER}", re.IGNORECASE
+)
+_NAMED = re.compile(
+    rf"{_BEGIN}([A-Za-z][\w./@-]*(?:[ _]{_WORDS})?)\s*[:=]\s*\[?({N})(%?){_AFTER}", re.IGNORECASE
+)
+_NESTED = re.compile(r"(\w+)\[(\w+=[^\[\]]*)\]")
+"""``tot_loss[loss=0.6, over 900 frames]``: icefall."""
+_TRAINED = r"(?:train|training)"
+_HELD_OUT = (
+    r"(?:val|valid|validation|validating|validate|eval|evaluation|evaluating|evaluate|test|testing|dev)"
+)
+_SET = re.compile(rf"(?<![\w/\\.-])(?:({_TRAINED})|{_HELD_OUT})(?![\w/\\.-])", re.IGNORECASE)
+_NAMES_SET = re.compile(rf"(?:^|[_/.-])(?:{_TRAINED}|{_HELD_OUT})(?:$|[_/.-])", re.IGNORECASE)
+NAMES_HELD_OUT = re.compile(rf"(?:^|[_/.-]){_HELD_OUT}(?:$|[_/.-])", re.IGNORECASE)
+_HEADING = re.compile(r"^\W*(?:[A-Za-z]+\W+){1,4}$")
+_BEST = re.compile(r"(?:^|[\W_])(?:best|lowest|highest|minimum|maximum)(?:$|[\W_])", re.IGNORECASE)
+_NAMES_SCORE = re.compile(r"acc|accuracy|f1|auc", re.IGNORECASE)
+_LOSS = re.compile(r"loss(?:es)?(?![a-z]|[_.]scal|[_.]weight)|\bxent\b|\bnll\b", re.IGNORECASE)
+_MEASURED = re.compile(
+    r"(?:loss|losses|xent|nll|bpb|acc|accuracy|ppl|perplexity|reward|return|f1|auc|m?iou|dice|bleu|wer|cer|rmse|score)$",
+    re.IGNORECASE,
+)
+"""Names of which one makes a line with a counter a line of metrics."""
+
+
+def loop(line: str, state: State) -> Row | None:
+    """``Epoch 3/10, step 120: loss 0.52, lr=1e-4``: a counter, and a metric beside its name.
+
+    The counter may stand in a line of its own above, or in a progress bar.
+    """
+    row, rest = _counters(line, state)
+    values = _metrics(rest, held_out=state.held_out and not row)
+    if not any(map(_is_measured, values)):
+        _remember(line, row, rest, state)
+        after = printed.opennmt(line)
+        return {**state.last, **after} if after and state.last else None
+    losses = [name for name in values if _LOSS.search(name)] or list(filter(_is_measured, values))
+    held_out = all(NAMES_HELD_OUT.search(name) for name in losses)
+    if row:
+        state.held_out = False
+    elif held_out and _ON_ITS_WAY.search(line):
+        return {}  # a batch of an evaluation
+    bars = BAR.findall(line)
+    if bars and not row.keys() - {"epoch"}:
+        if held_out:
+            return {}  # the bar of an evaluation: means on their way
+        place = _LAST_BAR.search(line)
+        assert place is not None, "it was found"
+        row["step"] = _counted_on(row, int(place[1]), int(place[2]), state)
+        values = changed(values, state)
+    if not row and held_out:
+        row = state.last  # an evaluation, told after the last step that was
+    row = row if "epoch" in row else {**state.counters, **row}
+    if not row:
+        state.unplaced += 1
+        return None
+    return {**row, **values}
+
+
+def _is_measured(name: str) -> bool:
+    return _MEASURED.search(name) is not None or _LOSS.search(name) is not None
+
+
+def _counters(line: str, state: State) -> tuple[Row, str]:
+    """What a line counts, and the rest of it."""
+    two = _TWO_PLACES.search(line) or _TIMM.search(line)
+    if two is not None:
+        row: Row = {"epoch": two[1]}
+        return {**row, "step": _counted_on(row, int(two[2]), int(two[3]), state)}, line[two.end() :]
+    pair = _TWO_NUMBERS.search(line)
+    if pair is not None:
+        return {"epoch": pair[1], "batch": pair[2]}, line[pair.end() :]
+    row = {}
+    for name, at, _total in _COUNTER.findall(line):
+        row.setdefault(_SPELT.get(name.lower(), name.lower()), at.replace(",", ""))
+    place = _PLACE.search(line) or _BATCHES.search(line)
+    if place is not None and not row.keys() - {"epoch"}:
+        row["step"] = _counted_on(row, int(place[1]), int(place[2]), state)
+    return row, _BATCHES.sub(" ", _COUNTER.sub(" ", line))
+
+
+def _remember(line: str, row: Row, rest: str, state: State) -> None:
+    """A line that only counts, or only names the data: what stands below it belongs there."""
+    if row:
+        found = next(_COUNTER.finditer(line), None)
+        alone = found is None or _LOGGER.fullmatch(line, 0, found.start()) or not re.search(r"\w", rest)
+        if alone or not line[max(m.end() for m in _COUNTER.finditer(line)) :].strip():
+            state.counters, state.last, state.held_out = row, {}, False
+    elif _HEADING.match(line) and (said := _SET.search(line)) is not None:
+        state.held_out = said[1] is None
+
+
+def _metrics(text: str, *, held_out: bool) -> Row:
+    """Names and numbers of a line, each name with the data that it is of."""
+    text = _NESTED.sub(lambda found: _unnested(found[1], found[2]), text)
+    pairs = list(_NAMED.finditer(text))
+    if not any(
+        _is_measured(found[1]) for found in pairs
+    ):  # a place in a program is a name and a number as well
+        pairs = list(_PAIR.finditer(text))
+    said = list(_of_their_data(pairs, text, held_out))
+    several = any(known for known, _, _ in said)
+    values: Row = {}
+    for known, name, value in said:
+        own = name if _NAMES_SET.search(name) or not _is_measured(name) else None
+        called = own or (f"val/{name}" if known else f"train/{name}" if several and known is False else name)
+        values.setdefault(called, value)
+    return _scores_of_their_losses(values)
+
+
+def _unnested(outer: str, inside: str) -> str:
+    return re.sub(r"(\w+)=", lambda m: f"{outer if m[1] == outer else f'{outer}.{m[1]}'}=", inside)
+
+
+def _of_their_data(
+    pairs: list[re.Match[str]], text: str, held_out: bool
+) -> Iterator[tuple[bool | None, str, str]]:
+    """Whether held out (None: nothing says it), name and number of each pair; the best so far is no measurement."""
+    known: bool | None = held_out or None
+    end = 0
+    for found in pairs:
+        between = text[end : found.start()]
+        end = found.end()
+        for word in _SET.finditer(between):
+            known = word[1] is None
+        name = re.sub(r"\s+", "_", found[1].strip()).lower()
+        if name.endswith(".py"):  # a place in a program
+            continue
+        if not _BEST.search(name) and not _BEST.search(re.split(r"[,;|]", between)[-1]):
+            yield known, name, found[2].replace(",", "")
+
+
+def _scores_of_their_losses(values: Row) -> Row:
+    """A score beside losses that are all of held-out data is of them too: ``val loss: 0.4 acc: 0.9``."""
+    losses = [name for name in values if _LOSS.search(name)]
+    if not losses or not all(NAMES_HELD_OUT.search(name) for name in losses):
+        return values
+    return {f"val/{n}" if _NAMES_SCORE.fullmatch(n) else n: value for n, value in values.items()}
+
+
+def _counted_on(row: Row, at: int, total: int, state: State) -> int:
+    """The step of a batch that is counted within its epoch; epochs begin at 0 or 1."""
+    epoch = int((state.counters | row).get("epoch", 0))
+    if state.first_epoch is None:
+        state.first_epoch = min(epoch, 1)
+    return max(0, epoch - state.first_epoch) * total + at
+
+
+def changed(values: Row, state: State) -> Row:
+    """Without what a progress bar goes on showing from an earlier evaluation or epoch."""
+    held = {n: v for n, v in values.items() if NAMES_HELD_OUT.search(n) or n.endswith("_epoch")}
+    stale = {name for name, value in held.items() if state.shown.get(name) == value}
+    state.shown |= held
+    return {name: value for name, value in values.items() if name not in stale}
