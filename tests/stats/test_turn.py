@@ -115,3 +115,15 @@ def test_a_training_loss_that_stood_still_is_not_said_to_have_fallen() -> None:
     steps = np.arange(80.0)
     assert not held_out(steps, rising, steps, still).train_fell
     assert held_out(steps, rising, steps, 1e-4 * (0.05 + np.exp(-3 * t))).train_fell
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_bend_of_few_values_that_only_rises_is_no_noise(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    before, after = int(rng.integers(1, 4)), int(rng.integers(3, 6))
+    down = np.sort(rng.uniform(1.1, 2, before))[::-1]
+    up = 1 + np.cumsum(rng.uniform(0.05, 0.15, after))
+    seen = turn(np.r_[down, 1.0, up])
+    assert seen.best == before
+    assert seen.z > 1
+    assert seen.rise > 0.1

@@ -2,9 +2,9 @@
 
 *What it sees.* The KL divergence to the reference model: over the last third it lies above what any recipe aims at,
 half a nat per token (GRPO's ``kl``) or 50 nats per answer (PPO's ``objective/kl``), and ten times as high as before
-it grew, or at four times that wherever it began, or beside a reward that never rose. For answers of a few tokens the
-bound is 20 nats per answer. A warning at four times that, or where the reward gained nothing
-meanwhile.
+it grew, or at four times that wherever it began, or at twice what it began with beside a reward that never rose. For
+answers of a few tokens the bound is 20 nats per answer. A warning at four times that, or where the reward gained
+nothing meanwhile.
 
 *Why it matters.* The reward model was made for answers like the reference's. Far from them its scores mean less and
 less, and the text falls apart while the score still rises. In scaling studies the true reward turns down between 10
@@ -36,7 +36,7 @@ PER_TOKEN, PER_ANSWER = 0.5, 50.0
 """Nats: recipes stay under 0.2 a token with GRPO's usual ``beta``, and at 5 to 20 an answer with PPO's controllers."""
 SHORT = 20.0
 """Nats of a whole answer: what PPO's controllers aim at. One token that is always right is ln(words) away."""
-TIMES, FAR = 10.0, 4.0
+TIMES, FAR, TWICE = 10.0, 4.0, 2.0
 FEWEST = 20
 
 
@@ -49,7 +49,8 @@ def look(view: View) -> Iterable[Finding]:
     end = float(np.median(tail(kl).value))
     middle = float(np.median(kl.value[len(kl) // 6 : len(kl) // 2]))
     climbed = end >= TIMES * max(middle, 0.0)
-    idle_all_along = score is not None and not rose(score)
+    grew = end >= TWICE * max(float(np.median(kl.value[: max(3, len(kl) // 10)])), 0.0)
+    idle_all_along = grew and score is not None and not rose(score)
     if end < much or not (climbed or end >= FAR * much or idle_all_along):
         return
     step = int(kl.step[int(np.argmax(kl.value > (TIMES * max(middle, 0.0) if climbed else much)))])

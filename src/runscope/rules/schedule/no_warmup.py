@@ -23,11 +23,14 @@ import numpy as np
 from runscope.rules.audience import warm_up
 from runscope.rules.context import loss_tells, not_preference
 from runscope.rules.finding import CouldNotLook, Finding, View
+from runscope.stats.curves import heavy_noise
 
 CODE = "SCH004"
 NAME = "no-warmup"
 EARLY = 0.05
 CLIMB, SMALL_CLIMB, NORM_TIMES = 0.5, 0.1, 10.0
+LUCKY = 4.0
+"""Noises, tails included, that a single first value may lie under the level of its run by luck."""
 AS_USUAL = 0.5
 """A climb of which later jumps reach half is nothing that the start of the run did."""
 
@@ -56,8 +59,13 @@ def look(view: View) -> Iterable[Finding]:
     rest = loss.value[1 + count :]
     if float(np.quantile(rest, 0.95) - np.median(rest)) > AS_USUAL * (highest - first):
         return  # the loss jumps as far at any time
-    late = float(np.median(loss.value[-max(3, len(loss) // 5) :]))
+    last = loss.value[-max(3, len(loss) // 5) :]
+    late = float(np.median(last))
     never_back = late > first
+    if never_back and np.log(max(late, 1e-300) / max(first, 1e-300)) < LUCKY * heavy_noise(
+        np.log(np.maximum(last, 1e-300))
+    ):
+        return  # the first value was a lucky one
     yield Finding(
         code=CODE,
         name=NAME,

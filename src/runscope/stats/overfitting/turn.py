@@ -29,6 +29,8 @@ HARDLY = 0.1
 """Levels within a tenth of their standard error of each other are one level."""
 ENOUGH_FOR_LEVEL = 12
 """Values from which on noise and movement of the level can be told apart; fewer are smoothed by a median."""
+BEND = 0.5
+"""Half of what second differences see in a curve of a few values that bends and then only rises is the bend."""
 END = 3
 """The end of a curve is the median of its last three values; with fewer than six values the last one."""
 
@@ -156,6 +158,8 @@ def _level(seen: Floats) -> tuple[Floats, Floats, float]:
     count = len(seen)
     fitted = fit_level(np.arange(count, dtype=np.float64), seen) if count >= ENOUGH_FOR_LEVEL else None
     if fitted is None:
+        if _only_rises(seen):
+            return seen, np.full(count, BEND * noise(seen)), 1.0
         level = smooth(seen, 0.0) if count >= 5 else seen
         return level, np.full(count, noise(seen)), 1.0
     place = np.arange(count, dtype=np.float64)
@@ -163,6 +167,16 @@ def _level(seen: Floats) -> tuple[Floats, Floats, float]:
     error = np.sqrt(np.interp(place, fitted.x, fitted.variance))
     kernel = max(1.0, fitted.noise / max(float(np.median(fitted.variance)), 1e-300))
     return level, error, min(kernel, count / 2)
+
+
+def _only_rises(seen: Floats) -> bool:
+    """Whether every value after the lowest is higher than the one before it, three times or more.
+
+    Noise does so once in six at most. A median of three would cut off the bend of such a curve, and second differences
+    count it as noise.
+    """
+    rises = np.diff(seen[int(np.argmin(seen)) :])
+    return len(rises) >= END and bool((rises > 0).all())
 
 
 def _first_best(value: Floats, level: Floats, good: tuple[int, int], hardly: float) -> int:
