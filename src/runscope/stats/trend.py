@@ -22,7 +22,9 @@ def rank_trend(value: Floats) -> tuple[float, float]:
     count = len(value)
     if count < 4 or np.ptp(value) == 0:
         return 0.0, 0.0
-    rho = rank_correlation(value, np.arange(count, dtype=float))
+    place = np.arange(count) - (count - 1) / 2
+    rank = _ranks(value) - (count + 1) / 2
+    rho = float(rank @ place / np.sqrt((rank @ rank) * (place @ place)))
     return rho, rho * float(np.sqrt(count - 1))
 
 
@@ -35,9 +37,13 @@ def rank_correlation(a: Floats, b: Floats) -> float:
 
 def _ranks(value: Floats) -> Floats:
     """Rank of every value from 1 on; equal ones share the middle of theirs."""
-    _, place, count = np.unique(value, return_inverse=True, return_counts=True)
-    middle: Floats = np.cumsum(count) - (count - 1) / 2
-    return middle[place]
+    order = np.argsort(value, kind="stable")
+    ordered = value[order]
+    first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    count = np.diff(first, append=len(value))
+    rank = np.empty(len(value))
+    rank[order] = np.repeat(first + (count + 1) / 2, count)
+    return rank
 
 
 def slope(x: Floats, y: Floats) -> float:

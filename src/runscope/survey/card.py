@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
 from runscope.history import Run, Series, Timeline
+from runscope.stats.arrays import Floats, Ints
 from runscope.verdict.types import Diagnosis
 
 CURVE_POINTS = 60
@@ -221,9 +221,17 @@ def _curve(series: Series | None) -> Curve:
     kept = series.sorted().finite
     if len(kept) > CURVE_POINTS:
         edges = np.linspace(0, len(kept), CURVE_POINTS + 1).astype(int)
-        parts = [slice(a, b) for a, b in pairwise(edges)]
-        step = [int(kept.step[p][-1]) for p in parts]
-        value = [float(np.median(kept.value[p])) for p in parts]
+        step, value = kept.step[edges[1:] - 1], _medians(kept.value, edges)
     else:
-        step, value = kept.step.tolist(), kept.value.tolist()
-    return Curve(tuple(step), tuple(float(f"{v:.5g}") for v in value))
+        step, value = kept.step, kept.value
+    return Curve(tuple(step.tolist()), tuple(float(f"{v:.5g}") for v in value.tolist()))
+
+
+def _medians(value: Floats, edges: Ints) -> Floats:
+    """Of each stretch between two edges; those of one length together, since stretches of a split differ by one."""
+    length = np.diff(edges)
+    found = np.empty(len(length))
+    for size in np.unique(length):
+        some = np.flatnonzero(length == size)
+        found[some] = np.median(value[edges[some, None] + np.arange(size)], axis=1)
+    return found

@@ -156,7 +156,7 @@ def roles_of(cells: pd.DataFrame, stem: str) -> Roles | None:
     step = by_name(
         cells[known], (*STEPS, *EPOCHS)
     )  # Comet has a step that Keras leaves empty, beside the epoch
-    if step is None:
+    if step is None or all(_numeric(cells[c]) for c in cells.columns):  # names of metrics are words
         return None
     metric = _metric_column(cells)
     value = None if metric is None else _value_column(cells, metric)

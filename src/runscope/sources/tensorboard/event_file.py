@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -24,8 +24,7 @@ _START = 1
 """``SessionLog.START``."""
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """One logged value; ``time`` in Unix seconds."""
 
     tag: str
@@ -66,12 +65,13 @@ def read_items(data: bytes) -> Iterator[Item]:
         except DecodeError:
             yield Lost(len(record), at_end=False)
             continue
-        if event.session_log.status == _START:
-            yield Restart(event.step)
+        step, time = event.step, event.wall_time
+        if event.HasField("session_log") and event.session_log.status == _START:
+            yield Restart(step)
         for entry in event.summary.value:
-            value = _value(entry)
+            value = entry.simple_value if entry.HasField("simple_value") else _of_tensor(entry.tensor)
             if value is not None:
-                yield Scalar(entry.tag.decode(errors="replace"), event.step, value, event.wall_time)
+                yield Scalar(entry.tag.decode(errors="replace"), step, value, time)
 
 
 def _records(data: bytes) -> Iterator[bytes | Lost]:
@@ -114,11 +114,8 @@ def _masked(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 
-def _value(entry: Any) -> float | None:
-    """The number of a summary value; None for text, images and tensors of more than one element."""
-    if entry.HasField("simple_value"):
-        return float(entry.simple_value)
-    tensor = entry.tensor
+def _of_tensor(tensor: Any) -> float | None:
+    """The number in the tensor of a summary value; None for text, images and tensors of more than one element."""
     kind = _NUMBERS.get(tensor.dtype)
     if kind is None:
         return None

@@ -61,7 +61,10 @@ class _Part:
 
     def add(self, item: Item, file: str) -> None:
         if isinstance(item, Scalar):
-            steps, values, times = self.columns.setdefault(item.tag, ([], [], []))
+            column = self.columns.get(item.tag)
+            if column is None:
+                column = self.columns[item.tag] = ([], [], [])
+            steps, values, times = column
             steps.append(item.step)
             values.append(item.value)
             times.append(item.time)

@@ -26,6 +26,8 @@ HEADER = b":W&B"
 HEADER_BYTES = 7
 BLOCK_BYTES = 32768
 _READ_BYTES = 128 * BLOCK_BYTES
+SIDE_BY_SIDE = 16
+"""From so many blocks on it is faster to go through all of them side by side."""
 Unasked = Callable[[Bytes, Ints], Bools]
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
@@ -160,6 +162,8 @@ class _Chunks:
         words = words_of(np.frombuffer(buffer, dtype=np.uint8))
         block = np.arange(first - first % BLOCK_BYTES, behind, BLOCK_BYTES)
         at, end = np.maximum(block, first), np.minimum(block + BLOCK_BYTES, behind)
+        if len(block) < SIDE_BY_SIDE:
+            return cls._one_by_one(buffer, at.tolist(), end.tolist(), unasked)
         found: list[tuple[Ints, Ints, Words]] = []
         damaged: list[int] = []
         cut = False
@@ -188,6 +192,35 @@ class _Chunks:
         at, stop, head = (np.concatenate(parts) for parts in zip(*found, strict=True))
         order = np.argsort(at)
         return cls._checked(buffer, at[order], stop[order], head[order], damaged, cut, unasked)
+
+    @classmethod
+    def _one_by_one(
+        cls, buffer: bytearray, begins: list[int], ends: list[int], unasked: Unasked | None
+    ) -> _Chunks:
+        """The same for a few blocks, one chunk after the other."""
+        begun: list[int] = []
+        stops: list[int] = []
+        damaged: list[int] = []
+        cut = False
+        for at, end in zip(begins, ends, strict=True):
+            inside = end % BLOCK_BYTES != 0  # the content ends within this block
+            while at + HEADER_BYTES <= end:
+                stop = at + HEADER_BYTES + buffer[at + 4] + 256 * buffer[at + 5]
+                known = _FULL <= buffer[at + 6] <= _LAST
+                if not known or stop > end:
+                    unfinished = known and inside and stop <= (end // BLOCK_BYTES + 1) * BLOCK_BYTES
+                    cut = cut or unfinished
+                    if not unfinished:
+                        damaged.append(at)
+                    break
+                begun.append(at)
+                stops.append(stop)
+                at = stop
+            else:
+                cut = cut or (at < end and inside)
+        places = np.array(begun, dtype=np.int64)
+        head = words_of(np.frombuffer(buffer, dtype=np.uint8))[places]
+        return cls._checked(buffer, places, np.array(stops, dtype=np.int64), head, damaged, cut, unasked)
 
     @classmethod
     def _checked(

@@ -273,6 +273,10 @@ class Continuation:
         return np.asarray(found + self.bend**2 * bends(own / self.length) if self.bend else found)
 
 
+_ABOVE_ALL = 1e300
+"""Larger than any sum of squares of whitened errors, which the last entry of the enlarged matrix has to exceed."""
+
+
 def bends(x: Floats) -> Floats:
     """(m, m) covariance of smooth curves from 0 on, at m places: a slope, and an integrated random walk around it."""
     first = np.minimum(x[:, None], x[None, :])
@@ -329,9 +333,14 @@ def log_likelihood(
 def log_t(error: Floats, spread: Floats, freedom: float) -> Floats:
     """(…) logs of the multivariate Student t density of (…, m) errors of (…, m, m) covariance, without its constant."""
     count = error.shape[-1]
-    tiny = 1e-12 * np.trace(spread, axis1=-2, axis2=-1)[..., None, None] / count
-    root = np.linalg.cholesky(spread + tiny * np.eye(count))
-    whitened = np.linalg.solve(root, error[..., None])[..., 0]
-    logs = np.log(np.diagonal(root, axis1=-2, axis2=-1)).sum(axis=-1)
-    tails = (freedom + count) / 2 * np.log1p((whitened**2).sum(axis=-1) / freedom)
+    # The errors as one more row below the covariance: Cholesky whitens them on its way, and nothing is solved after it.
+    whole = np.zeros((*spread.shape[:-2], count + 1, count + 1))
+    whole[..., :count, :count] = spread
+    diagonal = np.arange(count)
+    whole[..., diagonal, diagonal] += 1e-12 * np.trace(spread, axis1=-2, axis2=-1)[..., None] / count
+    whole[..., count, :count] = error
+    whole[..., count, count] = _ABOVE_ALL
+    root = np.linalg.cholesky(whole)
+    logs = np.log(root[..., diagonal, diagonal]).sum(axis=-1)
+    tails = (freedom + count) / 2 * np.log1p((root[..., count, :count] ** 2).sum(axis=-1) / freedom)
     return np.asarray(-logs - tails)
