@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from runscope.history import Run, Series
-from runscope.stitching import Digest, Plan, digest, find, find_planned, in_order_of, profile
+from runscope.stitching import Answers, Digest, Plan, digest, find, find_planned, in_order_of, profile
 from runscope.stitching.digest import may_continue
 from runscope.stitching.order import in_order
 from tests.stitching.trainings import session
@@ -56,6 +57,11 @@ def names(groups: list[list[Run]]) -> list[list[str]]:
     return sorted([run.id for run in group] for group in groups)
 
 
+def planned(runs: list[Run], plan: Plan) -> list[list[Run]]:
+    found = find_planned([lambda run=run: run for run in runs], plan)  # type: ignore[misc]
+    return [[runs[n] for n in numbers] for numbers in found]
+
+
 def digests_of(runs: list[Run]) -> list[Digest]:
     return [digest(profile(run)) for run in runs]
 
@@ -71,7 +77,7 @@ def test_what_is_passed_over_would_not_have_been_joined(seed: int, timed: bool) 
     looked = sum(map(len, Plan.of(digests).near))
     everywhere = replace(Plan.of(unknown), pool=Plan.of(digests).pool)
     assert looked < sum(map(len, everywhere.near)) or not timed, "it spares something"
-    assert names(find(ordered)) == names(find_planned(ordered, everywhere))
+    assert names(find(ordered)) == names(planned(ordered, everywhere))
     assert any(len(group) > 1 for group in find(ordered))
 
 
@@ -85,8 +91,42 @@ def test_parts_of_a_plan_that_went_through_json_give_the_same_trainings(seed: in
     joined: list[list[Run]] = []
     for numbers in plan.apart():
         part = Plan.of_part(json.loads(json.dumps(plan.part(numbers))))
-        joined += find_planned([runs[order[n]] for n in numbers], part)
+        joined += planned([runs[order[n]] for n in numbers], part)
     assert names([g for g in joined if len(g) > 1]) == names([g for g in find(runs) if len(g) > 1])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_was_decided_before_is_decided_anew_only_where_something_changed(seed: int) -> None:
+    runs = in_order(project(seed))
+    plan = Plan.of(digests_of(runs))
+    read: list[str] = []
+
+    def reads(run: Run) -> Run:
+        read.append(run.id)
+        return run
+
+    def trainings(runs: list[Run], plan: Plan, answers: Answers) -> list[list[int]]:
+        read.clear()
+        return find_planned([partial(reads, run) for run in runs], plan, answers)
+
+    contents = [f"content of {run.id}" for run in runs]
+    first = Answers(contents, {})
+    found = trainings(runs, plan, first)
+    before = json.loads(json.dumps(first.now))
+    assert trainings(runs, plan, Answers(contents, before)) == found
+    assert read == []
+    last = len(runs) - 1  # no other run is held against it
+    changed = [*contents[:last], "written anew"]
+    assert trainings(runs, plan, Answers(changed, before)) == found
+    assert read.count(runs[last].id) == (1 if plan.near[last] else 0)
+    assert set(read) <= {runs[last].id, *(run.id for run in runs[:last])}
+    for without in (0, len(runs) // 2):
+        rest = [run for number, run in enumerate(runs) if number != without]
+        fewer = Plan.of(digests_of(rest))
+        again = Answers([f"content of {run.id}" for run in rest], before)
+        assert trainings(rest, fewer, again) == [
+            [rest.index(run) for run in group] for group in planned(rest, fewer)
+        ]
 
 
 def test_a_loss_that_begins_far_above_all_that_another_reached_is_no_continuation() -> None:

@@ -1,5 +1,6 @@
 """Which run continues which, from what step, and what was thrown away."""
 
+from runscope.stitching.answers import Answers
 from runscope.stitching.digest import Digest, digest
 from runscope.stitching.find import Found, Plan, find, find_planned, in_order_of, propose
 from runscope.stitching.line import stitch
@@ -7,6 +8,7 @@ from runscope.stitching.one_log import line_of
 from runscope.stitching.profile import profile
 
 __all__ = [
+    "Answers",
     "Digest",
     "Found",
     "Plan",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from runscope.history import Run
 from runscope.history.parts import taken_apart
 from runscope.progress import Progress
+from runscope.stitching.answers import Answers, LateNode, hang_again
 from runscope.stitching.digest import Digest, digest, may_continue
 from runscope.stitching.node import Node
 from runscope.stitching.pair import Pair, compare
@@ -110,35 +111,68 @@ def propose(runs: Sequence[Run], *, progress: Progress | None = None) -> list[Fo
     profiles = [profile(part) for run in runs for part in taken_apart(run)]
     digests = [digest(p) for p in profiles]
     order = in_order_of(digests)
-    return _joined([Node(profiles[n]) for n in order], Plan.of([digests[n] for n in order]), progress)
+    nodes = [Node(profiles[n], start=profiles[n].run.first_step) for n in order]
+    found = _joined(nodes, Plan.of([digests[n] for n in order]), progress)
+    return [Found([nodes[n].profile.run for n in numbers], sure) for numbers, sure in found]
 
 
-def find_planned(ordered: Sequence[Run], plan: Plan) -> list[list[Run]]:
+def find_planned(
+    ordered: Sequence[Callable[[], Run]], plan: Plan, answers: Answers | None = None
+) -> list[list[int]]:
     """As :func:`find`, of runs in order of which a plan was made before, perhaps among many more.
 
     Args:
-        ordered: the sessions of the runs (:func:`runscope.history.parts.taken_apart`), as :func:`in_order_of` has them.
+        ordered: reads each of the sessions of the runs (:func:`runscope.history.parts.taken_apart`), in the order that
+            :func:`in_order_of` has them.
         plan: of these, in this order.
+        answers: of an earlier look at these runs: those of which it speaks are not read.
+
+    Returns:
+        The trainings, as numbers of runs.
     """
-    return [found.runs for found in _joined([Node(profile(run)) for run in ordered], plan, None)]
+    nodes = [LateNode(lambda read=read: profile(read())) for read in ordered]  # type: ignore[misc]
+    return [numbers for numbers, _ in _joined(nodes, plan, None, answers)]
 
 
-def _joined(nodes: list[Node], plan: Plan, progress: Progress | None) -> list[Found]:
+def _joined(
+    nodes: Sequence[Node], plan: Plan, progress: Progress | None, answers: Answers | None = None
+) -> list[tuple[list[int], float]]:
+    """Trainings as numbers of runs, and how sure each is."""
     trainings: dict[Node, list[int]] = {}
     sure: dict[Node, float] = {}
     for number, node in enumerate(nodes):
         if progress is not None:
             progress("runs compared", number, len(nodes))
-        node.start = node.profile.run.first_step
         roots = {nodes[n].root for n in plan.near[number]}
         if roots:
-            said = _attach(node, number, nodes, plan, sorted(n for root in roots for n in trainings[root]))
+            members = sorted(n for root in roots for n in trainings[root])
+            said = _answered(node, number, nodes, plan, members, answers)
             sure[node.root] = min(sure.get(node.root, 1.0), said)
         trainings.setdefault(node.root, []).append(number)
-    return [
-        Found([nodes[n].profile.run for n in numbers], round(sure.get(root, 1.0), 4))
-        for root, numbers in trainings.items()
-    ]
+    return [(numbers, round(sure.get(root, 1.0), 4)) for root, numbers in trainings.items()]
+
+
+def _answered(
+    node: Node,
+    number: int,
+    nodes: Sequence[Node],
+    plan: Plan,
+    members: Sequence[int],
+    answers: Answers | None,
+) -> float:
+    """As :func:`_attach`, or as an earlier look has hung the run where nothing has changed since."""
+    if answers is None:
+        return _attach(node, number, nodes, plan, members)
+    known = answers.ask(number, members, plan.pool.told(number, members))
+    if known is not None:
+        return hang_again(node, known, nodes)
+    own = node.profile
+    said = _attach(node, number, nodes, plan, members)
+    if (
+        node.profile is own
+    ):  # else it was told apart by the others' pace, which it would not have where it is read anew
+        answers.keep(node, number, nodes, said)
+    return said
 
 
 def _near(digests: Sequence[Digest], pool: Pool) -> Iterator[tuple[int, ...]]:
@@ -158,7 +192,7 @@ def _near(digests: Sequence[Digest], pool: Pool) -> Iterator[tuple[int, ...]]:
             answering[key].append(number)
 
 
-def _attach(node: Node, number: int, nodes: list[Node], plan: Plan, members: Sequence[int]) -> float:
+def _attach(node: Node, number: int, nodes: Sequence[Node], plan: Plan, members: Sequence[int]) -> float:
     """Hang a run on the training that it continues, if that is likely enough.
 
     Args:

@@ -80,6 +80,12 @@ class Pool:
         density = (density + UNKNOWN * ANYWHERE) / (len(others) + UNKNOWN)
         return min(max(log(density / ANYWHERE), 0.0), MOST_USUAL) if np.isfinite(density) else 0.0
 
+    def told(self, number: int, others: Sequence[int]) -> Floats:
+        """All that is said here of a run and of some earlier ones, as logarithms."""
+        some = np.asarray(others)
+        told = [*self.agreement(number), np.log(self.recency(number))]
+        return np.append(np.concatenate([one[some] for one in told]), self.usual(number))
+
     def part(self, numbers: Sequence[int]) -> dict[str, Any]:
         """Some of the runs, as JSON has it: :meth:`of_part` makes a pool of them that says of each what this one
         does."""

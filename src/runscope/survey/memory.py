@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ from runscope.store.home import cache_folder
 from runscope.survey.card import Card, Need
 from runscope.survey.work import Done, Task
 
+KEY_BYTES = 16
+"""128 bits tell the states of all runs of the world apart."""
+_VERSION = version("runscope")
+
 
 class Memory:
     """Cards and what the last look at a place saw.
@@ -34,56 +39,65 @@ class Memory:
         self._fresh = fresh
         self._table = ResultTable(path or cache_folder("surveys") / "cards.sqlite")
 
-    def done(self, tasks: Sequence[Task], marks: Mapping[str, Mark | None]) -> dict[Task, list[Card]]:
-        """The cards of tasks whose files are as they were."""
+    def done(self, keys: Mapping[Task, str]) -> dict[Task, list[Card]]:
+        """The cards of tasks whose files are as they were.
+
+        Args:
+            keys: of each task, as :func:`key_of` has it.
+        """
         if self._fresh:
             return {}
-        keys = {self._key(task, marks): task for task in tasks}
+        tasks = {key: task for task, key in keys.items()}
         found: dict[Task, list[Card]] = {}
-        for key, row in self._table.get(list(keys)).items():
-            try:
-                found[keys[key]] = [Card.from_dict(card) for card in row["cards"]]
-            except (TypeError, KeyError):
-                continue  # of another version
+        for key, row in self._table.get(list(tasks)).items():
+            with suppress(TypeError, KeyError):  # of another version
+                found[tasks[key]] = [Card.from_dict(card) for card in row["cards"]]
         return found
 
-    def keep(self, done: Sequence[tuple[Task, Done]], marks: Mapping[str, Mark | None]) -> None:
-        """Remember what came of tasks; not of running trainings, whose end is told by the clock and not by their files,
-        nor of what was lost."""
+    def keep(self, done: Sequence[tuple[str, Task, Done]]) -> None:
+        """Remember what came of tasks, by their keys; not of running trainings, whose end is told by the clock and not
+        by their files, nor of what was lost."""
         rows: dict[str, dict[str, Any]] = {}
-        for task, found in done:
-            if found.lost or any(card.state == "running" for card in found.cards):
+        for key, task, found in done:
+            rows |= {f"{content} answer": {"answer": told} for content, told in found.answers.items()}
+            if task.lot is not None or found.lost or any(card.state == "running" for card in found.cards):
                 continue
-            key = self._key(task, marks)
             rows[key] = {"cards": [card.as_dict() for card in found.cards]}
-            if task.plan is None:
+            if len(task.references) == 1:
                 rows[f"{key} digests"] = {"digests": [d.as_dict() for d in found.digests]}
         if rows:
             self._table.put(rows)
 
-    def digests(self, tasks: Sequence[Task], marks: Mapping[str, Mark | None]) -> dict[Task, list[Digest]]:
+    def digests(self, keys: Mapping[Task, str]) -> dict[Task, list[Digest]]:
         """What tells which runs could be one training, of tasks whose cards are remembered."""
-        keys = {f"{self._key(task, marks)} digests": task for task in tasks}
+        tasks = {f"{key} digests": task for task, key in keys.items()}
         found: dict[Task, list[Digest]] = {}
-        for key, row in self._table.get(list(keys)).items():
+        for key, row in self._table.get(list(tasks)).items():
             with suppress(TypeError, KeyError):
-                found[keys[key]] = [Digest.from_dict(d) for d in row["digests"]]
+                found[tasks[key]] = [Digest.from_dict(d) for d in row["digests"]]
         return found
 
-    def joined(self, tasks: Sequence[Task], marks: Mapping[str, Mark | None]) -> list[Card] | None:
+    def with_answers(self, task: Task) -> Task:
+        """A lot with what earlier looks have decided of its runs."""
+        assert task.lot is not None
+        if self._fresh:
+            return task
+        keys = [f"{content} answer" for member in task.lot.members if (content := task.lot.content(member))]
+        known = {key.removesuffix(" answer"): row["answer"] for key, row in self._table.get(keys).items()}
+        return Task(task.references, replace(task.lot, before=known))
+
+    def joined(self, keys: Iterable[str]) -> list[Card] | None:
         """The trainings of several runs among just these runs, as they are; None where that is not known."""
-        row = None if self._fresh else next(iter(self._table.get([self._all(tasks, marks)]).values()), None)
+        row = None if self._fresh else next(iter(self._table.get([_all(keys)]).values()), None)
         try:
             return None if row is None else [Card.from_dict(card) for card in row["cards"]]
         except (TypeError, KeyError):
             return None
 
-    def keep_joined(
-        self, tasks: Sequence[Task], marks: Mapping[str, Mark | None], cards: Sequence[Card]
-    ) -> None:
+    def keep_joined(self, keys: Iterable[str], cards: Sequence[Card]) -> None:
         """Remember them; not where one is still running."""
         if not any(card.state == "running" for card in cards):
-            self._table.put({self._all(tasks, marks): {"cards": [card.as_dict() for card in cards]}})
+            self._table.put({_all(keys): {"cards": [card.as_dict() for card in cards]}})
 
     def seen(self, places: Sequence[str]) -> dict[tuple[str, ...], tuple[Need, int]]:
         """What the last look at these places saw: need and last step by references; empty at the first look."""
@@ -95,14 +109,15 @@ class Memory:
         rows = [[list(card.references), card.need, card.last_step] for card in cards]
         self._table.put({_place_key(places): {"at": time.time(), "seen": rows}})
 
-    @staticmethod
-    def _key(task: Task, marks: Mapping[str, Mark | None]) -> str:
-        what = [version("runscope"), task.key, [[_in_full(r), marks.get(r)] for r in task.references]]
-        return hashlib.sha256(orjson.dumps(what)).hexdigest()
 
-    def _all(self, tasks: Sequence[Task], marks: Mapping[str, Mark | None]) -> str:
-        whole = hashlib.sha256("".join(self._key(task, marks) for task in tasks).encode())
-        return f"joins {whole.hexdigest()}"
+def key_of(task: Task, marks: Mapping[str, Mark | None]) -> str:
+    """What changes with the files of a task."""
+    what = [_VERSION, [[_in_full(r), marks.get(r)] for r in task.references]]
+    return hashlib.blake2b(orjson.dumps(what), digest_size=KEY_BYTES).hexdigest()
+
+
+def _all(keys: Iterable[str]) -> str:
+    return "joins " + hashlib.blake2b("".join(keys).encode(), digest_size=KEY_BYTES).hexdigest()
 
 
 def marks_of(references: Sequence[str]) -> dict[str, Mark | None]:

@@ -164,7 +164,7 @@ def _serve(worker: _Worker, shards: Any, results: Any) -> None:
 
 def _lost(task: Task) -> Done:
     """What is said of a task that cost a worker its life: runs that were to be joined stay apart."""
-    if task.plan is not None:
+    if task.lot is not None or len(task.references) > 1:
         return Done(lost=True)
     return Done(
         [

@@ -12,14 +12,13 @@ from runscope.display import Shown
 from runscope.progress import Progress
 from runscope.safe_text import whole_letters
 from runscope.sources.base import MEMBER
-from runscope.sources.marks import Mark
 from runscope.stitching import Digest
 from runscope.survey.card import NEEDS, Card, Need, unreadable
 from runscope.survey.grouping import Group, groups
-from runscope.survey.memory import Memory, marks_of
+from runscope.survey.memory import Memory, key_of, marks_of
 from runscope.survey.spread import Spread
 from runscope.survey.telling import Telling, tellings
-from runscope.survey.work import Done, Task, joins
+from runscope.survey.work import Done, Task, lots
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,22 +137,22 @@ def take(
     places = [whole_letters(place) for place in places]
     foreign = {r: shown for r in references if (shown := whole_letters(r)) != r}
     references = [reference for reference in dict.fromkeys(references) if reference not in foreign]
-    work = _Work(spread, memory, marks_of(references), progress)
+    work = _Work(spread, memory, references, progress)
     tasks = [Task((reference,)) for reference in references]
     single = work.cards("runs", tasks)
     cards = [card for task in tasks for card in single[task]]
     cards += [unreadable(shown, *NOT_UNICODE) for shown in foreign.values()]
-    joined = memory.joined(tasks, work.marks) if memory is not None else None
+    joined = memory.joined(map(work.key, tasks)) if memory is not None else None
     said = list(notes)
     if joined is None:
-        held = joins([d for found in work.digests(tasks) for d in found])
-        joined = [card for found in work.cards("joins", held).values() for card in found]
+        trainings = work.trainings(tasks)
+        joined = [card for found in work.cards("joined trainings", trainings).values() for card in found]
         if work.lost:
             said.append(
                 f"{work.lost:,} runs could not be held against one another: joins among them are not seen"
             )
         elif memory is not None:
-            memory.keep_joined(tasks, work.marks, joined)
+            memory.keep_joined(map(work.key, tasks), joined)
     taken = {reference for card in joined for reference in card.references}
     whole = [card for card in cards if card.references[0] not in taken]
     return _survey(places, [*whole, *joined], memory, tuple(said))
@@ -163,47 +162,77 @@ class _Work:
     """Tasks that are done by the workers, or were before.
 
     Attributes:
-        marks: the state of the files of each reference.
         lost: how many runs could not be joined, since their worker was lost over it.
     """
 
     def __init__(
-        self, spread: Spread, memory: Memory | None, marks: dict[str, Mark | None], progress: Progress | None
+        self, spread: Spread, memory: Memory | None, references: Sequence[str], progress: Progress | None
     ) -> None:
         self._spread, self._memory, self._progress = spread, memory, progress
+        self._marks = marks_of(references)
+        self._keys: dict[Task, str] = {}
         self._digests: dict[Task, list[Digest]] = {}
-        self.marks = marks
+        self._ended: list[Task] = []
         self.lost = 0
+
+    def key(self, task: Task) -> str:
+        """What changes with the files of a task."""
+        if task not in self._keys:
+            self._marks |= marks_of([r for r in task.references if r not in self._marks])
+            self._keys[task] = key_of(task, self._marks)
+        return self._keys[task]
 
     def cards(self, label: str, tasks: Sequence[Task]) -> dict[Task, list[Card]]:
         """The cards of each task."""
-        self.marks |= marks_of([r for task in tasks for r in task.references if r not in self.marks])
-        found = self._memory.done(tasks, self.marks) if self._memory is not None else {}
+        found = (
+            self._memory.done({task: self.key(task) for task in tasks}) if self._memory is not None else {}
+        )
         missing = [task for task in tasks if task not in found]
         fresh: list[tuple[Task, Done]] = []
         for number, (task, done) in enumerate(self._spread.done(missing) if missing else ()):
             found[task] = done.cards
             self._digests[task] = done.digests
-            self.lost += len(task.references) if done.lost and task.plan is not None else 0
+            self.lost += len(task.references) if done.lost and len(task.references) > 1 else 0
             fresh.append((task, done))
             if len(fresh) >= AT_ONCE:
                 self._keep(fresh)
                 fresh = []
-            if self._progress is not None:
-                self._progress(label, len(tasks) - len(missing) + number + 1, len(tasks))
+            self._say(label, len(tasks) - len(missing) + number + 1, len(tasks))
         self._keep(fresh)
+        self._ended += [task for task in tasks if all(card.state != "running" for card in found[task])]
         return found
 
-    def digests(self, tasks: Sequence[Task]) -> list[list[Digest]]:
+    def trainings(self, tasks: Sequence[Task]) -> list[Task]:
+        """Trainings of several runs among runs whose cards are known."""
+        digests = self._digests_of(tasks)
+        contents = {
+            d.reference: f"{self.key(task)} {d.reference}" for task in self._ended for d in digests[task]
+        }
+        held = lots([d for task in tasks for d in digests[task]], contents)
+        if self._memory is not None:
+            held = [self._memory.with_answers(task) for task in held]
+        found: list[tuple[str, ...]] = []
+        for number, (task, done) in enumerate(self._spread.done(held) if held else ()):
+            found += done.trainings
+            self.lost += len(task.references) if done.lost else 0
+            self._keep([(task, done)])
+            self._say("lots of runs compared", number + 1, len(held))
+        return [Task(references) for references in sorted(found)]
+
+    def _say(self, label: str, number: int, of: int) -> None:
+        if self._progress is not None:
+            self._progress(label, number, of)
+
+    def _digests_of(self, tasks: Sequence[Task]) -> dict[Task, list[Digest]]:
         """What tells which runs could be one training, of tasks whose cards are known."""
         kept = [task for task in tasks if task not in self._digests]
         if kept and self._memory is not None:
-            self._digests |= self._memory.digests(kept, self.marks)
-        return [self._digests.get(task, []) for task in tasks]
+            self._digests |= self._memory.digests({task: self.key(task) for task in kept})
+        return {task: self._digests.get(task, []) for task in tasks}
 
     def _keep(self, fresh: list[tuple[Task, Done]]) -> None:
         if fresh and self._memory is not None:
-            self._memory.keep(fresh, self.marks)
+            self._memory.keep([("" if task.lot else self.key(task), task, done) for task, done in fresh])
 
 
 def _survey(

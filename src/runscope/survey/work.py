@@ -2,57 +2,59 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from math import log
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
-
-import orjson
 
 from runscope.stitching import Digest, Plan, in_order_of
 from runscope.survey.card import Card
 
-SAME = 1
-"""Decimals of log-odds to which a plan is the same as before: a run more in ten thousand moves them by a thousandth,
-and nothing is joined by so little."""
+
+@dataclass(frozen=True)
+class Lot:
+    """What is known of runs of which some could be one training.
+
+    Attributes:
+        members: each session in the order of training: number of its reference, and which part of it.
+        plan: what is held against what, as :meth:`runscope.stitching.Plan.part` has it.
+        contents: of each reference something that changes with its files; empty for one that is not to be remembered.
+        before: answers of an earlier look, as :class:`runscope.stitching.Answers` has them.
+    """
+
+    members: tuple[tuple[int, int], ...]
+    plan: Mapping[str, Any]
+    contents: tuple[str, ...] = ()
+    before: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def content(self, member: tuple[int, int]) -> str:
+        """What changes with a session."""
+        number, part = member
+        return f"{self.contents[number]} {part}" if self.contents and self.contents[number] else ""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A reference to judge; or runs of which some could be one training, to hold against one another.
+    """A reference to judge; several that are one training; or a lot of runs to hold against one another.
 
     Attributes:
         references: what is read.
-        members: of several, each session in the order of training: number of its reference, and which part of it.
-        plan: what is held against what, as :meth:`runscope.stitching.Plan.part` has it.
+        lot: what is known of a lot.
     """
 
     references: tuple[str, ...]
-    members: tuple[tuple[int, int], ...] = ()
-    plan: Mapping[str, Any] | None = None
-
-    @property
-    def key(self) -> str:
-        """The same for the same question of the same runs."""
-        if self.plan is None:
-            return ""
-        pool = self.plan["pool"]
-        known = [[low, [round(log(c), SAME) for c in chance], round(log(max(whole, 1e-300)), SAME)]
-                 for low, chance, whole in pool["known"]]  # fmt: skip
-        pause = round(log(pool["pause"]), SAME)
-        told = [self.members, self.plan["near"], {**pool, "known": known, "pause": pause}]
-        return hashlib.sha256(orjson.dumps(told)).hexdigest()
+    lot: Lot | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {"references": self.references, "members": self.members, "plan": self.plan}
+        return {"references": self.references, "lot": None if self.lot is None else vars(self.lot)}
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
         """What :meth:`as_dict` gave."""
-        members = tuple((number, part) for number, part in found["members"])
-        return cls(tuple(found["references"]), members, found["plan"])
+        if found["lot"] is None:
+            return cls(tuple(found["references"]))
+        members = tuple((number, part) for number, part in found["lot"]["members"])
+        return cls(tuple(found["references"]), Lot(**{**found["lot"], "members": members}))
 
 
 @dataclass(frozen=True)
@@ -60,29 +62,38 @@ class Done:
     """What came of a task.
 
     Attributes:
-        cards: of a reference: each run in it, or why it could not be read; of several runs: each training that
-            was joined of at least two of them.
+        cards: of a reference each run in it, or why it could not be read; of a training its card.
         digests: of a reference: what tells which runs could be one training.
+        trainings: of a lot the references of each training of several runs.
+        answers: of a lot what was decided, to be known at the next look.
         lost: whether the worker was lost over it.
     """
 
     cards: list[Card] = field(default_factory=list)
     digests: list[Digest] = field(default_factory=list)
+    trainings: list[tuple[str, ...]] = field(default_factory=list)
+    answers: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     lost: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {"cards": [c.as_dict() for c in self.cards], "digests": [d.as_dict() for d in self.digests]}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
         """What :meth:`as_dict` gave; that of another version raises ``TypeError`` or ``KeyError``."""
         cards = [Card.from_dict(card) for card in found["cards"]]
-        return cls(cards, [Digest.from_dict(d) for d in found["digests"]])
+        digests = [Digest.from_dict(d) for d in found["digests"]]
+        return cls(cards, digests, [tuple(t) for t in found["trainings"]], found["answers"], found["lost"])
 
 
-def joins(digests: Sequence[Digest]) -> list[Task]:
-    """Of many runs those that have to be held against one another, each lot a task of its own."""
+def lots(digests: Sequence[Digest], contents: Mapping[str, str]) -> list[Task]:
+    """Of many runs those that have to be held against one another, each lot a task of its own.
+
+    Args:
+        digests: of all runs.
+        contents: of each reference that is to be remembered what changes with its files.
+    """
     order = in_order_of(digests)
     plan = Plan.of([digests[n] for n in order])
     tasks = []
@@ -92,5 +103,6 @@ def joins(digests: Sequence[Digest]) -> list[Task]:
         if len(references) > 1:
             place = {reference: index for index, reference in enumerate(references)}
             members = tuple((place[d.reference], d.part) for d in held)
-            tasks.append(Task(tuple(references), members, plan.part(numbers)))
+            told = tuple(contents.get(reference, "") for reference in references)
+            tasks.append(Task(tuple(references), Lot(members, plan.part(numbers), told)))
     return tasks

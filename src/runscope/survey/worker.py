@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -19,22 +20,24 @@ from runscope.history.parts import taken_apart
 from runscope.safe_text import whole_letters
 from runscope.sources.base import LoadContext
 from runscope.survey.card import Card, card_of, unreadable
-from runscope.survey.work import Done, Task
+from runscope.survey.work import Done, Lot, Task
 
 
 def done(task: Task) -> Done:
-    """Judge what a reference names, or join runs of which some could be one training."""
-    return _judged(task.references) if task.plan is None else _joined(task)
+    """Judge what a reference names, or a training of several; or say which runs of a lot are one training."""
+    if task.lot is not None:
+        return _joined(task.references, task.lot)
+    return _judged(task.references[0]) if len(task.references) == 1 else _together(task.references)
 
 
-def _judged(references: Sequence[str]) -> Done:
+def _judged(reference: str) -> Done:
     """A card for each run, judged on its own; one that says why for each reference that could not be read."""
     from runscope.stitching import digest, line_of, profile
 
     cards: list[Card] = []
     digests = []
     context = _context()
-    waiting = list(references)[::-1]
+    waiting = [reference]
     while waiting:
         reference = waiting.pop()
         try:
@@ -52,32 +55,49 @@ def _judged(references: Sequence[str]) -> Done:
     return Done(cards, digests)
 
 
-def _joined(task: Task) -> Done:
-    """The trainings of several runs among those of a task."""
-    from runscope.stitching import Plan, find_planned, stitch
+def _together(references: Sequence[str]) -> Done:
+    """The card of runs that are one training; none where one has changed since and cannot be read any more."""
+    from runscope.stitching import stitch
 
     context = _context()
-    runs: list[Run] = []
-    for reference in task.references:
+    try:
+        runs = [_load(reference, context) for reference in references]
+    except (SeveralRuns, _Unreadable):
+        return Done(lost=True)
+    return Done([_card(runs, lambda: stitch([part for run in runs for part in taken_apart(run)]))])
+
+
+class _Changed(Exception):
+    """A run is not there any more as it was judged: the next scan sees it as it is then."""
+
+
+def _joined(references: Sequence[str], lot: Lot) -> Done:
+    """The trainings of several runs in a lot. Only runs that have to be compared anew are read."""
+    from runscope.stitching import Answers, Plan, find_planned
+
+    context = _context()
+    answers = Answers([lot.content(member) for member in lot.members], lot.before)
+
+    @cache
+    def parts(number: int) -> dict[int, Run]:
         try:
-            runs.append(_load(reference, context))
-        except (
-            SeveralRuns,
-            _Unreadable,
-        ):  # it changed since it was judged: the next scan sees it as it is then
-            return Done()
-    parts = {(n, part.part): part for n, run in enumerate(runs) for part in taken_apart(run)}
-    if not all(member in parts for member in task.members):
-        return Done()
-    assert task.plan is not None
-    found = find_planned([parts[member] for member in task.members], Plan.of_part(task.plan))
-    number_of = {id(parts[member]): member[0] for member in task.members}
-    trainings = _whole([[number_of[id(part)] for part in training] for training in found])
-    cards = []
-    for numbers in trainings:
-        sessions = [part for n in numbers for part in taken_apart(runs[n])]
-        cards.append(_card([runs[n] for n in numbers], lambda sessions=sessions: stitch(sessions)))  # type: ignore[misc]
-    return Done(cards)
+            return {part.part: part for part in taken_apart(_load(references[number], context))}
+        except (SeveralRuns, _Unreadable) as error:
+            raise _Changed from error
+
+    def session(number: int, part: int) -> Run:
+        try:
+            return parts(number)[part]
+        except KeyError as error:
+            raise _Changed from error
+
+    ordered = [partial(session, *member) for member in lot.members]
+    try:
+        found = find_planned(ordered, Plan.of_part(lot.plan), answers)
+    except _Changed:
+        return Done(answers=answers.now)
+    trainings = _whole([[lot.members[n][0] for n in training] for training in found])
+    return Done(trainings=[tuple(references[n] for n in some) for some in trainings], answers=answers.now)
 
 
 def _whole(trainings: Iterable[list[int]]) -> list[list[int]]:

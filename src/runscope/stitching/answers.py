@@ -1,0 +1,106 @@
+"""What was decided of runs at an earlier look, so that only those are compared anew for which something has changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from runscope.stats.arrays import Floats
+from runscope.stitching.node import Node
+from runscope.stitching.profile import Profile
+
+SAME = 1
+"""Decimals of log-odds to which settings, places and clocks say the same as before: a run more in ten thousand moves
+them by a thousandth, and nothing is joined by so little."""
+
+
+class LateNode(Node):
+    """A node whose run is read when somebody asks for it.
+
+    Args:
+        read: the run, looked over.
+    """
+
+    def __init__(self, read: Callable[[], Profile]) -> None:
+        self._read = read
+        self.children = []
+
+    @cached_property
+    def profile(self) -> Profile:  # type: ignore[override]
+        """The run."""
+        found = self._read()
+        if self.parent is None:
+            self.start = found.run.first_step
+        return found
+
+
+class Answers:
+    """Answers of an earlier look, and those of this one.
+
+    An answer holds as long as nothing has changed of what it was taken from: the run, the earlier runs that it was held
+    against and where they hang, and what all runs together say of them. One token stands for all of that, and for the
+    tokens of those earlier runs in turn.
+
+    Args:
+        contents: of each run something that changes with it; empty for one that changes by itself.
+        before: answers of the earlier look, as :attr:`now` has them.
+
+    Attributes:
+        now: by the content of a run: its token, how sure the answer is, and where the run hangs.
+    """
+
+    def __init__(self, contents: Sequence[str], before: Mapping[str, Sequence[Any]]) -> None:
+        self._contents, self._before = contents, before
+        self._tokens: dict[int, str] = {}
+        self.now: dict[str, Sequence[Any]] = {}
+
+    def ask(self, number: int, members: Sequence[int], told: Floats) -> Sequence[Any] | None:
+        """The answer of the earlier look, where it holds.
+
+        Args:
+            number: the run.
+            members: the earlier runs that it is held against.
+            told: what all runs together say of it and of each of them, as logarithms.
+        """
+        content = self._contents[number]
+        tokens = [self._token(n) for n in members]
+        if not content or not all(tokens):
+            self._tokens[number] = ""
+            return None
+        self._tokens[number] = _short([content, *tokens, (told.round(SAME) + 0.0).tolist()])
+        known = self._before.get(content)
+        return known if known is not None and known[0] == self._tokens[number] else None
+
+    def keep(self, node: Node, number: int, nodes: Sequence[Node], sure: float) -> None:
+        """Note what was decided of a run that hangs now where it belongs."""
+        token = self._tokens[number]
+        if token:
+            where = None
+            if node.parent is not None:
+                where = [nodes.index(node.parent), node.offset, node.scale, node.start, node.own_start]
+            self.now[self._contents[number]] = [token, sure, where]
+
+    def _token(self, number: int) -> str:
+        if number not in self._tokens:  # it was held against none
+            self._tokens[number] = self._contents[number] and _short([self._contents[number]])
+        return self._tokens[number]
+
+
+def hang_again(node: Node, answer: Sequence[Any], nodes: Sequence[Node]) -> float:
+    """Hang a run where the earlier look has hung it.
+
+    Returns:
+        How sure that was.
+    """
+    _, sure, where = answer
+    if where is not None:
+        parent, node.offset, node.scale, node.start, node.own_start = where
+        node.parent = nodes[parent]
+        node.parent.children.append(node)
+    return float(sure)
+
+
+def _short(what: Sequence[Any]) -> str:
+    return hashlib.blake2b(repr(what).encode(), digest_size=12).hexdigest()
