@@ -22,6 +22,7 @@ from runscope.evaluation.models.vllm import VllmModels
 from tests.evaluation import tiny
 from tests.evaluation.conftest import Place
 
+pytestmark = pytest.mark.filterwarnings("default")  # vLLM's own, of torch
 SETTINGS = EvaluateSettings(dtype="float32", device="cpu")
 TOLERANCE = 1e-5
 """Of a loss in nats; 7e-7 was measured."""

@@ -26,7 +26,8 @@ from runscope.evaluation.models.adapters import (
 )
 from runscope.evaluation.models.generation import Answer
 from runscope.evaluation.models.kinds import Kind, is_causal
-from runscope.evaluation.models.memory import Budget, free_bytes, out_of_memory
+from runscope.evaluation.models.memory import Budget, bytes_a_token, free_bytes, out_of_memory
+from runscope.evaluation.models.scored import chunk, has_plain_logits, scored_losses
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
 
@@ -75,9 +76,10 @@ class LocalModels:
         self._ends: tuple[int, ...] = ()
         self._asked: frozenset[str] = frozenset()
         self._virtual, self._vocabulary, self._one_length = 0, 0, False
+        self._plain: bool | None = None
 
     of_model: ClassVar[tuple[str, ...]] = (
-        "model", "_ends", "_asked", "_embeddings", "_virtual", "_one_length",
+        "model", "_ends", "_asked", "_embeddings", "_virtual", "_one_length", "_plain",
     )  # fmt: skip
     """What is known of a model that is held, and belongs to it."""
 
@@ -192,6 +194,7 @@ class LocalModels:
         self._asked, self._embeddings = loading.forward_words(self.model), embeddings(self.model)
         self.budget.fit(self.torch, self.model, self.device)
         self._virtual, self._one_length = 0, bool(getattr(self.model, "_is_stateful", False))
+        self._plain = None
 
     def _use_adapter(self, folder: Path) -> None:
         name = f"at-{folder}".replace(".", "_").replace("/", "_")
@@ -299,8 +302,19 @@ class LocalModels:
             for i, losses in zip(batch, self._losses([rows[i] for i in batch]), strict=True):
                 found[i] = losses
 
-        self._in_batches([(len(r.ids), len(r.ids) - r.first) for r in rows], work)
+        if self._reads_scored(rows):
+            words, itemsize = bytes_a_token(self.model.config, 0)[1] // 8, self.model.dtype.itemsize
+            self._in_batches([(len(r.ids), len(r.scored)) for r in rows], work, most=chunk(words, itemsize))
+        else:
+            self._in_batches([(len(r.ids), len(r.ids) - r.first) for r in rows], work)
         return found
+
+    def _reads_scored(self, rows: Sequence[Encoded]) -> bool:
+        """Whether only scored positions reach the vocabulary matrix; found out once a model."""
+        if self._plain is None and rows:
+            ids = self._on_the_right([rows[0].ids[:2]])
+            self._plain = has_plain_logits(self.torch, self.model, self._pass_words(ids))
+        return bool(self._plain)
 
     def answers(self, examples: Sequence[Example], max_new_tokens: int) -> list[Answer]:
         """What the model says itself (greedy) where the completion begins."""
@@ -347,12 +361,20 @@ class LocalModels:
         return [shortened(self.tokenizer, r.given, limit - room) for r in rows], room
 
     def _in_batches(
-        self, sizes: Sequence[tuple[int, int]], work: Callable[[list[int]], None], *, one_length: bool = False
-    ) -> None:
-        """Work on rows of (tokens, logits), longest first; a batch that does not fit is halved."""
+        self, sizes: Sequence[tuple[int, int]], work: Callable[[list[int]], None], *, one_length: bool = False,
+        most: int | None = None,
+    ) -> None:  # fmt: skip
+        """Work on rows of (tokens, logits), longest first; a batch that does not fit is halved.
+
+        Args:
+            sizes: of the rows.
+            work: takes the numbers of rows.
+            one_length: rows of a batch have to be equally long.
+            most: so many logits are made at once at most, and only those that are asked for.
+        """
         order = longest_first([tokens for tokens, _ in sizes])
         while order:
-            batch = order[: self.budget.rows([sizes[i] for i in order])]
+            batch = order[: self.budget.rows([sizes[i] for i in order], most)]
             if one_length:
                 batch = [i for i in batch if sizes[i][0] == sizes[batch[0]][0]]
             try:
@@ -378,19 +400,28 @@ class LocalModels:
         A model may have no word for the positions, or take it and give all of them; learned tokens before the text
         count as positions too.
         """
-        words = {"use_cache": False, "logits_to_keep": wanted + self._virtual}
-        asked = {k: v for k, v in words.items() if k in self._asked}
-        logits = self.model(input_ids=ids, **asked).logits
+        logits = self.model(**self._pass_words(ids, wanted)).logits
         if logits.shape[1] != len(wanted):
             logits = logits[:, -ids.shape[1] :][:, wanted]
         return logits.float()
 
+    def _pass_words(self, ids: Any, wanted: Any = None) -> dict[str, Any]:
+        """What a forward pass is told, of what the model knows."""
+        words = {"use_cache": False}
+        if wanted is not None:
+            words["logits_to_keep"] = wanted + self._virtual
+        return {"input_ids": ids} | {k: v for k, v in words.items() if k in self._asked}
+
     def _losses(self, rows: Sequence[Encoded]) -> list[Floats]:
         """Padded on the right: what comes later changes nothing before it, so no mask slows attention down."""
         ids = self._on_the_right([r.ids for r in rows])
-        first = min(r.first for r in rows) - 1  # the earliest position that predicts a scored token
-        if first < 0:  # nothing is scored: a row of one token
+        positions = sorted({i - 1 for r in rows for i in r.scored})  # which predict a scored token
+        if not positions:
             return [np.empty(0) for _ in rows]
+        if self._reads_scored(rows):
+            asked = self._pass_words(ids, self.torch.tensor(positions, device=self.device))
+            return scored_losses(self.torch, self.model, asked, rows, positions, self._virtual)
+        first = positions[0]
         with self.torch.inference_mode():
             # Named one by one they are gathered side by side; a slice of them would be multiplied row by row.
             logits = self._logits(ids, self.torch.arange(first, ids.shape[1] - 1, device=self.device))

@@ -35,15 +35,22 @@ class Budget:
         self.bytes = SHARE.get(kind, SHARE["cuda"]) * free_bytes(torch, device)
         self.token_bytes, self.logit_bytes = bytes_a_token(model.config, model.dtype.itemsize)
 
-    def rows(self, sizes: Sequence[tuple[int, int]]) -> int:
-        """How many of the first rows, given as (tokens, scored tokens) and longest first, go together."""
+    def rows(self, sizes: Sequence[tuple[int, int]], most: int | None = None) -> int:
+        """How many of the first rows, given as (tokens, scored tokens) and longest first, go together.
+
+        Args:
+            sizes: of rows.
+            most: so many logits are made at once at most, and only those of scored tokens; None where each row has as
+                many as the one with the most.
+        """
         width = max(sizes[0][0], 1)
         count = max(1, self.tokens // width)
         if self.given is None:
-            scored = 0
+            scored = total = 0
             for rows, (_, own) in enumerate(sizes[:count], 1):
-                scored = max(scored, own + 1)
-                if rows * (width * self.token_bytes + scored * self.logit_bytes) > self.bytes:
+                scored, total = max(scored, own + 1), total + own + 1
+                logits = rows * scored if most is None else min(total, most)
+                if rows * width * self.token_bytes + logits * self.logit_bytes > self.bytes:
                     count = max(1, rows - 1)
                     break
         return max(1, min(len(sizes), int(count * self.scale)))
