@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import resource
+import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +84,94 @@ def test_the_plan_as_json(
     assert told["schema"] == "runscope.evaluation-plan/1"
     assert told["base_bytes"] is None
     assert "the size of the base" in told["notes"][0]
+
+
+def test_memory_is_told_by_precision(place: Place) -> None:
+    """Plain arithmetic over the tensors themselves."""
+    from safetensors import safe_open
+
+    def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+        with safe_open(next(folder.glob("*.safetensors")), "np") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+    base, adapter = shapes(place.base), shapes(place.output / "checkpoint-600")
+    elements = sum(math.prod(s) for s in base.values())
+    beside = sum(math.prod(s) for s in adapter.values())
+    saved = list_checkpoints(str(place.output))
+    found = plan(saved, place.held_out, base=place.base).memory
+    assert found["float32"] == 4 * (elements + beside)
+    assert found["bfloat16"] == 2 * (elements + beside)
+    layers = sum(math.prod(s) for n, s in base.items() if ".layers." in n and len(s) == 2)
+    bits = 4 + 8 / 64 + 32 / (64 * 256)
+    assert found["4bit"] == round(layers * bits / 8 + 2 * (elements - layers)) + 2 * beside
+    asked = plan(saved, place.held_out, base=place.base, settings=EvaluateSettings(dtype="float16"))
+    assert asked.memory == {"float16": found["bfloat16"]}
+
+
+def test_time_and_price_are_arithmetic(place: Place) -> None:
+    from transformers import AutoModelForCausalLM
+
+    saved = list_checkpoints(str(place.output))
+    found = plan(saved, place.held_out, base=place.base, price=36.0)
+    rows = [json.loads(line) for line in place.held_out.read_text().splitlines()]
+    letters = sum(len(r["prompt"]) + len(r["completion"]) for r in rows)
+    elements = sum(p.numel() for p in AutoModelForCausalLM.from_pretrained(place.base).parameters())
+    own = (place.output / "checkpoint-600/adapter_model.safetensors").stat().st_size
+    assert found.seconds_at_most is not None
+    assert found.seconds_at_least is not None
+    assert found.base_bytes is not None
+    loading = (6 * own + found.base_bytes) / 2e9
+    reading = 2 * elements * 6 * letters / 4 / 300e12
+    assert found.seconds_at_most == pytest.approx(loading + reading, rel=1e-3)
+    assert found.seconds_at_least < found.seconds_at_most
+    assert found.price_at_most == pytest.approx(found.seconds_at_most * 0.01)
+    said = plan(saved, place.held_out, base=place.base, settings=EvaluateSettings(task="answer"), price=36.0)
+    assert said.price_at_most is None
+    assert "how long answers take is not estimated" in said.notes
+
+
+def test_a_base_is_not_read_to_learn_its_size(place: Place, tmp_path: Path) -> None:
+    """A sparse file of 40 GB, of which only the header is there: hashing it would take minutes, and fails by memory."""
+    base = tmp_path / "base"
+    shutil.copytree(place.base, base)
+    weights = base / "model.safetensors"
+    header = json.dumps({"model.layers.0.w": {"dtype": "BF16", "shape": [200_000, 100_000],
+                                              "data_offsets": [0, 40_000_000_000]}}).encode()  # fmt: skip
+    with weights.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + 40_000_000_000)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    found = plan(list_checkpoints(str(place.output)), place.held_out, base=base)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    assert found.base_bytes == weights.stat().st_size
+    assert found.memory["float32"] > 80_000_000_000
+    assert after.ru_inblock - before.ru_inblock < 1_000_000, "512-byte blocks read: not a tenth of the file"
+    assert not list(tmp_path.rglob("digests.sqlite"))
+
+
+def test_what_is_fetched_counts_and_no_optimiser(place: Place) -> None:
+    from runscope.history.checkpoint import Checkpoint, File
+
+    def saved(step: int) -> Checkpoint:
+        names = {
+            "model.safetensors": (1000, f"w{step}"), "config.json": (10, "c"), "tokenizer.json": (100, "t"),
+            "optimizer.pt": (9000, f"o{step}"), "trainer_state.json": (50, f"s{step}"), "scheduler.pt": (5, "x"),
+        }  # fmt: skip
+        files = tuple(File(name, size, content) for name, (size, content) in names.items())
+        return Checkpoint("me/x", "a" * 39 + str(step), f"step {step}", step, step, "title", files=files)
+
+    found = plan([saved(step) for step in (1, 2, 3)], place.held_out)
+    assert found.download_at_most_bytes == 3 * 1000 + 10 + 100, (
+        "tokenizer and configuration are the same file"
+    )
+
+
+def test_a_price_without_a_plan_is_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", str(place.output), "--data", str(place.held_out), "--price", "2.5"]
+    assert main(words) == 2
+    assert "--price belongs to --plan" in capsys.readouterr().err
+    assert main([*words, "--base", str(place.base), "--plan"]) == 0
+    said = capsys.readouterr().out
+    assert "in float32 (usual on a CPU)" in said
+    assert "would last" in said
+    assert "dollars" in said

@@ -177,10 +177,13 @@ def plan_evaluation(
     train_data: str | Path | None = None,
     also: str | Path | None = None,
     base: str | Path | None = None,
+    price: float | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Plan:
     """What :func:`evaluate` would run, download and need in memory, with the same arguments; nothing is loaded.
+
+    With ``price``, dollars an hour, also what a rented GPU would cost.
 
     Raises:
         InputError: no checkpoint, or unusable examples.
@@ -192,7 +195,7 @@ def plan_evaluation(
     saved = list_checkpoints(what, line=line, progress=progress) if isinstance(what, str) else tuple(what)
     return plan(
         saved, data, train_data=train_data, also=also, base=base, settings=EvaluateSettings(**settings),
-        focus=_focus(line), training=_training(line), results=ResultTable(),
+        focus=_focus(line), training=_training(line), results=ResultTable(), price=price,
     )  # fmt: skip
 
 

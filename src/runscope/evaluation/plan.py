@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,19 @@ from runscope.evaluation.proposing import proposed
 from runscope.evaluation.run import held_out_examples, nearest_arms, new_race
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import AUTO, Task, find_task
+from runscope.evaluation.work import costs
 from runscope.evaluation.work.bench import Bench, Results
 from runscope.history.checkpoint import Checkpoint
-from runscope.hub import fetch, list_checkpoints, read_adapter
-from runscope.hub.fetching import fetched
+from runscope.hub import fetch, read_adapter
+from runscope.hub.fetching import fetched, needed
+from runscope.hub.opening import repo_of
 from runscope.stats.comparing.paired import Ground
 from runscope.stats.comparing.racing import Race
 
 ENOUGH = 30
 """Examples that two checkpoints must share for a spread to be guessed from."""
+READ_ONLY = ("loss", "choice", "preference")
+"""Tasks for which a model reads and says nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,11 @@ class Plan:
         unit: of that difference.
         notes: what is left out or could not be found out.
         also_examples: of the second set, for the base and every checkpoint that is evaluated.
+        memory: bytes of the base and one adapter, or of the largest model, by the precision that they are loaded in.
+        base_download_bytes: of the base, where it is not on this disk.
+        seconds_at_least, seconds_at_most: on the machine that :mod:`runscope.evaluation.work.costs` names; None where
+            answers are generated, or the size of the model is unknown.
+        price_at_least, price_at_most: the same in dollars, where the price of an hour was given.
     """
 
     task: str
@@ -66,6 +75,12 @@ class Plan:
     unit: str
     notes: tuple[str, ...] = ()
     also_examples: int = 0
+    memory: Mapping[str, int] = field(default_factory=dict)
+    base_download_bytes: int = 0
+    seconds_at_least: float | None = None
+    seconds_at_most: float | None = None
+    price_at_least: float | None = None
+    price_at_most: float | None = None
 
 
 def plan(
@@ -79,8 +94,9 @@ def plan(
     focus: tuple[int | None, int | None] = (None, None),
     training: Mapping[str, Any] | None = None,
     results: Results | None = None,
+    price: float | None = None,
 ) -> Plan:
-    """Say what :func:`runscope.evaluation.evaluate` would do with the same arguments.
+    """Say what :func:`runscope.evaluation.evaluate` would do with the same arguments; ``price`` is dollars an hour.
 
     Raises:
         InputError: unusable examples.
@@ -103,10 +119,12 @@ def plan(
         notes.append(f"{overlap} held-out examples are training examples too, and will be left out")
     race = new_race(task, held_out, len(arms), nearest_arms(arms, focus), settings)
     bench = Bench(arms, base=base, settings=settings, fetch=fetch, results=results)
-    missing = {a: 0 if fetched(c) else c.size_bytes for a, c in enumerate(arms)}
-    name, size = _base(arms, base, notes)
+    missing = _downloads(arms, settings)
+    name, below = _base(arms, base, notes)
+    size = below.stored_bytes if below is not None else None
     largest = max((sum(f.size_bytes for f in c.weights) for c in arms), default=0)
-    return Plan(
+    second = SecondSet(also, settings, task).examples if also is not None else ()
+    made = Plan(
         task=settings.task, checkpoints=len(arms), starting=len(race.running), examples=len(held_out),
         first_look=race.examples, at_least=_at_least(race), at_most=race.values.size,
         kept=sum(len(bench.kept(task, a, held_out)) for a in range(len(arms))),
@@ -116,7 +134,86 @@ def plan(
         memory_bytes=largest if name is None else None if size is None else size + largest,
         detectable=_detectable(bench, task, held_out, race.shared),
         unit=task.metric.unit, notes=tuple(notes),
-        also_examples=len(SecondSet(also, settings, task).examples) if also is not None else 0,
+        also_examples=len(second), base_download_bytes=_base_download(name, size),
+    )  # fmt: skip
+    if not arms or (name is not None and below is None):
+        return made
+    top = _largest(arms, notes)
+    made = replace(made, memory=costs.memory(below, top, settings.dtype), notes=tuple(notes))
+    return _timed(made, task, held_out, below or top, top, price)
+
+
+def _downloads(arms: Sequence[Checkpoint], settings: EvaluateSettings) -> dict[int, int]:
+    """Bytes that each checkpoint brings from elsewhere, a content that several share with the first of them."""
+    seen: set[str] = set()
+    found = dict.fromkeys(range(len(arms)), 0)
+    for arm, checkpoint in enumerate(arms):
+        if fetched(checkpoint):
+            continue
+        for file in needed(checkpoint, allow_pickle=settings.allow_pickle):
+            if file.content_id not in seen:
+                found[arm] += file.size_bytes
+            seen.add(file.content_id)
+    return found
+
+
+def _base_download(name: str | None, size: int | None) -> int:
+    """Bytes of a base that no earlier download left on this disk."""
+    if name is None or size is None or Path(name).expanduser().exists():
+        return 0
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        snapshot_download(name, local_files_only=True)
+    except (HFValidationError, LocalEntryNotFoundError):
+        return size
+    return 0
+
+
+def _largest(arms: Sequence[Checkpoint], notes: list[str]) -> costs.Weights:
+    """The weights of the last checkpoint, which has the shapes of all; their numbers where a header can be had."""
+    last = arms[-1]
+    stored = max(sum(f.size_bytes for f in c.weights) for c in arms)
+    here = fetched(last)
+    try:
+        if here is not None:
+            return costs.weights_of(str(here))
+        repo = repo_of(last)
+        tensors = [f.path for f in last.weights if f.path.endswith(".safetensors")]
+        return costs.summed({f.path: f.size_bytes for f in last.weights},
+                            (repo.header(str(last.revision), path) for path in tensors), last.name)  # fmt: skip
+    except RunscopeError as error:
+        notes.append(f"the memory is that of the weights as they are stored: {error.message}")
+        return costs.Weights(stored)
+
+
+def _timed(
+    plan: Plan, task: Task, held_out: Sequence[Example], model: costs.Weights, own: costs.Weights, price: float | None
+) -> Plan:  # fmt: skip
+    """With the time and the price of the fewest and the most work."""
+    if task.name not in READ_ONLY or not model.elements:
+        return replace(plan, notes=(*plan.notes, "how long answers take is not estimated"))
+    sizes = [
+        one.size
+        for e in held_out
+        for one in (e.with_each_choice() if e.choices and task.name != "loss" else [e])
+    ]
+    each = costs.tokens(sizes) * len(sizes) / max(len(held_out), 1)
+    beside = plan.train_examples * 2 + plan.also_examples
+    bounds = []
+    for count, evaluated, download in (
+        (min(plan.at_least, plan.at_most - plan.kept), plan.starting, plan.download_bytes),
+        (plan.at_most - plan.kept, plan.checkpoints, plan.download_at_most_bytes),
+    ):
+        loaded = own.stored_bytes * evaluated + (model.stored_bytes if plan.base is not None else 0)
+        tokens = each * (count + beside * evaluated)
+        bounds.append(costs.seconds(tokens, model.elements, loaded, download + plan.base_download_bytes))
+    low, high = bounds
+    hour = None if price is None else price / 3600
+    return replace(
+        plan, seconds_at_least=low, seconds_at_most=high, price_at_least=None if hour is None else low * hour,
+        price_at_most=None if hour is None else high * hour,
     )  # fmt: skip
 
 
@@ -141,8 +238,8 @@ def _arms(
 
 def _base(
     arms: Sequence[Checkpoint], given: str | Path | None, notes: list[str]
-) -> tuple[str | None, int | None]:
-    """Name and bytes of the base; None and None for whole models."""
+) -> tuple[str | None, costs.Weights | None]:
+    """Name and weights of the base; None and None for whole models."""
     if not arms:
         return None, None
     adapter = read_adapter(arms[-1]).adapter
@@ -155,8 +252,8 @@ def _base(
     # An adapter may name a repository without an owner, as gpt2 is.
     place = name if Path(name).expanduser().exists() else f"hf://{name}"
     try:
-        return name, sum(f.size_bytes for f in list_checkpoints(place)[-1].weights)
-    except (RunscopeError, IndexError) as error:
+        return name, costs.weights_of(place)
+    except RunscopeError as error:
         notes.append(f"the size of the base {name} is unknown: {error}")
         return name, None
 

@@ -58,8 +58,7 @@ def fetch(
     if (folder / _WHOLE).exists():
         return folder
     repo = repo_of(checkpoint)
-    endings = (*_USEFUL, *(_PICKLES if allow_pickle else ()))
-    wanted = [f for f in checkpoint.files if f.path.endswith(endings) and Path(f.path).name not in _NEEDLESS]
+    wanted = needed(checkpoint, allow_pickle=allow_pickle)
     with _disk(home):
         blobs = home / "blobs"
         blobs.mkdir(parents=True, exist_ok=True)
@@ -80,6 +79,12 @@ def fetch(
                 raise
             shutil.rmtree(part, ignore_errors=True)  # another process was faster
     return folder
+
+
+def needed(checkpoint: Checkpoint, *, allow_pickle: bool = False) -> list[File]:
+    """The files of a checkpoint that are fetched: no optimiser, no scheduler, no log."""
+    endings = (*_USEFUL, *(_PICKLES if allow_pickle else ()))
+    return [f for f in checkpoint.files if f.path.endswith(endings) and Path(f.path).name not in _NEEDLESS]
 
 
 def fetched(checkpoint: Checkpoint, *, cache: Path | None = None) -> Path | None:

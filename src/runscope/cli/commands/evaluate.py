@@ -71,6 +71,15 @@ def evaluate(
             "--plan", help="Print what would be run and downloaded, and the memory needed, then stop."
         ),
     ] = False,
+    price: Annotated[
+        float | None,
+        typer.Option(
+            "--price",
+            metavar="DOLLARS",
+            min=0,
+            help="Of --plan: what the GPU costs an hour; names what it all costs.",
+        ),
+    ] = None,
     baseline: Annotated[
         list[str] | None,
         typer.Option(
@@ -127,6 +136,10 @@ def evaluate(
     rivals = [*(baseline or []), *([other] if other else [])]
     if len(rivals) > 1:
         raise UsageError("checkpoints are held against one baseline", hint="name the best one of them")
+    if price is not None and not plan:
+        raise UsageError(
+            "--price belongs to --plan", hint="runscope evaluate REPO --data FILE --plan --price 2.5"
+        )
     EvaluateSettings(**settings)  # a wrong word is told before anything is read
     with progress(quiet) as update:
         line = _line(run, project) if run else None
@@ -139,7 +152,7 @@ def evaluate(
             **settings,
         }
         if plan:
-            _print_plan(api.plan_evaluation(saved, data, line=line, **what), format)
+            _print_plan(api.plan_evaluation(saved, data, line=line, price=price, **what), format)
             return 0
         study = api.evaluate(saved, data, line=line, **what)
         if rivals:  # memorising is not asked of it, and the line that was followed is not its own

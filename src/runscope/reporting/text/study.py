@@ -308,9 +308,9 @@ def print_plan(console: Console, plan: Plan) -> None:
         ("checkpoints", f"{plan.checkpoints:,}, the race begins with {plan.starting:,}"),
         ("held-out examples", f"{plan.examples:,}, the first look is after {plan.first_look:,}"),
         ("would run", f"{runs}{kept}"),
-        ("would download", f"{_size(plan.download_bytes)}, at most {_size(plan.download_at_most_bytes)}"),
+        ("would download", _download(plan)),
         ("base model", base),
-        ("memory", f"{_size(plan.memory_bytes)} for weights as they are stored, and what a batch takes"),
+        ("memory", f"{_memory(plan)}, and what a batch takes"),
     ]
     if plan.train_examples:
         rows.insert(
@@ -324,12 +324,38 @@ def print_plan(console: Console, plan: Plan) -> None:
         f"{plan.detectable:.3g} {plan.unit} or more would be found in 4 of 5 cases"
     )  # fmt: skip
     rows.append(("a difference of", found))
+    if plan.seconds_at_least is not None and plan.seconds_at_most is not None:
+        from runscope.evaluation.work.costs import SPEEDS
+
+        lasts = f"{_minutes(plan.seconds_at_least)} to {_minutes(plan.seconds_at_most)}"
+        rows.append(("would last", f"about {lasts} on {SPEEDS}"))
+    if plan.price_at_least is not None and plan.price_at_most is not None:
+        rows.append(("would cost", f"about {plan.price_at_least:,.2f} to {plan.price_at_most:,.2f} dollars"))
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in rows:
         table.add_row(Text(name, style="bold"), Text(value))
     console.print(table)
     for note in plan.notes:
         console.print(Text(f"note: {note}"))
+
+
+def _download(plan: Plan) -> str:
+    base = f", and {_size(plan.base_download_bytes)} for the base" if plan.base_download_bytes else ""
+    return f"{_size(plan.download_bytes)}, at most {_size(plan.download_at_most_bytes)}{base}"
+
+
+def _memory(plan: Plan) -> str:
+    """Of weights, by precision."""
+    if not plan.memory:
+        return f"{_size(plan.memory_bytes)} for weights as they are stored"
+    usual = {"float32": " (usual on a CPU)", "bfloat16": " (usual on a GPU)"} if len(plan.memory) > 1 else {}
+    return ", ".join(f"{_size(n)} in {dtype}{usual.get(dtype, '')}" for dtype, n in plan.memory.items())
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _size(count: int | None) -> str:
