@@ -104,7 +104,11 @@ def preference(recipe: Recipe, log: Path, truth: Path) -> None:
     prompt, answer = torch.randn(prompts, size, generator=rng), torch.randn(answers, size, generator=rng)
     taste = torch.randn(size, size, generator=rng) / size
     liked = prompt @ taste @ answer.T
-    pair = torch.stack([torch.randint(0, answers, (prompts,), generator=rng) for _ in range(2)], dim=1)
+    one = torch.randint(0, answers, (prompts,), generator=rng)
+    other = (
+        one + torch.randint(1, answers, (prompts,), generator=rng)
+    ) % answers  # a pair of one answer costs ln 2
+    pair = torch.stack([one, other], dim=1)
     wins = torch.sigmoid(
         recipe.gain * 4 * (liked.gather(1, pair[:, :1]) - liked.gather(1, pair[:, 1:]))
     ).squeeze(1)

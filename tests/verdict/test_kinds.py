@@ -222,3 +222,13 @@ def test_one_or_two_evaluations_are_not_said_to_be_missing(count: int) -> None:
     diagnosis = diagnose(View(Timeline.of(both)))
     assert "no held-out loss" not in said(diagnosis).lower()
     assert ("once only (0.9)" if count == 1 else "twice only (0.9, then 1.2)") in diagnosis.verdict.headline
+
+
+@pytest.mark.parametrize("name", ["eval_loss", "val/nll", "validation_cross_entropy"])
+def test_a_held_out_loss_that_was_set_aside_stands_in_for_nothing(name: str) -> None:
+    t = np.linspace(0, 1, 40)
+    view = view_of(np.arange(40) + 1, train_loss=np.exp(-3 * t), **{name: 1 + t})
+    set_aside = View(view.timeline.with_roles({"eval_loss": None}))
+    verdict = diagnose(set_aside).verdict
+    assert verdict.overfitting.basis == "train_curve"
+    assert name not in said(diagnose(set_aside))

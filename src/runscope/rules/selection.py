@@ -153,11 +153,16 @@ def _alone(view: View) -> Deciding | None:
 
 
 def _stand_in(view: View) -> Deciding | None:
-    """A held-out metric that falls or rises with the loss that was not logged: an error, a log-likelihood."""
+    """A held-out metric that falls or rises with the loss that was not logged: an error, a log-likelihood.
+
+    Not a loss itself: one that is logged and plays no role was set aside.
+    """
     for name in view.timeline.names:
         known = meaning(name)
-        series = _finite(view, name) if known is not None and known.monotone and held_out(name) else None
-        if known is not None and series is not None and len(series) >= 3:
+        if known is None or not known.monotone or known.words == "loss" or not held_out(name):
+            continue
+        series = _finite(view, name)
+        if series is not None and len(series) >= 3:
             return Deciding(series, known.better, known.words, "usual")
     return None
 

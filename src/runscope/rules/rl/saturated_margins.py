@@ -1,9 +1,9 @@
 """The margins of preference tuning are saturated: nothing is left to learn from these pairs.
 
 *What it sees.* The loss of DPO and its kin is at zero, or under 0.01, for a fifth of the run or more, while the
-margin between the rewards of chosen and rejected answers is above 10 and nearly every pair is told right.
+margin between the rewards of chosen and rejected answers is above 5 and nearly every pair is told right.
 
-*Why it matters.* A margin of 10 means odds of 22,000 to 1 for the chosen answer. The policy has moved far from the
+*Why it matters.* A margin of 5 means odds of 150 to 1 for the chosen answer. The policy has moved far from the
 reference to get there, and the likelihood of the chosen answers often falls with it. Either the learning rate is too
 high, or the pairs are so easy that a few steps tell them apart; in both cases the later steps teach nothing.
 
@@ -26,7 +26,8 @@ from runscope.rules.finding import CouldNotLook, Finding, View
 
 CODE = "RWD001"
 NAME = "margins-saturated"
-MARGIN, LOW, SHARE = 10.0, 0.01, 0.2
+MARGIN, LOW, SHARE = 5.0, 0.01, 0.2
+"""A margin of 5 leaves a pair less than 1% of its gradient (the sigmoid of −5), and a loss of 0.007."""
 
 
 def look(view: View) -> Iterable[Finding]:
