@@ -53,7 +53,6 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "extractive": (
         lambda: hf.RobertaForQuestionAnswering(hf.RobertaConfig(**letters.small())), "question answerer",
     ),
-    "encoder": (lambda: hf.BertModel(hf.BertConfig(**letters.small())), "sees a text whole"),
     "encoder with a head": (lambda: hf.BertLMHeadModel(hf.BertConfig(**letters.small())), "sees a text whole"),
     "embeddings": (lambda: hf.LlamaModel(hf.LlamaConfig(**letters.small(**KEYS))), "a body without a head"),
     "sound beside text": (

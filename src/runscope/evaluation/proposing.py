@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from runscope.errors import UsageError
 from runscope.evaluation.examples.columns import by_plain_name, parse_columns
+from runscope.evaluation.examples.pairs import task_of
 from runscope.evaluation.examples.reading import rows_of
-from runscope.evaluation.models.kinds import Kind
-from runscope.evaluation.models.trained_as import kind_in
+from runscope.evaluation.models.kinds import EMBEDDINGS, Kind
+from runscope.evaluation.models.trained_as import kind_in, model_type, refuse_in
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import AUTO, find_task
 
 OF_ONE_NUMBER = ("regression", "reward")
 """What a head with a single number may be: the rows tell."""
+
+
+OF_VECTORS = ("embed", "similarity", "triplets", "retrieval")
+"""What vectors are asked: the rows tell."""
 
 
 def proposed(settings: EvaluateSettings, folder: Path, data: str | Path) -> EvaluateSettings:
@@ -27,28 +34,49 @@ def proposed(settings: EvaluateSettings, folder: Path, data: str | Path) -> Eval
         data: the examples; of a head that gives one number their first row tells whether it is a reward.
 
     Raises:
+        InputError: this kind of model is not evaluated.
         UsageError: a task is named that this kind of model cannot be asked.
     """
+    refuse_in(folder)
     kind = kind_in(folder)
     task = kind.task
     if kind.task in OF_ONE_NUMBER:
         task = "reward" if _are_preferences(settings, data) else "regression"
+    if kind is EMBEDDINGS:
+        task = task_of(_first(data), parse_columns(settings.columns))
     if settings.task == AUTO or task.startswith(f"{settings.task}-"):  # classify, of pictures
         return replace(settings, task=task)
     _require_fit(settings, kind, task)
     return settings
 
 
+def pooled(folder: Path) -> list[str]:
+    """A note where nothing says how an encoder's vectors are made one."""
+    if kind_in(folder) is not EMBEDDINGS or model_type(folder):
+        return []
+    return [
+        "no pooling is saved with the model (modules.json): texts were pooled by the mean over their tokens, as "
+        "sentence-transformers does"
+    ]
+
+
 def _are_preferences(settings: EvaluateSettings, data: str | Path) -> bool:
     named = parse_columns(settings.columns)
-    first = next(islice(rows_of(data), 1), {})
-    return {"chosen", "rejected"} <= (set(named) or set(by_plain_name(first)))
+    return {"chosen", "rejected"} <= (set(named) or set(by_plain_name(_first(data))))
+
+
+def _first(data: str | Path) -> Mapping[str, Any]:
+    return next(islice(rows_of(data), 1), {})
 
 
 def _require_fit(settings: EvaluateSettings, kind: Kind, task: str) -> None:
     writes = find_task(settings).writes
-    fits = settings.task == task or (kind.task in OF_ONE_NUMBER and settings.task in OF_ONE_NUMBER)
-    if kind.auto and ((writes and kind.head) or (not writes and not fits)):
+    fits = settings.task == task or any(
+        kind.task in many and settings.task in many for many in (OF_ONE_NUMBER, OF_VECTORS)
+    )
+    if kind.auto and (
+        (writes and not find_task(replace(settings, task=task)).writes) or (not writes and not fits)
+    ):
         article = "an" if kind.name[0] in "aeiou" else "a"
         raise UsageError(
             f"the task {settings.task} cannot be asked of {article} {kind.name}: it is made for the task {task}",

@@ -25,7 +25,7 @@ from runscope.evaluation.examples.reading import Form, read_examples
 from runscope.evaluation.following import as_trained, renamed, training_examples
 from runscope.evaluation.models.whole import refuse_broken
 from runscope.evaluation.ordering import called, in_order
-from runscope.evaluation.proposing import proposed
+from runscope.evaluation.proposing import pooled, proposed
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Extra, Study
 from runscope.evaluation.tasks.kinds import Answer, Row, Task, find_task
@@ -81,7 +81,7 @@ def evaluate(
     find_task(settings).metric  # noqa: B018  so is a metric that it does not have
     require_members(arms, settings.average)
     settings, followed = as_trained(settings, arms, training)
-    notes += [*followed, *renamed(fetch(arms[-1]))]
+    notes += [*followed, *renamed(fetch(arms[-1])), *pooled(fetch(arms[-1]))]
     task = find_task(settings)
     form = None if task.writes else task.example
     train = training_examples(train_data, settings, form)

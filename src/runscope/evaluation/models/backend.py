@@ -30,6 +30,22 @@ class HeadOutputs(Protocol):
         """What the head gives for each example."""
 
 
+Role = Literal["text", "query", "document"]
+"""What a text is to a model of embeddings: one of two alike, what is asked, or what is found."""
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """Models that give a vector for a text."""
+
+    @property
+    def likeness(self) -> str:
+        """How two vectors are compared: cosine, dot, euclidean or manhattan."""
+
+    def vectors(self, texts: Sequence[str], role: Role) -> Floats:
+        """(texts, width) vectors."""
+
+
 @runtime_checkable
 class Hears(Protocol):
     """Models that write down what is said in a sound: its losses and answers are those of the transcript."""

@@ -46,7 +46,7 @@ class Kind:
     @property
     def head(self) -> bool:
         """Whether it has a head that gives numbers and not text."""
-        return bool(self.auto) and self.task not in ("loss", "transcribe")
+        return bool(self.auto) and self.task not in ("loss", "transcribe", "embed")
 
 
 def _named(pattern: str) -> Callable[[str, Config], bool]:
@@ -66,6 +66,12 @@ def _one_label(architecture: str, config: Config) -> bool:
 def _encoder(_architecture: str, config: Config) -> bool:
     """BERT and its kin read in both directions unless they were told to be decoders."""
     return config.get("model_type") in BIDIRECTIONAL and not config.get("is_decoder")
+
+
+def _encoder_body(architecture: str, config: Config) -> bool:
+    """BERT and its kin without a head, of which embeddings are the mean over the tokens."""
+    body = architecture.endswith("Model") and not architecture.endswith("LMHeadModel")
+    return body and _encoder(architecture, config)
 
 
 def _sees(_architecture: str, config: Config) -> bool:
@@ -137,6 +143,9 @@ VISION = (
 )
 AUDIO = r"For(XVector|AudioFrameClassification|TextToSpeech|AudioTokenization)$"
 
+EMBEDDINGS = Kind("model of embeddings", _encoder_body, "a model of embeddings: it gives vectors, and writes no text",
+                  auto="AutoModel", task="embed")  # fmt: skip
+CROSS_ENCODER = "a cross-encoder of sentence-transformers: its number goes through an activation of its own"
 CAUSAL = Kind("causal language model", _causal, auto="AutoModelForCausalLM")
 SEQUENCE = "AutoModelForSequenceClassification"
 # fmt: off
@@ -155,6 +164,7 @@ KINDS: tuple[Kind, ...] = (
          auto="AutoModelForImageClassification", task="classify-images", reads="image"),
     Kind("vision", _named(VISION), "a model of images"),
     Kind("vision and language", _vision_language, "a model that reads images beside text", TEXT_ALONE),
+    Kind("cross-encoder", lambda a, c: _one_label(a, c) and "sentence_transformers" in c, CROSS_ENCODER),
     Kind("reward model or regression", _one_label,
          "a reward model or a regression: it gives one number for a text, and writes none",
          auto=SEQUENCE, task="regression"),
@@ -174,6 +184,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("encoder-decoder", _encoder_decoder,
          "an encoder-decoder (sequence to sequence), as T5, BART and Marian are: its decoder reads an encoder",
          auto="AutoModelForSeq2SeqLM"),
+    EMBEDDINGS,
     Kind("encoder", _encoder, "an encoder that sees a text whole: it predicts no text from left to right"),
     CAUSAL,
     Kind("vision and language", _sees, "a model that reads images (vision-language)", TEXT_ALONE),
@@ -244,7 +255,10 @@ def refuse_quantised(place: str, config: Config) -> None:
 
 FILES: tuple[tuple[str, str], ...] = (
     ("model_index.json", "a pipeline of a diffusion model: it makes images"),
-    ("modules.json", "a sentence-transformers model: it gives vectors, and writes no text"),
+    (
+        "modules.json",
+        "a model of sentence-transformers that is no SentenceTransformer (a cross-encoder, a sparse one)",
+    ),
 )
 """Files that tell a kind where there is no ``config.json``, or beside it."""
 

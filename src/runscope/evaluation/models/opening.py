@@ -30,6 +30,10 @@ def open_models(settings: EvaluateSettings, base: str | Path | None, folder: Pat
 
         hears = next(h for h in (sounds.SoundHeads, speech.CtcModels, speech.SpeechModels) if h.takes(kind))
         return hears(settings, base)
+    if kind.task == "embed":
+        from runscope.evaluation.models.vectors import VectorModels
+
+        return VectorModels(settings, base)
     if kind.head:
         from runscope.evaluation.models.heads import HeadModels
 

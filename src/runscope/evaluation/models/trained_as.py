@@ -12,12 +12,15 @@ from runscope.errors import InputError
 from runscope.evaluation.models.kinds import (
     CAUSAL,
     ELSEWHERE,
+    EMBEDDINGS,
     KINDS,
     SEQ2SEQ,
     UNKNOWN,
     Config,
     Kind,
     kind_of,
+    refuse_other_folders,
+    refuse_other_kinds,
 )
 from runscope.hub.safetensors import read_header
 from runscope.schema import read_object
@@ -59,12 +62,43 @@ def plain_name(name: str) -> str:
     return _FRONT.sub("", _WRAPPED.sub("", name))
 
 
+def model_type(folder: Path) -> str:
+    """What sentence-transformers calls the model in a folder; "" where it saved none there."""
+    if not (folder / "modules.json").is_file():
+        return ""
+    try:
+        told = read_object((folder / "config_sentence_transformers.json").read_bytes())
+    except (OSError, ValueError):
+        told = {}
+    return str(told.get("model_type") or "SentenceTransformer")
+
+
+def refuse_in(folder: Path) -> None:
+    """Stop at a checkpoint of a kind that is not evaluated, before anything is loaded.
+
+    Raises:
+        InputError: it is.
+    """
+    if model_type(folder) not in ("", "SentenceTransformer"):
+        refuse_other_folders(folder)
+    if (folder / ADAPTER_CONFIG).is_file() or not (folder / "config.json").is_file():
+        return
+    try:
+        config = read_object((folder / "config.json").read_bytes())
+    except (OSError, ValueError):  # said where it is loaded
+        return
+    if model_type(folder) == "":
+        refuse_other_kinds(f"the model {folder}", config, lambda _kind: True)
+
+
 def kind_in(folder: Path) -> Kind:
     """The kind of the checkpoint in a folder; a causal language model where nothing can be read, which says so later.
 
     Raises:
         InputError: it is an adapter of a kind that is not evaluated.
     """
+    if model_type(folder) == "SentenceTransformer":
+        return EMBEDDINGS
     try:
         if (folder / ADAPTER_CONFIG).is_file():
             return adapted_kind(
@@ -98,7 +132,7 @@ def adapted_kind(folder: Path, config: Config, shapes: Shapes) -> Kind:
     )
     if kind is UNKNOWN:  # the family would tell, which the adapter does not name
         return SEQ2SEQ if named in _encoder_decoders() else CAUSAL
-    if not kind.auto:
+    if not kind.auto or kind is EMBEDDINGS:
         what = TASK_TYPES.get(str(task), f"{named}, {kind.says}")
         raise InputError(
             f"the adapter in {folder} cannot be evaluated: it was trained for {what}",
