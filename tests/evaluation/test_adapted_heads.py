@@ -377,7 +377,7 @@ def test_every_kind_of_adapter_is_right_on_a_classifier_or_refused(
             np.testing.assert_allclose(found, plain(input_ids=ids).logits[0].detach().numpy(), atol=1e-5)
 
 
-def test_a_head_that_gives_several_labels_at_once_is_refused(texts: Any, tmp_path: Path) -> None:
+def test_a_head_that_gives_several_labels_at_once_is_asked_for_each(texts: Any, tmp_path: Path) -> None:
     base = saved_base(BASES["bert"][0], tmp_path / "base")
     folders = save_adapters(
         lambda: below("AutoModelForSequenceClassification", base, num_labels=3), lora(["query"]), tmp_path / "out"
@@ -386,5 +386,15 @@ def test_a_head_that_gives_several_labels_at_once_is_refused(texts: Any, tmp_pat
         hf.BertConfig(**SMALL, num_labels=3, problem_type="multi_label_classification").save_pretrained(
             folder
         )
-    with pytest.raises(InputError, match="several labels at once"):
-        study(tmp_path / "out", texts[0])
+    found = study(tmp_path / "out", texts[0])
+    assert found.task == "multi-label"
+    model = PeftModel.from_pretrained(
+        below("AutoModelForSequenceClassification", base, num_labels=3), folders[-1]
+    ).eval()
+    each = []
+    for row in texts[1]:
+        with torch.no_grad():
+            logits = model(**headed.tokenizer()(row["text"], return_tensors="pt")).logits
+        right = torch.nn.functional.one_hot(torch.tensor([row["label"]]), 3).float()
+        each.append(float(torch.nn.functional.binary_cross_entropy_with_logits(logits, right)))
+    assert found.scores[-1].mean == pytest.approx(np.mean(each), abs=1e-5)

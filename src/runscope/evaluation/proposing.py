@@ -10,6 +10,7 @@ from typing import Any
 
 from runscope.errors import UsageError
 from runscope.evaluation.examples.columns import by_plain_name, parse_columns
+from runscope.evaluation.examples.labelled import LABELS
 from runscope.evaluation.examples.pairs import task_of
 from runscope.evaluation.examples.reading import rows_of
 from runscope.evaluation.models.kinds import EMBEDDINGS, Kind
@@ -42,6 +43,8 @@ def proposed(settings: EvaluateSettings, folder: Path, data: str | Path) -> Eval
     task = kind.task
     if kind.task in OF_ONE_NUMBER:
         task = "reward" if _are_preferences(settings, data) else "regression"
+    if kind.task == "classify" and _has_lists(data, parse_columns(settings.columns)):
+        task = "multi-label"  # nothing else is trained on them, whatever the configuration forgot to say
     if kind is EMBEDDINGS:
         task = task_of(_first(data), parse_columns(settings.columns))
     if settings.task == AUTO or task.startswith(f"{settings.task}-"):  # classify, of pictures
@@ -65,6 +68,12 @@ def _are_preferences(settings: EvaluateSettings, data: str | Path) -> bool:
     return {"chosen", "rejected"} <= (set(named) or set(by_plain_name(_first(data))))
 
 
+def _has_lists(data: str | Path, named: Mapping[str, str]) -> bool:
+    row = by_plain_name(_first(data))
+    columns = [named["completion"]] if "completion" in named else LABELS
+    return any(isinstance(row.get(c), list) for c in columns)
+
+
 def _first(data: str | Path) -> Mapping[str, Any]:
     return next(islice(rows_of(data), 1), {})
 
@@ -74,6 +83,7 @@ def _require_fit(settings: EvaluateSettings, kind: Kind, task: str) -> None:
     fits = settings.task == task or any(
         kind.task in many and settings.task in many for many in (OF_ONE_NUMBER, OF_VECTORS)
     )
+    fits |= (kind.task, settings.task) == ("classify", "multi-label")  # which its configuration may not say
     if kind.auto and (
         (writes and not find_task(replace(settings, task=task)).writes) or (not writes and not fits)
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,8 +38,12 @@ TAGS = ("ner_tags", "tags", "labels", "label", "pos_tags", "chunk_tags", "upos")
 Row = Mapping[str, Any]
 
 
-def labelled(row: Row, columns: Mapping[str, str], where: str) -> Example | None:
+def labelled(row: Row, columns: Mapping[str, str], where: str, *, several: bool = False) -> Example | None:
     """A text, or two, with a label as text; None where the text is empty or the label is missing.
+
+    Args:
+        row, columns, where: as :func:`runscope.evaluation.examples.reading.example_of` has them.
+        several: the label may be a list, or columns of 0 and 1 each named by a label; it becomes JSON then.
 
     Raises:
         InputError: the row has no text or no label.
@@ -49,17 +54,19 @@ def labelled(row: Row, columns: Mapping[str, str], where: str) -> Example | None
     if texts is None:
         texts = next(((name,) for name in TEXTS if isinstance(told.get(name), str)), ())
     label = next((name for name in LABELS if name in told and name not in texts), None)
+    if texts and label is None and several and (marked := _marked(row)):
+        told, label = {**told, "label": marked}, "label"
     if not texts or label is None:
         raise InputError(
             f"{where}, has no {'text' if not texts else 'label'} for a classifier; found: {listed(row)}",
             hint="text and label, or sentence1, sentence2 and label; else --columns prompt=COLUMN,completion=COLUMN",
         )
     value = told[label]
-    if isinstance(value, list):
+    if isinstance(value, list | Mapping) and not several:
         raise InputError(
-            f"{where}, has several labels, which is not evaluated", hint="one label for each text"
+            f"{where}, has several labels, and the model gives one", hint="one label for each text"
         )
-    said = label_words(value)
+    said = _json(value) if isinstance(value, list | Mapping) else label_words(value)
     if said is None or not told[texts[0]].strip():
         return None
     return Example(
@@ -67,8 +74,15 @@ def labelled(row: Row, columns: Mapping[str, str], where: str) -> Example | None
     )
 
 
-def shown(row: Row, columns: Mapping[str, str], where: str, kind: Kind) -> Example | None:
+def shown(
+    row: Row, columns: Mapping[str, str], where: str, kind: Kind, *, several: bool = False
+) -> Example | None:
     """A picture or sound with a label as text; None where the label or the picture is missing.
+
+    Args:
+        row, columns, where: as :func:`runscope.evaluation.examples.reading.example_of` has them.
+        kind: picture or sound.
+        several: the label may be a list; it becomes JSON then.
 
     Raises:
         InputError: the row has no such thing, or no label.
@@ -83,7 +97,8 @@ def shown(row: Row, columns: Mapping[str, str], where: str, kind: Kind) -> Examp
             f"{where}, has no {WORDS[kind] if found is None else 'label'}; found: {listed(row)}",
             hint=f"{kind} (the place of a file) and label; else --columns prompt=COLUMN,completion=COLUMN",
         )
-    said = label_words(told[label])
+    value = told[label]
+    said = _json(value) if several and isinstance(value, list) else label_words(value)
     if said is None:
         return None
     media, column = found
@@ -139,6 +154,16 @@ def tagged(row: Row, columns: Mapping[str, str], where: str) -> Example | None:
     return Example(
         " ".join(map(str, words)), " ".join(said), cluster_of(told), parts=(tuple(map(str, words)), said)
     )
+
+
+def _marked(row: Row) -> dict[str, int]:
+    """Columns of 0 and 1, each named by a label, as the Jigsaw data have them."""
+    found = {str(n): v for n, v in row.items() if str(v) in ("0", "1", "0.0", "1.0", "True", "False")}
+    return {n: int(str(v) in ("1", "1.0", "True")) for n, v in found.items()}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def label_words(value: Any) -> str | None:

@@ -52,7 +52,8 @@ def load_below(
     if same and _names(own) not in (None, dict(config.id2label)):  # its head speaks of other labels
         fresh |= final & {plain_name(n) for n in adapter.shapes}
     count = int(getattr(model.config, "num_labels", 0) or 0)
-    if final and (count == 1) != (adapter.kind.task == "regression") and adapter.kind.task in OF_TEXT:
+    one = count == 1 or config.problem_type == "regression"
+    if final and one != (adapter.kind.task == "regression") and adapter.kind.task in OF_TEXT:
         raise InputError(
             f"the head of the adapter in {adapter.folder} gives {count:,} numbers, and its file does not say so",
             hint=SAVE_IT,

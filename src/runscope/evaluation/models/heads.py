@@ -17,7 +17,7 @@ from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models import loading
 from runscope.evaluation.models.adapters import Adapter, embeddings
 from runscope.evaluation.models.backend import Form
-from runscope.evaluation.models.kinds import ELSEWHERE, Kind
+from runscope.evaluation.models.kinds import Kind
 from runscope.evaluation.models.local import LONGEST, LocalModels
 from runscope.stats.arrays import Floats
 
@@ -67,10 +67,6 @@ class HeadModels(LocalModels):
 
     def _load(self, name: str, adapter: Adapter | None = None) -> None:
         self.model = self._read_model(name, adapter)
-        if getattr(self.model.config, "problem_type", None) == "multi_label_classification":
-            raise InputError(
-                f"the model {name} gives several labels at once, which is not evaluated", hint=ELSEWHERE
-            )
         self._asked, self._embeddings = loading.forward_words(self.model), embeddings(self.model)
         self.labels: dict[str, int] = {str(k): int(v) for k, v in (self.model.config.label2id or {}).items()}
         self.budget.fit(self.torch, self.model, self.device)
@@ -135,13 +131,19 @@ class HeadModels(LocalModels):
         found: list[Floats] = [np.empty(0)] * len(rows)
 
         def work(batch: list[int]) -> None:
-            for count in sorted({len(rows[i].rows) for i in batch}):
-                alike = [i for i in batch if len(rows[i].rows) == count]
+            for key in sorted({self._alike(rows[i]) for i in batch}):
+                alike = [i for i in batch if self._alike(rows[i]) == key]
                 for i, values in zip(alike, self._batch([rows[i] for i in alike], form), strict=True):
                     found[i] = values
 
         self._in_batches([(len(r.rows) * r.longest, len(r.places)) for r in rows], work)
         return found
+
+    def _alike(self, row: Given) -> tuple[int, int]:
+        """Rows that go together: of as many choices; of T5 and BART, with as many ends, which they refuse otherwise."""
+        config = self.model.config
+        ends = row.rows[0].count(config.eos_token_id) if getattr(config, "is_encoder_decoder", False) else 0
+        return len(row.rows), ends
 
     def _limit(self) -> int:
         config = self.model.config

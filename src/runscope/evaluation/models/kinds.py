@@ -63,6 +63,18 @@ def _one_label(architecture: str, config: Config) -> bool:
     return re.search(r"ForSequenceClassification$", architecture) is not None and count == 1
 
 
+def _solves(problem: str, *endings: str) -> Callable[[str, Config], bool]:
+    return lambda a, config: a.endswith(endings) and config.get("problem_type") == problem
+
+
+def _one_number(architecture: str, config: Config) -> bool:
+    """A classifier of pictures or sounds that was made a regression."""
+    labels = config.get("id2label")
+    count = len(labels) if isinstance(labels, Mapping) else config.get("num_labels")
+    hears = _classifies_sounds(architecture, config) or architecture.endswith("ForImageClassification")
+    return hears and (count == 1 or config.get("problem_type") == "regression")
+
+
 def _encoder(_architecture: str, config: Config) -> bool:
     """BERT and its kin read in both directions unless they were told to be decoders."""
     return config.get("model_type") in BIDIRECTIONAL and not config.get("is_decoder")
@@ -147,9 +159,14 @@ EMBEDDINGS = Kind("model of embeddings", _encoder_body, "a model of embeddings: 
                   auto="AutoModel", task="embed")  # fmt: skip
 CROSS_ENCODER = "a cross-encoder of sentence-transformers: its number goes through an activation of its own"
 CAUSAL = Kind("causal language model", _causal, auto="AutoModelForCausalLM")
+SEVERAL = "multi_label_classification"
+MANY = _solves(SEVERAL, "Classification")
 SEQUENCE = "AutoModelForSequenceClassification"
 # fmt: off
 KINDS: tuple[Kind, ...] = (
+    Kind("regression of images or sounds", _one_number, "a regression of images or sounds: it gives numbers"),
+    Kind("multi-label classification of sounds", lambda a, c: _classifies_sounds(a, c) and MANY(a, c),
+         "a classifier of sounds that gives several labels at once"),
     Kind("speech recognition", _named(WRITES_DOWN), SPEECH_SAYS,
          auto="AutoModelForSpeechSeq2Seq", task="transcribe", reads="audio"),
     Kind("speech recognition by CTC", _named(r"ForCTC$"), SPEECH_SAYS,
@@ -160,11 +177,17 @@ KINDS: tuple[Kind, ...] = (
     Kind("speech recognition", _named(r"For(SpeechSeq2Seq|RNNT|TDT)$"), SPEECH_SAYS),
     Kind("audio", _named(AUDIO), "a model of sound"),
     Kind("audio", _hears, "a model that hears sound beside text", TEXT_ALONE),
+    Kind("multi-label image classification", _solves(SEVERAL, "ForImageClassification"), "a classifier of images",
+         auto="AutoModelForImageClassification", task="multi-label-images", reads="image"),
     Kind("image classification", _named(r"ForImageClassification$"), "a classifier of images",
          auto="AutoModelForImageClassification", task="classify-images", reads="image"),
     Kind("vision", _named(VISION), "a model of images"),
     Kind("vision and language", _vision_language, "a model that reads images beside text", TEXT_ALONE),
     Kind("cross-encoder", lambda a, c: _one_label(a, c) and "sentence_transformers" in c, CROSS_ENCODER),
+    Kind("multi-label classification", _solves(SEVERAL, "ForSequenceClassification"),
+         "a classifier that gives several labels at once", auto=SEQUENCE, task="multi-label"),
+    Kind("regression", _solves("regression", "ForSequenceClassification"),
+         "a regression: it gives numbers for a text, and writes none", auto=SEQUENCE, task="regression"),
     Kind("reward model or regression", _one_label,
          "a reward model or a regression: it gives one number for a text, and writes none",
          auto=SEQUENCE, task="regression"),

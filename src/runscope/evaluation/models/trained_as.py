@@ -128,7 +128,14 @@ def adapted_kind(folder: Path, config: Config, shapes: Shapes) -> Kind:
     if not isinstance(named, str):
         return CAUSAL
     kind = next(
-        (k for k in KINDS if k.is_one(named, {"num_labels": _labels(folder, config, shapes)})), UNKNOWN
+        (
+            k
+            for k in KINDS
+            if k.is_one(
+                named, {"num_labels": _labels(folder, config, shapes), "problem_type": _problem(folder)}
+            )
+        ),
+        UNKNOWN,
     )
     if kind is UNKNOWN:  # the family would tell, which the adapter does not name
         return SEQ2SEQ if named in _encoder_decoders() else CAUSAL
@@ -139,6 +146,12 @@ def adapted_kind(folder: Path, config: Config, shapes: Shapes) -> Kind:
             hint=kind.hint or ELSEWHERE,
         )
     return kind
+
+
+def _problem(folder: Path) -> Any:
+    """What a ``config.json`` beside the adapter calls its problem; peft saves none."""
+    place = folder / "config.json"
+    return read_object(place.read_bytes()).get("problem_type") if place.is_file() else None
 
 
 def _labels(folder: Path, config: Config, shapes: Shapes) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -114,7 +115,7 @@ class ClassifySounds(Classify):
 
 
 class Regression(Head):
-    """A number that a text has."""
+    """A number that a text has, or several."""
 
     name = "regression"
     metrics = (
@@ -125,28 +126,44 @@ class Regression(Head):
     pooled: ClassVar[Mapping[str, Any]] = {"r2": r_squared}
 
     def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
-        """Text and number."""
-        found = labelled(row, columns, where)
+        """Text and number, or a list of them."""
+        found = labelled(row, columns, where, several=True)
         if found is not None:
-            target_number(found.completion)  # says what is no number
+            _targets(found)  # says what is no number
         return found
 
     def ask(self, models: HeadOutputs, examples: Sequence[Example]) -> list[Row]:
-        """The number that the head gives, and the target."""
-        return [
-            {"said": float(v[0]), "target": target_number(e.completion)}
-            for v, e in zip(models.outputs(examples, "text"), examples, strict=True)
-        ]
+        """The numbers that the head gives, and the targets.
+
+        Raises:
+            InputError: they are not as many.
+        """
+        found: list[Row] = []
+        for v, e in zip(models.outputs(examples, "text"), examples, strict=True):
+            targets = _targets(e)
+            if len(v) != len(targets):
+                raise InputError(
+                    f"the model gives {len(v):,} numbers for a text, and a row has {len(targets):,}",
+                    hint="a list of as many numbers as label" if len(v) > 1 else "one number as label",
+                )
+            alone = len(v) == 1
+            found.append(
+                {"said": float(v[0]) if alone else v.tolist(), "target": targets[0] if alone else targets}
+            )
+        return found
 
     def scores(self, row: Row, example: Example) -> dict[str, float]:  # noqa: ARG002
-        """How far off it is."""
-        off = row["said"] - row["target"]
-        return {"squared_error": off**2, "absolute_error": abs(off)}
+        """How far off it is; of several numbers the mean."""
+        off = np.atleast_1d(row["said"]) - np.atleast_1d(row["target"])
+        return {"squared_error": float((off**2).mean()), "absolute_error": float(np.abs(off).mean())}
 
     def statistics(self, rows: Sequence[Row]) -> Floats:
         """Sums for R²."""
-        said, target = (np.array([r[n] for r in rows], dtype=np.float64) for n in ("said", "target"))
-        return np.stack([np.ones(len(rows)), target, target**2, (said - target) ** 2], axis=1)
+        said, target = (
+            np.array([np.atleast_1d(r[n]) for r in rows], dtype=np.float64) for n in ("said", "target")
+        )
+        each = np.stack([np.ones_like(target), target, target**2, (said - target) ** 2], axis=2)
+        return each.reshape(len(rows), -1)
 
     def summary(self, scores: Mapping[str, Floats], weights: Floats) -> dict[str, float]:
         """With the root of the mean squared error."""
@@ -154,8 +171,19 @@ class Regression(Head):
         return found | {"rmse": float(np.sqrt(found["squared_error"]))}
 
     def said(self, row: Row, example: Example) -> str:  # noqa: ARG002
-        """The number."""
-        return f"{row['said']:.4g}"
+        """The numbers."""
+        return ", ".join(f"{v:.4g}" for v in np.atleast_1d(row["said"]))
+
+
+def _targets(example: Example) -> list[float]:
+    """The number that a row has as its label, or the list of them.
+
+    Raises:
+        InputError: one is no number.
+    """
+    if example.completion.startswith("["):
+        return [target_number(str(v)) for v in json.loads(example.completion)]
+    return [target_number(example.completion)]
 
 
 class Reward(Head):

@@ -21,7 +21,7 @@ from runscope.evaluation.examples.scoring import COMPLETION
 from runscope.evaluation.models.backend import Models
 from runscope.evaluation.models.generation import Answer as Spoken
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.tasks import heads, speech, vectors
+from runscope.evaluation.tasks import heads, multi_label, speech, vectors
 from runscope.evaluation.tasks.memorising import min_k
 from runscope.evaluation.tasks.scorers import find_scorer, import_named, is_hit, read_number, target_number
 from runscope.evaluation.tasks.task import UNENDED as UNENDED
@@ -246,7 +246,7 @@ TASKS: Mapping[str, type[Task]] = {
     "choice": Choice,
     "preference": Preference,
     "transcribe": speech.Transcribe,
-    **{task.name: task for task in (*heads.TASKS, *vectors.TASKS)},
+    **{task.name: task for task in (*heads.TASKS, *multi_label.TASKS, *vectors.TASKS)},
 }
 AUTO = "auto"
 """The task that fits the kind of model; where nothing is known of it, the loss of a language model."""

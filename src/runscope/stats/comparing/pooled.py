@@ -41,6 +41,22 @@ def macro_f1(sums: Floats) -> Floats:
     return found
 
 
+def macro_f1_of_labels(sums: Floats) -> Floats:
+    """The same where an example has several: over all labels, as scikit-learn has it; one that never occurs is 0."""
+    right, predicted, true = np.split(sums, 3, axis=-1)
+    both = predicted + true
+    found: Floats = np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0).mean(axis=-1)
+    return found
+
+
+def micro_f1(sums: Floats) -> Floats:
+    """F1 of all labels together, of (..., 3·K)."""
+    right, predicted, true = (part.sum(axis=-1) for part in np.split(sums, 3, axis=-1))
+    both = predicted + true
+    found: Floats = np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0)
+    return found
+
+
 def class_counts(true: Floats, predicted: Floats, classes: int) -> Floats:
     """(3·K,) counts of an example for :func:`macro_f1`, of (m,) numbers of classes."""
     right = true[true == predicted]
@@ -99,8 +115,12 @@ def _of_ranks(first: Floats, second: Floats) -> Floats:
 
 
 def r_squared(sums: Floats) -> Floats:
-    """Share of the variance that is explained, of (..., 4): count, target, its square, squared error."""
-    count, total, squares, errors = np.moveaxis(sums, -1, 0)
+    """Share of the variance that is explained, of (..., 4·K): count, target, its square, squared error of each target.
+
+    Of several targets it is the mean of theirs.
+    """
+    count, total, squares, errors = np.moveaxis(sums.reshape(*sums.shape[:-1], -1, 4), -1, 0)
     spread = squares - total**2 / np.maximum(count, 1)
-    found: Floats = 1 - np.divide(errors, spread, out=np.full_like(errors, np.nan), where=spread > 0)
+    each: Floats = 1 - np.divide(errors, spread, out=np.full_like(errors, np.nan), where=spread > 0)
+    found: Floats = each.mean(axis=-1)
     return found
