@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +52,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], 
     model = headed.bert("SequenceClassification", problem_type="multi_label_classification", **names)
     arguments = TrainingArguments(
         str(folder / "out"), per_device_train_batch_size=16, per_device_eval_batch_size=256, max_steps=40,
-        save_steps=20, learning_rate=3e-3, report_to=[], use_cpu=True, disable_tqdm=True,
+        save_steps=20, learning_rate=3e-3, report_to=[], use_cpu=True, disable_tqdm=True, logging_steps=2,
     )  # fmt: skip
     rows = [{**words(t), "labels": [float(k) for k in kinds_of(t)]} for t in texts(1, 200)]
     trainer = Trainer(
@@ -123,6 +124,24 @@ def test_what_excludes_one_another_and_what_does_not_are_not_mixed_up(several: A
         )
         headed.tokenizer().save_pretrained(tmp_path / f"out/checkpoint-{step}")
     assert study(tmp_path / "out", tmp_path / "hot.jsonl").task == "multi-label"
+
+
+def test_a_report_takes_the_metric_of_the_task_that_the_model_is_made_for(
+    several: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from runscope.cli import main
+
+    folder, held_out, _ = several
+    monkeypatch.setenv("RUNSCOPE_HOME", str(tmp_path / "home"))
+    headed.write(tmp_path / "hot.jsonl", [{"text": t, "labels": kinds_of(t)} for t in held_out])
+    out = str(folder / "out")
+    words = ["report", out, "--hub", out, "--data", str(tmp_path / "hot.jsonl"), "--device", "cpu", "--quiet"]
+    assert main([*words, "--metric", "micro_f1", "--output", str(tmp_path / "report")]) == 0
+    last = json.loads((tmp_path / "report/findings.json").read_text())["checkpoints"][-1]
+    assert last["mean"] == pytest.approx(last["scores"]["micro_f1"], abs=0.02)
+    assert last["mean"] != pytest.approx(last["scores"]["loss"], abs=0.02)
+    assert main([*words, "--metric", "elegance", "--output", str(tmp_path / "none")]) == 2
+    assert "micro_f1" in capsys.readouterr().err, "what it could have been"
 
 
 def test_several_labels_of_a_picture(tmp_path: Path) -> None:

@@ -231,7 +231,8 @@ def investigate(
     line = joined if force or at or len(runs) == 1 else require_joined(joined)
     line = line.with_roles({**(roles or {}), **dict.fromkeys(ignore)})
     metric = metric or (roles or {}).get("eval_metric")
-    metric, settings["metric"] = _deciding(line, metric, settings if data is not None else None)
+    asked = _with_task(listed, data, settings) if data is not None and metric else settings
+    metric, settings["metric"] = _deciding(line, metric, asked if data is not None else None)
     if listed:
         from runscope.hub import place
 
@@ -277,6 +278,26 @@ def compare(
             "a comparison needs two trainings", hint="name another one; A+B is one training of two runs"
         )
     return side_by_side([t if isinstance(t, Diagnosis) else diagnose(t, **options) for t in trainings])
+
+
+def _with_task(
+    listed: Sequence[Checkpoint], data: str | Path, settings: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The settings with the task that the checkpoints' kind proposes, where none is named: it says what can decide."""
+    from functools import partial
+
+    from runscope.evaluation import EvaluateSettings
+    from runscope.evaluation.proposing import proposed
+    from runscope.evaluation.run import usable
+    from runscope.evaluation.tasks.kinds import AUTO
+    from runscope.hub import fetch
+
+    chosen = EvaluateSettings(**settings)
+    if chosen.task != AUTO or not listed:
+        return settings
+    bring = partial(fetch, allow_pickle=chosen.allow_pickle)
+    arms, _ = usable(listed, bring)
+    return {**settings, "task": proposed(chosen, bring(arms[-1]), data).task}
 
 
 def _deciding(

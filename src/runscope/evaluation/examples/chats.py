@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.evaluation.examples.example import Chat, Example, Turn, said
+from runscope.evaluation.examples.example import Chat, Example, Turn, said, unweighted
 
 COLUMNS = (
     "messages",
@@ -145,7 +145,7 @@ def chat_example(
         cluster: its source.
         given: how many of the first turns are the prompt, where that is told.
     """
-    if not any(turn["role"] == "assistant" for turn in turns[given or 0 :]):
+    if not any(turn["role"] == "assistant" and not unweighted(turn) for turn in turns[given or 0 :]):
         return None
     tools, extra = _json(row.get("tools")), _json(row.get("chat_template_kwargs"))
     chat = Chat(

@@ -35,8 +35,15 @@ class Chat:
 
     @property
     def answer(self) -> int:
-        """Position of the last turn that is the assistant's."""
-        return max(i for i, turn in enumerate(self.turns) if turn["role"] == "assistant")
+        """Position of the last turn that is the assistant's, and not told to be left out of training."""
+        return max(
+            i for i, turn in enumerate(self.turns) if turn["role"] == "assistant" and not unweighted(turn)
+        )
+
+
+def unweighted(turn: Turn) -> bool:
+    """Whether a turn is context alone: OpenAI's format has a ``weight`` of 0 for what is not trained on."""
+    return turn.get("weight") is not None and turn["weight"] in (0, "0", False)
 
 
 @dataclass(frozen=True)

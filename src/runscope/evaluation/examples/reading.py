@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,16 +64,21 @@ def read_examples(
         MissingExtra: a data set is named, and ``datasets`` is not installed.
     """
     named, labelled, left = parse_columns(columns), False, LeftOut()
+    unlearned = False
     found: dict[str, Example] = {}
     place = Path(reference).expanduser()
     folder = place.parent if place.is_file() else place
-    for number, row in enumerate(rows_of(reference), 1):
+    rows: Iterable[Mapping[str, Any]] = rows_of(reference)
+    if form is None and not named:
+        rows = list(rows)
+        unlearned = _has_undesired(rows)
+    for number, row in enumerate(rows, 1):
         taken = text is not None and form is None and isinstance(row.get(text), str)
         if taken and not named and not _KNOWN_TO_TRAINERS & row.keys():
             kept = {c: row[c] for c in (*CLUSTERS, cluster or "") if c in row and c != text}
             row = {"text": row[str(text)], **kept}
         where = f"{reference}, example {number}"
-        undesired = form is None and not named and _is_undesired(row)
+        undesired = unlearned and _label_of(row) in NO
         example = None if undesired else (form or example_of)(row, named, where)
         if example is not None and example.parts:
             example = replace(example, parts=media.at(example.parts, folder, where))
@@ -98,12 +103,24 @@ def read_examples(
     return tuple(found.values())
 
 
-def _is_undesired(row: Mapping[str, Any]) -> bool:
-    """Whether a row is an answer that a training is to unlearn (KTO): a label of false beside prompt and completion."""
+YES, NO = ("True", "true", "1", "1.0"), ("False", "false", "0", "0.0")
+"""What says of an answer that it is to be learned, or unlearned (KTO), in tables too."""
+
+
+def _has_undesired(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether labels beside prompts and completions tell what is to be unlearned: there are no others than yes and no.
+
+    Of one that is a class the 0 is as good as any.
+    """
+    return {label for row in rows if (label := _label_of(row)) is not None} <= {*YES, *NO}
+
+
+def _label_of(row: Mapping[str, Any]) -> str | None:
+    """The label beside a prompt and a completion; None where there is none."""
     plain = by_plain_name(row)
-    if str(plain.get("label")) not in ("False", "false"):
-        return False
-    return any(a in plain and b in plain for a, b in PAIRS if b != "label")
+    label = plain.get("label")
+    both = any(a in plain and b in plain for a, b in PAIRS if b != "label")
+    return str(label) if both and label is not None else None
 
 
 def rows_of(reference: str | Path) -> Iterator[Mapping[str, Any]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.evaluation.examples.example import Chat, Turn, said
+from runscope.evaluation.examples.example import Chat, Turn, said, unweighted
 from runscope.evaluation.examples.limits import limited
 
 _ROLES = ("system", "user", "assistant", "tool")
@@ -112,7 +112,7 @@ def require_rendered(tokenizer: Any, chat: Chat, number: int) -> None:
 
 
 def assistant_positions(tokenizer: Any, chat: Chat) -> list[int]:
-    """Positions of the tokens that the assistant says, of the whole conversation.
+    """Positions of the tokens that the assistant says, of the whole conversation; not of turns with a weight of 0.
 
     By the template's own ``{% generation %}`` marks; where it has none, what each of the assistant's turns adds behind
     the words that invite it, as the templates that TRL trains with mark it.
@@ -126,15 +126,20 @@ def assistant_positions(tokenizer: Any, chat: Chat) -> list[int]:
                 [dict(t) for t in chat.turns], tokenize=True, return_dict=True, return_assistant_tokens_mask=True,
                 tools=[dict(t) for t in chat.tools] or None, **dict(chat.extra),
             )  # fmt: skip
-        return [i for i, own in enumerate(made["assistant_masks"]) if own]
-    return _by_difference(tokenizer, chat)
+        found = [i for i, own in enumerate(made["assistant_masks"]) if own]
+    else:
+        found = _by_difference(tokenizer, chat, lambda _turn: True)
+    if any(map(unweighted, chat.turns)):
+        context = set(_by_difference(tokenizer, chat, unweighted))
+        found = [i for i in found if i not in context]
+    return found
 
 
-def _by_difference(tokenizer: Any, chat: Chat) -> list[int]:
+def _by_difference(tokenizer: Any, chat: Chat, wanted: Callable[[Turn], bool]) -> list[int]:
     text = render(tokenizer, chat, chat.turns)
     spans, end = [], 0
     for i, turn in enumerate(chat.turns):
-        if turn["role"] != "assistant":
+        if turn["role"] != "assistant" or not wanted(turn):
             continue
         begin = len(render(tokenizer, chat, chat.turns[:i], prompt=True))
         upto = render(tokenizer, chat, chat.turns[: i + 1])
