@@ -360,8 +360,8 @@ _UNIT = re.compile(r"\s+(?:\[[^\]]*\]|\([^)]*\))$")
 _HUMP = re.compile(r"(?<=[a-z]{2})(?=[A-Z])")
 """Where ``trainLoss`` and ``ValAcc`` are two words; ``mAP`` is one."""
 _SHORT = {
-    "tr": "train", "trn": "train", "va": "val", "vl": "val", "vld": "val", "validating": "val", "losses": "loss",
-    "testing": "test",
+    "tr": "train", "trn": "train", "learn": "train", "va": "val", "vl": "val", "vld": "val", "validating": "val",
+    "losses": "loss", "testing": "test",
 }  # fmt: skip
 """Short forms of words, as scripts have them."""
 

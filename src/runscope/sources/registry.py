@@ -24,6 +24,7 @@ from runscope.errors import (
 )
 from runscope.history import Run
 from runscope.sources.base import MEMBER, LoadContext, Source, existing
+from runscope.sources.strangers import why_no_run
 
 _FILE_ENDINGS = ("csv", "json", "jsonl", "wandb", "parquet", "db")
 _LOCAL = (
@@ -232,13 +233,17 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def may_be_run(file: Path) -> bool:
-    """Whether a file that lies about may be a log: many a table of examples or settings lies beside one."""
+    """Whether a file that lies about may be a log: many a table of examples or settings lies beside one.
+
+    Notebooks and model cards tell of trainings whose logs lie elsewhere: they are read where they are named.
+    """
     return not file.name.endswith(_NO_LOGS)
 
 
 _NO_LOGS = (
     "config.json", "tokenizer.json", "vocab.json", "special_tokens_map.json", "index.json", "requirements.txt",
     "README.txt", "LICENSE.txt", "merges.txt", "debug.log", "debug-internal.log", "debug-core.log", "results.json",
+    ".md", ".markdown", ".ipynb",
 )  # fmt: skip
 
 
@@ -291,7 +296,10 @@ def _unknown(reference: str) -> UnknownReference:
     place, separator, member = reference.partition(MEMBER)
     close = _nearest_place(place) if existing(place) is None else None
     meant = f"did you mean {close}{separator}{member}? " if close else ""
-    if existing(reference):
+    known = why_no_run(path) if (path := existing(reference)) is not None else None
+    if known is not None:
+        return UnknownReference(f"{reference} exists but holds no run: {known[0]}", hint=known[1])
+    if path is not None:
         there = "exists but holds no run"
     elif existing(place):
         there = f"is not there: {place} holds no runs that are named with {MEMBER}"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from runscope.sources.tables.cells import unwrapped
 from runscope.sources.tables.frames import Cells, stretch_rows
-from runscope.sources.tables.long import EPOCHS, STEPS, is_epoch, is_step
+from runscope.sources.tables.long import is_epoch, is_step
+from runscope.sources.tables.turned import upright
 from runscope.sources.text import Text
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ _RULE = re.compile(r"^[\s|:+=-]+$")
 _SAMPLE = 20
 _PIECE = 1 << 20
 """Characters that are looked at together."""
-_COUNTERS = frozenset((*STEPS, *EPOCHS))
-"""A row whose counter may be cut is at no known step."""
 MOST_ABOVE = 20
 """So many lines may stand above a header line."""
 _DECIMALS = re.compile(r"[-+]?(\d+)[.,](\d+)(e[-+]?\d+)?", re.IGNORECASE)
@@ -62,6 +61,10 @@ def read_csv(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
         text = _ended(text, separator, notes)
     if separator == "|":
         text = _without_bars(text)
+    mark = "\t" if separator == _SPACE else separator
+    stands = upright(text, lambda line: _cells(line, separator), is_number, mark, notes)
+    if stands is not text:
+        text, separator = stands, mark
     blocks = _blocks(text, separator)
     cells = Cells()
     for header, body in blocks:
@@ -102,7 +105,9 @@ def _ended(text: str, separator: str, notes: list[str]) -> str:
     if len(cells) == width and (quoted or of_one_form(cells[-1], [_cells(a, separator)[-1] for a in above])):
         return f"{text}\n"
     names = _cells(next((line for line in _Body(text, 0, max(cut, 0)).lines() if line), ""), separator)
-    uncounted = len(names) != width or bool(_COUNTERS & {name.lower() for name in names[len(cells) - 1 :]})
+    uncounted = len(names) != width or any(
+        is_step(name) or is_epoch(name) for name in names[len(cells) - 1 :]
+    )
     if uncounted or len(cells) < 2 or separator == _SPACE or len([a for a in above if a.strip()]) < 2:
         notes.append("the last line has no end, so its last number may be cut: that line is left out")
         return text[: cut + 1] or "\n"

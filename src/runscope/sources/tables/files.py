@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from runscope.errors import UnreadableRun
-from runscope.sources.tables import json_text
+from runscope.sources.tables import documents, json_text
 from runscope.sources.tables.console import lines as console
 from runscope.sources.tables.csv_text import MOST_ABOVE, is_number, read_csv
-from runscope.sources.text import Text, head_of, read_text
+from runscope.sources.text import HEAD_BYTES, Text, head_of, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["csv", "lines", "json", "console", "parquet"]
+Kind = Literal["csv", "lines", "json", "console", "parquet", "document"]
 
 CSV = (".csv", ".tsv", ".data")
 LINES = (".jsonl", ".ndjson")
@@ -44,16 +44,24 @@ def kind_of(file: Path) -> Kind | None:
         return "csv"
     if ending in LINES:
         return "lines"
+    if ending in documents.ENDINGS:
+        return "document" if documents.is_document(file.name, head_of(file)) and _logs_of(file) else None
     if ending not in (".json", *PLAIN):
         return None
     head = head_of(file)
     if json_text.is_lines(head, one=ending != ".json"):
         return "lines"
     if ending == ".json":
-        return "json" if json_text.is_table(head) else None
+        return "json" if json_text.is_table(head) or json_text.is_other_table(head, file) else None
+    return _kind_of_text(head_of(file, console.SOUGHT_BYTES))
+
+
+def _kind_of_text(text: str) -> Literal["csv", "console"] | None:
+    """What a text that begins so holds."""
+    head = text[:HEAD_BYTES]
     if _HEADED.match(head.lstrip("# ")) or _in_columns(head):
         return "csv"
-    if console.is_console(head_of(file, console.SOUGHT_BYTES)):
+    if console.is_console(text):
         return "console"
     above = any(_HEADED.match(line) for line in head.split("\n", MOST_ABOVE)[:MOST_ABOVE])
     return "csv" if above else None
@@ -82,6 +90,8 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     try:
         if kind == "parquet":
             return _parquet(file), ()
+        if kind == "document":
+            return _together(_logs_of(file))
         read = _READERS[kind or ("json" if file.suffix.lower() == ".json" else "csv")]
         return read(read_text(file))  # nobody else holds the text, which is as large as the file
     except OSError as error:
@@ -90,6 +100,29 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         ) from None
     except (ValueError, RecursionError, csv.Error) as error:  # pandas', pyarrow's and json's are ValueErrors
         raise UnreadableRun(f"{file} cannot be read as a table: {error}", hint=_HINT) from None
+
+
+def _logs_of(file: Path) -> list[tuple[str, Text, Literal["csv", "console"]]]:
+    """The logs in a document: what each is called, its text, and what it holds; none where it cannot be read."""
+    try:
+        logs = documents.logs_in(file.name, read_text(file))
+    except (OSError, ValueError, RecursionError, UnreadableRun):
+        return []
+    kinds = [(name, text, _kind_of_text(text.text[: console.SOUGHT_BYTES])) for name, text in logs]
+    return [(name, text, kind) for name, text, kind in kinds if kind is not None]
+
+
+def _together(
+    logs: list[tuple[str, Text, Literal["csv", "console"]]],
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Logs as one table, with a column that tells them apart where there are several."""
+    import pandas as pd
+
+    read = [(name, *_READERS[kind](text)) for name, text, kind in logs]
+    notes = tuple(dict.fromkeys(note for _, _, said in read for note in said))
+    if len(read) == 1:
+        return read[0][1], notes
+    return pd.concat([cells.assign(run=name) for name, cells, _ in read], ignore_index=True).fillna(""), notes
 
 
 _READERS: dict[str, Callable[[Text], tuple[pd.DataFrame, tuple[str, ...]]]] = {

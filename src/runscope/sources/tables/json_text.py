@@ -6,21 +6,29 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from runscope.errors import UnreadableRun
 from runscope.safe_text import whole_letters
 from runscope.sources.tables.frames import Cells, stretch_rows
-from runscope.sources.tables.long import EPOCHS, SET_WORDS, STEPS, TIMES
-from runscope.sources.text import Text
+from runscope.sources.tables.json_shapes import (
+    DEEPEST,
+    columns_of,
+    is_log,
+    points_of,
+    rows_of,
+    runs_of,
+)
+from runscope.sources.text import Text, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Row = dict[str, Any]
-_DEEPEST = 20
-"""A row of metrics is nested a few times; what is nested deeper is none, and may have no end."""
 _OBJECT = re.compile(r"\s*\{\s*\"")
 _METRIC = r"[^\"]*(?:loss|acc|error|rmse|mae|mse|auc|l[12]|map|ndcg|score|reward)[^\"]*"
 _COLUMNS = re.compile(rf"\"{_METRIC}\"\s*:\s*\[\s*[-\d\[\"N]", re.IGNORECASE)
@@ -54,11 +62,30 @@ def is_table(head: str) -> bool:
     return begun is not None and _IN_A_ROW.search(head[begun.end() :].partition("}")[0]) is not None
 
 
+_MOST_BYTES = 1 << 26
+"""Documents of other forms than those whose beginning tells are looked into as a whole up to this size."""
+_NAMED = re.compile(
+    rf"\"{_METRIC}\"\s*:|\"(?:columns|train|training|valid|validation|val)\"\s*:", re.IGNORECASE
+)
+
+
+def is_other_table(head: str, file: Path) -> bool:
+    """Whether a document that begins so holds rows or lists of metrics in some other form; parses all of it."""
+    if head.lstrip()[:1] not in ("{", "[") or _NAMED.search(head) is None:
+        return False
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            return False
+        return is_log(_parsed(read_text(file).text))
+    except (OSError, ValueError, RecursionError, UnreadableRun):
+        return False
+
+
 def read_lines(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows of a file with one JSON object per line, and what was lost."""
     counted, notes = Counter[str](), list(source.notes)
     made = frame(_objects(source, counted), counted)
-    if counted[CUT]:
+    if counted.pop(CUT, 0):
         notes.append("the last line is cut and was left out")
     if lost := counted[NO_JSON]:
         notes.append(f"{lost:,} lines are no JSON and were left out")
@@ -88,16 +115,19 @@ def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
         ValueError: it is neither, or no JSON.
     """
     lost = Counter[str]()
-    if _LIST.match(source.text):
-        return frame(_listed(source.text), lost), (*source.notes, *_said(lost))
-    said, data = source.notes, json.loads(source.text)
+    if _LIST.match(source.text) and not runs_of(list(islice(_listed(source.text, Counter()), 1))):
+        made = frame(_listed(source.text, lost), lost)
+        return made, (*source.notes, *_said(lost))
+    said, data = source.notes, _parsed(source.text)
     del source  # as large as the file
-    rows = _rows_of(data)
+    if runs := runs_of(data):
+        return frame(_of_runs(runs, lost), lost), (*said, *_said(lost))
+    rows = rows_of(data)
     if rows is not None:
         return frame(rows, lost), (*said, *_said(lost))
-    if isinstance(data, dict) and next(_points(data), None):
-        return frame(_points(data), lost), (*said, *_said(lost))
-    columns = dict(_columns(data)) if isinstance(data, dict) else {}
+    if isinstance(data, dict) and next(points_of(data), None):
+        return frame(points_of(data), lost), (*said, *_said(lost))
+    columns = dict(columns_of(data)) if isinstance(data, dict) else {}
     if not columns:
         raise ValueError(_NEITHER)
     made, told = _side_by_side(columns, lost)
@@ -107,10 +137,58 @@ def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
 _NEITHER = "neither a list of rows nor columns of numbers"
 _BETWEEN = re.compile(r"\s*([,\]])\s*")
 _SPACE = re.compile(r"\s*")
+_NO_MORE = re.compile(r"\s*,?\s*\Z")
 
 
-def _listed(text: str) -> Iterator[Row]:
+def _parsed(text: str) -> Any:
+    """A document; objects one after the other, as some scripts write them, as a list of them.
+
+    Raises:
+        ValueError: it is no JSON, or its end is missing.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and text.lstrip()[:1] == "{":
+            return list(_one_after_the_other(text))
+        if _at_its_end(text, error):
+            raise ValueError("its end is missing: it was cut off, or is still being written") from None
+        raise
+
+
+def _at_its_end(text: str, error: json.JSONDecodeError) -> bool:
+    """Whether JSON cannot go on where the text ends."""
+    return error.msg.startswith("Unterminated") or len(text.rstrip()) - error.pos < len("-Infinity")
+
+
+def _one_after_the_other(text: str) -> Iterator[Row]:
+    decode, at, end = json.JSONDecoder().raw_decode, 0, len(text.rstrip())
+    while at < end:
+        row, at = decode(text, _SPACE.match(text, at).end())  # type: ignore[union-attr]  # matches nothing, too
+        if not isinstance(row, dict):
+            raise ValueError(_NEITHER)
+        yield row
+
+
+def _of_runs(runs: Mapping[str, Any], lost: Counter[str]) -> Iterator[Row]:
+    """Rows of runs that lie side by side, each with the name of its run."""
+    for name, part in runs.items():
+        rows = rows_of(part)
+        if rows is None:
+            columns = dict(columns_of(part))
+            length = max(map(len, columns.values()))
+            lost[SHORT] += sum(length - len(values) > FEW_MISSING for values in columns.values())
+            columns = {n: values for n, values in columns.items() if length - len(values) <= FEW_MISSING}
+            rows = [
+                {n: values[at] for n, values in columns.items() if at < len(values)} for at in range(length)
+            ]
+        yield from ({"run": name, **row} for row in rows)
+
+
+def _listed(text: str, lost: Counter[str]) -> Iterator[Row]:
     """The objects of a list, one after the other: all of them at once take many times the file.
+
+    Where the text ends in the middle of a row, that row is counted as lost.
 
     Raises:
         ValueError: it is no JSON, or holds something else as well.
@@ -118,10 +196,19 @@ def _listed(text: str) -> Iterator[Row]:
     decode = json.JSONDecoder().raw_decode
     at = text.index("[") + 1
     while True:
-        row, at = decode(text, _SPACE.match(text, at).end())  # type: ignore[union-attr]  # matches nothing, too
+        try:
+            row, at = decode(text, _SPACE.match(text, at).end())  # type: ignore[union-attr]  # matches nothing, too
+        except json.JSONDecodeError as error:
+            if not _at_its_end(text, error):
+                raise
+            lost[CUT] += 1
+            return
         if not isinstance(row, dict):
             raise ValueError(_NEITHER)
         yield row
+        if _NO_MORE.match(text, at):
+            lost[UNENDED] += 1
+            return
         between = _BETWEEN.match(text, at)
         if between is None or (between[1] == "]") != (between.end() == len(text)):
             raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
@@ -172,104 +259,6 @@ def _thinned(values: Sequence[Any], begin: int, count: int, every: int, lost: Co
 
 FEW_MISSING = 2
 """A column that is so little shorter lacks its last values: a training was stopped between them."""
-_COUNTERS = frozenset((*STEPS, *EPOCHS, *TIMES))
-
-
-def _rows_of(data: Any) -> list[Row] | None:
-    """Rows, in whatever way a document holds them.
-
-    A list of objects: the document itself, the only such list in it (``{"iterations": [{…}]}``), or one for each set of
-    data (``{"train": […], "val": […]}``); objects by number; TensorBoard's triples of time, step and value.
-    """
-    if isinstance(data, list) and data and all(isinstance(row, dict) for row in data):
-        return data
-    if isinstance(data, list) and data and all(isinstance(row, list) and len(row) == 3 for row in data):
-        return [dict(zip(("Wall time", "Step", "Value"), row, strict=True)) for row in data]
-    if not isinstance(data, dict) or next(_points(data), None):
-        return [] if data == [] else None
-    if data and all(name.isdecimal() and isinstance(row, dict) for name, row in data.items()):
-        counted = any({str(key).lower() for key in row} & {*STEPS, *EPOCHS} for row in data.values())
-        return [row if counted else {"step": int(name), **row} for name, row in data.items()]
-    lists = {
-        name: found
-        for name, value in data.items()
-        if isinstance(value, list) and not _pairs(value) and (found := _rows_of(value))
-    }
-    if len(lists) > 1 and all(name.lower() in SET_WORDS for name in lists):
-        return [_of_set(name, row) for name, rows in lists.items() for row in rows]
-    only = next(iter(lists.values())) if len(lists) == 1 else None
-    longest = max((len(column) for _, column in _columns(data)), default=0)
-    return only if only is not None and len(only) >= longest else None
-
-
-def _of_set(name: str, row: Row) -> Row:
-    return {key if str(key).lower() in _COUNTERS else f"{name}/{key}": value for key, value in row.items()}
-
-
-def _pairs(value: Any) -> bool:
-    """Whether a list holds places and values: ``[[0, 2.3], [10, 2.1]]``."""
-    return (
-        isinstance(value, list)
-        and len(value) > 1
-        and all(
-            isinstance(v, list) and len(v) == 2 and all(isinstance(n, int | float) for n in v) for v in value
-        )
-    )
-
-
-def _columns(data: Mapping[str, Any], head: str = "", depth: int = 0) -> Iterator[tuple[str, Sequence[Any]]]:
-    for name, value in data.items():
-        if isinstance(value, list) and value and not any(isinstance(v, dict | list) for v in value):
-            yield f"{head}{name}", value
-        elif isinstance(value, dict) and depth < _DEEPEST:
-            yield from _columns(value, f"{head}{name}/", depth + 1)
-
-
-_BY_TIME = 1e11
-"""Places beyond it are milliseconds since 1970: the chart was asked for over time."""
-_MOST_HEADS = 3
-
-
-def _points(data: Mapping[str, Any], heads: tuple[str, ...] = ()) -> Iterator[Row]:
-    """Points of curves that lie in a tree: title → series → x and y (ClearML), experiment → metrics (Comet).
-
-    Raises:
-        ValueError: they are placed by time.
-    """
-    for name, value in data.items():
-        if (
-            isinstance(value, list)
-            and value
-            and all(isinstance(v, dict) and "metricName" in v for v in value)
-        ):
-            for curve in value:
-                yield from _curve(curve.get("steps"), curve.get("values"), heads, str(curve["metricName"]))
-        elif (
-            isinstance(value, dict) and isinstance(value.get("x"), list) and isinstance(value.get("y"), list)
-        ):
-            yield from _curve(value["x"], value["y"], heads[:-1], _series(*heads[-1:], name))
-        elif _pairs(value):
-            yield from _curve([x for x, _ in value], [y for _, y in value], (), "/".join((*heads, name)))
-        elif isinstance(value, dict) and len(heads) < _MOST_HEADS:
-            yield from _points(value, (*heads, name))
-
-
-def _series(*names: str) -> str:
-    """What a series below a title is of: ``loss`` and ``val`` are ``val/loss``."""
-    title, series = names if len(names) == 2 else ("", *names)
-    if not title or title == series:
-        return series
-    return f"{series}/{title}" if series.lower() in SET_WORDS else f"{title}/{series}"
-
-
-def _curve(steps: Any, values: Any, run: tuple[str, ...], metric: str) -> Iterator[Row]:
-    if not isinstance(steps, list) or not isinstance(values, list) or len(steps) != len(values):
-        return
-    if steps and all(isinstance(s, int | float) and s > _BY_TIME for s in steps):
-        raise ValueError("its curves are placed by time and not by iteration: export them by iteration")
-    named = {"run": "/".join(run)} if run else {}
-    for step, value in zip(steps, values, strict=True):
-        yield {**named, "metric": metric, "step": step, "value": value}
 
 
 def _object(line: str) -> Row | None:
@@ -284,12 +273,20 @@ def _object(line: str) -> Row | None:
 
 
 DEEP, LARGE, CUT, NO_JSON = "deep", "large", "cut", "no JSON"
+SHORT, LISTS, UNENDED = "short", "lists", "unended"
 
 
 def _said(lost: Mapping[str, int]) -> Iterator[str]:
     """What of the rows could not be kept as it stood."""
     if deep := lost.get(DEEP, 0):
-        yield f"{deep:,} value{'s' if deep > 1 else ''} nested deeper than {_DEEPEST} levels left out"
+        yield f"{deep:,} value{'s' if deep > 1 else ''} nested deeper than {DEEPEST} levels left out"
+    if lost.get(CUT, 0) or lost.get(UNENDED, 0):
+        whole = "its last row is cut and was left out" if lost.get(CUT, 0) else "its end is missing"
+        yield f"{whole}: the file was cut off, or is still being written"
+    if lists := lost.get(LISTS, 0):
+        yield f"{lists:,} list{'s' if lists > 1 else ''} of numbers inside rows left out: a row has one value a name"
+    if short := lost.get(SHORT, 0):
+        yield f"{short:,} shorter list{'s' if short > 1 else ''} left out: nothing says which rows they belong to"
     if large := lost.get(LARGE, 0):
         yield (
             f"{large:,} whole number{'s are' if large > 1 else ' is'} larger than any 64-bit float: "
@@ -333,7 +330,7 @@ def _flat(
 ) -> Iterator[tuple[str, Any]]:
     for key, value in row.items():
         if isinstance(value, dict):
-            if depth < _DEEPEST:
+            if depth < DEEPEST:
                 yield from _flat(value, lost, f"{head}{key}.", depth + 1)
             else:
                 lost[DEEP] += 1
@@ -343,6 +340,8 @@ def _flat(
             value[0], int | float
         ):  # one group of parameters, one learning rate
             yield f"{head}{key}", value[0]
+        elif value and all(isinstance(number, int | float) for number in value):
+            lost[LISTS] += 1
 
 
 def _as_text(value: Any, lost: Counter[str]) -> str:

@@ -47,6 +47,8 @@ _FOLDER_NAMES = (
 """What well-known libraries call the log in a run's folder, the fullest first."""
 _INNER = ("vis_data", "files", "logs", "csv_logs")
 """Folders inside a run's own: they say nothing of which run it is."""
+_MMENGINE = "vis_data"
+"""Where mmengine puts the log's numbers, below a folder that has its console log too."""
 _OF_A_TRAINER = "trainer_state.json"
 """A document with a list of rows in it that another source reads."""
 _SETTINGS = ("hparams.yaml", "args.yaml", "config.yaml", "hparams.json", "args.json")
@@ -125,6 +127,8 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
 
 
 def _in_folder(folder: Path) -> Path | None:
+    if (folder / _MMENGINE).is_dir():
+        return _in_folder(folder / _MMENGINE)
     named = next((f for name in _FOLDER_NAMES if (f := folder / name).is_file() and kind_of(f)), None)
     if named is not None:
         return named

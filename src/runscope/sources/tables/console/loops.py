@@ -39,11 +39,12 @@ _LOGGER = re.compile(
 _WORDS = r"(?:loss|losses|acc|accuracy|norm|rate|reward|return|score|ppl|perplexity|bpb|f1|error)"
 _BEGIN = r"(?<![\w.%@/\\-])"
 _AFTER = r"(?![\w/]|[.:]\w|,\d|\s*-->)"
+_VALUE = rf"(?P<open>\[)?(?P<value>{N})(?(open)\s*\])"
 _PAIR = re.compile(
-    rf"{_BEGIN}([A-Za-z][\w./@-]*(?: {_WORDS})?)\s*[:=]?\s+?=?\s*\[?({N}){_AFTER}", re.IGNORECASE
+    rf"{_BEGIN}(?P<name>[A-Za-z][\w./@-]*(?: {_WORDS})?)\s*[:=]?\s+?=?\s*{_VALUE}{_AFTER}", re.IGNORECASE
 )
 _NAMED = re.compile(
-    rf"{_BEGIN}([A-Za-z][\w./@-]*(?:[ _]{_WORDS})?)\s*[:=]\s*\[?({N})(%?){_AFTER}", re.IGNORECASE
+    rf"{_BEGIN}(?P<name>[A-Za-z][\w./@-]*(?:[ _]{_WORDS})?)\s*[:=]\s*{_VALUE}%?{_AFTER}", re.IGNORECASE
 )
 _NESTED = re.compile(r"(\w+)\[(\w+=[^\[\]]*)\]")
 """``tot_loss[loss=0.6, over 900 frames]``: icefall."""
@@ -59,10 +60,14 @@ _BEST = re.compile(r"(?:^|[\W_])(?:best|lowest|highest|minimum|maximum)(?:$|[\W_
 _NAMES_SCORE = re.compile(r"acc|accuracy|f1|auc", re.IGNORECASE)
 _LOSS = re.compile(r"loss(?:es)?(?![a-z]|[_.]scal|[_.]weight)|\bxent\b|\bnll\b", re.IGNORECASE)
 _MEASURED = re.compile(
-    r"(?:loss|losses|xent|nll|bpb|acc|accuracy|ppl|perplexity|reward|return|f1|auc|m?iou|dice|bleu|wer|cer|rmse|score)$",
+    r"(?:loss|losses|xent|nll|bpb|acc|accuracy|ppl|perplexity|reward|return|f1|auc|m?iou|dice|bleu|wer|cer|r?mse|mae|score)$",
     re.IGNORECASE,
 )
 """Names of which one makes a line with a counter a line of metrics."""
+
+
+_MOST_VALUES = 20
+_IN_SETTINGS = frozenset(("batch", "epoch"))
 
 
 def loop(line: str, state: State) -> Row | None:
@@ -72,6 +77,8 @@ def loop(line: str, state: State) -> Row | None:
     """
     row, rest = _counters(line, state)
     values = _metrics(rest, held_out=state.held_out and not row)
+    if len(values) > _MOST_VALUES and row.keys() <= _IN_SETTINGS:
+        return None  # all settings in a line: batch=4, epochs=100
     if not any(map(_is_measured, values)):
         _remember(line, row, rest, state)
         after = printed.opennmt(line)
@@ -137,7 +144,7 @@ def _metrics(text: str, *, held_out: bool) -> Row:
     text = _NESTED.sub(lambda found: _unnested(found[1], found[2]), text)
     pairs = list(_NAMED.finditer(text))
     if not any(
-        _is_measured(found[1]) for found in pairs
+        _is_measured(found["name"]) for found in pairs
     ):  # a place in a program is a name and a number as well
         pairs = list(_PAIR.finditer(text))
     said = list(_of_their_data(pairs, text, held_out))
@@ -165,11 +172,11 @@ def _of_their_data(
         end = found.end()
         for word in _SET.finditer(between):
             known = word[1] is None
-        name = re.sub(r"\s+", "_", found[1].strip()).lower()
+        name = re.sub(r"\s+", "_", found["name"].strip()).lower()
         if name.endswith(".py"):  # a place in a program
             continue
         if not _BEST.search(name) and not _BEST.search(re.split(r"[,;|]", between)[-1]):
-            yield known, name, found[2].replace(",", "")
+            yield known, name, found["value"].replace(",", "")
 
 
 def _scores_of_their_losses(values: Row) -> Row:
