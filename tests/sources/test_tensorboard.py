@@ -81,6 +81,19 @@ def test_parts_of_one_run_are_named_by_their_folder(tmp_path: Path) -> None:
     assert run.roles["eval_loss"] == "validation/epoch_loss"
 
 
+@pytest.mark.parametrize("tag", ["loss", "model/loss"])
+def test_folders_of_tensorboardx_s_add_scalars_belong_to_the_run(tag: str, tmp_path: Path) -> None:
+    """It makes a folder for the tag and one in it for each set, where torch makes one of both names."""
+    writers.SummaryWriter(str(tmp_path / "run")).close()
+    for data, value in (("train", 2.0), ("val", 3.0)):
+        with writers.SummaryWriter(str(tmp_path / "run" / tag / data)) as out:
+            for step in range(3):
+                out.add_scalar(tag, value - step, step)
+    run = load(tmp_path / "run")
+    assert run.roles["train_loss"] == f"{tag}/train"
+    assert run.series[f"{tag}/val"].value.tolist() == [3, 2, 1]
+
+
 def test_add_scalars_and_add_hparams_belong_to_the_run(tmp_path: Path) -> None:
     with writers.SummaryWriter(str(tmp_path / "run")) as out:
         out.add_scalar("lr", 0.1, 0)

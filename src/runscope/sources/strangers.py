@@ -10,6 +10,7 @@ import orjson
 from runscope.sources.text import head_of
 
 _CSV = "name a CSV file with a header line (step,loss,val_loss) and one row per step"
+_SWANLAB = (".swanlab", "send it with swanlab sync, and save get_metrics() of the run as CSV")
 _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ((".xlsx", ".xls", ".xlsm", ".ods"), "it is a spreadsheet", "save the sheet with the curves as CSV, and name that"),
     ((".pkl", ".pickle", ".joblib"), "it is a pickle, which is never opened since it may run code",
@@ -20,6 +21,7 @@ _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
      "name the log that its curves were drawn from"),
     ((".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z"), "it is an archive",
      "unpack it, and name what was in it"),
+    ((_SWANLAB[0],), "it is SwanLab's own file, which is not read", _SWANLAB[1]),
     ((".ipynb",), "no cell of the notebook shows a table or lines of losses",
      "run it again, or name the log that it wrote"),
     ((".md", ".markdown"), "none of its tables counts steps or epochs and tells a loss", _CSV),
@@ -33,6 +35,13 @@ _SMALL = 1 << 24
 
 def why_no_run(path: Path) -> tuple[str, str] | None:
     """Why a file holds no run, and what to name in its place; None where its kind says nothing."""
+    if path.is_dir():
+        found = next((file for depth in ("*", "*/*") for file in path.glob(f"{depth}{_SWANLAB[0]}")), None)
+        return (
+            None
+            if found is None
+            else (f"{found.name} in it is SwanLab's own file, which is not read", _SWANLAB[1])
+        )
     if not path.is_file():
         return None
     ending = path.suffix.lower()

@@ -176,8 +176,8 @@ def runs_of(data: Any) -> dict[str, Any]:
     """Runs that lie side by side, each with lists of the same metrics: by name, or in a list (folds, trials)."""
     if isinstance(data, list) and data and all(isinstance(part, dict) and _lists_in(part) for part in data):
         named = [_name_of(part, str(number)) for number, part in enumerate(data)]
-        parts = [{k: v for k, v in part.items() if isinstance(v, dict | list)} for part in data]
-        return dict(zip(named, parts, strict=True)) if len(set(named)) == len(data) else {}
+        lists = [{k: v for k, v in part.items() if isinstance(v, dict | list)} for part in data]
+        return dict(zip(named, lists, strict=True)) if len(set(named)) == len(data) else {}
     if not isinstance(data, dict) or any(str(name).lower() in SET_WORDS for name in data):
         return {}
     parts = {str(name): part for name, part in data.items() if isinstance(part, dict)}

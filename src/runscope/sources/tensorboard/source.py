@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -49,6 +49,8 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     for folder in _subfolders(path):
         if _files(folder) and not is_hparams(folder.name):
             parts[folder.name] = _read(_files(folder))
+        elif not is_hparams(folder.name):
+            parts |= {name: _read(_files(part)) for name, part in _parts_inside(folder, folder.name)}
     return assemble(reference, path, parts, where=str(path))
 
 
@@ -164,6 +166,9 @@ def _full_names(folder: str, part: _Part, notes: list[str]) -> dict[str, str]:
     """
     if not folder:
         return {tag: tag for tag in part.columns}
+    tag, slash, data = folder.rpartition("/")
+    if slash and part.columns.keys() == {tag}:  # tensorboardX makes a folder loss/train
+        return {tag: f"{tag}/{data}"}
     if folder.lower() in _PARTS:
         return {tag: f"{folder}/{tag}" for tag in part.columns}
     heads = {tag: f"{tag.replace('/', '_')}_" for tag in part.columns}
@@ -205,6 +210,20 @@ def _subfolders(path: Path) -> list[Path]:
         )
     except OSError:
         return []
+
+
+_DEEPEST_TAG = 4
+
+
+def _parts_inside(folder: Path, head: str) -> Iterator[tuple[str, Path]]:
+    """Folders ``loss/train`` inside a run's own, as ``add_scalars`` of tensorboardX makes them, by their paths."""
+    for part in _parts_below(folder):
+        if _files(part):
+            yield f"{head}/{part.name}", part
+    if head.count("/") < _DEEPEST_TAG:
+        for inner in _subfolders(folder):
+            if inner.name.lower() not in _PARTS:
+                yield from _parts_inside(inner, f"{head}/{inner.name}")
 
 
 def _parts_below(path: Path) -> list[Path]:
