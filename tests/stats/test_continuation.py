@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from runscope.stats.levels.continuation import Continuation, Level, Noise, bends, fit, log_likelihood
+from runscope.stats.levels.continuation import (
+    ColouredLevel,
+    Continuation,
+    Noise,
+    bends,
+    fit,
+    log_likelihood,
+    log_t,
+    log_t_anywhere,
+)
 
 Array = np.ndarray
 WAYS = {
@@ -17,7 +26,7 @@ WAYS = {
 }
 
 
-def earlier() -> Level:
+def earlier() -> ColouredLevel:
     """The likeliest level of a random walk seen with white noise."""
     random = np.random.default_rng(7)
     value = 2.0 + np.cumsum(random.normal(0.0, 0.02, 80)) + random.normal(0.0, 0.1, 80)
@@ -25,7 +34,7 @@ def earlier() -> Level:
 
 
 def spread_of(
-    level: Level, begin: float, own: Array, noise: Array, how: Continuation, memory: float
+    level: ColouredLevel, begin: float, own: Array, noise: Array, how: Continuation, memory: float
 ) -> Array:
     """Covariance of what a later run's blocks miss of the level; ``own`` on the earlier curve's axis."""
     at, end = begin + own, level.x[-1]
@@ -64,6 +73,17 @@ def test_the_likelihood_of_a_beginning_is_scipys_student_t(way: str, memory: flo
         expected.append(t.logpdf(later - np.interp(at, level.x, level.mean)))
     assert found.shape == (1, len(begin))
     np.testing.assert_allclose(np.diff(found[0]), np.diff(expected), rtol=1e-7)
+
+
+def test_a_shift_of_all_points_needs_no_root_of_its_own() -> None:
+    random = np.random.default_rng(3)
+    roots = random.normal(size=(4, 6, 6))
+    spread = roots @ roots.swapaxes(1, 2) + 0.1 * np.eye(6)
+    error, off, shift = random.normal(size=6), np.array([0.0, 0.7, -2.0]), np.array([2.2, 0.05, 0.0])
+    found = log_t_anywhere(error, spread, 3.0, off, shift)
+    for row, by, wide in zip(found, off, shift, strict=True):
+        shifted = np.broadcast_to(error + by, (4, 6))
+        np.testing.assert_allclose(row, log_t(shifted, spread + wide**2, 3.0), rtol=1e-8)
 
 
 def test_bends_are_the_covariance_of_an_integrated_walk_around_a_slope() -> None:

@@ -14,7 +14,7 @@ from runscope.history.parts import taken_apart
 from runscope.progress import Progress
 from runscope.stitching.answers import Answers, LateNode, hang_again
 from runscope.stitching.digest import Digest, digest, may_continue
-from runscope.stitching.node import Node
+from runscope.stitching.node import Node, before_they_broke
 from runscope.stitching.pair import Pair, compare
 from runscope.stitching.pool import Pool
 from runscope.stitching.posterior import Prior, decide
@@ -209,19 +209,22 @@ def _attach(node: Node, number: int, nodes: Sequence[Node], plan: Plan, members:
     node.profile = paced_like(node.profile, [nodes[n].profile for n in members])
     pairs: list[tuple[Node, Pair]] = []
     ago: dict[Node, float] = {}
-    for which in members:
-        member = nodes[which]
-        pair = compare(member.profile, node.profile)
-        told = pair.kin.told
-        kin = replace(pair.kin, odds=told[0] + float(together[which]), beside=told[1] + float(beside[which]))
-        pairs.append((member, replace(pair, kin=kin)))
-        ago[member.root] = ago.get(member.root, 0.0) + float(recent[which])
-    since = {root: float(np.log(w)) for root, w in ago.items()}
-    answer = decide(pairs, node.profile, IN_A_PROJECT, since, plan.pool.usual(number))
-    if answer.best is None or answer.joined < SURE:
-        return 1 - answer.joined
-    place(node, answer)
-    return min(answer.joined, MOST_SURE)
+    with before_they_broke([nodes[n] for n in members], node.profile):
+        for which in members:
+            member = nodes[which]
+            pair = compare(member.profile, node.profile)
+            told = pair.kin.told
+            kin = replace(
+                pair.kin, odds=told[0] + float(together[which]), beside=told[1] + float(beside[which])
+            )
+            pairs.append((member, replace(pair, kin=kin)))
+            ago[member.root] = ago.get(member.root, 0.0) + float(recent[which])
+        since = {root: float(np.log(w)) for root, w in ago.items()}
+        answer = decide(pairs, node.profile, IN_A_PROJECT, since, plan.pool.usual(number))
+        if answer.best is None or answer.joined < SURE:
+            return 1 - answer.joined
+        place(node, answer)
+        return min(answer.joined, MOST_SURE)
 
 
 def in_order_of(digests: Sequence[Digest]) -> list[int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 
 from runscope.history import Alternative, Method
 from runscope.stitching.evidence import curves
-from runscope.stitching.profile import Profile
+from runscope.stitching.profile import Profile, sound_part
 
 
 @dataclass(eq=False)
@@ -66,6 +68,12 @@ class Node:
             [(n.profile, n.offset, n.scale, end) for n, end in zip(path, ends, strict=True)]
         )
 
+    def seen_as(self, profile: Profile) -> None:
+        """Take the run for what a profile says."""
+        if profile is not self.profile:
+            self.profile = profile
+            self.__dict__.pop("curve", None)
+
     def hang(self, parent: Node, offset: int, scale: float, start: int) -> None:
         """Place the run behind another; all three on that run's own axis."""
         self.parent = parent
@@ -74,3 +82,17 @@ class Node:
         self.scale = parent.scale * scale
         self.start = round(parent.scale * start) + parent.offset
         parent.children.append(self)
+
+
+@contextmanager
+def before_they_broke(nodes: Sequence[Node], later: Profile) -> Iterator[None]:
+    """For as long as one later run is held against them: runs without an end at which they were broken, where that run
+    goes on from before it."""
+    whole = [node.profile for node in nodes]
+    for node, profile in zip(nodes, whole, strict=True):
+        node.seen_as(sound_part(profile, later))
+    try:
+        yield
+    finally:
+        for node, profile in zip(nodes, whole, strict=True):
+            node.seen_as(profile)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import log
@@ -9,7 +10,7 @@ from math import log
 from runscope.history.checkpoint import Checkpoint
 from runscope.stitching.evidence import clocks, counters, held_out, repeats, schedule
 from runscope.stitching.evidence.candidate import Candidate
-from runscope.stitching.evidence.kinship import UNTIED, Kinship, kinship
+from runscope.stitching.evidence.kinship import UNTIED, Kinship, handed_over, kinship
 from runscope.stitching.evidence.pace import Pace, pace
 from runscope.stitching.evidence.saves import REACH, UNSAVED_SHARE, complete, reached_step, saved_states
 from runscope.stitching.profile import Profile
@@ -33,8 +34,11 @@ SAME_ORDER = log(20.0)
 ORDER_AGAIN = 3.0
 """A training from scratch with the same seed sees the data in the same order so many times as often as a resumed one
 that begins its data anew."""
+NOT_HANDED_OVER = log(0.02)
+"""Whose model is what the run before wrote begins from the state that this names, or from its last one."""
 EARLIEST = 0.01
 """Share of runs that save a state as soon as they have logged anything."""
+_CHECKPOINT = re.compile(r"(?:checkpoint|step|ckpt)[-_=]?(\d+)")
 COUNTERS = (
     counters.recorded, counters.carried_history, counters.global_step, counters.epochs, counters.tokens,
     counters.samples, schedule.goes_on,
@@ -50,6 +54,7 @@ class Pair:
         counted: a counter goes on; there is one candidate then.
         known: the saved states are known; otherwise the candidates are a grid.
         kin: what names, settings and what is logged say.
+        heir: its model is what the earlier run wrote.
         beside: log-likelihood ratio, without the curves, that it is another training of the project, from scratch.
     """
 
@@ -58,6 +63,7 @@ class Pair:
     known: bool
     kin: Kinship
     beside: float = 0.0
+    heir: bool = False
     other_data: tuple[str, ...] = field(default=())
 
 
@@ -100,7 +106,19 @@ def compare(
         kin = replace(kin, tied=True)
     if not kin.tied:
         kin = replace(kin, odds=kin.odds + UNTIED)
-    return Pair(states, False, known, kin, beside)
+    heir = handed_over(before.run.config, after.run.config)
+    if heir:
+        _named(heir, states)
+    return Pair(states, False, known, kin, beside, bool(heir))
+
+
+def _named(model: str, states: list[Candidate]) -> None:
+    """Add to each state whether it is the one that the later run's model names."""
+    number = _CHECKPOINT.search(model)
+    newest = max((s.start for s in states if s.exists == 1.0), default=0)
+    for state in states:
+        if state.start not in ((int(number[1]), int(number[1]) - 1) if number else (newest,)):
+            state.weights["model"] = NOT_HANDED_OVER
 
 
 def _saved_by_then(before: Profile, after: Profile, scale: float) -> float:

@@ -14,19 +14,11 @@ import numpy as np
 
 from runscope.stitching.evidence import curves
 from runscope.stitching.evidence.candidate import Candidate
-from runscope.stitching.evidence.kinship import Kinship
 from runscope.stitching.node import Node
-from runscope.stitching.pair import Pair
+from runscope.stitching.pair import SAME_ORDER, Pair
+from runscope.stitching.places import Choice, ago_of, choices_of, kinships
 from runscope.stitching.profile import Profile
 
-NEWEST, SECOND, FURTHER = 0.75, 0.15, 0.6
-"""How often people start from the newest state and from the second; each further one is 0.6 times as likely as the
-one after it, of the tenth that is left."""
-OFF_PATH = 0.02
-"""How likely a state is that the newest run did not come by, relative to the newest: a fork from a discarded tail."""
-PAUSE_SECONDS, LONGEST_AGO = 3600.0, log(200)
-"""Of several trainings the one that stopped last is likeliest to be resumed: each counts as 1 / (1 + hours since),
-at least a two-hundredth."""
 MOST_SAID = log(300.0)
 """The curves say at most 300 to 1 that a run belongs to another: of a hundred made-up pairs of strangers one gets 100
 to 1 (benchmarks/stitch_strangers.py), and no more can be known of how often one gets more."""
@@ -38,8 +30,9 @@ BEGINNING, BEGINS_ALIKE = 8, 0.15
 """A run begins at the median of so many points; within 15% of all that another one's loss moved it begins alike."""
 EQUAL = 1e-12
 """Probabilities that differ by less are the same but for rounding."""
-MOVED = 0.04
-"""Share of continuations whose loss begins anywhere: other data, another loss."""
+MOVED, HEIR_MOVED = 0.04, 0.5
+"""Share of continuations whose loss begins anywhere: other data, another loss; and of those that load as their model
+what the run before wrote: mostly to train it on something else."""
 
 
 @dataclass(frozen=True)
@@ -59,32 +52,6 @@ class Prior:
     def other(self) -> float:
         """It has nothing to do with any of them."""
         return 1 - self.continues - self.beside
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One candidate of one earlier run, with the prior of its place in the tree."""
-
-    node: Node
-    pair: Pair
-    candidate: Candidate
-    prior: float
-    on_path: bool
-
-    @property
-    def offset(self) -> int:
-        """On the continuous axis."""
-        return round(self.node.scale * self.candidate.offset) + self.node.offset
-
-    @property
-    def start(self) -> int:
-        """The state on the continuous axis."""
-        return round(self.node.scale * self.candidate.start) + self.node.offset
-
-    @property
-    def total(self) -> float:
-        """Log-posterior up to a constant: prior and evidence."""
-        return self.prior + self.candidate.total
 
 
 @dataclass(frozen=True)
@@ -124,8 +91,8 @@ def decide(
         usual: log-likelihood ratio that a training from scratch begins where this one does.
     """
     if ago is None:
-        ago = _ago([n for n, _ in pairs], after)
-    choices = _choices(pairs, ago)
+        ago = ago_of([n for n, _ in pairs], after)
+    choices = choices_of(pairs, ago)
     beside = _weigh_curves(choices, after)
     counted = any(pair.counted for _, pair in pairs)
     moved = _moved(choices, counted)
@@ -160,19 +127,10 @@ def _from_scratch(
     pairs: Sequence[tuple[Node, Pair]], ago: Mapping[Node, float], curve: dict[Node, float]
 ) -> list[float]:
     """Log-weight, for each training, that the run is another one of its project, from scratch."""
-    kin, said = _kin(pairs), dict.fromkeys((n.root for n, _ in pairs), -inf)
+    kin, said = kinships(pairs), dict.fromkeys((n.root for n, _ in pairs), -inf)
     for node, pair in pairs:
         said[node.root] = max(said[node.root], pair.beside)
     return [ago[root] + kin[root].beside + curve.get(root, 0.0) + said[root] for root in said]
-
-
-def _kin(pairs: Sequence[tuple[Node, Pair]]) -> dict[Node, Kinship]:
-    """Kin to one run of a training is kin to all of it."""
-    kin: dict[Node, Kinship] = {}
-    for node, pair in pairs:
-        if node.root not in kin or pair.kin.odds > kin[node.root].odds:
-            kin[node.root] = pair.kin
-    return kin
 
 
 def _best(choices: list[Choice], shares: list[float]) -> Choice:
@@ -206,7 +164,9 @@ def _moved(choices: list[Choice], counted: bool) -> list[float]:
             choice.candidate.weights["loss"] = log((1 - MOVED) * exp(loss) + MOVED)
         return []
     return [
-        log(MOVED) + c.prior + sum(w for k, w in c.candidate.weights.items() if k not in CURVES)
+        log(HEIR_MOVED if c.pair.heir else MOVED)
+        + c.prior
+        + sum(w for k, w in c.candidate.weights.items() if k not in CURVES)
         for c in choices
     ]
 
@@ -215,9 +175,14 @@ def _why_not(
     pairs: Sequence[tuple[Node, Pair]], after: Profile, what: str, best: Choice | None
 ) -> tuple[str, ...]:
     """Why a run continues none of the others."""
-    kin = max(_kin(pairs).values(), key=lambda k: k.odds)
+    kin = max(kinships(pairs).values(), key=lambda k: k.odds)
+    if after.loss is None and after.held_out is None:
+        return ("it logged no loss: nothing tells from where it started", *kin.against)
+    if after.loss is None:
+        return ("it logged no training loss, and too little else to tell from where it started", *kin.against)
     said = {} if best is None else best.candidate.weights
-    if best is not None and "loss" not in said and said.get("saved", 0.0) < log(0.5):
+    unsaved = best is not None and (said.get("saved", 0.0) < log(0.5) or best.candidate.exists < 0.5)
+    if best is not None and "loss" not in said and unsaved:
         ended = best.node.profile
         before = f"{ended.run.name} ended at step {ended.last_step:,}"
         return (f"{before}, probably before it had saved a checkpoint to resume from", *kin.against)
@@ -246,115 +211,6 @@ def _beside(pairs: Sequence[tuple[Node, Pair]], after: Profile, fits: bool) -> s
     return "its losses begin far from where any saved state stood"
 
 
-def _choices(pairs: Sequence[tuple[Node, Pair]], ago: Mapping[Node, float]) -> list[Choice]:
-    """Candidates of all earlier runs with their priors. Where a counter goes on, only such count."""
-    if any(p.counted for _, p in pairs):
-        pairs = [(n, p) for n, p in pairs if p.counted]
-    limits = _limits([n for n, _ in pairs])
-    kin = _kin(pairs)
-    ranks: dict[Node, tuple[Rank, Rank]] = {}
-    found: list[tuple[Choice, float]] = []
-    # Newest run first: the states of the run before it come after its own.
-    for node, pair in reversed(pairs):
-        own = Rank(), Rank()
-        for candidate in pair.candidates:
-            if node.parent is not None and round(node.scale * candidate.start) + node.offset <= node.start:
-                continue  # that state is the parent's
-            on_path = candidate.start <= limits[node]
-            if candidate.finished and not on_path:
-                continue
-            share = _rank_share(
-                candidate, pair, ranks.setdefault(node.root, (Rank(), Rank())) if on_path else own
-            )
-            where = ago[node.root] + kin[node.root].odds
-            found.append(
-                (Choice(node, pair, candidate, where, on_path), share if on_path else share * OFF_PATH)
-            )
-    return _shared(found)
-
-
-def _rank_share(candidate: Candidate, pair: Pair, ranks: tuple[Rank, Rank]) -> float:
-    """Prior of a place by how many newer states there are: of those that were saved by then, and of all."""
-    if pair.counted:
-        return 1.0
-    if not pair.known:
-        return exp(candidate.prior)
-    if candidate.finished:
-        return NEWEST * exp(candidate.prior)
-    by_then, of_all = ranks
-    share = of_all.take(candidate.exists)
-    return by_then.take(candidate.exists) if candidate.by_then else share
-
-
-def _shared(found: list[tuple[Choice, float]]) -> list[Choice]:
-    """Choices whose places of one training share the prior of that training."""
-    whole: dict[Node, float] = {}
-    for choice, share in found:
-        whole[choice.node.root] = whole.get(choice.node.root, 0.0) + share
-    choices = []
-    for choice, share in found:
-        if share > 0:
-            prior = choice.prior + log(share / whole[choice.node.root])
-            choices.append(Choice(choice.node, choice.pair, choice.candidate, prior, choice.on_path))
-    return choices
-
-
-class Rank:
-    """How many newer states there are, where some of them may not exist."""
-
-    def __init__(self) -> None:
-        self.newer = {0: 1.0}
-
-    def take(self, exists: float) -> float:
-        """Prior of the next state, newest first: it counts for those behind it as far as it exists."""
-        share = exists * sum(p * _geometric(n) for n, p in self.newer.items())
-        left: dict[int, float] = {}
-        for n, p in self.newer.items():
-            for rank, part in ((n, p * (1 - exists)), (n + 1, p * exists)):
-                if part > 0:
-                    left[rank] = left.get(rank, 0.0) + part
-        self.newer = left
-        return share
-
-
-def _geometric(rank: int) -> float:
-    if rank < 2:
-        return (NEWEST, SECOND)[rank]
-    return float((1 - NEWEST - SECOND) * (1 - FURTHER) * FURTHER ** (rank - 2))
-
-
-def _ago(nodes: list[Node], after: Profile) -> dict[Node, float]:
-    """Log-prior of each training, by how long before the later run's start its last run ended."""
-    roots = list(dict.fromkeys(node.root for node in nodes))
-    started = after.run.started_at
-    if len(roots) < 2 or started is None:
-        return dict.fromkeys(roots, -log(max(len(roots), 1)))
-    ago = dict.fromkeys(roots, exp(-LONGEST_AGO))
-    for node in nodes:
-        ended = node.profile.run.ended_at
-        if ended is not None:
-            since = max(started - ended, 0.0)
-            ago[node.root] = max(ago[node.root], 1 / (1 + since / PAUSE_SECONDS))
-    whole = sum(ago.values())
-    return {root: log(share / whole) for root, share in ago.items()}
-
-
-def _limits(nodes: list[Node]) -> dict[Node, float]:
-    """Own step up to which each run lies on the way to the newest run of its training."""
-    limits: dict[Node, float] = dict.fromkeys(nodes, -inf)
-    newest: dict[Node, Node] = {}
-    for node in nodes:
-        newest[node.root] = node
-    for last in newest.values():
-        limits[last] = inf
-        child = last
-        while child.parent is not None:
-            if child.parent in limits:
-                limits[child.parent] = child.own_start
-            child = child.parent
-    return limits
-
-
 def _weigh_curves(choices: list[Choice], after: Profile) -> dict[Node, float]:
     """Weigh every choice by the curves.
 
@@ -373,7 +229,9 @@ def _weigh_curves(choices: list[Choice], after: Profile) -> dict[Node, float]:
     for line, some in _by_line(choices):
         scale = some[0].node.scale * some[0].candidate.scale
         places = [float(c.offset + scale * after.base) for c in some]
-        said = curves.weigh(line.curve, later, places, scale, other_rate=_other_rate(line.profile, after))
+        same_order = max(c.candidate.weights.get("order", 0.0) for c in some) > SAME_ORDER
+        other_rate = _other_rate(line.profile, after)
+        said = curves.weigh(line.curve, later, places, scale, other_rate=other_rate, same_order=same_order)
         if said is None:
             continue
         for choice, weight in zip(some, said.places, strict=True):

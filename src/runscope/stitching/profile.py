@@ -11,7 +11,8 @@ import numpy as np
 from runscope.history import Run, Series
 from runscope.history.batch import batch_size, sequence_length
 from runscope.stats.arrays import Floats, Ints
-from runscope.stats.levels.continuation import Level, fit
+from runscope.stats.levels.continuation import ColouredLevel, fit
+from runscope.stats.levels.filters import running_median
 from runscope.stats.levels.level import blocks
 from runscope.stats.schedule import decay_end
 
@@ -21,6 +22,10 @@ CLOCK_POINTS = 4000
 """A clock or a schedule of a million points is told as well by so many of them."""
 NEGATIVE, FLOOR = 0.2, 0.02
 """Losses of which at most one in five is negative are compared as logarithms, of 2% of their median at least."""
+EXPLODED, SUDDEN = (0.1, 0.5), 0.05
+"""A loss that ends above where it began has exploded, if it went from a tenth of its rise from the lowest level to half
+of it within 5% of the run's points; and if that rise is ten times the noise."""
+RISE, FEWEST = 10.0, 20
 CURVE_POINTS = 8000
 """A loss of a million points is reduced to so many means: its level and noise are as well known from them."""
 
@@ -57,6 +62,8 @@ class Profile:
         base: own step of the state that it began from: 0 where its first step counts as 1, -1 where it counts as 0.
         interval: median distance between logged losses, in steps.
         last_step: the last step at which it logged a loss.
+        sound: the last step before its loss stayed NaN or infinite, or had exploded, up to its end.
+        broken: that end was left out: no state after it is one that a run could go on from.
         decay: step at which its learning rate reaches zero, and the standard error of that.
         batch, length: samples a step and tokens a sample, as its configuration says.
     """
@@ -71,13 +78,15 @@ class Profile:
     curve: Curve | None
     grad_curve: Curve | None
     logs: bool
-    levels: tuple[Level, ...]
-    grad_levels: tuple[Level, ...]
+    levels: tuple[ColouredLevel, ...]
+    grad_levels: tuple[ColouredLevel, ...]
     held_out: Series | None
     base: int
     interval: float
     first_step: int
     last_step: int
+    sound: int
+    broken: bool
     decay: tuple[float, float] | None
     batch: float | None
     length: float | None
@@ -124,6 +133,7 @@ def profile(run: Run, *, levels: bool = True) -> Profile:
     grad_curve = None if grad is None else Curve.of(grad.step, np.log(grad.value))
     # A first loss that is no number was logged all the same: the counter began there.
     first_step = int(logged.step.min()) if logged is not None and len(logged) else run.first_step
+    last = int(logged.step.max()) if logged is not None and len(logged) else run.last_step
     return Profile(
         run=run,
         loss=loss,
@@ -143,7 +153,9 @@ def profile(run: Run, *, levels: bool = True) -> Profile:
         base=_base(first_step, interval_of(loss)),
         interval=interval_of(loss),
         first_step=first_step,
-        last_step=int(logged.step.max()) if logged is not None and len(logged) else run.last_step,
+        last_step=last,
+        sound=last if loss is None or not len(loss) else _sound(loss),
+        broken=False,
         decay=None if rate is None else _decay(rate, run),
         batch=batch_size(run),
         length=sequence_length(run),
@@ -163,6 +175,38 @@ def paced_like(own: Profile, others: Sequence[Profile]) -> Profile:
     if interval > own.first_step:
         return own
     return replace(own, interval=interval, base=_base(own.first_step, interval))
+
+
+def _sound(loss: Series) -> int:
+    """The last step before a finite, sorted loss exploded for good; its last one where it did not."""
+    value = loss.value
+    if len(value) < FEWEST:
+        return int(loss.step[-1])
+    level = running_median(value, 9, ends="mirror")
+    noise = float(np.median(np.abs(value - level)))
+    low, end = float(level.min()), float(np.median(value[-5:]))
+    if end <= float(np.median(value[:5])) or end - low < RISE * noise:
+        return int(loss.step[-1])
+    before, after = (low + share * (end - low) for share in EXPLODED)
+    last = int(np.flatnonzero(level <= before)[-1])
+    risen = last + int(np.argmax(level[last:] >= after))
+    return int(loss.step[last if risen - last <= max(SUDDEN * len(value), 3) else -1])
+
+
+def sound_part(before: Profile, after: Profile) -> Profile:
+    """A run without the end at which its loss was no number or had exploded, for one that goes on from before that.
+
+    Who resumes a training that broke goes back to a state that was whole: it began from none of the broken ones, and
+    its loss does not take the way that the other's took.
+    """
+    if before.sound >= before.last_step or before.loss is None or after.loss is None or not len(after.loss):
+        return before
+    begun, end = float(np.median(after.loss.value[:8])), float(np.median(before.loss.value[-5:]))
+    stood = before.loss.value[before.loss.step <= before.sound]
+    if abs(begun - end) < abs(begun - float(np.median(stood[-5:]))):
+        return before
+    series = {name: s.where(s.step <= before.sound) for name, s in before.run.series.items()}
+    return replace(profile(replace(before.run, series=series)), run=before.run, broken=True)
 
 
 def _logs(value: Floats) -> Floats:

@@ -8,13 +8,16 @@ from math import log
 from runscope.history import Alternative, Method, Run
 from runscope.history.checkpoint import Checkpoint
 from runscope.stitching.evidence import curves
-from runscope.stitching.node import Node
+from runscope.stitching.node import Node, before_they_broke
 from runscope.stitching.pair import COUNTER_SURE, compare
-from runscope.stitching.posterior import MOVED, Answer, Choice, Prior, decide
+from runscope.stitching.places import Choice
+from runscope.stitching.posterior import MOVED, Answer, Prior, decide
 from runscope.stitching.profile import paced_like, profile
 
 RELATED = 0.5
 MOST_SURE = 0.99
+LEAST_SHOWN = 0.005
+"""A place less likely than this is not named as an alternative."""
 FAR_OFF = log(2 * MOVED)
 """Where the curves say no more for a join than this, it is likelier that the loss is one of other data."""
 
@@ -61,16 +64,17 @@ def attach(
 ) -> None:
     """Hang a run on one of the nodes, or leave it the first of a training of its own."""
     node.profile = paced_like(node.profile, [earlier.profile for earlier in near])
-    pairs = []
-    for earlier in near:
-        own = None if scale is None else scale / earlier.scale
-        pairs.append((earlier, compare(earlier.profile, node.profile, checkpoints, scale=own)))
-    answer = decide(pairs, node.profile, prior)
-    node.gain = answer.gain
-    if answer.best is None or (answer.joined < RELATED and not force):
-        node.confidence, node.evidence = round(1 - answer.joined, 4), answer.against
-        return
-    place(node, answer, force=force)
+    with before_they_broke(near, node.profile):
+        pairs = []
+        for earlier in near:
+            own = None if scale is None else scale / earlier.scale
+            pairs.append((earlier, compare(earlier.profile, node.profile, checkpoints, scale=own)))
+        answer = decide(pairs, node.profile, prior)
+        node.gain = answer.gain
+        if answer.best is None or (answer.joined < RELATED and not force):
+            node.confidence, node.evidence = round(1 - answer.joined, 4), answer.against
+            return
+        place(node, answer, force=force)
 
 
 def place(node: Node, answer: Answer, *, force: bool = False) -> None:
@@ -118,7 +122,7 @@ def _others(mass: dict[int, float], taken: int, near: float) -> list[Alternative
     while left and len(found) < 4:
         top = max(left, key=lambda o: left[o])
         whole = sum(m for o, m in left.items() if abs(o - top) <= near)
-        if whole <= 0.005:
+        if whole <= LEAST_SHOWN:
             break
         found.append(Alternative(top, round(whole, 4)))
         left = {o: m for o, m in left.items() if abs(o - top) > near}

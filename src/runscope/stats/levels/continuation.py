@@ -34,6 +34,8 @@ LESS_LIKELY = 2.0
 """Log-posterior by which a form of the noise may be less likely than the best, to be counted still."""
 TAPERED = 1.5
 BINS = 60
+TINY, ENOUGH = 1e-12, 1e300
+"""What keeps a covariance positive definite whatever is rounded, and more than any sum of whitened squares."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Level:
+class ColouredLevel:
     """What is known of a curve's level.
 
     Attributes:
@@ -113,7 +115,7 @@ def calm(value: Floats) -> Floats:
     return np.asarray(drawn)
 
 
-def fit(x: Floats, value: Floats, each: float = 1.0) -> tuple[Level, ...]:
+def fit(x: Floats, value: Floats, each: float = 1.0) -> tuple[ColouredLevel, ...]:
     """Fit level, walk and noise; ``each`` is how many logged points a value is the mean of.
 
     A smooth log is that of a level that wanders without noise, or of an average: which one, it does not tell. So every
@@ -138,7 +140,7 @@ def _late(seen: Floats) -> int:
 
 def _level(
     place: Floats, seen: Floats, size: float, step: float, late: int, each: float, form: Form
-) -> Level:
+) -> ColouredLevel:
     """The level of a curve's blocks where the noise has one form."""
     floor = 1e-12 * max(1.0, float(np.max(np.abs(seen)))) ** 2
     variance = max(form.variance, floor)
@@ -154,7 +156,7 @@ def _level(
     mean, spread = _smoothed(seen, apart, walk / inflated)
     ratio = walk * size / inflated
     reach = step * size * max(1.0, 1 / float(np.arccosh(1 + ratio / 2)))
-    return Level(place, mean, spread * inflated, walk / step, noise, reach, form.weight)
+    return ColouredLevel(place, mean, spread * inflated, walk / step, noise, reach, form.weight)
 
 
 def refit(
@@ -266,15 +268,12 @@ class Continuation:
     bend: float = 0.0
     length: float = 1.0
 
-    def spread(self, own: Floats, since: Floats) -> Floats:
-        """(m, m) covariance of what does not depend on the place; ``since`` is the smaller of each two ``own``."""
+    def spread(self, own: Floats, since: Floats, bent: Floats) -> Floats:
+        """(m, m) covariance of what does not depend on the place; ``since`` is the smaller of each two ``own``, and
+        ``bent`` the covariance of a bend of 1."""
         passing = self.passing[0] * np.exp(-own / self.passing[1])
         found = self.drift * since + self.shift**2 + passing[:, None] * passing[None, :]
-        return np.asarray(found + self.bend**2 * bends(own / self.length) if self.bend else found)
-
-
-_ABOVE_ALL = 1e300
-"""Larger than any sum of squares of whitened errors, which the last entry of the enlarged matrix has to exceed."""
+        return np.asarray(found + self.bend**2 * bent if self.bend else found)
 
 
 def bends(x: Floats) -> Floats:
@@ -284,7 +283,7 @@ def bends(x: Floats) -> Floats:
 
 
 def log_likelihood(
-    level: Level,
+    level: ColouredLevel,
     begin: Floats,
     scale: float,
     own: Floats,
@@ -326,21 +325,46 @@ def log_likelihood(
         known += (behind**2)[:, None, None] * np.outer(passes, passes)
     faster = moved[:, :, None] * moved[:, None, :]
     since = np.minimum(own[:, None], own[None, :])
-    spread = np.stack([known + how.spread(own, since) + how.pace**2 * faster for how in kinds])
+    bent = {length: bends(own / length) for length in {how.length for how in kinds}}
+    spread = np.stack(
+        [known + how.spread(own, since, bent[how.length]) + how.pace**2 * faster for how in kinds]
+    )
     return log_t(np.broadcast_to(error, spread.shape[:-1]), spread, kinds[0].freedom)
 
 
 def log_t(error: Floats, spread: Floats, freedom: float) -> Floats:
     """(…) logs of the multivariate Student t density of (…, m) errors of (…, m, m) covariance, without its constant."""
-    count = error.shape[-1]
-    # The errors as one more row below the covariance: Cholesky whitens them on its way, and nothing is solved after it.
-    whole = np.zeros((*spread.shape[:-2], count + 1, count + 1))
-    whole[..., :count, :count] = spread
-    diagonal = np.arange(count)
-    whole[..., diagonal, diagonal] += 1e-12 * np.trace(spread, axis1=-2, axis2=-1)[..., None] / count
-    whole[..., count, :count] = error
-    whole[..., count, count] = _ABOVE_ALL
+    white, logs = _whitened(error[..., None, :], spread)
+    return _log_t((white[..., 0, :] ** 2).sum(axis=-1), logs, error.shape[-1], freedom)
+
+
+def log_t_anywhere(error: Floats, spread: Floats, freedom: float, off: Floats, shift: Floats) -> Floats:
+    """(v, k) of :func:`log_t` for (m,) errors of (k, m, m) covariance, ``off`` (v,) added to all of them and ``shift``
+    (v,) being the standard deviation of another such addition: all from one root (Sherman and Morrison)."""
+    rows = np.broadcast_to(np.stack([error, np.ones_like(error)]), (len(spread), 2, len(error)))
+    white, logs = _whitened(rows, spread)
+    square, cross, ones = (white[:, i] * white[:, j] for i, j in ((0, 0), (0, 1), (1, 1)))
+    square, cross, ones = square.sum(axis=-1), cross.sum(axis=-1), ones.sum(axis=-1)
+    by, wide = off[:, None], (shift**2)[:, None]
+    moved, along = square + 2 * by * cross + by**2 * ones, cross + by * ones
+    left = np.maximum(moved - wide * along**2 / (1 + wide * ones), 0.0)
+    return _log_t(left, logs + np.log1p(wide * ones) / 2, len(error), freedom)
+
+
+def _whitened(rows: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """(…, r, m) rows whitened by (…, m, m) covariances, and (…) logs of the roots' determinants.
+
+    Factored together with the rows, which the root then holds whitened: twice as fast as solving for them.
+    """
+    more, count = rows.shape[-2:]
+    whole = np.zeros((*spread.shape[:-2], count + more, count + more))
+    whole[..., :count, :count], whole[..., count:, :count] = spread, rows
+    diagonal = np.einsum("...ii->...i", whole)
+    diagonal[..., :count] += TINY * np.trace(spread, axis1=-2, axis2=-1)[..., None] / count
+    diagonal[..., count:] = ENOUGH
     root = np.linalg.cholesky(whole)
-    logs = np.log(root[..., diagonal, diagonal]).sum(axis=-1)
-    tails = (freedom + count) / 2 * np.log1p((root[..., count, :count] ** 2).sum(axis=-1) / freedom)
-    return np.asarray(-logs - tails)
+    return root[..., count:, :count], np.log(np.einsum("...ii->...i", root)[..., :count]).sum(axis=-1)
+
+
+def _log_t(square: Floats, logs: Floats, count: int, freedom: float) -> Floats:
+    return np.asarray(-logs - (freedom + count) / 2 * np.log1p(square / freedom))

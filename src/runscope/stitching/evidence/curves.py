@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from runscope.history import Series
 from runscope.stats.arrays import Floats
 from runscope.stats.levels.continuation import (
+    ColouredLevel,
     Continuation,
-    Level,
     Noise,
     bends,
     calm,
     fit,
     log_likelihood,
-    log_t,
+    log_t_anywhere,
     refit,
 )
 from runscope.stats.levels.level import blocks
@@ -75,8 +76,8 @@ def points_to_compare(before: Profile, after: Profile, candidates: list[Candidat
 class Reference:
     """Levels of an earlier line on its continuous axis: of the loss, and of the gradient norm's logarithm."""
 
-    loss: tuple[Level, ...]
-    grad: tuple[Level, ...]
+    loss: tuple[ColouredLevel, ...]
+    grad: tuple[ColouredLevel, ...]
     origin: float
     logs: bool
 
@@ -96,7 +97,7 @@ def reference(parts: Sequence[tuple[Profile, float, float, float]]) -> Reference
     return Reference(loss, grad, origin, first.logs)
 
 
-def _joined(parts: Sequence[tuple[Curve | None, float, float, float]]) -> tuple[Level, ...]:
+def _joined(parts: Sequence[tuple[Curve | None, float, float, float]]) -> tuple[ColouredLevel, ...]:
     x, y, each = [], [], []
     for curve, offset, scale, end in parts:
         if curve is not None:
@@ -121,15 +122,27 @@ class Head:
     size: float
     curve: Curve
     interval: float
+    forms: dict[tuple[float, float], tuple[Noise, float, float]] = field(default_factory=dict)
 
-    def noise(self, before: Level, scale: float) -> tuple[Noise, float, float]:
+    @cached_property
+    def walks(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """(m, m) covariances of levels that walk in the logarithm of their steps, that bend in it and in the steps
+        themselves, and that walk in the steps."""
+        age = np.log1p(np.maximum(self.own, 0.0) / max(float(self.own[0]), 1e-9))
+        older, later = (np.minimum(x[:, None], x[None, :]) for x in (age, self.own))
+        return older, bends(age), bends(self.own / self.own[-1]), later
+
+    def noise(self, before: ColouredLevel, scale: float) -> tuple[Noise, float, float]:
         """Noise and walk of the later run where its noise has the form of the earlier one's, as both were logged in one
         way, and the log-likelihood of that form. Where it is short noise and walk are those of the run before."""
         old = before.noise
-        if len(self.curve.x) < FEW:
+        if np.count_nonzero(np.diff(self.curve.y)) < FEW:
             like = Noise(old.variance, old.share, old.decay * scale, old.each * scale)
             return like, before.walk * scale, 0.0
-        return refit(self.curve.x, self.curve.y, old, scale, self.curve.each)
+        form = old.share, old.decay * scale
+        if form not in self.forms:
+            self.forms[form] = refit(self.curve.x, self.curve.y, old, scale, self.curve.each)
+        return self.forms[form]
 
 
 @dataclass(frozen=True)
@@ -173,7 +186,7 @@ class Said:
 
 
 def weigh(
-    line: Reference, later: Heads, places: list[float], scale: float, *, other_rate: bool
+    line: Reference, later: Heads, places: list[float], scale: float, *, other_rate: bool, same_order: bool
 ) -> Said | None:
     """What the later run's first losses and gradient norms say.
 
@@ -183,6 +196,7 @@ def weigh(
         places: states of the line that it may have begun from.
         scale: steps of the line per step of the later run.
         other_rate: its learning rate is another than the line's.
+        same_order: it sees its batches in the order in which the line saw them from its beginning.
 
     Returns:
         None where no curve could be compared.
@@ -191,27 +205,28 @@ def weigh(
     loss = (
         None
         if line.logs != later.logs
-        else _channel(line.loss, later.loss, begin, scale, other_rate, 1.0, line.logs)
+        else _channel(line.loss, later.loss, begin, scale, other_rate, same_order, 1.0, line.logs)
     )
-    grad = _channel(line.grad, later.grad, begin, scale, other_rate, SECOND_CHANNEL)
+    grad = _channel(line.grad, later.grad, begin, scale, other_rate, same_order, SECOND_CHANNEL)
     if loss is None or grad is None:
         return loss or grad
     return loss + grad
 
 
 def _channel(
-    levels: tuple[Level, ...],
+    levels: tuple[ColouredLevel, ...],
     head: Head | None,
     begin: Floats,
     scale: float,
     other_rate: bool,
+    same_order: bool,
     weight: float,
     logs: bool = True,
 ) -> Said | None:
     """What one curve says, over all forms that its noise may have, each as likely as both runs make it."""
     if not levels or head is None:
         return None
-    every = [_under(level, head, begin, scale, other_rate, logs) for level in levels]
+    every = [_under(level, head, begin, scale, other_rate, same_order, logs) for level in levels]
     places, beside, other = (np.stack([np.asarray(x[n]) for x in every]) for n in range(3))
     stranger = np.logaddexp.reduce(other)
     return Said(
@@ -221,7 +236,13 @@ def _channel(
 
 
 def _under(
-    level: Level, head: Head, begin: Floats, scale: float, other_rate: bool, logs: bool
+    level: ColouredLevel,
+    head: Head,
+    begin: Floats,
+    scale: float,
+    other_rate: bool,
+    same_order: bool,
+    logs: bool,
 ) -> tuple[Floats, float, float]:
     """Log-likelihoods of the first points where the noise has one form: from each place, of another training
     of the project, and of any other run."""
@@ -252,10 +273,12 @@ def _under(
     drifts = [
         (share, how.drift * scale) for share, how in zip((near, *others), (close, off, livelier), strict=True)
     ]
-    other = _other(head, noise, drifts, height)
-    anew = _again(head, noise, level, begin[-1:], scale, own, (max(point, AGAIN_SHIFT * span), height))
+    other, apart = _elsewhere(head, noise, drifts, height, level)
+    # Of runs that see the same batches the beginnings look alike wherever they began.
+    siblings = () if same_order else tuple((wide * height, share) for wide, share in SIBLINGS)
+    anew = _again(head, noise, level, begin[-1:], scale, own, max(point, AGAIN_SHIFT * span), siblings)
     start = np.logaddexp(found[-1], anew) - np.log(2)
-    beside = float(np.logaddexp(start, _other(head, noise, drifts, height, level)) - np.log(2))
+    beside = float(np.logaddexp(start, apart) - np.log(2))
     return told + found[:-1], told + beside, told + other
 
 
@@ -274,48 +297,46 @@ def _averaged(noise: Noise) -> bool:
 def _again(
     head: Head,
     noise: Floats,
-    level: Level,
+    level: ColouredLevel,
     begin: Floats,
     scale: float,
     own: float,
-    shift: tuple[float, float],
+    near: float,
+    siblings: tuple[tuple[float, float], ...],
 ) -> float:
     """Log-likelihood of the first points of the same training again, which learns faster or slower, or of another one
     of the project that begins higher or lower and falls from there as the first one did."""
-    near, height = shift
     kinds = [
         Continuation(near, min(own, level.walk), PACE, FREEDOM),
         Continuation(near, LIVELIER * level.walk + own, AGAIN_PACE, FREEDOM),
-        *(Continuation(wide * height, min(own, level.walk), PACE, FREEDOM) for wide, _ in SIBLINGS),
+        *(Continuation(wide, min(own, level.walk), PACE, FREEDOM) for wide, _ in siblings),
     ]
-    shares = np.array([0.5, 0.5, *(share for _, share in SIBLINGS)]) / 2
+    shares = np.array([0.5, 0.5, *(share for _, share in siblings)])
     found = log_likelihood(level, begin, scale, head.own, head.mean, noise, kinds)[:, 0]
-    return float(np.logaddexp.reduce(found + np.log(shares)))
+    return float(np.logaddexp.reduce(found + np.log(shares / shares.sum())))
 
 
-def _other(
-    head: Head, noise: Floats, drifts: list[tuple[float, float]], height: float, level: Level | None = None
-) -> float:
-    """Log-likelihood of the first points of any other run: its loss begins anywhere and falls fast at first.
+def _elsewhere(
+    head: Head, noise: Floats, drifts: list[tuple[float, float]], height: float, level: ColouredLevel
+) -> tuple[float, float]:
+    """Log-likelihoods of the first points of any other run, and of another training of the project: the loss of the one
+    begins anywhere, that of the other as far from where the line began as trainings of one project do.
 
     A new run's level is a random walk in the logarithm of its steps, or moves from the start as it may move in a
-    continuation: what a run does later on says nothing of where it came from. With ``level`` it begins as far from
-    where that began as trainings of one project do.
+    continuation: what a run does later on says nothing of where it came from.
     """
-    age = np.log1p(np.maximum(head.own, 0.0) / max(float(head.own[0]), 1e-9))
-    older = np.minimum(age[:, None], age[None, :])
-    later = np.minimum(head.own[:, None], head.own[None, :])
-    middle = float(np.median(head.mean)) if level is None else float(level.mean[0])
-    where = ((ANYWHERE, 1.0),) if level is None else SIBLINGS
+    older, bent_in_age, bent, later = head.walks
     walks = [(FALLING * share, (fall * height) ** 2 * older) for fall, share in FALLS]
-    for place in (age, head.own / head.own[-1]):
-        walks += [(SMOOTH / 2 * share, (fall * height) ** 2 * bends(place)) for fall, share in FALLS]
+    for bend in (bent_in_age, bent):
+        walks += [(SMOOTH / 2 * share, (fall * height) ** 2 * bend) for fall, share in FALLS]
     walks += [(STEADY * share, drift * later) for share, drift in drifts]
-    begins = np.array([(wide * height) ** 2 for wide, _ in where])[:, None, None, None]
-    spread = np.stack([walk for _, walk in walks]) + begins + noise
-    found = log_t(np.broadcast_to(head.mean - middle, spread.shape[:-1]), spread, FREEDOM)
-    shares = np.outer([share for _, share in where], [share for share, _ in walks])
-    return float(np.logaddexp.reduce(found + np.log(shares), axis=None))
+    middle = float(np.median(head.mean))
+    off = np.array([0.0, *(middle - float(level.mean[0]) for _ in SIBLINGS)])
+    wide = height * np.array([ANYWHERE, *(wide for wide, _ in SIBLINGS)])
+    spread = np.stack([walk for _, walk in walks]) + noise
+    found = log_t_anywhere(head.mean - middle, spread, FREEDOM, off, wide)
+    found = np.logaddexp.reduce(found + np.log([share for share, _ in walks]), axis=1)
+    return float(found[0]), float(np.logaddexp.reduce(found[1:] + np.log([s for _, s in SIBLINGS])))
 
 
 def explain(before: Profile, after: Profile, candidate: Candidate) -> str:

@@ -169,9 +169,9 @@ def _resumed(before: Profile, after: Profile) -> Sign:
 
 def _model(before: Profile, after: Profile) -> Sign:
     one, other = before.run.config, after.run.config
-    heir = _handed_over(one, other)
+    heir = handed_over(one, other)
     if heir:
-        return Sign(4.0, 1.0, heir, pooled=False)
+        return Sign(4.0, 1.0, f"its model is {heir}, which the run before wrote", pooled=False)
     same, differ = _compare(one, other, (*MODEL, *FORM))
     if differ:
         name = differ[0]
@@ -188,15 +188,15 @@ def _model(before: Profile, after: Profile) -> Sign:
     return Sign(-0.7, -0.3, f"only one of them names its {lone}") if lone else NOTHING
 
 
-def _handed_over(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Whether the later run's model is what the earlier one wrote: its folder, a checkpoint in it, its repository."""
+def handed_over(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """The later run's model, if it is what the earlier one wrote (its folder, a checkpoint in it, its repository)."""
     model = next((str(other[n]) for n in MODEL if isinstance(other.get(n), str)), "")
     written = [str(one[n]) for n in PLACES if isinstance(one.get(n), str) and one.get(n)]
     parts = _parts(model)
     for place in written:
         name = _parts(place)[-1]
         if len(name) > 2 and name in parts and name not in _COMMON:
-            return f"its model is {model}, which the run before wrote"
+            return model
     return ""
 
 

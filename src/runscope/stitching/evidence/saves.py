@@ -42,6 +42,8 @@ def saved_states(
         if every is None:
             return _grid(before, after, scale), False
         steps, source = _multiples(every, before), f"that save_steps={every} leaves"
+    if before.broken:
+        steps = [step for step in steps if step <= before.last_step + 1]
     found = [Candidate.at(step - 1 if before.zero_based else step, after.base, scale) for step in steps]
     beyond = [_unlogged(before, c.start) if source.startswith("that save") else 1.0 for c in found]
     reached = reached_step(before, after)
@@ -65,7 +67,11 @@ def saved_states(
         candidate.say(f"step {{}} is {which} of the checkpoints {source}", candidate.start)
         place += 1
     last = before.last_step
-    if before.run.state == "finished" and all(abs(c.start - last) > before.interval for c in found):
+    if (
+        before.run.state == "finished"
+        and not before.broken
+        and all(abs(c.start - last) > before.interval for c in found)
+    ):
         weight = 0.0 if complete(before) else log(ENDED_EARLY)
         end = Candidate.at(last, after.base, scale)
         end.finished, end.prior = True, weight
@@ -119,6 +125,8 @@ def _unlogged(before: Profile, step: int) -> float:
     rows = (step - before.last_step) / before.interval
     if rows <= 0:
         return 1.0
+    if before.broken:
+        return 0.0
     if (complete(before) and before.decay is not None) or _planned(before) == before.last_step:
         return 0.0
     killed = 1.0 if before.run.state != "finished" else NOT_KILLED

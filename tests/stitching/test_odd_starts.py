@@ -1,0 +1,90 @@
+"""Starts that are neither from the newest state nor from scratch: after a loss that broke, from a model that was handed
+over, beside runs that died at once or that only evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from runscope.history import Run, Series
+from runscope.stitching import stitch
+from tests.stitching.trainings import CONFIG, session
+
+
+def broken(run: Run, since: int, value: float) -> Run:
+    """The run, its loss another one from a step on."""
+    loss = run.series["train/loss"]
+    scattered = value * (1 + 0.05 * np.random.default_rng(since).normal(size=len(loss)))
+    bad = replace(loss, value=np.where(loss.step > since, scattered, loss.value))
+    return replace(run, series={**run.series, "train/loss": bad})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 8.0, 50.0])
+@pytest.mark.parametrize("since", [850, 1010, 1060])
+@pytest.mark.parametrize("seed", range(3))
+def test_who_resumes_a_training_that_broke_goes_back_to_before_that(
+    seed: int, since: int, value: float
+) -> None:
+    first = broken(session("pricer", begins=0, ends=1150, at=0, seed=seed), since, value)
+    state = since // 200 * 200
+    second = session("pricer-2", begins=state, ends=2000, at=9000, seed=10 + seed)
+    line = stitch([first, second])
+    assert (line.segments[1].continues, line.segments[1].offset) == (True, state)
+    assert not [a for a in line.segments[1].alternatives if a.offset > since]
+    assert line.segments[0].run.last_step == 1150, "what was logged after it broke is shown as discarded"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_loss_that_rises_for_a_while_has_not_broken(seed: int) -> None:
+    run = session("pricer", begins=0, ends=1070, at=0, seed=seed)
+    loss = run.series["train/loss"]
+    hump = loss.value + 0.5 * np.exp(-(((loss.step - 600) / 60) ** 2))
+    first = replace(run, series={**run.series, "train/loss": replace(loss, value=hump)})
+    second = session("pricer-2", begins=1000, ends=2000, at=9000, seed=9 + seed)
+    assert stitch([first, second]).segments[1].offset == 1000
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+def test_a_state_that_hardly_can_have_been_saved_is_not_the_only_place_to_start_from(rows: int) -> None:
+    died = session("pricer", begins=0, ends=10 * rows, at=0)
+    whole = session("pricer-2", begins=0, ends=1000, at=200, seed=1)
+    answer = stitch([died, whole]).segments[1]
+    assert not answer.continues
+
+
+def test_a_model_that_was_handed_over_is_the_last_state_and_mostly_learns_from_other_data() -> None:
+    """Its loss happens to begin where an older state stood."""
+    first = session("base", begins=0, ends=1070, at=0, config={**CONFIG, "output_dir": "out/base"})
+    second = session("tune", begins=1070, ends=1500, at=9000, seed=8)
+    loss = second.series["train/loss"]
+    series = {**second.series, "train/loss": replace(loss, value=1.4 * loss.value)}
+    for model, state in (("out/base", None), ("out/base/checkpoint-600", 600)):
+        config = {**CONFIG, "model_name_or_path": model, "output_dir": "out/tune"}
+        answer = stitch([first, replace(second, config=config, series=series)]).segments[1]
+        if state is None:
+            assert not answer.continues
+            assert any("learns from other data from a state of base" in why for why in answer.evidence)
+        else:
+            assert (answer.continues, answer.offset) == (True, state)
+
+
+def test_a_run_that_only_evaluated_is_refused_for_what_it_lacks() -> None:
+    at = 5000.0
+    value = Series.of("eval/loss", [0], [0.9], [at])
+    run = Run(
+        "e",
+        "e",
+        "pricer-eval",
+        "wandb",
+        {"eval/loss": value},
+        {"eval_loss": "eval/loss"},
+        "_step",
+        {},
+        at,
+        at,
+    )
+    line = stitch([session("pricer", begins=0, ends=1070, at=0), run])
+    assert not line.segments[1].continues
+    assert line.segments[1].evidence[0].startswith("it logged no training loss")
