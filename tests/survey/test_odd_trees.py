@@ -16,6 +16,7 @@ import pytest
 
 import runscope as rs
 from runscope.survey.survey import Survey
+from tests.sources.wandb_writer import write_run
 from tests.survey.tree import resumed_logs, trainer_folder
 
 KILLS = 30 if os.environ.get("RUNSCOPE_TORTURE") else 3
@@ -104,3 +105,24 @@ def test_a_scan_that_is_killed_at_any_moment_goes_on(tree: Path) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     assert told(rs.scan(tree, jobs=1)) == whole
+
+
+def test_files_of_several_wandb_runs_hide_nothing_that_lies_beside_them(tree: Path) -> None:
+    from wandb.proto import wandb_internal_pb2 as messages
+
+    for ident in ("aaaa1111", "bbbb2222"):
+        run = messages.RunRecord(run_id=ident, display_name=f"fit-{ident}", project="p", entity="me")
+        records = [messages.Record(num=1, run=run)]
+        for number in range(40):
+            row = messages.HistoryRecord()
+            row.step.num = number
+            row.item.add(nested_key=["train/loss"], value_json=json.dumps(2 / (number + 1)))
+            records.append(messages.Record(num=number + 2, history=row))
+        write_run(tree / f"run-{ident}.wandb", records)
+    found = {
+        reference for card in rs.scan(tree, jobs=1, remember=False).cards for reference in card.references
+    }
+    assert {str(tree / "run-aaaa1111.wandb"), str(tree / "run-bbbb2222.wandb")} < found
+    assert {str(tree / name) for name in ("alpha", "beta", "gamma", "delta")} < found
+    above = rs.scan(tree.parent, jobs=1, remember=False)
+    assert {reference for card in above.cards for reference in card.references} == found

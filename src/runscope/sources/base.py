@@ -52,7 +52,8 @@ class LoadContext:
 class Source(Protocol):
     """A module that reads one kind of run; a contract test holds every one in the registry to it.
 
-    One whose places can hold several runs has ``members(reference)`` too: what names each of them.
+    One whose places can hold several runs has ``members(reference)`` too: what names each of them. One whose folders
+    may hold other sources' runs as well has ``scattered(folder)``: such a folder is searched file by file.
     """
 
     FORM: str

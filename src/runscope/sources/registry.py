@@ -179,7 +179,7 @@ def list_references(folder: str, *, apart: bool = True) -> list[str]:
     if path is None or not path.is_dir():
         raise UnknownReference(f"there is no folder {folder}", hint="name a folder that holds runs")
     found = _members(folder, apart=apart)
-    if len(found) < 2:  # else the folder is itself a store of several runs
+    if len(found) < 2:  # else the folder is itself a tracker's store
         found = runs_below(path, apart=apart) or found
     if not found:
         raise UnknownReference(f"no run lies in {folder}", hint=f"a run is one of: {describe_forms()}")
@@ -253,11 +253,13 @@ def _natural(reference: str) -> list[tuple[int, str]]:
 
 
 def _members(path: str, *, apart: bool = True) -> list[str]:
-    """The runs of one place on this disk; none where no source claims it, or what it claims cannot be listed."""
+    """The runs of one place on this disk; none where no source claims it, or where it is a folder to be searched."""
     source = next((s for s in _each(_LOCAL) if s.claims(path)), None)
     if source is None:
         return []
     try:
+        if hasattr(source, "scattered") and Path(path).is_dir() and source.scattered(path):
+            return []
         return list(source.members(path)) if apart and hasattr(source, "members") else [path]
     except (RunscopeError, ArithmeticError, LookupError, OSError, TypeError, ValueError):
         # Reading it says what is wrong with it.

@@ -43,6 +43,11 @@ def members(reference: str) -> list[str]:
     return [reference]
 
 
+def scattered(folder: str) -> bool:
+    """Whether a folder holds files of several runs: it is none of them, and other logs may lie beside them."""
+    return len(_files(folder)) > 1 and len(members(folder)) > 1
+
+
 def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one signature for all sources
     """Read the run. Several files of one run are joined in the order they were begun.
 
