@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -224,6 +225,34 @@ def test_reports_are_written_once_and_linked(tree: Path, tmp_path: Path) -> None
     assert {file: file.stat().st_mtime_ns for file in written} == written, (
         "what did not change is not written again"
     )
+
+
+def test_reports_that_cannot_be_written_are_told(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", str(tree), "--jobs", "1", "--quiet", "--reports", "/proc/reports"]) == 2
+    assert "/proc/reports cannot be written" in capsys.readouterr().err
+    survey = rs.scan(tree, jobs=1)
+    gone = survey.cards[0].references[0]
+    shutil.rmtree(gone)
+    written, said = rs.api.write_reports(survey, tree / "reports", jobs=1)
+    assert len(written) == sum(card.error is None for card in survey.cards) - 1
+    assert len(said) == 1
+    assert Path(gone).name in said[0]
+
+
+def test_the_answer_is_the_same_on_ray(tree: Path) -> None:
+    ray = pytest.importorskip("ray")
+    ray.init(
+        num_cpus=1,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        logging_level="error",
+    )
+    try:
+        there = rs.scan(tree, launch="ray", remember=False)
+    finally:
+        ray.shutdown()
+    assert there.cards == rs.scan(tree, jobs=1, remember=False).cards
 
 
 def test_the_table_goes_to_parquet_in_parts_of_one_schema(tree: Path, tmp_path: Path) -> None:

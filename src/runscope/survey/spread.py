@@ -46,28 +46,34 @@ def open_spread(launch: Launch, jobs: int | None) -> Spread:
         raise UsageError(f"--jobs {jobs} leaves nobody to do the work", hint="name 1 or more")
     if launch == "ray":
         return OnRay(jobs)
-    return Processes(jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or 1)
+    return Processes(jobs)
 
 
 class Processes:
     """Worker processes of this machine.
 
     Args:
-        jobs: how many.
+        jobs: how many; one for each core where None.
+        module: what each of them runs.
+        shard: references in one job.
     """
 
-    def __init__(self, jobs: int) -> None:
-        self.jobs = jobs
+    def __init__(
+        self, jobs: int | None, *, module: str = "runscope.survey.worker", shard: int = SHARD
+    ) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        self.jobs = jobs or cores or 1
+        self._module, self._shard = module, shard
 
     def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
         """Each task with what came of it, as they come."""
         shards: queue.SimpleQueue[list[Task] | None] = queue.SimpleQueue()
-        cut = _shards(tasks)
+        cut = _shards(tasks, self._shard)
         for shard in cut:
             shards.put(shard)
         jobs = min(self.jobs, len(cut))
         results: queue.SimpleQueue[list[tuple[Task, Done]] | BaseException] = queue.SimpleQueue()
-        workers = [_Worker() for _ in range(jobs)]
+        workers = [_Worker(self._module) for _ in range(jobs)]
         for worker in workers:
             shards.put(None)
             threading.Thread(target=_serve, args=(worker, shards, results), daemon=True).start()
@@ -85,7 +91,8 @@ class Processes:
 class _Worker:
     """One process, started when it is needed and again after it died."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "runscope.survey.worker") -> None:
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
 
@@ -117,7 +124,7 @@ class _Worker:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "runscope.survey.worker"],
+                [sys.executable, "-m", self._module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -136,15 +143,15 @@ class _Worker:
                     pipe.close()
 
 
-def _shards(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Jobs of about :data:`SHARD` references each, those of the largest tasks first: what takes longest must not come
+def _shards(tasks: Sequence[Task], most: int = SHARD) -> list[list[Task]]:
+    """Jobs of about ``most`` references each, those of the largest tasks first: what takes longest must not come
     last."""
     found: list[list[Task]] = []
     room = 0
     for task in sorted(tasks, key=lambda t: -len(t.references)):
         if room < len(task.references):
             found.append([])
-            room = max(SHARD, len(task.references))
+            room = max(most, len(task.references))
         found[-1].append(task)
         room -= len(task.references)
     return found

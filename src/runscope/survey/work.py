@@ -39,20 +39,23 @@ class Task:
     Attributes:
         references: what is read.
         lot: what is known of a lot.
+        report: file to write the report of the training to, for a worker that does that.
     """
 
     references: tuple[str, ...]
     lot: Lot | None = None
+    report: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return {"references": self.references, "lot": None if self.lot is None else vars(self.lot)}
+        lot = None if self.lot is None else vars(self.lot)
+        return {"references": self.references, "lot": lot, "report": self.report}
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
         """What :meth:`as_dict` gave."""
         if found["lot"] is None:
-            return cls(tuple(found["references"]))
+            return cls(tuple(found["references"]), report=found["report"])
         members = tuple((number, part) for number, part in found["lot"]["members"])
         return cls(tuple(found["references"]), Lot(**{**found["lot"], "members": members}))
 

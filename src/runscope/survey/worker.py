@@ -160,17 +160,17 @@ def _card(runs: Sequence[Run], line: Callable[[], Any]) -> Card:
         return unreadable(runs[0].reference, said, hint)
 
 
-def answer(job: dict[str, Any]) -> dict[str, Any]:
+def answer(job: dict[str, Any], do: Callable[[Task], Done] = done) -> dict[str, Any]:
     """What comes of each task of a job, as JSON has both."""
-    return {"done": [done(Task.from_dict(task)).as_dict() for task in job["tasks"]]}
+    return {"done": [do(Task.from_dict(task)).as_dict() for task in job["tasks"]]}
 
 
-def main() -> None:
-    """Serve jobs until the input ends."""
+def serve(do: Callable[[Task], Done]) -> None:
+    """Do jobs until the input ends."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not stand among the answers
     for line in sys.stdin.buffer:
-        out.write(_as_line(answer(orjson.loads(line))))
+        out.write(_as_line(answer(orjson.loads(line), do)))
         out.flush()
 
 
@@ -191,4 +191,4 @@ def _whole_letters_in(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    serve(done)
