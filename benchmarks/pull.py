@@ -4,6 +4,11 @@ A stand-in for the service, in a process of its own, answers each page of histor
 rows of 8 metrics, not exported yet. Same machine, same service, one after the other; the rows must be the same.
 
     python benchmarks/pull.py [--rows 200000] [--delay 0.15]
+
+With ``--runs N`` it is a project of so many short runs of 300 rows, pulled into the store, against the loop over the
+runs of a project that people write with the SDK:
+
+    python benchmarks/pull.py --runs 2000
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -24,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 METRICS = ("train/loss", "train/grad_norm", "train/learning_rate", "train/epoch", "train/global_step")
 SECOND_PULLS = 5
+SHORT_ROWS = 300
 
 
 def _rows(count: int) -> list[dict[str, object]]:
@@ -45,15 +52,22 @@ def _rows(count: int) -> list[dict[str, object]]:
     return rows
 
 
-def _serve(rows: int, delay: float, line: Connection) -> None:
+def _serve(rows: int, delay: float, line: Connection, runs: int = 1) -> None:
     from tests.servers.wandb import serve
     from tests.servers.wandb_runs import StoredRun
 
-    run = StoredRun("2x9f1k3a", "speed", "finished", {}, 1.7e9, _rows(rows), [], heartbeat=1.7e9)
+    logged = _rows(rows)
     with serve() as service:
-        service.put("me/pricer", run)
+        for number in range(runs):
+            ident = f"run{number:05}" if runs > 1 else "2x9f1k3a"
+            run = StoredRun(
+                ident, f"fit-{number}", "finished", {"seed": number}, 1.7e9 + 600 * number, logged, []
+            )
+            service.put("me/pricer", replace(run, heartbeat=run.created + 300))
+            service.runs["me/pricer"][ident].between(
+                0, 0, 1
+            )  # makes the texts of all rows: nothing that is measured
         service.delay = delay
-        run.between(0, 0, 1)  # makes the texts of all rows, which is no part of what is measured
         line.send(service.url)
         while line.poll(None):
             line.recv()
@@ -85,6 +99,33 @@ def _ours() -> tuple[float, object]:
     return time.perf_counter() - begun, run
 
 
+def _of_project(line: Connection) -> int:
+    """Measure and print how fast the runs of a project come."""
+    import wandb
+
+    import runscope as rs
+
+    begun, used = time.perf_counter(), time.process_time()
+    pulled = rs.pull("me/pricer")
+    seconds, processor = time.perf_counter() - begun, time.process_time() - used
+    requests = len(_asked(line))
+    begun = time.perf_counter()
+    rows = sum(
+        len(list(run.scan_history(use_cache=False))) for run in wandb.Api(timeout=120).runs("me/pricer")
+    )
+    theirs, asked = time.perf_counter() - begun, len(_asked(line))
+    count = len(pulled.runs)
+    print(
+        f"{count:,} runs of {SHORT_ROWS} rows; same number of rows: {rows == sum(r.rows for r in pulled.runs)}"
+    )
+    print(f"the SDK's loop   {theirs:8.1f} s {asked:6,} requests")
+    print(
+        f"runscope pull    {seconds:8.1f} s {requests:6,} requests {theirs / seconds:6.1f}x, "
+        f"{1000 * processor / count:.1f} ms of processor a run"
+    )
+    return 0
+
+
 def _same(rows: list[dict[str, object]], run: object) -> bool:
     """Whether every number of the SDK's rows is in the run, and nothing else."""
     series = run.series  # type: ignore[attr-defined]
@@ -104,10 +145,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--delay", type=float, default=0.15)
+    parser.add_argument("--runs", type=int, default=1)
     options = parser.parse_args()
     here, there = multiprocessing.Pipe()
     server = multiprocessing.get_context("spawn").Process(
-        target=_serve, args=(options.rows, options.delay, there), daemon=True
+        target=_serve,
+        args=(options.rows if options.runs == 1 else SHORT_ROWS, options.delay, there, options.runs),
+        daemon=True,
     )
     server.start()
     with tempfile.TemporaryDirectory() as home:
@@ -120,6 +164,8 @@ def main() -> int:
         import runscope.sources.wandb_cloud.source  # noqa: F401 - neither side pays for its imports
 
         wandb.setup()
+        if options.runs > 1:
+            return _of_project(here)
         sdk_seconds, rows = _sdk(1000)
         sdk_requests = len(_asked(here))
         large_seconds, _ = _sdk(10_000)

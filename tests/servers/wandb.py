@@ -45,9 +45,11 @@ USER = "me"
 OPERATIONS = {
     "Viewer", "GetDefaultEntity", "GetViewer", "ServerFeaturesQuery", "Run", "Runs", "RunState", "RunHistoryKeys",
     "RunParquetHistory", "HistoryPage", "SampledHistoryPage", "RunFullHistory", "RunSampledHistory", "UpsertBucket",
-    "CreateRunFiles",
+    "CreateRunFiles", "RunsHistory", "GetProjects",
 }  # fmt: skip
+"""What the real client asks, and ``RunsHistory``, which asks for several runs under aliases."""
 HISTORY_OPERATIONS = {
+    "RunsHistory",
     "RunParquetHistory",
     "HistoryPage",
     "SampledHistoryPage",
@@ -69,7 +71,7 @@ class Wandb:
         fail_only: operations that fail; None for all.
         fail_after: so many requests are answered first.
         retry_after: header sent with a failure.
-        delay: seconds before each page of history.
+        delay: seconds before each answer that holds pages of history.
         gate: what each page of history has to pass, None lets all through.
         page_rows: rows that one page holds at most.
         sampled: a page that holds fewer rows than there are takes them from everywhere in it, not from its beginning.
@@ -201,6 +203,7 @@ class _Project:
 
     def __init__(self, service: Wandb, path: str) -> None:
         self.service, self.path = service, path
+        self.name = path.partition("/")[2]
 
     def runCount(self, _info: Any, filters: str | None = None) -> int:
         return len(self._fitting(filters))
@@ -258,7 +261,6 @@ class _Run:
             arrived = self.kept.arrived
             return [json.dumps(row) for row in arrived[:: max(len(arrived) // samples, 1)]]
         service.asked.append({"minStep": minStep, "maxStep": maxStep, "pageSize": samples})
-        time.sleep(service.delay)
         if service.gate is not None:
             service.gate.enter()
         first = 0 if service.pages_hold_exported else self.kept.exported
@@ -309,6 +311,17 @@ def _schema(service: Wandb) -> GraphQLSchema:
         return _Project(service, path) if path in service.runs else None
 
     fields["project"].resolve = project
+
+    def models(
+        _root: Any, _info: Any, entityName: str | None = None, after: str | None = None, first: int = 50
+    ) -> Any:
+        paths = sorted(path for path in service.runs if path.partition("/")[0] == (entityName or USER))
+        begin = int(after or 0)
+        page = [{"node": _Project(service, path)} for path in paths[begin : begin + first]]
+        info = {"endCursor": str(begin + len(page)), "hasNextPage": begin + first < len(paths)}
+        return {"edges": page, "pageInfo": info}
+
+    fields["models"].resolve = models
     changes = schema.mutation_type.fields
     changes["upsertBucket"].resolve = lambda _root, _info, **given: wandb_taking.upsert(
         service.runs, USER, given["input"]
@@ -388,6 +401,8 @@ class _Questions(_Handler):
             return status, {"errors": [{"message": "refused"}]}
         if not self._may():
             return 401, {"errors": [{"message": "user is not logged in"}]}
+        if "minStep" in asked["query"]:
+            time.sleep(service.delay)
         try:
             return 200, {"data": service.answer(document, asked.get("variables") or {})}
         except (GraphQLError, ValueError, KeyError) as error:

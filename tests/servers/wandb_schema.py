@@ -14,7 +14,10 @@ scalar Int64
 scalar DateTime
 scalar JSONString
 scalar JSON
-type Query { viewer: User  project(name: String!, entityName: String): Project  serverInfo: ServerInfo }
+type Query { viewer: User  project(name: String!, entityName: String): Project  serverInfo: ServerInfo
+  models(entityName: String, after: String, first: Int): ProjectConnection }
+type ProjectConnection { edges: [ProjectEdge!]!  pageInfo: PageInfo! }
+type ProjectEdge { node: Project }
 type ServerInfo { features: [ServerFeature!]! }
 type ServerFeature { name: String!  isEnabled: Boolean! }
 type User { id: ID!  name: String  username: String  email: String  entity: String  admin: Boolean  flags: JSONString
@@ -22,8 +25,8 @@ type User { id: ID!  name: String  username: String  email: String  entity: Stri
 type EntityConnection { edges: [EntityEdge!]! }
 type EntityEdge { node: Entity }
 type Entity { name: String! }
-type Project { id: ID!  internalId: ID!  readOnly: Boolean  runCount(filters: JSONString): Int!  run(name: String!): Run
-  runs(filters: JSONString, after: String, first: Int, order: String): RunConnection }
+type Project { id: ID!  name: String!  internalId: ID!  readOnly: Boolean  runCount(filters: JSONString): Int!
+  run(name: String!): Run  runs(filters: JSONString, after: String, first: Int, order: String): RunConnection }
 type RunConnection { edges: [RunEdge!]!  pageInfo: PageInfo!  totalCount: Int! }
 type RunEdge { node: Run!  cursor: String! }
 type PageInfo { endCursor: String  hasNextPage: Boolean! }

@@ -7,12 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import runscope as rs
 from runscope.cli import main
 from runscope.errors import UsageError
 from runscope.sources.wandb_cloud.pull import Filters, project_of, since
@@ -119,11 +122,45 @@ def test_runs_are_then_read_without_the_service(
 def test_a_run_that_fails_does_not_stop_the_others(
     project: Wandb, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.fail, project.fail_only, project.fail_times = 418, {"HistoryPage"}, 2
+    project.fail, project.fail_only, project.fail_times = 418, {"RunsHistory", "HistoryPage"}, 3
     told = pulled("me/pricer", "--group", "night", capsys=capsys, status=2)
     assert (told["fetched"], told["failed"]) == (8, 2)
     assert all("418" in run["error"] and run["hint"] for run in told["runs"] if run["outcome"] == "failed")
     assert pulled("me/pricer", "--group", "night", capsys=capsys)["fetched"] == 2
+
+
+def test_new_runs_are_asked_for_together(project: Wandb, capsys: pytest.CaptureFixture[str]) -> None:
+    exported, large = (project.runs["me/pricer"][f"run00{n}"] for n in (1, 2))
+    exported.exported = 15
+    large.rows = [large.rows[0] | {"_step": step, "train/loss": step / 7} for step in range(12_000)]
+    pulled("me/pricer", capsys=capsys)
+    asked = Counter(project.operations)
+    assert asked["RunsHistory"] == 5, "120 runs, one of which takes several pages by itself"
+    assert asked["HistoryPage"] <= 4, "of the large run, and what is in no export"
+    together = {run.id: rs.load(f"me/pricer/{run.id}") for run in project.runs["me/pricer"].values()}
+    for store in RunStore().folder.rglob("*.parquet"):
+        store.unlink()
+    project.operations.clear()
+    for name, run in list(together.items())[:6]:
+        apart = rs.load(f"me/pricer/{name}")
+        assert apart.series.keys() == run.series.keys()
+        assert all(
+            np.array_equal(apart.series[n].value, series.value, equal_nan=True)
+            for n, series in run.series.items()
+        )
+    assert "RunsHistory" not in project.operations
+
+
+def test_what_came_together_is_kept_where_the_rest_is_refused(
+    project: Wandb, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.fail, project.fail_only, project.fail_after = 401, {"RunsHistory"}, 2
+    assert main(["pull", "me/pricer"]) == 2
+    kept = len(RunStore().all())
+    assert kept == 64
+    project.fail = None
+    capsys.readouterr()
+    assert pulled("me/pricer", capsys=capsys)["fetched"] == 120 - kept
 
 
 @pytest.mark.parametrize("status", [401, 429, 503])
@@ -131,6 +168,7 @@ def test_a_service_that_refuses_stops_the_pull_and_what_was_finished_is_kept(
     project: Wandb, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setenv("RUNSCOPE_PATIENCE_SECONDS", "0.2")
+    project.old = True
     project.fail, project.fail_only, project.fail_after, project.retry_after = (
         status,
         {"HistoryPage"},
@@ -150,7 +188,7 @@ def test_a_service_that_refuses_stops_the_pull_and_what_was_finished_is_kept(
 def test_an_interrupted_pull_keeps_what_was_finished(
     project: Wandb, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    project.gate = Gate(20)
+    project.gate, project.old = Gate(20), True
     words = [sys.executable, "-m", "runscope", "pull", "me/pricer"]
     pull = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert project.gate.reached.wait(LONGEST_SECONDS)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import runscope as rs
+from runscope.errors import NotFound
 from tests.hub.conftest import hub
 from tests.servers.hub import Hub
 from tests.servers.wandb import Wandb
@@ -44,6 +45,20 @@ def test_a_project_of_wandb_beside_a_folder(service: Wandb, tmp_path: Path) -> N
     again = rs.scan(["me/pricer", tmp_path / "runs"], jobs=2)
     assert set(service.operations) == {"Runs"}, "the list, and nothing of what did not change"
     assert [c.headline for c in again.cards] == [c.headline for c in survey.cards]
+
+
+def test_all_projects_of_an_entity(service: Wandb) -> None:
+    several(service, 3)
+    run = service.runs["me/pricer"]["run000"]
+    for number in range(51):  # more than the service lists at once
+        service.put(f"me/sweep-{number:02}", replace(run, id=f"fit{number:02}"))
+    service.put("you/secret", replace(run, id="secret"))
+    wanted = {f"me/pricer/run{n:03}" for n in range(3)} | {f"me/sweep-{n:02}/fit{n:02}" for n in range(51)}
+    for place in ("wandb://me", f"{service.url}/me"):
+        survey = rs.scan(place, jobs=1)
+        assert {reference for card in survey.cards for reference in card.references} == wanted
+    with pytest.raises(NotFound, match="no project of nobody"):
+        rs.scan("wandb://nobody")
 
 
 def test_a_refusal_for_too_many_requests_is_waited_out_and_nothing_is_lost(service: Wandb) -> None:

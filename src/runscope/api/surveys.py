@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runscope.api.judging import diagnose
 from runscope.api.runs import pull
-from runscope.errors import InputError, RunscopeError, ServiceError, StoreError, UnknownReference, UsageError
+from runscope.errors import (
+    InputError,
+    NotAllowed,
+    RunscopeError,
+    ServiceError,
+    StoreError,
+    UnknownReference,
+    UsageError,
+)
 from runscope.progress import Progress
 
 if TYPE_CHECKING:
@@ -32,8 +40,9 @@ def scan(
     """Find every run in some places, join what belongs together, judge each training, group and count.
 
     Args:
-        places: folders of any depth, trackers' databases, W&B projects (``entity/project``), Hub users
-            (``hf://user``) and repositories (``hf://user/repo``), in any mixture.
+        places: folders of any depth, trackers' databases, W&B projects (``entity/project``) and
+            entities (``wandb://entity``), Hub users (``hf://user``) and repositories (``hf://user/repo``), in any
+            mixture.
         jobs: workers; one for each core where None.
         launch: ``local`` processes, or ``ray``: the cluster at hand.
         since: only trainings that ended since: ``2026-11-01``, or ``7d`` ago.
@@ -81,11 +90,17 @@ def scan(
 
 
 def write_reports(
-    survey: Survey, folder: str | Path, *, progress: Progress | None = None
+    survey: Survey, folder: str | Path, *, jobs: int | None = None, progress: Progress | None = None
 ) -> tuple[dict[int, Path], list[str]]:
     """Write the report of each training of a survey that could be read, ``NAME-HASH.html``.
 
     A report that is there already stays where its training is not among what is new: a nightly job writes few.
+
+    Args:
+        survey: the trainings.
+        folder: made where it is not there.
+        jobs: workers; one for each core where None.
+        progress: called while it works.
 
     Returns:
         Where the reports lie, by the number of the training; and a sentence for each that could not be written.
@@ -93,35 +108,51 @@ def write_reports(
     Raises:
         StoreError: the folder cannot be written.
     """
-    from runscope.api.reports import report
+    from runscope.survey.spread import Processes
+    from runscope.survey.work import Task
 
     place = Path(folder)
-    written: dict[int, Path] = {}
-    notes: list[str] = []
+    _make(place)
+    paths = {n: _report_path(survey, n, place) for n, card in enumerate(survey.cards) if card.error is None}
     new = set(survey.new)
-    for number, card in enumerate(survey.cards):
+    wanted = {
+        Task(survey.cards[n].references, report=str(path)): n
+        for n, path in paths.items()
+        if survey.first or n in new or not path.exists()
+    }
+    notes: list[str] = []
+    workers = Processes(jobs, module="runscope.api.report_worker", shard=1)
+    for done, (task, came) in enumerate(workers.done(list(wanted)) if wanted else (), 1):
+        number = wanted[task]
+        problem = came.cards[0].error if came.cards else "its worker was lost over it" if came.lost else None
+        if problem is not None:
+            notes.append(f"no report of {survey.titles[number]}: {problem}")
+            del paths[number]
         if progress is not None:
-            progress("reports", number, len(survey.cards))
-        if card.error is not None:
-            continue
-        name = re.sub(r"[^\w.-]+", "-", survey.titles[number])[:60].strip("-.") or "training"
-        told = hashlib.sha256("\n".join(card.references).encode()).hexdigest()[:8]
-        path = place / f"{name}-{told}.html"
-        if survey.first or number in new or not path.exists():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                report(diagnose(list(card.references)), path)
-            except OSError as error:
-                raise StoreError(
-                    f"{path} cannot be written: {error.strerror}", hint="choose another folder with --reports"
-                ) from error
-            except StoreError:
-                raise
-            except RunscopeError as error:
-                notes.append(f"no report of {survey.titles[number]}: {error.message}")
-                continue
-        written[number] = path
-    return written, notes
+            progress("reports", done, len(wanted))
+    return paths, notes
+
+
+def _make(folder: Path) -> None:
+    """Make a folder.
+
+    Raises:
+        StoreError: it cannot be made, or nothing can be written into it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be written: {error.strerror}", hint="choose another folder with --reports"
+        ) from error
+
+
+def _report_path(survey: Survey, number: int, folder: Path) -> Path:
+    name = re.sub(r"[^\w.-]+", "-", survey.titles[number])[:60].strip("-.") or "training"
+    told = hashlib.sha256("\n".join(survey.cards[number].references).encode()).hexdigest()[:8]
+    return folder / f"{name}-{told}.html"
 
 
 class _Found:
@@ -141,6 +172,7 @@ def _runs_in(place: str, *, refresh: bool, progress: Progress | None) -> Iterato
     """
     from runscope.sources import list_references
     from runscope.sources.base import existing
+    from runscope.sources.wandb_cloud.projects import entity_of
 
     path = existing(place)
     if path is not None and not path.is_dir():
@@ -149,14 +181,27 @@ def _runs_in(place: str, *, refresh: bool, progress: Progress | None) -> Iterato
         yield from (_Found(reference) for reference in list_references(place, apart=False))
     elif place.startswith("hf://"):
         yield from (_Found(reference) for reference in _on_the_hub(place))
+    elif entity_of(place) is not None:
+        yield from _of_entity(place, refresh=refresh, progress=progress)
     elif place.startswith(("http://", "https://")) or re.fullmatch(r"[\w.-]+/[^/\\]+", place):
         for run in pull(place, refresh=refresh, progress=progress).runs:
             yield _Found(run.reference, run.error if run.outcome == "failed" else None)
     else:
         raise UnknownReference(
             f"there is no folder {place}",
-            hint="a place is a folder, a tracker's database, a W&B entity/project or hf://user",
+            hint="a place is a folder, a tracker's database, a W&B entity/project, wandb://entity or hf://user",
         )
+
+
+def _of_entity(place: str, *, refresh: bool, progress: Progress | None) -> Iterator[_Found]:
+    """Every run of all projects of a W&B entity; a project that cannot be read stops no other."""
+    from runscope.sources.wandb_cloud.projects import list_projects
+
+    for project in list_projects(place):
+        try:
+            yield from _runs_in(project, refresh=refresh, progress=progress)
+        except NotAllowed as error:
+            yield _Found(project, error.message)
 
 
 def _on_the_hub(place: str) -> list[str]:

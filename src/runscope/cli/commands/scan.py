@@ -44,7 +44,7 @@ def scan(
         list[str],
         typer.Argument(
             metavar="WHERE...",
-            help="Folders of any depth, trackers' databases, W&B projects (entity/project), Hub users (hf://user).",
+            help="Folders of any depth, trackers' databases, W&B projects (entity/project, wandb://entity), Hub users (hf://user).",
         ),
     ],
     format: Annotated[
@@ -128,7 +128,7 @@ def scan(
     written: Mapping[int, Path] = {}
     if reports is not None:
         with progress(quiet) as update:
-            written, failed = api.write_reports(survey, reports, progress=update)
+            written, failed = api.write_reports(survey, reports, jobs=jobs, progress=update)
         out.notes(failed, quiet=quiet)
         out.note(f"wrote {len(written):,} reports to {reports}", quiet=quiet)
     _show(survey, format, output, all, quiet, fail_on, written)

@@ -30,6 +30,11 @@ SUMMARY = (
     "query Run($project: String!, $entity: String!, $name: String!) { project(name: $project, entityName: $entity) "
     "{ run(name: $name) { summaryMetrics } } }"
 )
+PROJECTS = (
+    "query GetProjects($entity: String, $cursor: String, $perPage: Int = 50) { viewer { id } "
+    "models(entityName: $entity, after: $cursor, first: $perPage) "
+    "{ edges { node { name } } pageInfo { endCursor hasNextPage } } }"
+)
 ENTITY = "query GetDefaultEntity { viewer { id entity } }"
 PAGE = (
     "query HistoryPage($entity: String!, $project: String!, $run: String!, $minStep: Int64!, $maxStep: Int64!, "

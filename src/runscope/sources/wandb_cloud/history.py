@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -27,6 +27,8 @@ MACHINE_ROWS = 5_000
 Range = tuple[int, int]
 """Steps from the first up to, without, the second."""
 Keep = Callable[[str, Range, Points], None]
+Given = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
+"""By question: the words that it was asked with, and the run in its answer."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,14 @@ class Fetch:
         facts: what it said of the run.
         keep: told of each piece as it comes; a later fetch can go on from those.
         progress: called with pieces done and pieces in all.
+        given: what the service said already, when it was asked for several runs together.
     """
 
     service: Service
     facts: Facts
     keep: Keep | None = None
     progress: Progress | None = None
+    given: Given = field(default_factory=dict)
 
     def machine(self) -> dict[str, Any]:
         """Machine metrics, as many as the service gives; a run without them has none."""
@@ -187,7 +191,7 @@ class Fetch:
         return run.get("parquetHistory") or {}
 
     def _pages(self, ranges: list[Range], pool: ThreadPoolExecutor) -> dict[Range, Points]:
-        width, rows = self._page_size()
+        width, rows = _page_size(self.facts)
         wanted = [(a, min(a + width, end)) for begin, end in ranges for a in range(begin, end, width)]
         several = len(wanted) > 1
         asked: dict[Future[Points], Range] = {
@@ -205,14 +209,6 @@ class Fetch:
         if several and self.keep is not None:
             self.keep(f"{page[0]}-{page[1]}", page, points)
         return points
-
-    def _page_size(self) -> tuple[int, int]:
-        """Steps and rows a page: where few steps have a row a page spans more of them."""
-        steps_a_row = (self.facts.last_step + 1) / max(self.facts.line_count, 1)
-        if steps_a_row <= 1 or not self.facts.line_count:
-            return PAGE_ROWS, PAGE_ROWS
-        # Rows may crowd somewhere: a page that comes back full is halved.
-        return math.ceil(PAGE_ROWS * steps_a_row), 2 * PAGE_ROWS
 
     def _page(self, page: Range, rows: int) -> Points:
         """All rows of a range."""
@@ -259,7 +255,11 @@ class Fetch:
             raise AnotherHistory
 
     def _run(self, question: str, **words: Any) -> dict[str, Any]:
-        data = self.service.ask(question, **self.facts.words, **words)
+        asked, given = self.given.get(question, ({}, {}))
+        if asked == words:
+            data = {"project": {"run": {k: given.get(k) for k in ("history", "events", "parquetHistory")}}}
+        else:
+            data = self.service.ask(question, **self.facts.words, **words)
         try:
             answer = checked(data, _Answer)
         except ValueError as error:
@@ -273,6 +273,21 @@ class Fetch:
     def _tell(self, done: int, total: int) -> None:
         if self.progress is not None:
             self.progress(f"reading {self.facts.id}", done, total)
+
+
+def _page_size(facts: Facts) -> Range:
+    """Steps and rows a page: where few steps have a row a page spans more of them."""
+    steps_a_row = (facts.last_step + 1) / max(facts.line_count, 1)
+    if steps_a_row <= 1 or not facts.line_count:
+        return PAGE_ROWS, PAGE_ROWS
+    # Rows may crowd somewhere: a page that comes back full is halved.
+    return math.ceil(PAGE_ROWS * steps_a_row), 2 * PAGE_ROWS
+
+
+def whole_page(facts: Facts) -> Range | None:
+    """Last step and rows of the page that holds all of a run's history; None where it takes several, or none."""
+    width, rows = _page_size(facts)
+    return (facts.last_step + 1, rows) if facts.line_count and 0 <= facts.last_step < width else None
 
 
 def _gaps(covered: Iterable[Range], end: int) -> list[Range]:

@@ -6,11 +6,13 @@ import json
 import os
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from runscope.errors import NotFound, NotSignedIn, ServiceError
 from runscope.schema import checked as of_kind
 from runscope.schema import or_none
-from runscope.sources.wandb_cloud.facts import ENTITY, RUNS, Facts
+from runscope.sources.wandb_cloud.account import base_url
+from runscope.sources.wandb_cloud.facts import ENTITY, PROJECTS, RUNS, Facts
 from runscope.sources.wandb_cloud.service import Service
 
 
@@ -62,6 +64,74 @@ def list_runs(service: Service, project: str, filters: dict[str, object] | None 
         if not more or cursor is None or cursor in seen:
             return found
         seen.add(cursor)
+
+
+@dataclass(frozen=True)
+class _Model:
+    name: str
+
+
+@dataclass(frozen=True)
+class _ModelEdge:
+    node: _Model
+
+
+@dataclass(frozen=True)
+class _ModelPageInfo:
+    endCursor: str | None = None  # noqa: N815 - the service's word
+    hasNextPage: bool | None = None  # noqa: N815
+
+
+@dataclass(frozen=True)
+class _Models:
+    """A page of an entity's projects, in the service's own words."""
+
+    edges: list[_ModelEdge] | None = None
+    pageInfo: _ModelPageInfo | None = None  # noqa: N815
+
+
+def entity_of(place: str) -> tuple[str, str | None] | None:
+    """Entity and page's host of ``wandb://me`` or ``https://wandb.ai/me``; None where a place is no entity."""
+    if place.startswith("wandb://"):
+        name = place.removeprefix("wandb://").strip("/")
+        return (name, None) if name and "/" not in name else None
+    url = urlsplit(place)
+    words = [unquote(word) for word in url.path.split("/") if word]
+    if url.scheme not in ("http", "https") or len(words) != 1:
+        return None
+    return words[0], f"{url.scheme}://{url.netloc}"
+
+
+def list_projects(place: str) -> list[str]:
+    """What names each project of an entity (:func:`entity_of`), by name.
+
+    Raises:
+        NotFound: the entity has no project that this account sees.
+        ServiceError: the service refused.
+    """
+    named = entity_of(place)
+    assert named is not None, "asked before"
+    entity, page = named
+    found: set[str] = set()
+    cursor: str | None = None
+    with Service(base_url(page)) as service:
+        while True:
+            data = service.ask(PROJECTS, entity=entity, cursor=cursor)
+            if data.get("viewer") is None:
+                raise _unknown_key(service)
+            projects = or_none(data.get("models") or {}, _Models) or _Models()
+            found |= {edge.node.name for edge in projects.edges or []}
+            info = projects.pageInfo or _ModelPageInfo()
+            if not info.hasNextPage or info.endCursor in (None, cursor):
+                break
+            cursor = info.endCursor
+    if not found:
+        raise NotFound(
+            f"W&B has no project of {entity} that this account sees",
+            hint="check the spelling and the account: runscope doctor", status=404,
+        )  # fmt: skip
+    head = f"{page}/{entity}" if page else entity
+    return [f"{head}/{name}" for name in sorted(found)]
 
 
 def default_entity(service: Service) -> str:

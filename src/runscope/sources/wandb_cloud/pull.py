@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,9 +24,11 @@ from runscope.progress import Progress
 from runscope.sources.base import LoadContext, existing
 from runscope.sources.wandb_cloud.account import base_url, host_name
 from runscope.sources.wandb_cloud.facts import Change, Facts
+from runscope.sources.wandb_cloud.history import Given
 from runscope.sources.wandb_cloud.projects import default_entity, list_runs
-from runscope.sources.wandb_cloud.service import MOST_AT_ONCE, Service
+from runscope.sources.wandb_cloud.service import MOST_AT_ONCE, SIDE_BY_SIDE, Service
 from runscope.sources.wandb_cloud.source import placed, up_to_date
+from runscope.sources.wandb_cloud.together import Together, lots
 
 STATES = ("running", "finished", "crashed", "failed", "killed", "preempting", "preempted", "pending")
 Outcome = Literal["fetched", "continued", "unchanged", "empty", "failed"]
@@ -198,17 +200,11 @@ def pull(reference: str, filters: Filters, context: LoadContext) -> Pulled:
     with Service(base_url(context.host or page)) as service:
         project = f"{entity or default_entity(service)}/{name}"
         runs = [run for run in list_runs(service, project, filters.as_query()) if filters.fits(run)]
-        bar = _Bar(runs, context.progress)
+        bar, together = _Bar(runs, context.progress), Together(service)
         with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
             try:
-                jobs = {
-                    pool.submit(_pull_one, service, run, replace(context, progress=bar.of(run))): run
-                    for run in runs
-                }
-                done = {}
-                for job in as_completed(jobs):
-                    done[jobs[job].id] = job.result()
-                    bar.finished(jobs[job])
+                jobs = [pool.submit(_pull_lot, service, lot, context, together, bar) for lot in lots(runs)]
+                done = {told.id: told for job in as_completed(jobs) for told in job.result()}
             except BaseException:
                 service.stop()
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -216,15 +212,37 @@ def pull(reference: str, filters: Filters, context: LoadContext) -> Pulled:
     return Pulled(project, tuple(done[run.id] for run in runs))
 
 
-def _pull_one(service: Service, run: Facts, context: LoadContext) -> PulledRun:
+def _pull_lot(
+    service: Service, lot: Sequence[Facts], context: LoadContext, together: Together, bar: _Bar
+) -> list[PulledRun]:
+    """Pull some runs, the histories of new ones asked for together; what has come is kept."""
+    given = together.ask([run for run in lot if _kept(run, context) is None])
+
+    def one(run: Facts) -> PulledRun:
+        if service.stopped and run.id not in given:
+            raise Unreachable("the pull has stopped", hint="pull again: it goes on from there")
+        told = _pull_one(service, run, replace(context, progress=bar.of(run)), given.get(run.id))
+        bar.finished(run)
+        return told
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        return [job.result() for job in [pool.submit(one, run) for run in lot]]
+
+
+def _kept(run: Facts, context: LoadContext) -> Mapping[str, Any] | None:
+    """What the store knows of a run."""
+    return context.store.facts(run.key) if context.store is not None and not context.refresh else None
+
+
+def _pull_one(service: Service, run: Facts, context: LoadContext, given: Given | None) -> PulledRun:
     run = placed(service, run)
     told = PulledRun(f"{run.project}/{run.id}", run.id, run.name, run.state, "empty")
-    kept = context.store.facts(run.key) if context.store is not None and not context.refresh else None
+    kept = _kept(run, context)
     if kept is not None and Facts.of_dict(kept) == run:
         outcome: Outcome = "unchanged" if kept.get("rows") else "empty"
         return replace(told, outcome=outcome, rows=kept.get("rows", 0), values=kept.get("values", 0))
     try:
-        current = up_to_date(service, run, context)
+        current = up_to_date(service, run, context, given)
     except (NotSignedIn, TooManyRequests, Unreachable):
         raise
     except RunscopeError as error:

@@ -122,6 +122,11 @@ class Service:
         self.stop()
         self._client.close()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is to be asked."""
+        return self._stopped.is_set()
+
     def stop(self) -> None:
         """Ask nothing more: whoever waits gives up at once."""
         self._stopped.set()

@@ -33,7 +33,7 @@ from runscope.sources.base import LoadContext, existing, finish
 from runscope.sources.columns import Rows, checkpoint_lineage, machine_series
 from runscope.sources.wandb_cloud.account import NoKey, base_url, host_name
 from runscope.sources.wandb_cloud.facts import RUN, SUMMARY, Change, Facts
-from runscope.sources.wandb_cloud.history import AnotherHistory, Fetch, Known, Range, known_from
+from runscope.sources.wandb_cloud.history import AnotherHistory, Fetch, Given, Known, Range, known_from
 from runscope.sources.wandb_cloud.points import Points, histograms_of
 from runscope.sources.wandb_cloud.projects import checked, default_entity, list_runs
 from runscope.sources.wandb_cloud.service import Service
@@ -167,8 +167,14 @@ def placed(service: Service, facts: Facts) -> Facts:
     return facts.with_last_step(answer.get("project", {}).get("run", {}).get("summaryMetrics"))
 
 
-def up_to_date(service: Service, facts: Facts, context: LoadContext) -> Current:
+def up_to_date(service: Service, facts: Facts, context: LoadContext, given: Given | None = None) -> Current:
     """All points of a run: from the store, from the service, or both.
+
+    Args:
+        service: whom to ask.
+        facts: what it said of the run.
+        context: the store, and whether all is fetched again.
+        given: what it said of the history already.
 
     Raises:
         ServiceError: the service refused. Pieces that came before are in the store.
@@ -188,7 +194,8 @@ def up_to_date(service: Service, facts: Facts, context: LoadContext) -> Current:
     if store is not None and context.refresh:
         store.drop_parts(facts.key)
     try:
-        points = _fetch(service, facts, store, context.progress).points(_with_pieces(known, facts, store))
+        fetch = _fetch(service, facts, store, context.progress)
+        points = replace(fetch, given=given or {}).points(_with_pieces(known, facts, store))
     except AnotherHistory:
         change = "other"
         if store is not None:
