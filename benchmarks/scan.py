@@ -6,11 +6,15 @@ and TensorBoard event files in equal parts, one training in twenty resumed, one 
 trainings a second, processor time a run, peak memory of the largest process, how many of the resumed trainings were
 found as one, and the time of a second scan of the same tree and of one with a changed run. Whole commands are timed,
 workers included. ``--keep`` makes the tree there, or takes the one that is there.
+
+``--ray 1,2`` adds first scans by so many Ray workers of this machine. ``--simulate`` needs no tree: it deals the jobs
+of a survey of that many runs out to 1 to 64 workers, each run taking a fixed time, and says when the last one ends.
 """
 
 from __future__ import annotations
 
 import argparse
+import heapq
 import json
 import os
 import resource
@@ -165,13 +169,46 @@ def scanned(root: Path, home: Path, jobs: int) -> tuple[float, float, float, dic
     return seconds, processor, used.ru_maxrss / 1024, json.loads(done.stdout)
 
 
+def on_ray(root: Path, workers: int) -> float:
+    """Seconds of a first scan by so many Ray workers, the start of Ray not counted."""
+    code = (
+        "import sys, time, ray, runscope as rs\n"
+        "ray.init(num_cpus=int(sys.argv[2]), include_dashboard=False, log_to_driver=False, configure_logging=False)\n"
+        "begun = time.perf_counter()\n"
+        "rs.scan(sys.argv[1], launch='ray', jobs=int(sys.argv[2]), remember=False)\n"
+        "print(time.perf_counter() - begun)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(root), str(workers)], capture_output=True, check=True, text=True
+    )
+    return float(told.stdout.split()[-1])
+
+
+def simulate(runs: int, cost: float = 0.034) -> None:
+    """Seconds from the first job of a survey to the end of the last, by the jobs that the workers really get."""
+    from runscope.survey.spread import shards
+    from runscope.survey.work import Task
+
+    jobs = shards([Task((f"run-{number}",)) for number in range(runs)])
+    for workers in (1, 2, 4, 8, 16, 32, 64):
+        busy = [0.0] * workers
+        for job in jobs:
+            heapq.heapreplace(busy, busy[0] + cost * len(job))
+        print(f"{workers:3} workers {max(busy):8.1f} s  {cost * runs / max(busy):5.1f} times as fast as one")
+
+
 def main() -> None:
     """Make, scan, scan again, change one run, scan again."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="?", type=int, default=10_000)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", type=Path, help="make the tree there, or take the one that is there")
+    parser.add_argument("--ray", default="", help="numbers of Ray workers: 1,2")
+    parser.add_argument("--simulate", action="store_true")
     asked = parser.parse_args()
+    if asked.simulate:
+        simulate(asked.runs)
+        return
     with tempfile.TemporaryDirectory() as folder:
         root, home = asked.keep or Path(folder) / "runs", Path(folder) / "home"
         told = Path(f"{root}.resumed")
@@ -197,6 +234,8 @@ def main() -> None:
         )
         seconds, processor, *_ = scanned(root, home, asked.jobs)
         print(f"one run changed {seconds:7.1f} s  {processor:.1f} s of processor")
+        for workers in filter(None, asked.ray.split(",")):
+            print(f"{workers} Ray workers   {on_ray(root, int(workers)):7.1f} s")
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Processes:
     def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
         """Each task with what came of it, as they come."""
         shards: queue.SimpleQueue[list[Task] | None] = queue.SimpleQueue()
-        cut = _shards(tasks, self._shard)
+        cut = shards(tasks, self._shard)
         for shard in cut:
             shards.put(shard)
         jobs = min(self.jobs, len(cut))
@@ -143,7 +143,7 @@ class _Worker:
                     pipe.close()
 
 
-def _shards(tasks: Sequence[Task], most: int = SHARD) -> list[list[Task]]:
+def shards(tasks: Sequence[Task], most: int = SHARD) -> list[list[Task]]:
     """Jobs of about ``most`` references each, those of the largest tasks first: what takes longest must not come
     last."""
     found: list[list[Task]] = []
@@ -208,7 +208,7 @@ class OnRay:
         from runscope.survey.worker import answer
 
         remote = self._ray.remote(max_retries=1)(answer)
-        waiting = _shards(tasks)[::-1]
+        waiting = shards(tasks)[::-1]
         under_way: dict[Any, list[Task]] = {}
         while waiting or under_way:
             while waiting and len(under_way) < self.jobs:
