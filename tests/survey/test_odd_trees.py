@@ -126,3 +126,19 @@ def test_files_of_several_wandb_runs_hide_nothing_that_lies_beside_them(tree: Pa
     assert {str(tree / name) for name in ("alpha", "beta", "gamma", "delta")} < found
     above = rs.scan(tree.parent, jobs=1, remember=False)
     assert {reference for card in above.cards for reference in card.references} == found
+
+
+@pytest.mark.parametrize("damage", ["unwritable", "broken", "full"])
+def test_a_memory_that_cannot_be_used_stops_nothing(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    whole = told(rs.scan(tree, jobs=1, remember=False))
+    home = Path("/proc/nowhere") if damage == "unwritable" else tmp_path / "other"
+    if damage != "unwritable":
+        file = home / "surveys" / "cards.sqlite"
+        file.parent.mkdir(parents=True)
+        file.symlink_to("/dev/full") if damage == "full" else file.write_bytes(b"no database" * 1000)
+    monkeypatch.setenv("RUNSCOPE_HOME", str(home))
+    survey = rs.scan(tree, jobs=1)
+    assert told(survey) == whole
+    assert [note for note in survey.notes if "is not remembered" in note]

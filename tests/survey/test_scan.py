@@ -98,6 +98,7 @@ def test_what_needs_somebody_stands_first_and_counts_are_right(tree: Path) -> No
     order = [card.need for card in survey.cards]
     assert order == sorted(order, key=["act", "look", "unreadable", "unknown", "fine"].index)
     assert survey.needs == {**dict.fromkeys(survey.needs, 0), **Counter(order)}
+    assert survey.verdicts == {"overfits": 4, "diverged": 2, "never learned": 0, "died": 0}
     table = survey.to_pandas()
     assert len(table) == len(survey.cards)
     assert set(table["need"]) == set(order)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from runscope.rules.codes import RULES
 from runscope.survey.card import Card
 from runscope.survey.grouping import groups
-from runscope.survey.telling import tellings
+from runscope.survey.telling import DIVERGED, NEVER_LEARNED, tellings
 
 
 def cards(size: int, seed: int, *, effect: bool) -> list[Card]:
@@ -73,3 +74,20 @@ def test_a_sweep_is_one_group_and_seeds_are_named() -> None:
     assert dict(found[0].varied) == {"learning_rate": 2, "seed": 3}
     assert not found[0].seeds
     assert groups(swept[:3])[0].seeds
+
+
+def test_codes_of_verdicts_are_those_of_their_rules() -> None:
+    for code, name in (DIVERGED | NEVER_LEARNED).items():
+        assert RULES[code].name == name
+
+
+def test_how_often_a_training_logs_makes_no_sweep() -> None:
+    alike = [
+        Card(
+            (f"{n}",),
+            f"fit-{n}",
+            config={"logging_steps": n, "eval_steps": 5 * n, "save_steps": 5 * n, "lr": 1e-4},
+        )
+        for n in range(1, 9)
+    ]
+    assert groups(alike) == []

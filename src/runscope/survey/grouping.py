@@ -22,8 +22,10 @@ NOT_SETTINGS = (
     "output_dir", "save_dir", "log_dir", "logging_dir", "run_name", "name", "project", "hub_model_id", "_wandb",
     "resume_from_checkpoint", "wandb_version", "global_step", "total_flos", "best_metric", "best_global_step",
     "best_model_checkpoint", "train_runtime", "is_world_process_zero", "is_local_process_zero", "trial_name", "epoch",
+    "logging_steps", "eval_steps", "save_steps", "log_every_n_steps", "max_steps",
 )  # fmt: skip
-"""Names of places and runs, and what a training came to: they differ in every training and decide nothing."""
+"""Names of places and runs, what a training came to, and how often it logs: none of them decides what it learns. The
+Trainer works ``max_steps`` out from the data and the epochs."""
 
 
 @dataclass(frozen=True)

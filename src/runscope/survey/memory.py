@@ -14,11 +14,12 @@ from typing import Any
 
 import orjson
 
+from runscope.errors import StoreError
 from runscope.sources.base import MEMBER, existing
 from runscope.sources.marks import Mark, mark_of
 from runscope.stitching import Digest
 from runscope.store import ResultTable, RunStore
-from runscope.store.home import cache_folder
+from runscope.store.home import home
 from runscope.survey.card import Card, Need
 from runscope.survey.work import Done, Task
 
@@ -28,7 +29,7 @@ _VERSION = version("runscope")
 
 
 class Memory:
-    """Cards and what the last look at a place saw.
+    """Cards and what the last look at a place saw. Where it cannot be read or written, a survey goes on without.
 
     Args:
         path: the file; in runscope's store where None.
@@ -37,7 +38,12 @@ class Memory:
 
     def __init__(self, path: Path | None = None, *, fresh: bool = False) -> None:
         self._fresh = fresh
-        self._table = ResultTable(path or cache_folder("surveys") / "cards.sqlite")
+        self._table = _Table(path or home() / "surveys" / "cards.sqlite")
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is remembered, in a sentence; None where all is well."""
+        return self._table.problem
 
     def done(self, keys: Mapping[Task, str]) -> dict[Task, list[Card]]:
         """The cards of tasks whose files are as they were.
@@ -108,6 +114,30 @@ class Memory:
         """Remember what this look saw."""
         rows = [[list(card.references), card.need, card.last_step] for card in cards]
         self._table.put({_place_key(places): {"at": time.time(), "seen": rows}})
+
+
+class _Table(ResultTable):
+    """Rows that a survey can do without: the first problem is noted, and nothing is tried after it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.problem: str | None = None
+
+    def get(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The rows that are there."""
+        try:
+            return {} if self.problem else super().get(keys)
+        except StoreError as error:
+            self.problem = error.message
+            return {}
+
+    def put(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep rows, where that can be."""
+        try:
+            if not self.problem:
+                super().put(rows)
+        except StoreError as error:
+            self.problem = error.message
 
 
 def key_of(task: Task, marks: Mapping[str, Mark | None]) -> str:

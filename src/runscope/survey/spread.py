@@ -67,16 +67,16 @@ class Processes:
 
     def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
         """Each task with what came of it, as they come."""
-        shards: queue.SimpleQueue[list[Task] | None] = queue.SimpleQueue()
+        waiting: queue.SimpleQueue[list[Task] | None] = queue.SimpleQueue()
         cut = shards(tasks, self._shard)
         for shard in cut:
-            shards.put(shard)
+            waiting.put(shard)
         jobs = min(self.jobs, len(cut))
         results: queue.SimpleQueue[list[tuple[Task, Done]] | BaseException] = queue.SimpleQueue()
         workers = [_Worker(self._module) for _ in range(jobs)]
         for worker in workers:
-            shards.put(None)
-            threading.Thread(target=_serve, args=(worker, shards, results), daemon=True).start()
+            waiting.put(None)
+            threading.Thread(target=_serve, args=(worker, waiting, results), daemon=True).start()
         try:
             for _ in cut:
                 found = results.get()

@@ -17,7 +17,7 @@ from runscope.survey.card import NEEDS, Card, Need, unreadable
 from runscope.survey.grouping import Group, groups
 from runscope.survey.memory import Memory, key_of, marks_of
 from runscope.survey.spread import Spread
-from runscope.survey.telling import Telling, tellings
+from runscope.survey.telling import VERDICTS, Telling, tellings
 from runscope.survey.work import Done, Task, lots
 
 if TYPE_CHECKING:
@@ -67,6 +67,18 @@ class Survey(Shown):
     def wasted_hours(self) -> float:
         """Hours after the best step of trainings that overfit."""
         return sum((c.wasted_hours or 0.0) * (c.gpus or 1) for c in self.cards)
+
+    @property
+    def timed(self) -> int:
+        """How many trainings logged their times: :attr:`hours` are of these."""
+        return sum(card.hours is not None for card in self.cards)
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many readable trainings overfit, diverged, never learned, or died: ended with an error or were killed."""
+        readable = [card for card in self.cards if card.error is None]
+        found = {name: sum(bool(judge(card)) for card in readable) for name, judge in VERDICTS.items()}
+        return {**found, "died": sum(card.state in ("failed", "killed") for card in readable)}
 
     @property
     def without_heldout(self) -> int:
@@ -243,6 +255,11 @@ def _survey(
     new = tuple(i for i, card in enumerate(ranked) if seen and _is_news(card, seen))
     if memory is not None:
         memory.note(places, ranked)
+        if memory.problem is not None:
+            notes = (
+                *notes,
+                f"{memory.problem}: this scan is not remembered, and the next one reads everything",
+            )
     return Survey(
         places=tuple(places),
         cards=ranked,
@@ -260,10 +277,16 @@ def _folder(card: Card) -> str:
     return parts[-2] if len(parts) > 1 else ""
 
 
-def _rank(card: Card) -> tuple[int, float, float, str]:
-    """What needs somebody first, then what cost most, then the latest."""
-    cost = card.wasted_hours or 0.0
-    return NEEDS.index(card.need), -cost, -(card.ended_at or card.started_at or 0.0), card.references[0]
+def _rank(card: Card) -> tuple[int, float, float, float, str]:
+    """What needs somebody first, then what cost most, then the latest, then what is surest."""
+    cost, sure = card.wasted_hours or 0.0, card.probability or 0.0
+    return (
+        NEEDS.index(card.need),
+        -cost,
+        -(card.ended_at or card.started_at or 0.0),
+        -sure,
+        card.references[0],
+    )
 
 
 def _is_news(card: Card, seen: Mapping[tuple[str, ...], tuple[Need, int]]) -> bool:

@@ -51,12 +51,14 @@ class Telling:
     p_value: float
 
 
+DIVERGED = {"LOS001": "loss-not-a-number", "LOS002": "divergence", "GRD003": "exploding-gradients",
+            "GRD004": "non-finite-gradients"}  # fmt: skip
+NEVER_LEARNED = {"LOS005": "never-learned"}
+"""Codes of the findings that say so, with the names of their rules."""
 VERDICTS: dict[str, Callable[[Card], bool | None]] = {
     "overfits": lambda c: None if c.overfitting == "unknown" else c.overfitting in ("confirmed", "likely"),
-    "diverged": lambda c: any(
-        f.code in ("LOS002", "GRD002", "GRD003") and f.severity == "critical" for f in c.findings
-    ),
-    "never learned": lambda c: any(f.code == "LOS004" for f in c.findings),
+    "diverged": lambda c: any(f.code in DIVERGED and f.severity == "critical" for f in c.findings),
+    "never learned": lambda c: any(f.code in NEVER_LEARNED for f in c.findings),
 }
 """What can go with a setting; None leaves a training out: nobody knows."""
 

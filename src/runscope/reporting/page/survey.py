@@ -9,6 +9,7 @@ import os.path
 import shlex
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def survey_page(survey: Survey, reports: Mapping[int, str] | None = None) -> str
         "survey.html.j2",
         script=script_of(SCRIPTS),
         styles=("templates/survey.css",),
-        title=", ".join(survey.places),
+        title=", ".join(str(Path(p).resolve()) if set(p) <= set("./") else p for p in survey.places),
         summary=summary(survey),
         needs=[(need, NEED_WORDS[need], count) for need, count in survey.needs.items() if count],
         total=len(survey.cards),

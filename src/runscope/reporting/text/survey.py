@@ -29,6 +29,10 @@ _COUNTED = {
     "fine": ("is fine", "are fine"),
 }  # fmt: skip
 """The same after one and after several."""
+_VERDICTS = {
+    "overfits": ("overfits", "overfit"), "diverged": ("diverged",) * 2, "never learned": ("never learned",) * 2,
+    "died": ("ended with an error or was killed", "ended with an error or were killed"),
+}  # fmt: skip
 _STYLES = {"act": "bold red", "look": "yellow", "unreadable": "magenta", "unknown": "dim", "fine": "green"}
 SURVEY_ROWS = 40
 """Rows on a terminal; all of them stand in a file."""
@@ -56,13 +60,16 @@ def summary(survey: Survey) -> list[str]:
     lines = [f"{_many(len(survey.cards), 'training')}: {counted}."]
     if not survey.first:
         bad = sum(survey.cards[i].need in ("act", "look") for i in survey.new)
-        lines.append(
-            f"New or changed since the last scan: {_many(len(survey.new), 'training')}, {bad:,} of them to look at."
-        )
+        some = f"{_many(len(survey.new), 'training')}, {bad:,} of them to look at" if survey.new else "none"
+        lines.append(f"New or changed since the last scan: {some}.")
+    said = [f"{count:,} {_VERDICTS[name][count > 1]}" for name, count in survey.verdicts.items() if count]
+    if said:
+        lines.append(f"Of all trainings {', '.join(said)}.")
     if survey.wasted_hours >= 0.05:
+        known = "" if survey.timed == len(survey.cards) else f" that {_many(survey.timed, 'training')} logged"
         lines.append(
-            f"{survey.wasted_hours:,.1f} of {survey.hours:,.1f} hours were spent after the best step of trainings "
-            "that got worse."
+            f"{survey.wasted_hours:,.1f} of the {survey.hours:,.1f} hours{known} were spent after the best step of "
+            "trainings that got worse."
         )
     if survey.without_heldout:
         lines.append(f"{_many(survey.without_heldout, 'training')} logged no held-out values.")
@@ -90,6 +97,7 @@ def survey_json(survey: Survey) -> dict[str, Any]:
             "places": list(survey.places),
             "counts": {
                 "trainings": len(survey.cards), **survey.needs, "without_heldout": survey.without_heldout,
+                **{name.replace(" ", "_"): count for name, count in survey.verdicts.items()},
                 "hours": survey.hours, "wasted_hours": survey.wasted_hours,
                 "new": None if survey.first else len(survey.new),
             },

@@ -27,7 +27,7 @@ const COLUMNS = [
   { key: "curve", title: "Curve" },
   { key: "headline", title: "What happened, what to do", value: c => c.headline || "" },
   { key: "last", title: "Last step", value: c => c.last ?? null, number: true },
-  { key: "best", title: "Best held-out", value: c => c.best ?? null, number: true },
+  { key: "best", title: "Best held-out loss", value: c => c.best ?? null, number: true },
   { key: "p", title: "Overfitting", value: c => c.p ?? null, number: true },
   { key: "hours", title: "Time", value: c => c.hours ?? null, number: true },
   { key: "wasted", title: "After the best", value: c => c.wasted ?? null, number: true },
