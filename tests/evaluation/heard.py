@@ -128,6 +128,32 @@ def wav2vec(head: str = "CTC", **more: Any) -> Any:
     return getattr(hf, f"Wav2Vec2For{head}")(hf.Wav2Vec2Config(**words))
 
 
+def hubert() -> Any:
+    """Normalised by groups, its loss summed over letters: as transformers has it unless told otherwise."""
+    import transformers as hf
+
+    return hf.HubertForCTC(
+        hf.HubertConfig(
+            vocab_size=6, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
+            conv_dim=(32, 32), conv_stride=(10, 16), conv_kernel=(20, 32), num_conv_pos_embeddings=8,
+            num_conv_pos_embedding_groups=2, pad_token_id=0,
+        )
+    )  # fmt: skip
+
+
+def moonshine() -> Any:
+    import transformers as hf
+
+    size = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
+    return hf.MoonshineForConditionalGeneration(
+        hf.MoonshineConfig(
+            vocab_size=ALPHABET + len(SPECIAL), hidden_size=32, intermediate_size=64, pad_token_id=ALPHABET,
+            bos_token_id=ALPHABET + 1, eos_token_id=ALPHABET, decoder_start_token_id=ALPHABET + 1,
+            **{f"{part}_{name}": n for part in ("encoder", "decoder") for name, n in size.items()},
+        )
+    )  # fmt: skip
+
+
 def ctc_batch(processor: Any, rows: Sequence[dict[str, Any]]) -> Any:
     made = processor.feature_extractor.pad(
         [{"input_values": r["input_values"]} for r in rows], return_tensors="pt"

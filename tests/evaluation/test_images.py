@@ -202,6 +202,15 @@ def test_without_a_processor_nothing_is_guessed(trained: Any, tmp_path: Path) ->
         study(tmp_path / "out", folder / "heldout")
 
 
+def test_a_processor_that_was_saved_at_the_end_alone_serves_all(trained: Any, tmp_path: Path) -> None:
+    folder, _, _ = trained
+    shutil.copytree(folder / "out", tmp_path / "out")
+    (tmp_path / "out/checkpoint-15/preprocessor_config.json").unlink()
+    (tmp_path / "out/preprocessor_config.json").unlink(missing_ok=True)
+    found, expected = (study(place / "out", folder / "heldout") for place in (tmp_path, folder))
+    assert [s.mean for s in found.scores] == [s.mean for s in expected.scores]
+
+
 def test_a_text_s_task_is_refused_and_classify_is_understood(trained: Any) -> None:
     folder, _, _ = trained
     assert study(folder / "out", folder / "heldout", task="classify").task == "classify-images"

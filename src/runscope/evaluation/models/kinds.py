@@ -112,7 +112,7 @@ BIDIRECTIONAL = {
 }  # fmt: skip
 READS_TEXT_TOO = {("gemma3", "Gemma3ForConditionalGeneration")}
 """Models for images and text of which the very class is transformers' causal language model; evaluated on text."""
-WRITES_DOWN = r"^(Whisper|Speech2Text|Moonshine)ForConditionalGeneration$"
+WRITES_DOWN = r"^(Whisper|Moonshine)ForConditionalGeneration$"
 SPEECH = ("whisper", "speech_to_text", "speech_to_text_2", "moonshine", "moonshine_streaming", "seamless_m4t",
           "seamless_m4t_v2", "speecht5", "speech-encoder-decoder", "kyutai_speech_to_text")  # fmt: skip
 

@@ -83,6 +83,9 @@ class LocalModels:
     )  # fmt: skip
     """What is known of a model that is held, and belongs to it."""
 
+    last: Path | None = None
+    """Folder of the training's last checkpoint."""
+
     @staticmethod
     def takes(kind: Kind) -> bool:
         """Whether it can ask a kind of model."""
@@ -130,7 +133,7 @@ class LocalModels:
                 self.model, self._adapters = None, []
                 self._whole.clear()
                 self._load(place, adapter)
-                self.tokenizer = self.tokenizer or self._words(folder, Path(place))
+                self.tokenizer = self.tokenizer or self._words(*self._places(folder, place))
                 self._adapted, self._shared = base if adapter is not None else "", True
                 self._vocabulary = word_count(self.model)
             elif self._adapters:
@@ -163,7 +166,11 @@ class LocalModels:
         for name, value in held.items():
             setattr(self, name, value)
         self._whole[str(folder)] = held
-        self.tokenizer = self.tokenizer or self._words(folder, *([Path(self.base)] if self.base else []))
+        self.tokenizer = self.tokenizer or self._words(*self._places(folder, self.base))
+
+    def _places(self, folder: Path, base: str | None) -> list[Path]:
+        """Where a tokenizer or processor may lie: with the checkpoint, with the training's last one, with the base."""
+        return [folder, *(Path(p) for p in (self.last, base) if p is not None)]
 
     def _words(self, *places: Path) -> Any:
         """What makes a model's input of examples: the tokenizer; of pictures and sounds, the processor."""
@@ -212,7 +219,7 @@ class LocalModels:
             self._whole.clear()
             place = loading.at_hand(base)
             self._load(place, adapter)
-            self.tokenizer = self._words(folder, Path(place))
+            self.tokenizer = self._words(*self._places(folder, place))
             self._adapted, self._shared = base, not adapter.alone
             self._vocabulary = fit_words(self.model, adapter, self._embeddings)
         if name not in self._adapters:

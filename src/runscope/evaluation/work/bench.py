@@ -120,7 +120,11 @@ class Bench:
             for begin in range(0, len(ordered), BLOCK):
                 block = ordered[begin : begin + BLOCK]
                 checkpoint = self.checkpoints[self.last if arm == BASE else arm]
-                shards.append(Shard(task, checkpoint, tuple(e for _, e in block), arm == BASE))
+                shards.append(
+                    Shard(
+                        task, checkpoint, tuple(e for _, e in block), arm == BASE, self.checkpoints[self.last]
+                    )
+                )
                 shard_keys.append([k for k, _ in block])
                 arms.append(arm)
         if shards:

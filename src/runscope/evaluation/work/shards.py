@@ -22,12 +22,17 @@ Fetch = Callable[[Checkpoint], Path]
 
 @dataclass(frozen=True)
 class Shard:
-    """Examples that one checkpoint, or the base that it began from, is asked in one go."""
+    """Examples that one checkpoint, or the base that it began from, is asked in one go.
+
+    Attributes:
+        last: of the same training: its tokenizer or processor is taken where others have none.
+    """
 
     task: Task
     checkpoint: Checkpoint
     examples: tuple[Example, ...]
     base: bool = False
+    last: Checkpoint | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ class Worker:
         """Ask a checkpoint."""
         folder = self.fetch(shard.checkpoint)
         if self.models is None:
-            self.models = open_models(self.settings, self.base, folder)
+            last = None if shard.last is None else self.fetch(shard.last)
+            self.models = open_models(self.settings, self.base, folder, last)
         started = time.monotonic()
         (self.models.use_base if shard.base else self.models.use)(folder)
         rows = shard.task.measure(self.models, shard.examples)

@@ -49,8 +49,9 @@ class Listening(LocalModels):
     def _heard(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], dict[str, Any]]]:
         """Sounds as tensors that can be asked together, with their positions among the examples.
 
-        Sounds of unequal length are padded where the model was trained with a mask. A model that normalises over a
-        whole sound (``feat_extract_norm`` is group) would hear the padding, and one without a mask as well.
+        Sounds of unequal length are padded where the model was trained with a mask and normalises by layers
+        (``feat_extract_norm``). One that normalises over a whole sound would hear the padding (wav2vec 2.0 by groups,
+        Moonshine), and one without a mask as well.
         """
         rate = int(self.extractor.sampling_rate)
         made = [
@@ -70,8 +71,8 @@ class Listening(LocalModels):
 
     def _masks(self) -> bool:
         trained = bool(getattr(self.extractor, "return_attention_mask", False))
-        norm = getattr(self.model.config, "feat_extract_norm", None)
-        return trained and norm != "group" and "attention_mask" in self._asked
+        by_layers = getattr(self.model.config, "feat_extract_norm", None) == "layer"
+        return trained and by_layers and "attention_mask" in self._asked
 
     def _tensors_of(self, made: Mapping[str, Any]) -> dict[str, Any]:
         tensors = {k: self.torch.as_tensor(v).to(self.device) for k, v in made.items() if k in self._asked}
