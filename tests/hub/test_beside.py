@@ -43,7 +43,7 @@ def save(folder: Path, step: int, log: list[dict[str, float]] | None = None) -> 
     ("saved", "best"),
     [((300, 600, 900, 1200), 600), ((1100, 1200), 1100), ((100, 400, 1200), 400), ((100, 1200), 1200)],
 )
-@pytest.mark.parametrize("named", ["folder", "checkpoint", "state"])
+@pytest.mark.parametrize("named", ["folder", "checkpoint", "state", "project"])
 def test_the_best_saved_checkpoint_is_kept_whatever_names_the_folder(
     tmp_path: Path, saved: tuple[int, ...], best: int, named: str
 ) -> None:
@@ -51,7 +51,9 @@ def test_the_best_saved_checkpoint_is_kept_whatever_names_the_folder(
     for step in saved:
         save(folder, step)
     last = folder / f"checkpoint-{saved[-1]}"
-    where = {"folder": folder, "checkpoint": last, "state": last / "trainer_state.json"}[named]
+    where = {"folder": folder, "checkpoint": last, "state": last / "trainer_state.json", "project": tmp_path}[
+        named
+    ]
     verdict = runscope.diagnose(where).verdict
     assert verdict.overfitting.best_step == TURN
     assert verdict.keep_step == best

@@ -55,7 +55,11 @@ def _folder(run: Run) -> Path | None:
         path = path.parent
     if _NAME.fullmatch(path.name):
         path = path.parent
-    return path if path.is_dir() else None
+    if not path.is_dir() or any(path.glob("checkpoint-*")):
+        return path if path.is_dir() else None
+    # A project's folder was named, and its one output folder lies in it.
+    below = {place.parent for depth in ("*", "*/*") for place in path.glob(f"{depth}/checkpoint-*")}
+    return below.pop() if len(below) == 1 else path
 
 
 def _of_segment(folder: Path, segment: Segment, *, last: bool) -> Iterator[Checkpoint]:

@@ -214,7 +214,9 @@ def _did_not_rise(view: View, seen: HeldOut, steps: Ints, slight: bool) -> str:
         return f"{how}, but so did the training loss: the training came apart, it did not overfit.{few}"
     if slight:
         return f"{how}: a slight rise, below the {100 * MATTERS:.0f}% that matters.{few}"
-    return f"{how}: too little or too briefly to call it overfitting.{few}"
+    if few and turn.rise_share >= MATTERS:
+        return f"{how}: too few evaluations to be sure.{few}"
+    return f"{how}: too little or too briefly to call it overfitting."
 
 
 def _by_metric(view: View, metric: Deciding, loss: tuple[HeldOut, Ints] | None) -> Overfitting:
