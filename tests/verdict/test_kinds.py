@@ -232,3 +232,14 @@ def test_a_held_out_loss_that_was_set_aside_stands_in_for_nothing(name: str) -> 
     verdict = diagnose(set_aside).verdict
     assert verdict.overfitting.basis == "train_curve"
     assert name not in said(diagnose(set_aside))
+
+
+@pytest.mark.parametrize(
+    "names", [("perte_entrainement", "perte_validation"), ("训练损失", "验证损失"), ("Verlust", "Güte")]
+)
+def test_names_that_nobody_knows_are_shown_with_the_way_to_name_them(names: tuple[str, str]) -> None:
+    t = np.linspace(0, 1, 40)
+    curves = {names[0]: np.exp(-3 * t), names[1]: 1 + 0.3 * t}
+    text = said(diagnose(view_of(np.arange(40) + 1, **curves)))
+    assert names[0] in text
+    assert "--map train_loss=NAME" in text

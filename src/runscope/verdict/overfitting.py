@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from runscope.evaluation.study import Study
+from runscope.history.metrics import meaning
 from runscope.rules import CouldNotLook, Finding, Findings, View
 from runscope.rules.context import (
     adversarial_names,
     coarse,
     continued,
+    listed,
     loss_tells,
     not_preference,
     reinforcement_names,
@@ -281,6 +283,10 @@ def _by_metric(view: View, metric: Deciding, loss: tuple[HeldOut, Ints] | None) 
 def _by_training(view: View, findings: Findings) -> Overfitting:
     loss_tells(view)
     not_preference(view)
+    if view.get("train_loss") is None and (unknown := _unknown_names(view)):
+        raise CouldNotLook(
+            f"no logged name is known as a loss; is it one of {listed(unknown)}? Name it with --map train_loss=NAME"
+        )
     loss = coarse(view, "train_loss", points=3)
     if _broke_down(findings):
         raise CouldNotLook(f"the training broke down, and {too_few(view)}")
@@ -312,6 +318,15 @@ def _by_training(view: View, findings: Findings) -> Overfitting:
         last_step=last,
         change_of_mind=change,
     )
+
+
+def _unknown_names(view: View) -> list[str]:
+    """Logged curves that play no role: a loss under a name of another language, or of the author's own."""
+    known = set(view.timeline.roles.values())
+    curves = [
+        n for n in view.timeline.names if n not in known and (s := view.timeline.series(n)) and len(s) > 1
+    ]
+    return [n for n in curves if meaning(n) is None]
 
 
 def _besides(view: View) -> str:
