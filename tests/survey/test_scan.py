@@ -240,6 +240,7 @@ def test_reports_that_cannot_be_written_are_told(tree: Path, capsys: pytest.Capt
     assert Path(gone).name in said[0]
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_same_on_ray(tree: Path) -> None:
     ray = pytest.importorskip("ray")
     ray.init(

@@ -13,6 +13,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from runscope.errors import StoreError
 from runscope.schema import read_object
 from runscope.store.home import cache_folder, home
@@ -100,6 +102,12 @@ class Memo(ResultTable):
 
 def _row(text: Any) -> dict[str, Any] | None:
     """A kept row; None where it is damaged."""
+    try:
+        row = orjson.loads(text)
+        if isinstance(row, dict):
+            return row
+    except (orjson.JSONDecodeError, TypeError):  # perhaps for a bare NaN
+        pass
     try:
         return read_object(text)
     except (ValueError, TypeError):
