@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runscope.evaluation import EvaluateSettings
+from runscope.evaluation import EvaluateSettings, Study, evaluate
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.models import local
 from runscope.evaluation.models.local import LocalModels
@@ -18,6 +18,9 @@ from runscope.evaluation.run import Trial
 from runscope.evaluation.tasks.kinds import find_task
 from runscope.evaluation.work.bench import Bench
 from runscope.evaluation.work.launch import LocalLauncher
+from runscope.evaluation.work.ray import next_shard
+from runscope.evaluation.work.shards import Shard
+from runscope.history.checkpoint import Checkpoint
 from runscope.hub import fetch, list_checkpoints
 from tests.evaluation import tiny
 
@@ -31,6 +34,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model = tiny.train(model, lessons, steps=12, order=step)
         tiny.save_base(model, folder / f"out/checkpoint-{step}")
     tiny.write_examples(folder / "heldout.jsonl", 400, 1)
+    tiny.write_examples(folder / "also.jsonl", 60, 8)
     return folder
 
 
@@ -53,6 +57,79 @@ def narrow() -> Iterator[None]:
     usual, local.ROOM = local.ROOM, 10**12
     yield
     local.ROOM = usual
+
+
+def loads(whole: Path, **more: Any) -> tuple[int, Study]:
+    """How many models an evaluation loaded, and what it found."""
+    counted: list[str] = []
+
+    class Counting(LocalModels):
+        def _read_model(self, name: str, adapter: Any) -> Any:
+            counted.append(name)
+            return super()._read_model(name, adapter)
+
+    usual, local.LocalModels = local.LocalModels, Counting  # type: ignore[misc]
+    try:
+        study = evaluate(
+            list_checkpoints(str(whole / "out")), whole / "heldout.jsonl", fetch=fetch,
+            settings=EvaluateSettings(device="cpu", sample=0, max_new_tokens=2, **more.pop("settings", {})), **more,
+        )  # fmt: skip
+    finally:
+        local.LocalModels = usual  # type: ignore[misc]
+    return len(counted), study
+
+
+def test_where_one_fits_each_is_loaded_once_for_all_that_is_asked(whole: Path, narrow: None) -> None:
+    more: dict[str, Any] = {
+        "also": whole / "also.jsonl", "train_data": whole / "lessons.jsonl", "settings": {"beside": "answer"},
+    }  # fmt: skip
+    count, study = loads(whole, **dict(more))
+    evaluated = sum(s.examples > 0 for s in study.scores)
+    assert evaluated >= 4
+    assert study.example_evaluations < study.full_grid, "it was a race"
+    assert count <= 1.3 * evaluated
+    local.ROOM = 4
+    together, other = loads(whole, **dict(more))
+    assert together <= 1.3 * evaluated
+    # What is run ahead changes no answer; batches are others, and so is the last digit.
+    assert (other.outcome, other.best_step) == (study.outcome, study.best_step)
+    assert [(s.standing, s.examples) for s in other.scores] == [
+        (s.standing, s.examples) for s in study.scores
+    ]
+    for name in (
+        "mean",
+        "train_mean",
+        "also_mean",
+        "forgotten",
+        "beside_mean",
+        "membership_auc",
+        "verbatim_rate",
+    ):
+        values = [[getattr(s, name) for s in one.scores if s.examples] for one in (study, other)]
+        assert values[1] == pytest.approx(values[0], rel=1e-5), name
+
+
+def test_a_base_and_averages_cost_a_load_each(whole: Path, narrow: None) -> None:
+    count, study = loads(
+        whole, base=whole / "out/checkpoint-1", also=whole / "also.jsonl", settings={"average": "last:3"}
+    )
+    evaluated = sum(s.examples > 0 for s in study.scores)
+    assert len(study.extras) == 2
+    assert count <= evaluated + 2
+
+
+def test_a_worker_takes_the_shards_of_the_model_that_it_holds() -> None:
+    def shard(name: str, whole: bool = True) -> Shard:
+        checkpoint = Checkpoint("r", None, name, 1, 1, "given", subfolder=name)
+        return Shard(find_task(EvaluateSettings()), checkpoint, (), whole=whole)
+
+    waiting = [shard("a"), shard("a"), shard("b"), shard("b")]
+    assert next_shard(waiting, None, set()) == 0
+    assert next_shard(waiting, None, {"a"}) == 2
+    assert next_shard(waiting, "b", {"a", "b"}) == 2
+    assert next_shard(waiting, "c", {"a", "b", "c"}) is None, "others will"
+    assert next_shard([shard("a", whole=False)], "c", {"a", "c"}) == 0, "an adapter is no load"
+    assert next_shard([], "c", set()) is None
 
 
 def losses(models: LocalModels, whole: Path, turns: tuple[int, ...]) -> list[Any]:

@@ -16,7 +16,7 @@ from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, S
 from runscope.evaluation.beside.averages import average_rows, require_members
 from runscope.evaluation.beside.base import Ran, base_row
 from runscope.evaluation.beside.forgetting import SecondSet, forgotten, with_second
-from runscope.evaluation.beside.remembered import remembered
+from runscope.evaluation.beside.remembered import errands, remembered
 from runscope.evaluation.beside.second_task import Beside, second_task
 from runscope.evaluation.caveats import cut_notes, futile, left_unscored
 from runscope.evaluation.decide import Decision, decide, scores, sign
@@ -29,7 +29,7 @@ from runscope.evaluation.proposing import pooled, proposed
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Extra, Study
 from runscope.evaluation.tasks.kinds import Answer, Row, Task, find_task
-from runscope.evaluation.work.bench import BASE, Bench, Results
+from runscope.evaluation.work.bench import BASE, Bench, Errand, Results
 from runscope.evaluation.work.shards import Fetch
 from runscope.history.checkpoint import Checkpoint
 from runscope.progress import Progress
@@ -97,6 +97,12 @@ def evaluate(
             Bench(arms, base=base, settings=settings, fetch=fetch, results=results, progress=progress)
         ) as bench,
     ):
+        bench.errands = [
+            Errand(task, held_out),
+            *([Errand(second.task, second.examples)] if second is not None else []),
+            *([Errand(other, held_out)] if other is not None else []),
+            *(errands(settings, task, held_out, shuffled(train, settings.seed)) if train else []),
+        ]
         race = Trial(bench, task, held_out, nearest_arms(arms, focus))
         race.run()
         arms = [_at_hand(c, fetch) if n else c for c, n in zip(arms, race.race.reached, strict=True)]
@@ -276,12 +282,23 @@ class Trial:
             self.race.look()
 
     def _ask(self) -> None:
-        """Evaluate what the race asks for now; a checkpoint that cannot be, or gives no numbers, leaves it."""
-        for arm in self.race.wanted:
-            if (left := _left_out(self.bench.checkpoints[arm], self.bench.fetch)) is not None:
-                self._withdraw(arm, left)
+        """Evaluate what the race asks for now: one after the other here, all of them at once where others work."""
+        arms = self.bench.in_order(self.race.wanted)
+        groups = [[arm] for arm in arms] if self.bench.settings.launch == "local" else [arms]
+        for number, group in enumerate(groups):
+            for arm in group:
+                if (left := _left_out(self.bench.checkpoints[arm], self.bench.fetch)) is not None:
+                    self._withdraw(arm, left)
+            for following in groups[number + 1 : number + 2]:
+                self.bench.prefetch(following[0])
+            self._evaluate([arm for arm in group if arm in self.race.wanted])
+
+    def _evaluate(self, arms: Sequence[int]) -> None:
+        """Tell the race what some of them say; one that gives no numbers leaves it."""
         name, turn = self.task.metric.name, sign(self.task.metric)
-        wanted = {arm: self.examples[begin:end] for arm, (begin, end) in self.race.wanted.items()}
+        wanted = {
+            arm: self.examples[begin:end] for arm, (begin, end) in self.race.wanted.items() if arm in arms
+        }
         for arm, rows in self.bench.rows(self.task, wanted).items():
             values = self.task.values(rows, wanted[arm])
             broken = int(np.sum(~np.isfinite(values)))

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from runscope.evaluation.examples.example import Example
+from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import CheckpointScore
 from runscope.evaluation.tasks.kinds import Answer, CompletionLoss, Row, Task
 from runscope.evaluation.tasks.memorising import VERBATIM_TOKENS, is_verbatim, membership_auc, prefix_of
-from runscope.evaluation.work.bench import Bench
+from runscope.evaluation.work.bench import Bench, Errand
 from runscope.stats.arrays import Floats
 from runscope.stats.comparing.paired import mean_and_error
 from runscope.stats.intervals import WIDE
@@ -30,7 +31,7 @@ def remembered(
         held_out, train: examples in random order.
     """
     settings = bench.settings
-    some, others = train[: settings.train_examples], held_out[: settings.train_examples]
+    some, others = _compared(settings, train), _compared(settings, held_out)
     arms = [a for a, row in enumerate(rows) if row.examples]
     loss = CompletionLoss(settings)
     scored = bench.rows(task, dict.fromkeys(arms, some))
@@ -43,9 +44,9 @@ def remembered(
         return found, ()
     known = bench.rows(loss, dict.fromkeys(arms, some))
     unknown = bench.rows(loss, dict.fromkeys(arms, others))
-    asked = [prefix_of(e) for e in some[: settings.verbatim_examples]]
+    asked = _prefixes(settings, some)
     said = _verbatim(bench, arms, asked)
-    said_unseen = _verbatim(bench, arms, [prefix_of(e) for e in others[: settings.verbatim_examples]])
+    said_unseen = _verbatim(bench, arms, _prefixes(settings, others))
     found = list(rows)
     for arm in arms:
         mean, width = _mean(task, scored[arm], some)
@@ -56,6 +57,30 @@ def remembered(
             verbatim_rate=_share(said.get(arm)), verbatim_held_out=_share(said_unseen.get(arm)),
         )  # fmt: skip
     return found, _by_heart(rows, said, asked, settings.sample)
+
+
+def errands(
+    settings: EvaluateSettings, task: Task, held_out: Sequence[Example], train: Sequence[Example]
+) -> list[Errand]:
+    """What :func:`remembered` asks of each checkpoint."""
+    some, others = _compared(settings, train), _compared(settings, held_out)
+    if not task.writes:
+        return [Errand(task, some, saved=True), Errand(task, others, saved=True)]
+    loss = CompletionLoss(settings)
+    asked = [(task, some), (loss, some), (loss, others)]
+    asked += [
+        (_by_itself(settings, p), p) for p in (_prefixes(settings, some), _prefixes(settings, others)) if p
+    ]
+    return [Errand(one, examples, saved=True) for one, examples in asked]
+
+
+def _compared(settings: EvaluateSettings, examples: Sequence[Example]) -> Sequence[Example]:
+    """As many of either set as show memorising."""
+    return examples[: settings.train_examples]
+
+
+def _prefixes(settings: EvaluateSettings, examples: Sequence[Example]) -> list[Example]:
+    return [prefix_of(e) for e in examples[: settings.verbatim_examples]]
 
 
 def _share(said: Sequence[bool] | None) -> float | None:
@@ -112,14 +137,18 @@ def _verbatim(bench: Bench, arms: Sequence[int], asked: Sequence[Example]) -> di
     """Which completions each model says itself, given what stands before them."""
     if not asked:
         return {}
-    longest = max(
-        len(e.completion) for e in asked
-    )  # no tokenizer has more tokens than characters, but for a few
-    settings = replace(
-        bench.settings, task="answer", scorer="exact", max_new_tokens=min(VERBATIM_TOKENS, longest + 1)
-    )
-    said = bench.rows(Answer(settings), dict.fromkeys(arms, asked))
+    said = bench.rows(_by_itself(bench.settings, asked), dict.fromkeys(arms, asked))
     return {
         arm: [is_verbatim(r["answer"], e.completion) for r, e in zip(rows, asked, strict=True)]
         for arm, rows in said.items()
     }
+
+
+def _by_itself(settings: EvaluateSettings, asked: Sequence[Example]) -> Answer:
+    """The task of going on by itself, for as long as any of the completions is."""
+    longest = max(
+        len(e.completion) for e in asked
+    )  # no tokenizer has more tokens than characters, but for a few
+    return Answer(
+        replace(settings, task="answer", scorer="exact", max_new_tokens=min(VERBATIM_TOKENS, longest + 1))
+    )

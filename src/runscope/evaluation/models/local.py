@@ -40,6 +40,13 @@ LONGEST = 4096
 """Longest example where neither the tokenizer nor the model names a limit."""
 
 
+def room_for(settings: EvaluateSettings, count: int, size: int) -> bool:
+    """Whether so many whole models of so many bytes fit into memory at once, each twice as large as on the disk."""
+    torch, _ = loading.import_all()
+    free = free_bytes(torch, loading.wanted_device(torch, settings.device))
+    return free >= (2 * (count - 1) + ROOM) * size
+
+
 class LocalModels:
     """Checkpoints of one training, ready to be evaluated.
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from runscope.errors import RunscopeError
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.models.adapters import CONFIG as ADAPTER_CONFIG
 from runscope.evaluation.models.loading import base_of
@@ -62,12 +66,37 @@ class Remembered:
         self.kept |= rows
 
 
+@dataclass(frozen=True)
+class Block:
+    """A shard with the keys of its results, and whose it is."""
+
+    shard: Shard
+    keys: Sequence[str]
+    arm: int
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What will be asked of every checkpoint that is evaluated, sooner or later.
+
+    Attributes:
+        task, examples: what.
+        saved: not of the base and of averages.
+    """
+
+    task: Task
+    examples: Sequence[Example]
+    saved: bool = False
+
+
 class Bench:
     """The checkpoints of one training, and all that is known of them.
 
     Attributes:
         computed: example evaluations that were really run; the others came from ``results``.
         seconds: wall time by arm.
+        errands: what is run ahead while a whole model is in memory, where not all of them fit at once: each is loaded
+            once then, and a race that comes back finds the results.
     """
 
     def __init__(
@@ -82,6 +111,8 @@ class Bench:
         self.seconds: dict[int, float] = {}
         self._launcher: Launcher | None = None
         self._model_keys: dict[int, str] = {}
+        self.errands: list[Errand] = []
+        self._one_by_one: bool | None = None
 
     def add(self, checkpoint: Checkpoint) -> int:
         """Take in one more that the training did not save, and return its arm."""
@@ -100,6 +131,35 @@ class Bench:
             self._launcher = open_launcher(self.settings, self.base, self.fetch)
         return self._launcher
 
+    def in_order(self, arms: Iterable[int]) -> list[int]:
+        """Those that are in memory first."""
+        launcher = self._launcher
+        if launcher is None:  # nothing is
+            return list(arms)
+        held = {a for a in arms if fetched(self.checkpoints[a]) and launcher.holds(self.checkpoints[a])}
+        return sorted(arms, key=lambda arm: arm not in held)
+
+    def prefetch(self, arm: int) -> None:
+        """Bring a checkpoint to this disk while another one is computed; whoever needs it says what went wrong."""
+        checkpoint = self.checkpoints[arm]
+        if fetched(checkpoint) is not None:
+            return
+
+        def bring() -> None:
+            with suppress(RunscopeError):
+                self.fetch(checkpoint)
+
+        threading.Thread(target=bring, daemon=True).start()
+
+    def one_by_one(self) -> bool:
+        """Whether checkpoints are whole models of which not all fit into memory at once."""
+        if self._one_by_one is None:
+            saved = self.checkpoints[: self.last + 1]
+            size = max(sum(f.size_bytes for f in c.weights) for c in saved)
+            whole = not (self.fetch(saved[-1]) / ADAPTER_CONFIG).exists()
+            self._one_by_one = whole and not self.launcher().holds_all(len(saved), size)
+        return self._one_by_one
+
     def kept(self, task: Task, arm: int, examples: Sequence[Example]) -> dict[int, Row]:
         """Rows that need not be run again, by the position of their example; of a checkpoint on this disk only."""
         if fetched(self.checkpoints[arm]) is None:
@@ -112,34 +172,54 @@ class Bench:
         """What each arm says to its examples; what is not yet known is run, and kept as it comes."""
         keys = {arm: self._keys(task, arm, examples) for arm, examples in wanted.items()}
         known: dict[str, Row] = dict(self.results.get([k for own in keys.values() for k in own]))
-        shards, shard_keys, arms = [], [], []
+        blocks: list[Block] = []
         for arm, examples in wanted.items():
             missing = {k: e for k, e in zip(keys[arm], examples, strict=True) if k not in known}
-            # Neighbours in length share a shard, and so a batch with little padding.
-            ordered = sorted(missing.items(), key=lambda pair: -pair[1].size)
-            for begin in range(0, len(ordered), BLOCK):
-                block = ordered[begin : begin + BLOCK]
-                checkpoint = self.checkpoints[self.last if arm == BASE else arm]
-                shards.append(
-                    Shard(
-                        task, checkpoint, tuple(e for _, e in block), arm == BASE, self.checkpoints[self.last]
-                    )
-                )
-                shard_keys.append([k for k, _ in block])
-                arms.append(arm)
-        if shards:
-            known |= self._run(shards, shard_keys, arms)
+            ahead = bool(missing and self.errands) and self.one_by_one()
+            blocks += self._blocks(task, arm, missing)
+            if ahead:
+                blocks += self._ahead(arm, {(task.key, k) for k in missing})
+        if blocks:
+            known |= self._run(blocks)
         return {arm: [known[k] for k in own] for arm, own in keys.items()}
 
-    def _run(
-        self, shards: Sequence[Shard], shard_keys: Sequence[Sequence[str]], arms: Sequence[int]
-    ) -> dict[str, Row]:
+    def _blocks(self, task: Task, arm: int, missing: Mapping[str, Example]) -> list[Block]:
+        """What one arm is to be asked, by key, in parts."""
+        # Neighbours in length share a shard, and so a batch with little padding.
+        ordered = sorted(missing.items(), key=lambda pair: -pair[1].size)
+        checkpoint = self.checkpoints[self.last if arm == BASE else arm]
+        found = []
+        for begin in range(0, len(ordered), BLOCK):
+            block = ordered[begin : begin + BLOCK]
+            asked = tuple(e for _, e in block)
+            last = self.checkpoints[self.last]
+            shard = Shard(task, checkpoint, asked, arm == BASE, last, whole=bool(self._one_by_one))
+            found.append(Block(shard, [k for k, _ in block], arm))
+        return found
+
+    def _ahead(self, arm: int, asked: set[tuple[str, str]]) -> list[Block]:
+        """What else will be asked of an arm, while its model is in memory."""
+        found: list[Block] = []
+        for errand in self.errands:
+            if errand.saved and not 0 <= arm <= self.last:
+                continue
+            keys = self._keys(errand.task, arm, errand.examples)
+            known = self.results.get(keys)
+            missing = {
+                k: e for k, e in zip(keys, errand.examples, strict=True)
+                if k not in known and (errand.task.key, k) not in asked
+            }  # fmt: skip
+            asked |= {(errand.task.key, k) for k in missing}
+            found += self._blocks(errand.task, arm, missing)
+        return found
+
+    def _run(self, blocks: Sequence[Block]) -> dict[str, Row]:
         launcher = self.launcher()
         fresh: dict[str, Row] = {}
-        done = dict.fromkeys(arms, 0)
-        total = {a: sum(len(s.examples) for s, b in zip(shards, arms, strict=True) if a == b) for a in done}
-        for number, result in launcher.run(shards):
-            arm, rows = arms[number], dict(zip(shard_keys[number], result.rows, strict=True))
+        done = dict.fromkeys((b.arm for b in blocks), 0)
+        total = {a: sum(len(b.keys) for b in blocks if b.arm == a) for a in done}
+        for number, result in launcher.run([b.shard for b in blocks]):
+            arm, rows = blocks[number].arm, dict(zip(blocks[number].keys, result.rows, strict=True))
             self.results.put(rows)
             fresh |= rows
             self.computed += len(rows)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.work.shards import Done, Fetch, Shard, Worker
+from runscope.history.checkpoint import Checkpoint
 
 
 class Launcher(Protocol):
@@ -15,6 +16,12 @@ class Launcher(Protocol):
 
     def run(self, shards: Sequence[Shard]) -> Iterator[tuple[int, Done]]:
         """Positions of shards with what came out, as they come."""
+
+    def holds(self, checkpoint: Checkpoint) -> bool:
+        """Whether nothing has to be loaded for a checkpoint."""
+
+    def holds_all(self, count: int, size: int) -> bool:
+        """Whether so many whole models of so many bytes fit into memory at once."""
 
     def close(self) -> None:
         """Let go of processes and models."""
@@ -24,13 +31,23 @@ class LocalLauncher:
     """One worker, in this process."""
 
     def __init__(self, settings: EvaluateSettings, base: str | Path | None, fetch: Fetch) -> None:
-        self.worker = Worker(settings, base, fetch)
+        self.settings, self.worker = settings, Worker(settings, base, fetch)
 
     def run(self, shards: Sequence[Shard]) -> Iterator[tuple[int, Done]]:
         """Those of models that are in memory first, else in order."""
-        order = sorted(range(len(shards)), key=lambda number: not self.worker.holds(shards[number]))
-        for number in order:
+        held = [not shard.base and self.worker.holds(shard.checkpoint) for shard in shards]
+        for number in sorted(range(len(shards)), key=lambda number: not held[number]):
             yield number, self.worker.work(shards[number])
+
+    def holds(self, checkpoint: Checkpoint) -> bool:
+        """Whether nothing has to be loaded for a checkpoint."""
+        return self.worker.holds(checkpoint)
+
+    def holds_all(self, count: int, size: int) -> bool:
+        """Whether so many whole models of so many bytes fit into memory at once; vLLM holds one."""
+        from runscope.evaluation.models.local import room_for
+
+        return self.settings.backend != "vllm" and room_for(self.settings, count, size)
 
     def close(self) -> None:
         """Let go of the models."""

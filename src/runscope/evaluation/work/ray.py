@@ -12,6 +12,7 @@ from typing import Any
 from runscope.errors import MissingExtra, RunscopeError, ServiceError, Unreachable
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.work.shards import Done, Fetch, Shard, Worker
+from runscope.history.checkpoint import Checkpoint
 
 PATIENCE_SECONDS = 10.0
 LOST_AT_MOST = 2
@@ -51,9 +52,16 @@ class RayLauncher:
         lost = dict.fromkeys(waiting, 0)
         idle = list(self.actors)
         busy: dict[Any, tuple[int, Any]] = {}
+        held: dict[Any, str] = {}
         while waiting or busy:
-            while waiting and idle:
-                number, actor = waiting.popleft(), idle.pop()
+            for actor in list(idle):
+                place = next_shard([shards[n] for n in waiting], held.get(actor), set(held.values()))
+                if place is None:
+                    continue
+                number = waiting[place]
+                del waiting[place]
+                idle.remove(actor)
+                held[actor] = shards[number].checkpoint.name
                 busy[actor.work.remote(shards[number])] = (number, actor)
             ready, _ = self.ray.wait(list(busy), num_returns=1)
             number, actor = busy.pop(ready[0])
@@ -67,11 +75,20 @@ class RayLauncher:
                     )
                 waiting.appendleft(number)
                 self.actors.remove(actor)
+                held.pop(actor, None)
                 actor = self._actor()
                 self.actors.append(actor)
             else:
                 yield number, done
             idle.append(actor)
+
+    def holds(self, checkpoint: Checkpoint) -> bool:  # noqa: ARG002
+        """Not known here: each worker has its own."""
+        return False
+
+    def holds_all(self, count: int, size: int) -> bool:  # noqa: ARG002
+        """Not known here: each worker has memory of its own."""
+        return False
 
     def _result(self, reference: Any) -> Done | None:
         """What a worker found; None where it was lost."""
@@ -99,6 +116,24 @@ class RayLauncher:
         self.actors = []
         if self.started_here:
             self.ray.shutdown()
+
+
+def next_shard(waiting: Sequence[Shard], holds: str | None, held: set[str]) -> int | None:
+    """Which of the waiting shards a free worker takes; of whole models those of the one that it holds, or of one that
+    nobody holds, so that each is loaded by one worker alone.
+
+    Args:
+        waiting: shards.
+        holds: the checkpoint that the worker was asked last.
+        held: those that workers were asked last.
+
+    Returns:
+        Its place, or None where others will do what is left.
+    """
+    for place, shard in enumerate(waiting):
+        if not shard.whole or shard.checkpoint.name == holds:
+            return place
+    return next((place for place, s in enumerate(waiting) if s.checkpoint.name not in held), None)
 
 
 def _connect(ray: Any) -> None:

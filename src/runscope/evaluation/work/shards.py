@@ -33,6 +33,8 @@ class Shard:
     examples: tuple[Example, ...]
     base: bool = False
     last: Checkpoint | None = None
+    whole: bool = False
+    """Its checkpoint is a whole model, and loading that costs more than asking it."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,10 @@ class Worker:
         """Of the process that it lives in."""
         return os.getpid()
 
-    def holds(self, shard: Shard) -> bool:
-        """Whether nothing has to be loaded for a shard."""
+    def holds(self, checkpoint: Checkpoint) -> bool:
+        """Whether nothing has to be loaded for a checkpoint."""
         held = getattr(self.models, "holds", None)
-        return held is not None and not shard.base and bool(held(self.fetch(shard.checkpoint)))
+        return held is not None and bool(held(self.fetch(checkpoint)))
 
     def work(self, shard: Shard) -> Done:
         """Ask a checkpoint."""
