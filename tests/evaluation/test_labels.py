@@ -242,3 +242,23 @@ def test_classifiers_on_encoder_decoders_read_texts_with_and_without_a_second_on
         found = study(tmp_path / "out", tmp_path / f"{name}.jsonl")
         assert found.task == "classify"
         assert found.scores[-1].mean == pytest.approx(np.mean(losses), abs=2e-5)
+
+
+def test_a_model_without_a_limit_and_labels_as_a_table_writes_them(tmp_path: Path) -> None:
+    import transformers as hf
+
+    held_out, words = texts(7, 20), headed.tokenizer()
+    lines = [f"{t},{len(t) % 2}.0" for t in held_out]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    config = hf.XLNetConfig(
+        vocab_size=len(headed.WORDS), d_model=32, n_layer=1, n_head=4, d_inner=64, pad_token_id=0
+    )
+    for step in (1, 2):
+        torch.manual_seed(step)
+        model = hf.XLNetForSequenceClassification(config).eval()
+        model.save_pretrained(tmp_path / f"out/checkpoint-{step}")
+        words.save_pretrained(tmp_path / f"out/checkpoint-{step}")
+    losses = [-float(made(model, t).log_softmax(-1)[len(t) % 2]) for t in held_out]
+    assert study(tmp_path / "out", tmp_path / "rows.csv").scores[-1].mean == pytest.approx(
+        np.mean(losses), abs=1e-5
+    )

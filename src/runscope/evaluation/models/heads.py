@@ -95,8 +95,9 @@ class HeadModels(LocalModels):
         if said in self.labels:
             return self.labels[said]
         count = int(self.model.config.num_labels)
-        if said.isdecimal() and int(said) < count:
-            return int(said)
+        number = said.removesuffix(".0")  # as tables write them
+        if number.isdecimal() and int(number) < count:
+            return int(number)
         if said in every and len(every) == count and all(n == f"LABEL_{k}" for n, k in self.labels.items()):
             return every.index(said)
         if said in ("false", "true") and count == 2:
@@ -139,11 +140,13 @@ class HeadModels(LocalModels):
         self._in_batches([(len(r.rows) * r.longest, len(r.places)) for r in rows], work)
         return found
 
-    def _alike(self, row: Given) -> tuple[int, int]:
-        """Rows that go together: of as many choices; of T5 and BART, with as many ends, which they refuse otherwise."""
+    def _alike(self, row: Given) -> tuple[int, ...]:
+        """Rows that go together: of as many choices; of T5 and BART, with as many ends, which they refuse otherwise; of
+        a head that reads the last position (XLNet's), as long, as it would read the padding."""
         config = self.model.config
         ends = row.rows[0].count(config.eos_token_id) if getattr(config, "is_encoder_decoder", False) else 0
-        return len(row.rows), ends
+        by_last = getattr(config, "summary_type", None) == "last"
+        return len(row.rows), ends, row.longest if by_last else 0
 
     def _limit(self) -> int:
         config = self.model.config

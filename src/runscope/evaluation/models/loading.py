@@ -326,8 +326,8 @@ def with_repositories(places: Sequence[Path]) -> Iterator[Path]:
 def longest_input(tokenizer: Any, config: Any, otherwise: int) -> int:
     """Most tokens that a model takes; ``otherwise`` where neither tokenizer nor configuration says."""
     limits = [tokenizer.model_max_length, getattr(config, "max_position_embeddings", None)]
-    # A tokenizer that was told no limit says 1e30.
-    return int(min((n for n in limits if n and n < 10**9), default=otherwise))
+    # A tokenizer that was told no limit says 1e30, and XLNet, which has none, −1.
+    return int(min((n for n in limits if n and 0 < n < 10**9), default=otherwise))
 
 
 def forward_words(model: Any) -> frozenset[str]:
