@@ -105,9 +105,9 @@ def test_what_was_decided_before_is_decided_anew_only_where_something_changed(se
         read.append(run.id)
         return run
 
-    def trainings(runs: list[Run], plan: Plan, answers: Answers) -> list[list[int]]:
+    def trainings(some: list[Run], plan: Plan, answers: Answers) -> list[list[int]]:
         read.clear()
-        return find_planned([partial(reads, run) for run in runs], plan, answers)
+        return find_planned([partial(reads, run) for run in some], plan, answers)
 
     contents = [f"content of {run.id}" for run in runs]
     first = Answers(contents, {})
@@ -115,6 +115,15 @@ def test_what_was_decided_before_is_decided_anew_only_where_something_changed(se
     before = json.loads(json.dumps(first.now))
     assert trainings(runs, plan, Answers(contents, before)) == found
     assert read == []
+    joined: list[list[int]] = []
+    for numbers in plan.apart():  # where a run stands among all others is another matter each time
+        part = Plan.of_part(json.loads(json.dumps(plan.part(numbers))))
+        some = Answers([contents[n] for n in numbers], before)
+        joined += [[numbers[n] for n in group] for group in trainings([runs[n] for n in numbers], part, some)]
+        assert read == []
+    several = sorted(group for group in found if len(group) > 1)
+    assert sorted(group for group in joined if len(group) > 1) == several
+    assert several
     last = len(runs) - 1  # no other run is held against it
     changed = [*contents[:last], "written anew"]
     assert trainings(runs, plan, Answers(changed, before)) == found

@@ -73,13 +73,17 @@ class Answers:
         known = self._before.get(content)
         return known if known is not None and known[0] == self._tokens[number] else None
 
-    def keep(self, node: Node, number: int, nodes: Sequence[Node], sure: float) -> None:
-        """Note what was decided of a run that hangs now where it belongs."""
+    def keep(
+        self, node: Node, number: int, nodes: Sequence[Node], members: Sequence[int], sure: float
+    ) -> None:
+        """Note what was decided of a run that hangs now where it belongs, on one of the earlier runs or on none."""
         token = self._tokens[number]
         if token:
             where = None
             if node.parent is not None:
-                where = [nodes.index(node.parent), node.offset, node.scale, node.start, node.own_start]
+                # Its place among those that it was held against: among all runs it may be another the next time.
+                parent = members.index(nodes.index(node.parent))
+                where = [parent, node.offset, node.scale, node.start, node.own_start]
             self.now[self._contents[number]] = [token, sure, where]
 
     def _token(self, number: int) -> str:
@@ -88,8 +92,8 @@ class Answers:
         return self._tokens[number]
 
 
-def hang_again(node: Node, answer: Sequence[Any], nodes: Sequence[Node]) -> float:
-    """Hang a run where the earlier look has hung it.
+def hang_again(node: Node, answer: Sequence[Any], members: Sequence[Node]) -> float:
+    """Hang a run where the earlier look has hung it, on one of the runs that it was held against or on none.
 
     Returns:
         How sure that was.
@@ -97,7 +101,7 @@ def hang_again(node: Node, answer: Sequence[Any], nodes: Sequence[Node]) -> floa
     _, sure, where = answer
     if where is not None:
         parent, node.offset, node.scale, node.start, node.own_start = where
-        node.parent = nodes[parent]
+        node.parent = members[parent]
         node.parent.children.append(node)
     return float(sure)
 

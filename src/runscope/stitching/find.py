@@ -165,13 +165,13 @@ def _answered(
         return _attach(node, number, nodes, plan, members)
     known = answers.ask(number, members, plan.pool.told(number, members))
     if known is not None:
-        return hang_again(node, known, nodes)
+        return hang_again(node, known, [nodes[n] for n in members])
     own = node.profile
     said = _attach(node, number, nodes, plan, members)
     if (
         node.profile is own
     ):  # else it was told apart by the others' pace, which it would not have where it is read anew
-        answers.keep(node, number, nodes, said)
+        answers.keep(node, number, nodes, members, said)
     return said
 
 
