@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 _C0_PICTURES = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
 _WITHOUT_PICTURE = (
     *range(0x80, 0xA0),
@@ -16,6 +18,8 @@ _WITHOUT_PICTURE = (
 )
 _SHOWN = {**_C0_PICTURES, 0x7F: 0x2421, **dict.fromkeys(_WITHOUT_PICTURE, 0xFFFD)}
 _IN_JSON = {code: f"\\u{code:04x}" for code in (0x7F, *_WITHOUT_PICTURE)}
+_COMMAND = re.compile(r"^(\s*:)(:[a-z])|(#)(#(?:\[|[a-z]+\[))", re.IGNORECASE | re.MULTILINE)
+"""``::error::``, ``##[error]`` (GitHub), ``##vso[…]`` (Azure), ``##teamcity[…]``."""
 _FIRST_OF_CSV = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -29,9 +33,15 @@ def harmless(text: str) -> str:
     return text.translate(_SHOWN)
 
 
+def harmless_line(text: str) -> str:
+    """The same for text on its way to a stream: a service that builds takes no line of its log for a command."""
+    shown = text if text.isprintable() else harmless(text)
+    return _COMMAND.sub("\\1\\3\u200b\\2\\4", shown) if "::" in shown or "##" in shown else shown
+
+
 def harmless_json(text: str) -> str:
     """The same for JSON text, which escapes C0 by itself; it means what it meant."""
-    return text.translate(_IN_JSON)
+    return re.sub("#(?=#)", r"\\u0023", text.translate(_IN_JSON))
 
 
 def harmless_cell(text: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,7 +23,7 @@ from tests.servers import hub as hubs
 from tests.servers.wandb import KEY, serve
 from tests.servers.wandb_runs import StoredRun
 
-KILLS = max(3, int(os.environ.get("RUNSCOPE_TORTURE") or 30) // 10)
+KILLS = max(2, int(os.environ.get("RUNSCOPE_TORTURE") or 0) // 3)
 SECONDS = 200
 
 
@@ -126,17 +128,46 @@ def test_evaluate(home: Path) -> None:
     saved = tiny.save_adapters(tiny.llama(), base, home / "output", ["q_proj", "v_proj"], [0.01, 0.02])
     data = tiny.write_examples(home / "heldout.jsonl", 60, 1)
     words = ["evaluate", str(saved), "--data", str(data), "--base", str(base), "--format", "json"]
+    begun = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "runscope", *words], cwd=home, capture_output=True, check=True
     )
+    whole = time.monotonic() - begun
     results = home / "home" / "evaluations" / "results.sqlite"
-    for after in moments("evaluate", 20.0):
+    for after in moments("evaluate", whole):
         results.unlink(missing_ok=True)
         killed(words, home, after)
     again = subprocess.run(
         [sys.executable, "-m", "runscope", *words], cwd=home, capture_output=True, check=True
     )
     assert json.loads(again.stdout)["checkpoints"] == json.loads(done.stdout)["checkpoints"]
+
+
+def test_scan(home: Path) -> None:
+    """Of cards, of what it remembers, and of its page."""
+    for number in range(8):
+        place = home / "runs" / f"run-{number}"
+        place.mkdir(parents=True)
+        (files.state if number % 2 else files.table)(place)
+    words = ["scan", "runs", "--jobs", "1", "--quiet"]
+    whole = finished([*words, "--output", "scan.html"], home)
+    before = (home / "scan.html").read_bytes()
+    expected = _scanned(words, home)
+    for after in moments("scan", whole):
+        shutil.rmtree(home / "home", ignore_errors=True)
+        killed([*words, "--output", "scan.html"], home, after)
+        assert len((home / "scan.html").read_bytes()) > 0.9 * len(before), "the old one or the new one"
+        assert _scanned(words, home) == expected
+
+
+def _scanned(words: list[str], home: Path) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "runscope", *words, "--format", "json"],
+        cwd=home,
+        capture_output=True,
+        check=True,
+    )
+    return json.loads(done.stdout)["trainings"]
 
 
 def test_push(home: Path) -> None:

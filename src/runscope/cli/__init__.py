@@ -88,10 +88,10 @@ def _drop_output() -> None:
 
 def complain(message: str, hint: str) -> int:
     """Print one ``error:`` and one ``hint:`` line to stderr; the exit status that goes with them."""
-    from runscope.safe_text import harmless
+    from runscope.safe_text import harmless_line
 
     for label, text in (("error", message), ("hint", hint)):
-        print(f"{label}: {harmless(' '.join(text.split()))}", file=sys.stderr)  # noqa: T201
+        print(f"{label}: {harmless_line(' '.join(text.split()))}", file=sys.stderr)  # noqa: T201
     return 2
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runscope.errors import StoreError, UsageError
-from runscope.safe_text import harmless, harmless_json
+from runscope.safe_text import harmless_json, harmless_line
 from runscope.store.files import write_beside
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def stdout() -> Console:
 def note(text: str, *, quiet: bool = False) -> None:
     """One line of talk."""
     if not quiet:
-        print(harmless(text), file=sys.stderr)  # noqa: T201
+        print(harmless_line(text), file=sys.stderr)  # noqa: T201
 
 
 def notes(texts: Iterable[str], *, quiet: bool = False) -> None:
@@ -44,7 +44,7 @@ def notes(texts: Iterable[str], *, quiet: bool = False) -> None:
 
 def print_text(text: str) -> None:
     """Print text that is to be read by people or by another program."""
-    sys.stdout.write(harmless(text))
+    sys.stdout.write(harmless_line(text))
     sys.stdout.flush()
 
 

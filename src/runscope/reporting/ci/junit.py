@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from runscope.reporting.ci.checked import Checked, Found, name_of
 from runscope.rules.codes import RULES
-from runscope.safe_text import harmless
+from runscope.safe_text import harmless_line
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold."""
@@ -81,4 +81,4 @@ def _tested(case: ElementTree.Element, several: Sequence[Found]) -> None:
 
 
 def _text(text: str) -> str:
-    return _NOT_XML.sub("�", harmless(text))
+    return _NOT_XML.sub("�", harmless_line(text))
