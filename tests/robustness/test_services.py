@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -223,6 +225,45 @@ def test_a_download_that_shall_wait_for_an_hour_ends_and_says_so(
             fetch(checkpoint)
         assert "3600 seconds" in caught.value.hint
         assert capfd.readouterr().err == "", "the client's own lines are not shown"
+
+
+def endless(handler: BaseHTTPRequestHandler) -> None:
+    """A list that goes on until the asker has enough."""
+    handler.send_response(200)
+    handler.end_headers()
+    handler.close_connection = True
+    with suppress(OSError):
+        while handler.command != "HEAD":
+            handler.wfile.write(b"[1, 2, 3, 4]," * 80_000)
+
+
+def unfolding(handler: BaseHTTPRequestHandler) -> None:
+    """A few packed bytes that unfold to much."""
+    with suppress(OSError):
+        body(packed(), Content_Encoding="gzip")(handler)
+
+
+@cache
+def packed() -> bytes:
+    packer = zlib.compressobj(1, wbits=31)
+    return b"".join(packer.compress(bytes(1 << 24)) for _ in range(33)) + packer.flush()
+
+
+@pytest.mark.parametrize("respond", [endless, unfolding])
+def test_an_answer_that_no_memory_holds_is_refused(
+    respond: Callable[[BaseHTTPRequestHandler], None],
+    account: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with answering(respond) as url:
+        monkeypatch.setenv("WANDB_BASE_URL", url)
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        for words in (["show", "me/pricer/abc"], ["checkpoints", "me/pricer"]):
+            assert main(words) == 2
+            said = capsys.readouterr().err.splitlines()
+            assert [line.partition(":")[0] for line in said] == ["error", "hint"]
+            assert "MiB" in said[0]
 
 
 def test_a_busy_service_is_waited_for_aloud(account: Path, monkeypatch: pytest.MonkeyPatch) -> None:

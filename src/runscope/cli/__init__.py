@@ -61,10 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        return complain(
-            f"unexpected error: {type(error).__name__}: {error}",
-            "the same command with --debug shows where; please report it with that text",
-        )
+        return _unexpected(error)
     return status if isinstance(status, int) else 0
 
 
@@ -93,6 +90,17 @@ def complain(message: str, hint: str) -> int:
     for label, text in (("error", message), ("hint", hint)):
         print(f"{label}: {harmless_line(' '.join(text.split()))}", file=sys.stderr)  # noqa: T201
     return 2
+
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, MemoryError):
+        return complain(
+            "this needs more memory than there is", "name a smaller part of it, or use a larger machine"
+        )
+    return complain(
+        f"unexpected error: {type(error).__name__}: {error}",
+        "the same command with --debug shows where; please report it with that text",
+    )
 
 
 def _usage(error: BaseException) -> int:

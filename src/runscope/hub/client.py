@@ -37,6 +37,11 @@ SAID_SECONDS = 5
 """A wait this long is said: silence looks like a hang."""
 PATIENCE_SECONDS = 20
 """The longest wait that a 429 may ask for and still be waited; longer ones are the user's to decide."""
+MOST_BYTES = 1 << 28
+"""More than any listing, and than any trainer state that a training writes."""
+SLOWEST_BYTES_A_SECOND = 10_000
+_OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")
+"""What does not hold any more once an answer is unpacked."""
 _AGAIN = (429, 500, 502, 503, 504)
 _TRANSPORTS = ("httpx", "httpx2", "httpcore", "requests", "urllib3")
 """What the client speaks HTTP with; it has changed twice."""
@@ -78,9 +83,9 @@ def get(
     with mapped(what):
         for wait in (*WAITS_SECONDS, None):
             try:
-                answer = get_session().get(url, params=params, headers=sent, timeout=TIMEOUT_SECONDS)
+                answer = _bounded(get_session(), url, what, params=params, headers=sent)
             except Exception as error:
-                if wait is None or not _on_the_way(error):
+                if wait is None or isinstance(error, TimeoutError) or not _on_the_way(error):
                     raise
             else:
                 if answer.status_code not in _AGAIN or wait is None:
@@ -94,6 +99,32 @@ def get(
                     say(f"the Hub asks to wait {wait:.0f} s before it tells of {what}")
             time.sleep(wait)
     raise AssertionError("the last try either returns or raises")
+
+
+def _bounded(session: Any, url: str, what: str, **more: Any) -> Any:
+    """The answer to a GET, read only as long as it is no larger and no slower than an answer is.
+
+    Raises:
+        ServiceError: it is larger: a few packed bytes may unfold to more than the memory holds.
+        TimeoutError: it trickles in.
+    """
+    if not hasattr(session, "stream"):  # the client of before 1.0, which gives whole answers
+        return session.get(url, timeout=TIMEOUT_SECONDS, **more)
+    begun, content = time.monotonic(), bytearray()
+    with session.stream("GET", url, timeout=TIMEOUT_SECONDS, **more) as answer:
+        for part in answer.iter_bytes():
+            content += part
+            if len(content) > MOST_BYTES:
+                raise ServiceError(
+                    f"the Hub answered with more than {MOST_BYTES >> 20} MiB when asked for {what}",
+                    hint="check HF_ENDPOINT; or fetch the file yourself and name its folder",
+                )
+            if time.monotonic() - begun > TIMEOUT_SECONDS + len(content) / SLOWEST_BYTES_A_SECOND:
+                raise TimeoutError("the answer trickles in")
+        headers = [(k, v) for k, v in answer.headers.multi_items() if k.lower() not in _OF_THE_WIRE]
+        return type(answer)(
+            answer.status_code, headers=headers, content=bytes(content), request=answer.request
+        )
 
 
 def ask(
@@ -238,6 +269,8 @@ def mapped(what: str) -> Iterator[None]:
 def _on_the_way(error: BaseException) -> bool:
     """Whether no answer came: refused, timed out, cut off."""
     package = type(error).__module__.partition(".")[0]
+    if isinstance(error, TimeoutError):
+        return True
     return package in _TRANSPORTS and getattr(error, "response", None) is None
 
 

@@ -42,6 +42,8 @@ PATIENCE_SECONDS = 120.0
 """How long one question is repeated while the service is busy or away; ``RUNSCOPE_PATIENCE_SECONDS`` sets another."""
 SAID_SECONDS = 5.0
 """Silence for longer than this looks like a hang."""
+MOST_BYTES = 1 << 29
+"""More than a page of rows, or one of the files that a history is exported to, ever is."""
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 30.0
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 _PASSING = (408, 429, 500, 502, 503, 504)
@@ -202,6 +204,11 @@ class Service:
                 headers = self._secret | {"Content-Type": "application/json"} if body is not None else {}
                 with self._client.stream(method, url, content=body, headers=headers) as response:
                     text = _read(response, give_up, self._now)
+            except _TooLarge:
+                return ServiceError(
+                    f"W&B at {_plain(url)} answered with more than {MOST_BYTES >> 20} MiB at once",
+                    hint="check WANDB_BASE_URL: no W&B service does",
+                ), None
             except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
                 # The client's own message may hold the address, and that a password.
                 problem = Unreachable(
@@ -281,12 +288,18 @@ class Service:
 def _read(response: Any, give_up: float, now: Callable[[], float]) -> bytes:
     """The whole answer; one that only trickles in has an end as well."""
     latest = max(give_up, now() + ANSWER_SECONDS)
-    parts = []
+    content = bytearray()
     for part in response.iter_bytes():
-        parts.append(part)
+        content += part
+        if len(content) > MOST_BYTES:
+            raise _TooLarge
         if now() > latest:
             raise TimeoutError
-    return b"".join(parts)
+    return bytes(content)
+
+
+class _TooLarge(Exception):
+    """A few packed bytes may unfold to more than the memory holds."""
 
 
 def _patience() -> float:
