@@ -161,6 +161,18 @@ def test_a_full_disk_behind_stdout_is_said(form: str, log: Path, tmp_path: Path)
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+def test_a_stream_that_is_closed_is_done_without(closed: tuple[int, ...], log: Path, tmp_path: Path) -> None:
+    """And no file that is opened later stands in its place."""
+    written = tmp_path / "table.csv"
+    done = subprocess.run(
+        [sys.executable, "-m", "runscope", "stitch", str(log), "--output", str(written)], cwd=tmp_path,
+        preexec_fn=lambda: [os.close(number) for number in closed] and None, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert written.read_text().startswith("step,run")
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_every_encoding_of_a_pipe_takes_what_is_printed(encoding: str, log: Path, tmp_path: Path) -> None:
     for words in (["show"], ["diagnose"]):

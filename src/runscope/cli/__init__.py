@@ -70,6 +70,11 @@ def _prepare(*, quiet: bool) -> None:
     from runscope import progress
     from runscope.cli.output import note
 
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        # What is closed would be given to the next file that is opened, and be written into it.
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
     for stream in (sys.stdout, sys.stderr):
         # A piped Windows console has an encoding that knows few letters; half a letter knows none.
         if hasattr(stream, "reconfigure"):

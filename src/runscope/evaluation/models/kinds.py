@@ -228,8 +228,13 @@ QUANTISED: Mapping[str, str] = {
 """Quantised weights by what ``quantization_config`` calls them; those of bitsandbytes are evaluated."""
 
 
+_TYPES: Mapping[str, type] = {"model_type": str, "auto_map": dict, "id2label": dict, "num_labels": int}
+"""What tells a kind, where it is of the type that it has to be; transformers says what is wrong with the rest."""
+
+
 def kind_of(config: Config) -> tuple[Kind, str]:
     """The kind of model that a configuration names, and the class that it names; "" where it names none."""
+    config = {k: v for k, v in config.items() if k not in _TYPES or isinstance(v, _TYPES[k])}
     named = config.get("architectures")
     architecture = str(named[0]) if isinstance(named, list | tuple) and named else ""
     if not architecture:  # told by nothing but its family and, when it is loaded, by the names of its weights

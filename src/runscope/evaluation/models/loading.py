@@ -223,7 +223,8 @@ def refuse_unlike(base: str, folder: Path) -> None:
     (own, architecture), (other, _) = kind_of(config_of(base)), kind_of(config_of(str(folder)))
     if own is not other:
         raise InputError(f"{base} is a {architecture}, and has no head of that kind", hint=NAME_IT)
-    labels = [len(config_of(place).get("id2label") or ()) for place in (base, str(folder))]
+    named = [config_of(place).get("id2label") for place in (base, str(folder))]
+    labels = [len(names) if isinstance(names, dict) else 0 for names in named]
     if own.head and labels[0] != labels[1]:
         raise InputError(f"{base} has another number of labels", hint=NAME_IT)
 
@@ -294,7 +295,7 @@ def load_tokenizer(settings: EvaluateSettings, *places: Path) -> Any:
     """The tokenizer that lies with the checkpoint, else that of its repository, else the base's.
 
     Raises:
-        InputError: neither has one.
+        InputError: neither has one, or one is damaged.
     """
     transformers: Any = import_module("transformers")
     for place in with_repositories(places):
@@ -306,6 +307,11 @@ def load_tokenizer(settings: EvaluateSettings, *places: Path) -> Any:
             )
         except (OSError, ValueError):
             continue
+        except Exception as error:  # what is wrong in its files makes the library raise of every kind
+            raise InputError(
+                f"the tokenizer in {place} cannot be loaded: {first_line(error)}",
+                hint="save or fetch it again, or remove its files where the base has the same",
+            ) from error
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         return tokenizer

@@ -156,7 +156,9 @@ def _problem(folder: Path) -> Any:
 
 def _labels(folder: Path, config: Config, shapes: Shapes) -> int:
     """1 where the head gives one number; else some other count."""
-    saved = tuple(config.get("modules_to_save") or ()) or HEADS
+    named = config.get("modules_to_save")
+    saved = tuple(name for name in named if isinstance(name, str)) if isinstance(named, list) else ()
+    saved = saved or HEADS
     heads = [s for n, s in shapes.items() if any(p.endswith(saved) for p in plain_name(n).split("."))
              and ".lora_" not in n]  # fmt: skip
     if heads:
@@ -165,7 +167,8 @@ def _labels(folder: Path, config: Config, shapes: Shapes) -> int:
         if (place / "config.json").is_file():
             told = read_object((place / "config.json").read_bytes())
             names = told.get("id2label")
-            return len(names) if isinstance(names, Mapping) else int(told.get("num_labels") or 2)
+            count = told.get("num_labels")
+            return len(names) if isinstance(names, Mapping) else count if isinstance(count, int) else 2
     return 2
 
 

@@ -10,7 +10,7 @@ import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from runscope.errors import UnreadableRun
 from runscope.sources.tables import documents, json_text
@@ -128,6 +128,8 @@ def _together(
 _READERS: dict[str, Callable[[Text], tuple[pd.DataFrame, tuple[str, ...]]]] = {
     "console": console.read_console, "lines": json_text.read_lines, "json": json_text.read_json, "csv": read_csv,
 }  # fmt: skip
+MOST_CELLS = 100_000_000
+"""Of a column that repeats one value a Parquet file of a kilobyte may hold as many."""
 _PART = re.compile(r"(.*)_part_(\d+)\.parquet")
 """How Neptune's exporter calls the files of one run, 50 MB each."""
 
@@ -144,25 +146,45 @@ def parts_of(file: Path) -> list[Path]:
 
 
 def _parquet(file: Path) -> pd.DataFrame:
+    """The cells of a Parquet file as text, a column at a time: decoded they take many times the file.
+
+    Raises:
+        ValueError: it unfolds to more cells than any log has, or has a kind of column that nobody writes.
+    """
     import pandas as pd
     import pyarrow as pa
-    import pyarrow.compute
     import pyarrow.parquet as pq
 
+    parts = parts_of(file)
     try:
-        tables = [pq.read_table(part) for part in parts_of(file)]
-        table = pa.concat_tables(tables, promote_options="default")
-    except NotImplementedError as error:  # Arrow's own, for a kind of column that no writer makes
+        heads = [pq.read_metadata(part) for part in parts]
+        if sum(head.num_rows * head.num_columns for head in heads) > MOST_CELLS:
+            raise ValueError(f"it holds more than {MOST_CELLS:,} cells")
+        names = dict.fromkeys(
+            field.name
+            for part in parts
+            for field in pq.read_schema(part)
+            if not pa.types.is_nested(field.type)
+        )
+        columns = {name: pd.array(_texts(parts, name), dtype="str") for name in names}
+    except (NotImplementedError, KeyError) as error:  # an odd kind of column, a name twice
         raise ValueError(str(error)) from error
-    columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_timestamp(column.type):
-            column = column.cast(pa.timestamp("us")).cast(pa.int64())
-            column = pyarrow.compute.divide(column.cast(pa.float64()), 1e6)
-        if pa.types.is_boolean(column.type):
-            column = column.cast(pa.int8())
-        if pa.types.is_decimal(column.type):
-            column = column.cast(pa.float64())
-        if not pa.types.is_nested(column.type):
-            columns[name] = column.cast(pa.string()).fill_null("").to_pandas().astype(object)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
+
+
+def _texts(parts: list[Path], name: str) -> Any:
+    """One column of a file in parts as texts, "" where a part has none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(part, columns=[name]) for part in parts]
+    column = pa.concat_tables(tables, promote_options="default").column(name)
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us")).cast(pa.int64())
+        column = pc.divide(column.cast(pa.float64()), 1e6)
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    return column.cast(pa.large_string()).fill_null("")
