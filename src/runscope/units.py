@@ -9,3 +9,10 @@ def readable_bytes(count: float) -> str:
         if count >= 0.99995 * one:  # 999,960 bytes are 1.0 MB, not 1000.0 kB
             return f"{count / one:,.1f} {unit}"
     return f"{count:.0f} B"
+
+
+def chance_words(share: float) -> str:
+    """A probability as a percentage that claims no certainty: ``under 1%``, ``over 99%``, and what lies between."""
+    if 0 < share < 1:
+        return "under 1%" if share < 0.01 else "over 99%" if share > 0.99 else f"{share:.0%}"
+    return "under 1%" if share <= 0 else "100%"

@@ -275,3 +275,26 @@ def test_the_action_says_what_it_cannot_read_and_obeys_no_name(here: Path) -> No
     assert (status, outputs["status"]) == (2, "2")
     assert not (here / "pwned").exists()
     assert not (here / "x.html").exists()
+
+
+def test_a_report_holds_its_training_against_a_baseline_and_its_recipe_does_again(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log(here / "good/log.csv")
+    log(here / "new/log.csv", floor=0.8)
+    asked = ["report", "new/log.csv", "--baseline", "good/log.csv", "--output", "out"]
+    assert main(asked) == 1
+    told = capsys.readouterr().err
+    assert "worse than the baseline" in told
+    assert "good" in told
+    found = json.loads((here / "out/findings.json").read_text())
+    assert found["baseline"]["status"] == "worse"
+    assert "worse than the baseline" in (here / "out/report.html").read_text()
+    assert "--baseline good/log.csv" in (here / "out/report.html").read_text()
+    assert main(["report", "out/recipe.toml", "--format", "json"]) == 1
+    assert json.loads(capsys.readouterr().out)["baseline"] == found["baseline"]
+    assert (
+        main(["report", "good/log.csv", "--baseline", "good/log.csv", "--quiet", "--output", "a.html"]) == 0
+    )
+    assert main(["report", "out/recipe.toml", "--baseline", "good/log.csv"]) == 2
+    assert main(["report", "good/log.csv", "new/log.csv", "--compare", "--baseline", "good/log.csv"]) == 2

@@ -327,3 +327,34 @@ def test_a_divergence_begins_where_the_loss_leaps_not_where_a_smoothed_one_would
     loss = np.where(np.arange(len(STEP)) >= 100, 5.0, FALLING) * np.exp(0.01 * rng.standard_normal(len(STEP)))
     found = [f for f in diagnose(view_of(train_loss=loss)).findings if f.code == "LOS002"]
     assert [f.first_step for f in found] == [STEP[100]]
+
+
+def test_of_a_model_that_the_first_steps_destroyed_nothing_is_kept() -> None:
+    rng = np.random.default_rng(0)
+    loss = np.append(20.0, 700 * np.exp(1.8 * T[1:]) * np.exp(0.1 * rng.standard_normal(len(T) - 1)))
+    norm = 50 * np.exp(0.2 * rng.standard_normal(len(T))) * np.where(T > 0.5, 1000, 1)
+    found = diagnose(view_of(saved(400, 800, 1200, 1600), train_loss=loss, grad_norm=norm, eval_loss=loss))
+    assert {"LOS002", "GRD003"} <= {f.code for f in found.findings}
+    assert found.verdict.keep is None
+    assert found.verdict.recommendation.startswith("Keep none of the checkpoints")
+
+
+def test_layers_without_gradients_are_mended_and_not_evaluated() -> None:
+    rng = np.random.default_rng(0)
+    noise = 0.02 * rng.standard_normal(len(T))
+    view = view_of(train_loss=0.7 + noise)
+    run = view.timeline.runs[0]
+    layers = {
+        f"grad_norm/layers.{n}.weight": Series.of(
+            f"grad_norm/layers.{n}.weight", STEP, 10.0 ** (n - 7) * np.exp(noise)
+        )
+        for n in range(8)
+    }
+    view = replace(view, timeline=Timeline.of(replace(run, series={**run.series, **layers})))
+    verdict = diagnose(view).verdict
+    assert "GRD002" in {f.code for f in diagnose(view).findings}
+    assert "residual" in verdict.recommendation
+    assert "runscope evaluate" not in verdict.recommendation
+    assert verdict.recommendation.startswith("Keep none of it")
+    assert len(set(verdict.next_time)) == len(verdict.next_time)
+    assert not any(advice in verdict.recommendation for advice in verdict.next_time)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Literal, ParamSpec
 
 from runscope import __version__, api
+from runscope.agents.budget import fitted
 from runscope.agents.roots import Roots, resolved
 from runscope.errors import MissingExtra, RunscopeError, UsageError, nearest
 from runscope.reporting.text import brief
@@ -17,10 +19,11 @@ if TYPE_CHECKING:
     from runscope.history import Timeline
 
 P = ParamSpec("P")
+_COMMAND = re.compile(r"--[a-z]|\brunscope [a-z]")
 Transport = Literal["stdio", "http"]
 MOST_POINTS = 100
-MOST_CHARACTERS = 4000
-"""About a thousand tokens: an answer never fills what its reader can keep in mind."""
+MOST_OF_A_REFUSAL = 800
+"""Letters of an error or a hint."""
 INSTRUCTIONS = (
     "runscope reads logs of trainings. Start with diagnose(runs): it answers whether a training overfits, diverged "
     "or had broken gradients, which step to keep and what to do; several runs are joined first. scan(where) looks at "
@@ -84,12 +87,18 @@ def _answered(tool: Callable[P, str]) -> Callable[P, str]:
         try:
             text = tool(*args, **kwargs)
         except RunscopeError as error:
-            raise ToolError(f"{error.message}\nhint: {error.hint}") from error
-        return (
-            text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS].rpartition("\n")[0] + "\n(cut)"
-        )
+            where = "hint for the command line" if _COMMAND.search(error.hint) else "hint"
+            said = f"{_short(error.message)}\n{where}: {_short(error.hint)}"
+            raise ToolError(fitted(f"{said}\n{brief.NAMES_ARE_DATA}", brief.NAMES_ARE_DATA)) from error
+        return fitted(text, brief.MARKED)
 
     return answer
+
+
+def _short(text: str) -> str:
+    """What was refused, on one line; whoever asked may have named something of any length."""
+    plain = brief.said(text)
+    return plain if len(plain) <= MOST_OF_A_REFUSAL else f"{plain[:MOST_OF_A_REFUSAL]}…"
 
 
 class Tools:
@@ -119,7 +128,7 @@ class Tools:
             since: only trainings that ended since a date or so long ago (2026-11-01, 7d).
         """
         survey = api.scan([self._roots.checked(p) for p in where], since=since, remember=False)
-        return brief.brief_survey(survey)
+        return brief.brief_survey(survey, beside=self._roots.folders[0] if self._roots.folders else None)
 
     def show(self, run: str) -> str:
         """What one run logged: source, state, steps, roles, each metric at a glance.
@@ -154,13 +163,7 @@ class Tools:
             repo: where the checkpoints lie.
             data: file of held-out examples.
         """
-        plan = api.plan_evaluation(self._roots.checked(repo), self._roots.checked(data))
-        from runscope.reporting import plan_json
-
-        told = plan_json(plan)
-        return "\n".join(
-            f"{name}: {value}" for name, value in told.items() if not isinstance(value, list | dict)
-        )
+        return brief.brief_plan(api.plan_evaluation(self._roots.checked(repo), self._roots.checked(data)))
 
     def curve(self, runs: list[str], metric: str, points: int = 40) -> str:
         """One curve at so many points, on the joined step axis.
@@ -185,10 +188,11 @@ class Tools:
             runs: as for diagnose.
             code: of the finding, for example OVF001.
         """
-        found = [f for f in api.diagnose(self._line(runs)).findings if f.code == code.upper()]
+        line = self._line(runs)
+        found = [f for f in api.diagnose(line).findings if f.code == code.upper()]
         if not found:
             raise UsageError(f"{code} was not found in this training", hint="diagnose lists the findings")
-        return brief.brief_evidence(found[0])
+        return brief.brief_evidence(found[0], line.names)
 
     def rule(self, code: str) -> str:
         """The manual page of a rule.

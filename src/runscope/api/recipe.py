@@ -30,6 +30,7 @@ _CODE = ("task", "scorer", "beside")
 _OWN = ("runscope.api.example:price_error",)
 """Code that came with runscope, and may be named by whoever likes."""
 _REFERENCES = ("hub", "base", "data")
+_TRAININGS = ("runs", "baseline")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Recipe:
         ignore, roles: roles hidden and named by hand.
         metric: the metric that decides, as :func:`runscope.api.diagnose` takes it.
         project: where bare W&B names are looked up.
+        baseline: earlier, good trainings that this one is held against, each as in ``runs``.
         settings: of the evaluation.
         made_from: what each input was when the recipe was written, see :func:`inputs`; empty for a new one.
     """
@@ -64,12 +66,13 @@ class Recipe:
     metric: str | None = None
     project: str | None = None
     compare: bool = False
+    baseline: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     made_from: tuple[Mapping[str, str], ...] = ()
 
     def arguments(self) -> dict[str, Any]:
         """Keyword arguments for :func:`runscope.api.investigate`."""
-        left_out = ("settings", "compare", "made_from")
+        left_out = ("settings", "compare", "baseline", "made_from")
         arguments = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         arguments |= {"at": self.at or None, "scale": self.scale or None}
         return arguments | dict(self.settings)
@@ -80,7 +83,7 @@ class Recipe:
         for option in ("hub", "data", "train_data", "also", "base", "metric", "project"):
             if (value := getattr(self, option)) is not None:
                 words += [f"--{option.replace('_', '-')}", str(value)]
-        for option in ("at", "scale", "ignore"):
+        for option in ("at", "scale", "ignore", "baseline"):
             for value in getattr(self, option):
                 words += [f"--{option}", str(value)]
         for role, name in self.roles.items():
@@ -93,7 +96,7 @@ class Recipe:
 
     def shown_settings(self) -> dict[str, Any]:
         """What was decided by hand, for readers."""
-        names = ("at", "force", "scale", "ignore", "roles", "metric", "project", "compare")
+        names = ("at", "force", "scale", "ignore", "roles", "metric", "project", "compare", "baseline")
         given = {name: getattr(self, name) for name in names}
         return {
             name: ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, Mapping)
@@ -194,7 +197,7 @@ def _check_kinds(path: Path, given: Mapping[str, Any]) -> None:
     kinds: dict[str, Any] = {
         "runs": list[str], "hub": str, "data": str, "train_data": str, "also": str, "base": str, "at": list[int],
         "force": bool, "scale": list[float], "ignore": list[str], "roles": dict[str, str], "metric": str,
-        "project": str, "compare": bool,
+        "project": str, "compare": bool, "baseline": list[str],
         "settings": dict[str, plain | list[plain]],
     }  # fmt: skip
     try:
@@ -276,6 +279,7 @@ def inputs(recipe: Recipe, diagnosis: Diagnosis) -> list[dict[str, str]]:
         ("held-out examples", recipe.data),
         ("training examples", recipe.train_data),
         ("second set", recipe.also),
+        *(("baseline", part) for reference in recipe.baseline for part in parts(reference)),
     ):
         if path is not None and Path(path).is_file():
             found.append({"what": what, "name": str(path), "sha256": sha256(Path(path))})
@@ -302,7 +306,7 @@ def parts(reference: str) -> list[str]:
 
 
 def _write_value(key: str, value: Any, folder: Path) -> Any:
-    if key == "runs":
+    if key in _TRAININGS:
         return ["+".join(_relative(part, folder) for part in parts(v)) for v in value]
     if key in _PATHS:
         return os.path.relpath(value, folder)
@@ -312,7 +316,7 @@ def _write_value(key: str, value: Any, folder: Path) -> Any:
 
 
 def _read_value(key: str, value: Any, folder: Path) -> Any:
-    if key == "runs":
+    if key in _TRAININGS:
         return tuple(_resolved_all(v, folder) for v in value)
     if key in _PATHS:
         return folder / value

@@ -64,12 +64,12 @@ def stop_early(view: View, metric: str | None = None) -> str:
     """How to stop where the held-out loss, or the metric that decides, is best."""
     name = metric or view.timeline.roles.get("eval_loss", "the held-out loss")
     return {
-        "trainer": f"Stop by itself: load_best_model_at_end=True, metric_for_best_model='{_bare(name)}', "
+        "trainer": f"Stop early: load_best_model_at_end=True, metric_for_best_model='{_bare(name)}', "
         "EarlyStoppingCallback(early_stopping_patience=3), and save where you evaluate.",
-        "lightning": f"Stop by itself: EarlyStopping(monitor='{name}', patience=3), "
+        "lightning": f"Stop early: EarlyStopping(monitor='{name}', patience=3), "
         f"ModelCheckpoint(monitor='{name}').",
-        "keras": f"Stop by itself: EarlyStopping(monitor='{name}', patience=3, restore_best_weights=True).",
-        "ultralytics": "Stop by itself: patience=20 (epochs without a better mAP); best.pt is the best epoch.",
+        "keras": f"Stop early: EarlyStopping(monitor='{name}', patience=3, restore_best_weights=True).",
+        "ultralytics": "Stop early: patience=20 (epochs without a better mAP); best.pt is the best epoch.",
     }.get(
         tool(view),
         f"Stop early: end when {metric or 'the held-out loss'} has not improved for a few evaluations, and keep the "

@@ -23,6 +23,8 @@ from runscope.verdict.types import Overfitting
 
 BROKEN = ("LOS001", "LOS002", "LOS006", "GRD001", "GRD003", "GRD004", "RWD002")
 NEVER_LEARNED = "LOS005"
+NO_GRADIENT = ("GRD001", "GRD002", "GRD006")
+"""Findings of layers that hardly learn or do not learn at all, however long the training goes on."""
 FINE = "Nothing looks wrong in the logged curves."
 LOOK_AT_SAMPLES = "Look at samples of several checkpoints, or measure their distance to real data (FID)."
 BESIDE = 0.02
@@ -148,9 +150,25 @@ def _best(view: View, overfitting: Overfitting) -> str:
 
 
 def broken_by(findings: Findings) -> Finding | None:
-    """What broke the training first, None where nothing did."""
+    """What broke the training first, where something did."""
     bad = [f for f in findings.findings if f.code in BROKEN and f.severity == "critical"]
-    return min(bad, key=lambda f: f.first_step or 0, default=None)
+    worst = min(bad, key=lambda f: f.first_step or 0, default=None)
+    if worst is None:
+        return None
+    # What is called a consequence and came first is none: a model that the first steps destroyed was never good.
+    earlier = [f for f in findings.findings if f.code in BROKEN and f.caused_by == worst.code]
+    return min((worst, *earlier), key=lambda f: f.first_step or 0)
+
+
+def idle_by(findings: Findings, overfitting: Overfitting) -> Finding | None:
+    """What to mend where nothing was learned: that finding itself, or the gradients that never came through."""
+    idle = _found(findings, NEVER_LEARNED)
+    if idle is None or overfitting.basis == "checkpoints":
+        return None
+    if idle.caused_by is None:
+        return idle if idle.severity != "info" else None
+    cause = _found(findings, idle.caused_by)
+    return cause if cause is not None and cause.code in NO_GRADIENT else None
 
 
 FAULTS_OF_A_RESUME = ("RES001", "RES002", "RES003", "RES004", "RES005", "RES006")
@@ -186,6 +204,8 @@ def keep(
         before = [c for c in saved if (c.step or 0) < broken.first_step]
         good = max(before, key=lambda c: c.step or 0, default=None)
         return good, good.step if good is not None else None
+    if idle_by(findings, overfitting) is not None:
+        return None, None
     step, good_range = overfitting.best_step, overfitting.as_good
     if overfitting.better_last and base_better(view) is None:
         step = overfitting.last_step
@@ -259,7 +279,7 @@ def recommend(
     broken = broken_by(findings)
     if (test := _found(findings, RANGE_TEST)) is not None:
         return test.fix[0]
-    idle = next((f for f in trouble_of(findings, overfitting) if f.code == NEVER_LEARNED), None)
+    idle = idle_by(findings, overfitting)
     if idle is not None and broken is None:
         return f"Keep none of it: nothing was learned. {idle.fix[0]}"
     if step == 0 and overfitting.basis == "eval_curve" and base_better(view) is not None:

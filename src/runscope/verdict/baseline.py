@@ -25,6 +25,7 @@ from runscope.rules import Metric
 from runscope.stats.comparing.bounds import student_below
 from runscope.stats.levels.height import FEWEST, Height, lowest
 from runscope.stats.overfitting.turn import MATTERS
+from runscope.verdict.naming import told_apart
 from runscope.verdict.types import Diagnosis
 
 SURE = 0.975
@@ -87,7 +88,7 @@ def hold_against(
         min_effect: the smallest difference that matters, in units of the metric; None takes :data:`MATTERS` or
             :data:`POINTS`.
     """
-    names = [_name(d) for d in good]
+    _, *names = told_apart([new, *good], "the baseline")
     if new.timeline.runs and new.timeline.runs[-1].state == "running":
         return cannot_be_told("It is still running: its best may be to come.", names)
     chosen = metric or _shared_metric([new, *good])
@@ -248,8 +249,3 @@ def _beside(baselines: int, curves: Sequence[_Curve]) -> tuple[str, ...]:
             "(--baseline RUN each), and their spread counts."
         )
     return tuple(said)
-
-
-def _name(diagnosis: Diagnosis) -> str:
-    runs = diagnosis.timeline.runs
-    return runs[0].name if runs else "the baseline"

@@ -11,6 +11,7 @@ import numpy as np
 from runscope.history import Series, Timeline
 from runscope.stats.intervals import WIDE
 from runscope.stats.levels.height import FEWEST, Height, around_end, lowest, probably_lower
+from runscope.verdict.naming import told_apart
 from runscope.verdict.types import Diagnosis
 
 SAME = 0.002
@@ -85,7 +86,7 @@ def compare(diagnoses: Sequence[Diagnosis]) -> Comparison:
     Args:
         diagnoses: two or more.
     """
-    contenders = [Contender(n, d) for n, d in zip(_names(diagnoses), diagnoses, strict=True)]
+    contenders = [Contender(n, d) for n, d in zip(told_apart(diagnoses), diagnoses, strict=True)]
     differing = _differing([c.timeline for c in contenders])
     held_out = _levels(contenders, "eval_loss")
     if held_out is not None:
@@ -103,16 +104,6 @@ def compare(diagnoses: Sequence[Diagnosis]) -> Comparison:
         tuple(contenders), None, None, None, "Which one is better cannot be told from the logs.", reason,
         _cannot_tell(contenders, None, differing), differing,
     )  # fmt: skip
-
-
-def _names(diagnoses: Sequence[Diagnosis]) -> list[str]:
-    names: list[str] = []
-    for diagnosis in diagnoses:
-        runs = diagnosis.timeline.runs
-        name = runs[0].name if runs else "training"
-        again = sum(n == name or n.startswith(f"{name} (") for n in names)
-        names.append(f"{name} ({again + 1})" if again else name)
-    return names
 
 
 def _points(contender: Contender, role: str) -> int:

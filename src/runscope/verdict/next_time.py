@@ -10,12 +10,7 @@ from runscope.rules.context import adversarial_names, plural, reinforcement_name
 from runscope.rules.overfitting.eval_loss_rising import base_better
 from runscope.rules.overfitting.passes import epochs_at
 from runscope.rules.schedule.range_test import CODE as RANGE_TEST
-from runscope.verdict.advice import (
-    NEVER_LEARNED,
-    broken_by,
-    opposed,
-    trouble_of,
-)
+from runscope.verdict.advice import broken_by, idle_by, opposed, trouble_of
 from runscope.verdict.types import Overfitting
 
 HONEST = (
@@ -43,9 +38,13 @@ def next_time(view: View, overfitting: Overfitting, findings: Findings) -> tuple
     if overfits or base_better(view) is not None:
         advice += _shorter(view, overfitting)
     trouble = trouble_of(findings, overfitting)
-    learned = broken is None and not any(f.code == NEVER_LEARNED for f in trouble)
+    idle = idle_by(findings, overfitting)
+    learned = broken is None and idle is None
     # What to do about a run that learned nothing is the recommendation already; its second hint is for next time.
-    said = (NEVER_LEARNED, *(("RWD001", "RWD002") if overfitting.best_step is None else ()))
+    said = (
+        *((idle.code,) if idle is not None else ()),
+        *(("RWD001", "RWD002") if overfitting.best_step is None else ()),
+    )
     advice += [_of_next_time(f, f.code in said) for f in trouble if f is not broken and f.fix]
     if learned and not reinforcement_names(view):
         advice += _evaluate(view, overfitting, overfits)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DECIDED = (
     "compare", "hub", "data", "train_data", "also", "base", "at", "force", "scale", "ignore", "map", "metric",
-    "project",
+    "project", "baseline",
 )  # fmt: skip
 """Options that a recipe has decided."""
 PRINTED = (opt.ReportFormat.markdown, opt.ReportFormat.json, opt.ReportFormat.slack, opt.ReportFormat.chat)
@@ -63,6 +63,7 @@ def report(
             "--compare", help="Each RUN is a training; A+B is one of two runs. Which one is better?"
         ),
     ] = False,
+    baseline: opt.BaselineOption = None,
     hub: opt.HubOption = None,
     data: opt.HeldOutOption = None,
     train_data: opt.TrainDataOption = None,
@@ -108,7 +109,8 @@ def report(
         found = _found(recipe, update)
     _tell_of_changes(recipe, found, quiet)
     _give(found, recipe, output, format, quiet, fail_on)
-    return ci.status([f for d in _diagnoses(found) for f in d.findings], fail_on)
+    held = None if recipe.compare else _diagnoses(found)[0].baseline
+    return ci.status([f for d in _diagnoses(found) for f in d.findings], fail_on, held)
 
 
 def _recipe(context: typer.Context) -> Recipe:
@@ -129,11 +131,16 @@ def _recipe(context: typer.Context) -> Recipe:
             "--compare reads curves: --hub, --data, --at and --scale belong to one training",
             hint="make a report of each training, and compare them without these options",
         )
+    if given["compare"] and given["baseline"]:
+        raise UsageError(
+            "--compare sets all trainings side by side, the good ones among them",
+            hint="leave out --baseline, and name its runs beside the others",
+        )
     as_they_are: dict[str, Any] = {
         n: given[n]
         for n in ("hub", "data", "train_data", "also", "base", "force", "metric", "project", "compare")
     }
-    several: dict[str, Any] = {n: tuple(given[n] or ()) for n in ("runs", "at", "scale")}
+    several: dict[str, Any] = {n: tuple(given[n] or ()) for n in ("runs", "at", "scale", "baseline")}
     return Recipe(
         **as_they_are, **several, ignore=tuple(opt.ignored_roles(given["ignore"])),
         roles={k: str(v) for k, v in opt.role_map(given["map"]).items()}, settings=_settings(context, given["data"]),
@@ -200,10 +207,15 @@ def _settings(context: typer.Context, data: str | None) -> dict[str, Any]:
 def _found(recipe: Recipe, update: Progress) -> Diagnosis | Comparison:
     from runscope import api
 
-    if not recipe.compare:
-        return api.investigate(**recipe.arguments(), progress=update)
-    options = {"ignore": recipe.ignore, "roles": recipe.roles, "project": recipe.project, "progress": update}
-    return api.compare(recipe.trainings(), **options)
+    options: dict[str, Any] = {
+        "ignore": recipe.ignore, "roles": recipe.roles, "project": recipe.project, "progress": update
+    }  # fmt: skip
+    if recipe.compare:
+        return api.compare(recipe.trainings(), **options)
+    diagnosis = api.investigate(**recipe.arguments(), progress=update)
+    if not recipe.baseline:
+        return diagnosis
+    return api.against_runs(diagnosis, recipe.baseline, metric=recipe.metric, **options)
 
 
 def _tell_of_changes(recipe: Recipe, found: Diagnosis | Comparison, quiet: bool) -> None:
@@ -275,3 +287,5 @@ def _write(
     for path in write_report(found, recipe, target, form=format.value if format else None):
         out.note(f"wrote {path}", quiet=quiet)
     out.note(found.verdict.headline if isinstance(found, Diagnosis) else found.headline, quiet=quiet)
+    if isinstance(found, Diagnosis) and found.baseline is not None:
+        out.note(found.baseline.headline, quiet=quiet)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from runscope.reporting.ci.checked import BASELINE, Checked, Found, name_of
 from runscope.reporting.data import plain
 from runscope.rules.codes import RULES
+from runscope.safe_text import whole_letters
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {"critical": "error", "warning": "warning", "info": "note"}
@@ -86,7 +87,7 @@ def _sentence(training: Checked, found: Found) -> str:
 def _fingerprint(training: Checked, found: Found) -> str:
     """The same for one rule and training, however far the training has gone: so a service knows what is new."""
     return hashlib.sha256(
-        "\0".join((found.code, *training.references)).encode("utf-8", "surrogateescape")
+        "\0".join((found.code, *map(_named, training.references))).encode("utf-8", "surrogateescape")
     ).hexdigest()[:32]
 
 
@@ -101,6 +102,7 @@ def _notification(training: Checked) -> dict[str, Any]:
 
 def address(reference: str) -> str:
     """A reference as a URI: a path in the folder at hand stays relative, as code scanning wants it."""
+    reference = _named(reference)
     if reference.startswith(("http://", "https://", "hf://")):
         return quote(reference, safe="/:?#[]@!$&'()*+,;=%~")
     path = Path(reference)
@@ -110,3 +112,12 @@ def address(reference: str) -> str:
             return path.as_uri()
         path = path.relative_to(here)
     return quote(os.fsencode(path.as_posix()), safe="/~")
+
+
+def _named(reference: str) -> str:
+    """The reference as a file may be called; half a letter, which stands in no name of a file, is replaced."""
+    try:
+        os.fsencode(reference)
+    except UnicodeEncodeError:
+        return whole_letters(reference)
+    return reference

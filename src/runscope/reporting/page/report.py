@@ -18,6 +18,7 @@ from runscope.reporting.view.charts import Chart, charts, evaluated, memorised, 
 from runscope.reporting.view.marks import NOTHING_ACROSS, marks
 from runscope.reporting.view.resumes import close_ups
 from runscope.reporting.view.tones import tone_of
+from runscope.units import chance_words
 from runscope.verdict.types import Diagnosis
 
 BASIS = {
@@ -97,8 +98,7 @@ def chance(probability: float | None) -> str:
     if probability is None:
         return ""
     words = next(w for bound, w in WORDS if probability >= bound)
-    shown = "over 99%" if probability > 0.99 else "under 1%" if probability < 0.01 else f"{probability:.0%}"
-    return f"{shown}, {words}"
+    return f"{chance_words(probability)}, {words}"
 
 
 def title_of(line: Timeline) -> str:

@@ -15,6 +15,7 @@ from runscope.reporting.text.study import against_words, extra_sentences, print_
 from runscope.reporting.view.layers import FATES
 from runscope.rules import Finding
 from runscope.rules.codes import RULES
+from runscope.units import chance_words
 from runscope.verdict.types import Diagnosis, Overfitting
 
 SEVERITY_COLOURS = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
@@ -26,6 +27,8 @@ _BASIS = {
 }
 _INDENT, _WIDEST_CHART = 17, 110
 COULD_NOT = " could not look: "
+MOST_NOTES = 2
+"""Notes that are shown unasked; most of the time there is none."""
 
 
 def print_diagnosis(console: Console, diagnosis: Diagnosis, *, verbose: bool = False) -> None:
@@ -82,8 +85,7 @@ def _answer(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
 
 def sureness(overfitting: Overfitting) -> str:
     """The probability in words, and what it is judged by."""
-    percent = 100 * (overfitting.probability or 0.0)
-    shown = "under 1%" if percent < 1 else "over 99%" if percent > 99 else f"{percent:.0f}%"
+    shown = chance_words(overfitting.probability or 0.0)
     basis = _BASIS[overfitting.basis or "eval_curve"]
     if overfitting.metric is not None and overfitting.basis == "eval_curve":
         basis = f"the held-out metric {overfitting.metric}"
@@ -91,9 +93,12 @@ def sureness(overfitting: Overfitting) -> str:
 
 
 def _rest(diagnosis: Diagnosis, verbose: bool) -> Iterator[tuple[str, str]]:
-    for note in diagnosis.notes:
-        if COULD_NOT not in note:
-            yield "note", note
+    notes = [note for note in diagnosis.notes if COULD_NOT not in note]
+    shown = notes if verbose or len(notes) <= MOST_NOTES + 1 else notes[:MOST_NOTES]
+    for note in shown:
+        yield "note", note
+    if len(notes) > len(shown):
+        yield "", f"{len(notes) - len(shown)} more notes: --verbose"
     missed = not_looked(diagnosis.notes) if verbose else []
     for number, (why, what) in enumerate(missed):
         yield "" if number else "no data for", f"{', '.join(what)}: {why}"

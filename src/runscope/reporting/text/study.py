@@ -301,6 +301,16 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 def print_plan(console: Console, plan: Plan) -> None:
     """What would be run, downloaded and needed in memory."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in plan_rows(plan):
+        table.add_row(Text(name, style="bold"), Text(value))
+    console.print(table)
+    for note in plan.notes:
+        console.print(Text(f"note: {note}"))
+
+
+def plan_rows(plan: Plan) -> list[tuple[str, str]]:
+    """What an evaluation would need, in words, under a heading each."""
     runs = f"{plan.at_least:,} to {plan.at_most:,} example evaluations"
     kept = f", of which {plan.kept:,} are there already" if plan.kept else ""
     base = f"{plan.base}, {_size(plan.base_bytes)}" if plan.base else "none: the checkpoints are whole models"
@@ -331,12 +341,7 @@ def print_plan(console: Console, plan: Plan) -> None:
         rows.append(("would last", f"about {lasts} on {SPEEDS}"))
     if plan.price_at_least is not None and plan.price_at_most is not None:
         rows.append(("would cost", f"about {plan.price_at_least:,.2f} to {plan.price_at_most:,.2f} dollars"))
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in rows:
-        table.add_row(Text(name, style="bold"), Text(value))
-    console.print(table)
-    for note in plan.notes:
-        console.print(Text(f"note: {note}"))
+    return rows
 
 
 def _download(plan: Plan) -> str:

@@ -68,7 +68,8 @@ def held_out(steps: Floats, value: Floats, train_steps: Floats, train_value: Flo
     fall, error, then = _fall_since(float(steps[seen.best]), train_steps, train_value)
     # Losses that are summed over more or fewer examples than the held-out one are compared in their own size.
     scale = max(abs(seen.lowest), abs(then), 1e-300)
-    believed = fall * fall**2 / (fall**2 + error**2 + 1e-300)
+    doubt = error / fall if fall else 0.0
+    believed = fall / (1.0 + doubt * doubt)  # products grow to infinity where powers raise
     terms = {
         "rise": float(np.log10(seen.believed + LITTLE)),
         "stays": seen.stays,
