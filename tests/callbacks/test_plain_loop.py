@@ -93,3 +93,34 @@ def test_only_the_first_of_several_processes_records(tmp_path: Path, monkeypatch
     run = rs.load(tmp_path)
     assert set(run.series) == {"loss", "time"}
     assert run.series["loss"].step.tolist() == [1]
+
+
+def test_the_end_of_a_process_is_an_end_and_a_kill_is_none(tmp_path: Path) -> None:
+    trained(tmp_path, 0, 252)
+    assert rs.load(tmp_path).state == "unknown"
+    trained(tmp_path, 200)
+    run = rs.load(tmp_path)
+    assert [part.state for part in run.parts] == ["killed", "finished"]
+    failing = _LOOP + "raise ValueError('out of luck')"
+    subprocess.run(
+        [sys.executable, "-c", failing, str(tmp_path), "400", "0"], check=False, capture_output=True
+    )
+    trained(tmp_path, 0)
+    recorder = Recorder(folder=tmp_path / "notebook", start_step=0)
+    recorder.log(1, {"loss": 1.0})
+    recorder.close()
+    recorder.close()
+    recorder.log(2, {"loss": 1.0})
+    assert rs.load(tmp_path / "notebook").state == "finished"
+
+
+def test_a_watch_tells_a_kill_from_an_end(tmp_path: Path) -> None:
+    for kill, status in ((252, 1), (0, 0)):
+        out = tmp_path / str(kill)
+        trained(out, 0, kill)
+        watched = subprocess.run(
+            [sys.executable, "-m", "runscope", "watch", str(out), "--every", "0.2", "--idle", "0.01"],
+            check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        assert watched.returncode == status, watched.stdout + watched.stderr
+        assert ("no end was recorded" in watched.stdout) == bool(kill)

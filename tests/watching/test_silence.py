@@ -111,7 +111,7 @@ def test_silence_after_the_plan_was_done_is_the_end() -> None:
 
 
 def test_a_silence_of_a_run_without_a_plan_may_be_its_end() -> None:
-    held = watcher(Training(steps=500, state="unknown", marks=False))
+    held = watcher(Training(steps=500, state="unknown", marks=False, source="table"))
     held.look(NOW + 510)
     held.look(NOW + 1101)
     assert held.ended
@@ -176,3 +176,12 @@ def test_a_phone_needs_a_topic(address: str) -> None:
         check_address(address)
     assert check_address("https://ntfy.sh/topic")
     assert check_address("ntfy://push.example.org/topic")
+
+
+def test_a_silence_without_the_end_that_such_logs_record_is_none() -> None:
+    held = watcher(Training(steps=500, state="unknown", marks=False, source="wandb-file"))
+    held.look(NOW + 510)
+    events = held.look(NOW + 1101)
+    assert held.ended
+    assert held.hung
+    assert any("no end was recorded" in event.text for event in events)

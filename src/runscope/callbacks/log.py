@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import time
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
@@ -39,10 +43,16 @@ class Log:
             names = (self._path.with_name(f"runscope-{n}.jsonl") for n in count(1))
             self._path.rename(next(name for name in names if not name.exists()))
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
-        weakref.finalize(self, self._file.close)
+        weakref.finalize(self, _end, self._file, os.getpid())  # also where the process comes to its end
         if self._path.stat().st_size:
             self._file.write("\n")  # the last line may have been cut by a kill
         self.write({"runscope": facts, "config": config})
+
+    def end(self) -> None:
+        """Say that the training is over; the end of the process says it too, and a kill or a hang does not."""
+        if self._file is not None:
+            _end(self._file, os.getpid())
+            self._file = None
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append a row; what JSON has no form for is written as text.
@@ -52,3 +62,12 @@ class Log:
         """
         if self._file is not None:
             self._file.write(json.dumps(row, default=str) + "\n")
+
+
+def _end(file: TextIO, process: int) -> None:
+    """Write how it ended, once; a forked process has no say in it."""
+    if file.closed or os.getpid() != process:
+        return
+    failed = getattr(sys, "last_value", None) is not None
+    with suppress(OSError), file:
+        file.write(json.dumps({"end": "failed" if failed else "finished", "time": time.time()}) + "\n")

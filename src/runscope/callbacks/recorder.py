@@ -89,6 +89,10 @@ class Recorder:
         self._guarded(self._look)
         return self.findings
 
+    def close(self) -> None:
+        """Say that the training is over, where its process goes on: in a notebook. The end of a process says it too."""
+        self._guarded(self._close)
+
     def announce(self) -> None:
         """Write the facts into the folder, and into the run of W&B that is open in this process."""
         self._guarded(self._announce)
@@ -109,6 +113,11 @@ class Recorder:
         self.facts = Facts.of_folder(self._folder, start_step)
         if self._folder is not None:
             self._log_file = Log(self._folder, anew=start_step == 0)
+
+    def _close(self) -> None:
+        self._look()
+        if self._log_file is not None:
+            self._log_file.end()
 
     def _log(self, step: int, values: Mapping[str, Any]) -> None:
         if not self._announced or (self._told is None and _open_run() is not None):

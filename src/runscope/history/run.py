@@ -125,6 +125,11 @@ class Run:
         return f"Run({self.name!r}, {self.source}, {len(self.series)} metrics, {span})"
 
     @property
+    def title(self) -> str:
+        """What to call it beside other runs: parts of one log bear one name."""
+        return f"{self.name} (part {self.part})" if self.part else self.name
+
+    @property
     def recorded(self) -> Mapping[str, Any]:
         """What a callback of runscope wrote into the configuration: who the run is and whom it continues."""
         found = self.config.get("runscope")

@@ -153,6 +153,8 @@ class View:
             raise CouldNotLook(f"no {label} was logged")
         kept = self._finite(role, series) if finite else series
         if len(kept) < points:
+            if not len(kept):
+                raise CouldNotLook(f"no finite value was logged of the {label}; {points} are needed")
             only = "1 value was" if len(kept) == 1 else f"{len(kept):,} values were"
             raise CouldNotLook(f"only {only} logged of the {label}; {points} are needed")
         return kept

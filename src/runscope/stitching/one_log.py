@@ -75,6 +75,7 @@ def _parts_said(run: Run, line: Timeline) -> list[str]:
     if not joined:
         return [f"{run.name} holds {len(line.segments)} parts that do not continue one another"]
     places = ", ".join(f"{s.joined_at:,} ({s.confidence:.0%} sure)" for s in joined[:4])
+    places += f" and {len(joined) - 4} more places" if len(joined) > 4 else ""
     return [
         f"{run.name} holds {len(line.segments)} parts of one training, whose steps restart: joined at {places}"
     ]

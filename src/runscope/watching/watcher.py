@@ -61,6 +61,10 @@ class Means:
     evaluate: Callable[[Timeline, Sequence[Checkpoint]], Study] | None = None
 
 
+RECORDS_ITS_END = ("wandb-file", "recorder")
+"""Sources whose logs hold an end: where it lacks and nothing more comes, the run hangs or was killed."""
+
+
 @dataclass
 class Watcher:
     """Keeps what was seen from one look to the next.
@@ -70,7 +74,7 @@ class Watcher:
         memory: where what was said is kept; None keeps nothing.
         diagnosis: of the last look, None before the first log.
         ended: the run has ended, or nothing more will come of it.
-        hung: it went silent before its plan was done, and never said that it ended.
+        hung: it went silent before its plan was done, or without the end that such logs record.
         stop: a finding is grave enough to stop.
     """
 
@@ -266,8 +270,12 @@ class Watcher:
         if self.ended and self.diagnosis is not None and self._line is not None:
             state = self._line.runs[-1].state
             how: str = state if state in ("finished", "failed", "killed") else "silent for too long"
-            if self.hung:
+            if self.hung and done(self._line.runs[-1]) is None:
+                how = "silent for too long, and no end was recorded: it hangs or was killed"
+            elif self.hung:
                 how = "silent for too long before its plan was done: it hangs or was killed"
+            elif how == "silent for too long":
+                how += "; no plan is recorded that tells whether it came to its end"
             text = f"the run has ended ({how}): {self.diagnosis.verdict.recommendation}"
             events.append(Event("ended", now, text, facts={"state": state, "hung": self.hung}))
 
@@ -296,8 +304,7 @@ class Watcher:
             run, now - self._changed_at, self.settings.idle_seconds
         ):
             return False
-        did = done(run)
-        self.hung = did is not None and not came_to_its_end(run)
+        self.hung = not came_to_its_end(run) and (done(run) is not None or run.source in RECORDS_ITS_END)
         return True
 
     def _notice_silence(self, now: float, events: list[Event]) -> None:

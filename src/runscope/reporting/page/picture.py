@@ -54,7 +54,7 @@ def draw_line(line: Timeline, path: Path, form: str | None = None) -> Path:
     Raises:
         OSError: the place cannot be written.
     """
-    names = " → ".join(run.name for run in line.runs)
+    names = " → ".join(dict.fromkeys(run.name for run in line.runs))
     return draw_charts(charts(line), marks(line), names, path, form)
 
 

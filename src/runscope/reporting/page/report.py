@@ -15,6 +15,7 @@ from runscope.reporting.page.rendering import render
 from runscope.reporting.text.diagnosis import sureness
 from runscope.reporting.text.study import EXTRAS, OUTCOMES, STANDINGS, standing_words
 from runscope.reporting.view.charts import Chart, charts, evaluated, memorised, metric_label
+from runscope.reporting.view.crowd import crowded
 from runscope.reporting.view.marks import NOTHING_ACROSS, marks
 from runscope.reporting.view.resumes import close_ups
 from runscope.reporting.view.tones import tone_of
@@ -52,6 +53,8 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
     """
     verdict, line = diagnosis.verdict, diagnosis.timeline
     tone = tone_of(diagnosis)
+    shown = {id(f) for f in crowded(diagnosis.findings)[0]}
+    numbered = list(enumerate(diagnosis.findings, 1))
 
     def across(keys: Sequence[str]) -> dict[str, Any]:
         return marks(line, diagnosis, keys)
@@ -65,7 +68,8 @@ def page(diagnosis: Diagnosis, facts: Mapping[str, Any]) -> str:
         status=tone.words, chance=chance(verdict.overfitting.probability) if tone.overfitting else "",
         overfit="" if tone.overfitting or verdict.overfitting.probability is None else sureness(verdict.overfitting),
         baseline=diagnosis.baseline, basis=BASIS.get(verdict.overfitting.basis or ""),
-        keep=_keep(diagnosis), findings=diagnosis.findings, notes=sorted_notes(diagnosis.notes),
+        keep=_keep(diagnosis), findings=[(n, f) for n, f in numbered if id(f) in shown],
+        crowd=[(n, f) for n, f in numbered if id(f) not in shown], notes=sorted_notes(diagnosis.notes),
         rows=checkpoint_rows(diagnosis.study, diagnosis.checkpoints, verdict.keep),
         study=diagnosis.study, metric=metric_label(diagnosis.study) if diagnosis.study is not None else "",
         extra_words=EXTRAS,
@@ -136,7 +140,7 @@ def described_runs(line: Timeline) -> list[dict[str, Any]]:
     """How each run came to its place."""
     return [
         {
-            "name": s.run.name, "id": s.run.id, "state": s.run.state, "continues": s.continues, "first": s.first_step,
+            "name": s.run.title, "id": s.run.id, "state": s.run.state, "continues": s.continues, "first": s.first_step,
             "last": s.last_step, "offset": s.joined_at, "confidence": s.confidence, "evidence": s.evidence,
             "dropped": s.dropped_points, "method": JOINED_BY[s.method],
         }

@@ -59,7 +59,7 @@ def chat(found: Diagnosis | Comparison, dialect: Dialect) -> str:
 def _diagnosis(diagnosis: Diagnosis, to: Dialect) -> Iterator[str]:
     verdict = diagnosis.verdict
     tone = tone_of(diagnosis)
-    names = " → ".join(run.name for run in diagnosis.timeline.runs)
+    names = " → ".join(dict.fromkeys(run.name for run in diagnosis.timeline.runs))
     yield f"{_sign(tone)} {to.strong(to.text(verdict.headline))}"
     yield to.text(names)
     yield ""

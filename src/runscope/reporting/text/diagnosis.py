@@ -12,6 +12,7 @@ from runscope.reporting.text.braille import loss_chart
 from runscope.reporting.text.escaping import advice
 from runscope.reporting.text.heat import layer_chart
 from runscope.reporting.text.study import against_words, extra_sentences, print_scores
+from runscope.reporting.view.crowd import crowded, more_words
 from runscope.reporting.view.layers import FATES
 from runscope.rules import Finding
 from runscope.rules.codes import RULES
@@ -46,8 +47,7 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis, *, verbose: bool = F
             console.print(row, no_wrap=True)
     if diagnosis.findings:
         console.print()
-    for head, message in _findings(diagnosis):
-        _print_row(console, head, message)
+        _print_findings(console, diagnosis, verbose=verbose)
     if diagnosis.study is not None:
         console.print()
         for sentence in extra_sentences(diagnosis.study):
@@ -58,6 +58,14 @@ def print_diagnosis(console: Console, diagnosis: Diagnosis, *, verbose: bool = F
         console.print()
     for label, text in rest:
         _print_row(console, Text(label, style="dim"), Text(text, style="dim"))
+
+
+def _print_findings(console: Console, diagnosis: Diagnosis, *, verbose: bool) -> None:
+    shown, rest = (diagnosis.findings, {}) if verbose else crowded(diagnosis.findings)
+    for head, message in _findings(diagnosis, shown):
+        _print_row(console, head, message)
+    for code, more in rest.items():
+        _print_row(console, Text(), Text(f"{more_words(code, more)}: --verbose", style="dim"))
 
 
 def _answer(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
@@ -127,11 +135,11 @@ def not_looked(notes: Sequence[str]) -> list[tuple[str, list[str]]]:
     return list(shown.items())
 
 
-def _findings(diagnosis: Diagnosis) -> Iterator[tuple[Text, Text]]:
+def _findings(diagnosis: Diagnosis, shown: Sequence[Finding]) -> Iterator[tuple[Text, Text]]:
     """Head and message of each finding; what follows from another stands under it."""
     told = " ".join((diagnosis.verdict.recommendation, *diagnosis.verdict.next_time))
     codes = {f.code for f in diagnosis.findings}
-    for finding in diagnosis.findings:
+    for finding in shown:
         if finding.caused_by in codes:
             continue
         head = Text(f"{finding.severity:9s}", style=SEVERITY_COLOURS[finding.severity])
@@ -142,7 +150,7 @@ def _findings(diagnosis: Diagnosis) -> Iterator[tuple[Text, Text]]:
         if finding.severity != "info" and finding.fix and not said:
             message.append(f" {finding.fix[0]}", style="italic")
         yield head.append(finding.code, style="default"), message
-        for follows in diagnosis.findings:
+        for follows in shown:
             if follows.caused_by == finding.code:
                 yield Text(" " * 9), Text(f"└ {follows.code} ", style="dim").append(_message(follows))
 

@@ -6,6 +6,7 @@ from runscope.history import Timeline
 from runscope.reporting.text.diagnosis import not_looked, sureness
 from runscope.reporting.text.escaping import advice, escape, markdown_table
 from runscope.reporting.text.study import against_words, markdown_scores
+from runscope.reporting.view.crowd import crowded, more_words
 from runscope.rules import Finding, View
 from runscope.rules.resume.answers import answers
 from runscope.verdict.types import Diagnosis
@@ -26,7 +27,8 @@ def markdown(diagnosis: Diagnosis, *, verbose: bool = False) -> str:
         parts.append(
             "**Next time:**\n" + "\n".join(f"- {escape(advice(text))}" for text in verdict.next_time)
         )
-    if diagnosis.findings:
+    shown, rest = (diagnosis.findings, {}) if verbose else crowded(diagnosis.findings)
+    if shown:
         rows = [
             (
                 f.severity,
@@ -34,8 +36,9 @@ def markdown(diagnosis: Diagnosis, *, verbose: bool = False) -> str:
                 _steps(f),
                 f"{f.message} (follows from {f.caused_by})" if f.caused_by else f.message,
             )
-            for f in diagnosis.findings
+            for f in shown
         ]
+        rows += [("info", code, "", more_words(code, more)) for code, more in rest.items()]
         parts.append(markdown_table(("severity", "code", "steps", "what"), rows))
     if diagnosis.study is not None:
         parts.append(markdown_scores(diagnosis.study))
@@ -57,7 +60,7 @@ def markdown_timeline(line: Timeline) -> str:
     """A stitched line."""
     rows = [
         (
-            s.run.name,
+            s.run.title,
             f"{s.first_step:,} to {s.last_step:,}" if s.continues else "another training",
             f"{s.confidence:.0%}",
         )

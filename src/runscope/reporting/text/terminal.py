@@ -32,16 +32,16 @@ def print_timeline(console: Console, line: Timeline, *, refused: bool = False) -
             steps = "a branch, not kept" if s.is_branch else f"{s.first_step:,} to {s.last_step:,}"
             begun = f"{s.joined_at if s.parent else s.offset:,}"
             row = (steps, begun, f"{s.confidence:.0%}", s.method)
-            table.add_row(Text(s.run.name), *row, _tail(s))
+            table.add_row(Text(s.run.title), *row, _tail(s))
         else:
-            table.add_row(Text(s.run.name), "another training", "", f"{s.confidence:.0%}", "", "")
+            table.add_row(Text(s.run.title), "another training", "", f"{s.confidence:.0%}", "", "")
     console.print(table)
     for s in (s for s in line.segments[1:] if s.continues):
         for reason in s.evidence[:3]:
-            console.print(Text(f"  {s.run.name}: {reason}"))
+            console.print(Text(f"  {s.run.title}: {reason}"))
         if s.alternatives and s.confidence < SURE:
             others = " or ".join(f"step {a.offset:,} ({a.confidence:.0%})" for a in s.alternatives[:2])
-            console.print(Text(f"  {s.run.name}: it may also have started from {others}"))
+            console.print(Text(f"  {s.run.title}: it may also have started from {others}"))
     for told in answers(View(line)):
         console.print(
             Text(f"  {told.resume.name}: resumed at step {told.resume.join.start:,.0f}: {told.short}")

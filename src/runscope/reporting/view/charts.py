@@ -101,7 +101,7 @@ class Strand:
 
 def strands(line: Timeline) -> list[Strand]:
     """Each run of a line owns its curves."""
-    return [Strand(k, s.run.name, s) for k, s in enumerate(line.line)]
+    return [Strand(k, s.run.title, s) for k, s in enumerate(line.line)]
 
 
 def charts(

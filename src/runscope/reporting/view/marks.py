@@ -41,7 +41,7 @@ def marks(
     findings = diagnosis.findings if diagnosis is not None else ()
     keep = diagnosis.verdict.keep_step if diagnosis is not None else None
     return {
-        "joins": [{"step": s.joined_at, "run": s.run.name, "of": number} for s in line.line[1:]],
+        "joins": [{"step": s.joined_at, "run": s.run.title, "of": number} for s in line.line[1:]],
         "gaps": [{"first": g.first_step, "last": g.last_step, "of": number} for g in line.gaps],
         "epochs": [{"step": step, "epoch": epoch, "of": number} for step, epoch in _epoch_starts(line)],
         "keep": [{"step": keep, "of": number}] if keep is not None else [],

@@ -69,7 +69,7 @@ def _resumes(view: View) -> Iterator[Resume]:
             continue
         join = _join(view, line, number, since)
         yield Resume(
-            later.run.name, later.resumed_step, join, judge(join), earlier.run, later.run, _twice(earlier)
+            later.run.title, later.resumed_step, join, judge(join), earlier.run, later.run, _twice(earlier)
         )
         yield from _unrecorded(view, line, number, since)
         since = join.start

@@ -39,7 +39,7 @@ def look(view: View) -> Iterable[Finding]:
             first_step=first,
             last_step=last,
             message=(
-                f"{lost:,} steps after step {resume.join.start:,.0f} were trained twice: {resume.earlier.name} had "
+                f"{lost:,} steps after step {resume.join.start:,.0f} were trained twice: {resume.earlier.title} had "
                 f"come to step {last:,} when {resume.name} resumed from an earlier checkpoint. The later values count."
             ),
             evidence={"resumed_at": int(resume.join.start), "came_to": last, "steps": lost},

@@ -11,6 +11,7 @@ import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
+from runscope.history.run import State
 from runscope.schema import read_object
 from runscope.sources.base import LoadContext, existing, finish, folder_name, identity
 from runscope.sources.columns import as_float
@@ -31,6 +32,7 @@ class _Session:
     facts: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     columns: Columns = field(default_factory=dict)
+    end: State | None = None
 
     def add(self, row: Mapping[str, Any]) -> bool:
         """Take the numbers of a row; False where it is none."""
@@ -77,7 +79,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
                 source="recorder", series=session.series(), config={**session.config, "runscope": session.facts},
                 project=str(file.parent), part=number if len(filled) > 1 else 0,
                 started_at=_ends(session)[0], ended_at=_ends(session)[1],
-                state="unknown" if number == len(filled) else "killed",
+                state=session.end or ("unknown" if number == len(filled) else "killed"),
             ),
             where=str(file),
         )
@@ -111,9 +113,11 @@ def _sessions(file: Path) -> tuple[list[_Session], list[str]]:
         except ValueError:
             lost += 1
             continue
-        begun, config = row.get("runscope"), row.get("config")
+        begun, config, end = row.get("runscope"), row.get("config"), row.get("end")
         if isinstance(begun, Mapping):
             found.append(_Session(begun, config if isinstance(config, Mapping) else {}))
+        elif end in ("finished", "failed"):
+            found[-1].end = end
         elif not found[-1].add(row):
             lost += 1
     notes = [*text.notes]

@@ -133,7 +133,7 @@ def _recorded(before: Profile, after: Profile) -> Sign:
     if not mine.get("run") or not theirs.get("run"):
         return NOTHING
     if theirs.get("parent") == mine["run"]:
-        return Sign(12.0, 0.0, f"it recorded that it continues {before.run.name}", pooled=False)
+        return Sign(12.0, 0.0, f"it recorded that it continues {before.run.title}", pooled=False)
     if theirs.get("training") and mine.get("training") and theirs["training"] != mine["training"]:
         return Sign(
             -12.0, 0.0, "both recorded which training they belong to, and these are two", pooled=False

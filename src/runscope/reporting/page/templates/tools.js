@@ -82,7 +82,9 @@ const STYLES = {
 function eyes() {
   const owners = new Map();
   for (const chart of data.charts) for (const s of chart.series) if (s.number >= 0) owners.set(s.number, s);
-  for (const [number, s] of owners) byId("eyes").append(eye("owner" + number, cut(s.owner, 40), sample(`var(--run-${number % 6})`, { dash: s.dash.map(d => d / 2), width: 2.5 })));
+  // More runs than colours tell apart have no switch each.
+  if (owners.size > 12) byId("eyes").append(`${owners.size} runs, six colours in turn`);
+  else for (const [number, s] of owners) byId("eyes").append(eye("owner" + number, cut(s.owner, 40), sample(`var(--run-${number % 6})`, { dash: s.dash.map(d => d / 2), width: 2.5 })));
   for (const chart of data.charts) {
     const styles = [...new Set(layers(chart).map(({ s, smooth }) => smooth ? "smooth" : s.style))], chips = byId("chart-" + chart.key).querySelector(".chips");
     const named = style => STYLES[style] ? [...STYLES[style], "currentColor"] : [chart.series.find(s => s.style === style).label, { dash: DASHED[style[4]] || [], dot: `var(--run-${style[4]})`, width: 1.5 }, `var(--run-${style[4]})`];
@@ -106,6 +108,7 @@ function legend() {
 
 /* ---- the rest ---- */
 function reveal(element) {
+  for (let fold = element.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   element.scrollIntoView({ block: "center" });
   element.focus({ preventScroll: true });
   element.classList.add("flash"); setTimeout(() => element.classList.remove("flash"), 1600);
