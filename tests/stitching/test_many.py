@@ -57,8 +57,12 @@ def names(groups: list[list[Run]]) -> list[list[str]]:
     return sorted([run.id for run in group] for group in groups)
 
 
+def same(run: Run) -> Run:
+    return run
+
+
 def planned(runs: list[Run], plan: Plan) -> list[list[Run]]:
-    found = find_planned([lambda run=run: run for run in runs], plan)  # type: ignore[misc]
+    found = find_planned([partial(same, run) for run in runs], plan)
     return [[runs[n] for n in numbers] for numbers in found]
 
 
@@ -115,15 +119,6 @@ def test_what_was_decided_before_is_decided_anew_only_where_something_changed(se
     before = json.loads(json.dumps(first.now))
     assert trainings(runs, plan, Answers(contents, before)) == found
     assert read == []
-    joined: list[list[int]] = []
-    for numbers in plan.apart():  # where a run stands among all others is another matter each time
-        part = Plan.of_part(json.loads(json.dumps(plan.part(numbers))))
-        some = Answers([contents[n] for n in numbers], before)
-        joined += [[numbers[n] for n in group] for group in trainings([runs[n] for n in numbers], part, some)]
-        assert read == []
-    several = sorted(group for group in found if len(group) > 1)
-    assert sorted(group for group in joined if len(group) > 1) == several
-    assert several
     last = len(runs) - 1  # no other run is held against it
     changed = [*contents[:last], "written anew"]
     assert trainings(runs, plan, Answers(changed, before)) == found
@@ -136,6 +131,22 @@ def test_what_was_decided_before_is_decided_anew_only_where_something_changed(se
         assert trainings(rest, fewer, again) == [
             [rest.index(run) for run in group] for group in planned(rest, fewer)
         ]
+
+
+def test_what_was_decided_holds_wherever_a_run_stands_among_the_others() -> None:
+    stranger = session("a", begins=0, ends=5000, at=0.0)
+    first = session("b", begins=0, ends=5000, at=100.0, seed=1)
+    resumed = session("c", begins=5000, ends=6000, at=9000.0, counts_on=5000, seed=1)
+    runs = [stranger, first, resumed]
+    plan = replace(Plan.of(digests_of(runs)), near=((), (), (1,)))
+    answers = Answers(["a", "b", "c"], {})
+    assert find_planned([partial(same, run) for run in runs], plan, answers) == [[0], [1, 2]]
+
+    def unread() -> Run:
+        raise AssertionError("nothing has changed")
+
+    fewer = Plan.of_part(plan.part([1, 2]))
+    assert find_planned([unread, unread], fewer, Answers(["b", "c"], answers.now)) == [[0, 1]]
 
 
 def test_a_loss_that_begins_far_above_all_that_another_reached_is_no_continuation() -> None:
