@@ -15,6 +15,9 @@ SAME = 1
 """Decimals of log-odds to which settings, places and clocks say the same as before: a run more in ten thousand moves
 them by a thousandth, and nothing is joined by so little."""
 
+FORM = 2
+"""Of an answer: those of another form are not known any more."""
+
 
 class LateNode(Node):
     """A node whose run is read when somebody asks for it.
@@ -107,4 +110,4 @@ def hang_again(node: Node, answer: Sequence[Any], members: Sequence[Node]) -> fl
 
 
 def _short(what: Sequence[Any]) -> str:
-    return hashlib.blake2b(repr(what).encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(repr([FORM, *what]).encode(), digest_size=12).hexdigest()
