@@ -88,3 +88,21 @@ def test_a_run_that_only_evaluated_is_refused_for_what_it_lacks() -> None:
     line = stitch([session("pricer", begins=0, ends=1070, at=0), run])
     assert not line.segments[1].continues
     assert line.segments[1].evidence[0].startswith("it logged no training loss")
+
+
+@pytest.mark.parametrize("counts_on", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_after_one_that_lost_its_weights_goes_on_from_that_one(seed: int, counts_on: bool) -> None:
+    """The counters of the second went on, its losses began anew; those of the third go on from the second."""
+    first = session("pricer", begins=0, ends=1070, at=0, seed=seed)
+    lost = session("pricer-2", begins=0, ends=650, at=9000, counts_on=1000, seed=10 + seed)
+    third = session(
+        "pricer-3", begins=600, ends=1400, at=19000, counts_on=1600 if counts_on else None, seed=20 + seed
+    )
+    line = stitch([first, lost, third])
+    assert [(s.run.id, s.parent, s.start) for s in line.segments[1:]] == [
+        ("pricer-2", "pricer", 1000),
+        ("pricer-3", "pricer-2", 1600),
+    ]
+    (note,) = [n for n in line.notes if "judge each part" in n]
+    assert note.startswith("from step 1,000")

@@ -11,6 +11,8 @@ from runscope.stats.arrays import Floats
 from runscope.stitching.node import Node
 from runscope.stitching.profile import Profile
 
+FORM = 2
+"""Changes with what is kept of an answer."""
 SAME = 1
 """Decimals of log-odds to which settings, places and clocks say the same as before: a run more in ten thousand moves
 them by a thousandth, and nothing is joined by so little."""
@@ -72,7 +74,7 @@ class Answers:
         if not content or not all(tokens):
             self._tokens[number] = ""
             return None
-        self._tokens[number] = _short([content, *tokens, (told.round(SAME) + 0.0).tolist()])
+        self._tokens[number] = _short([FORM, content, *tokens, (told.round(SAME) + 0.0).tolist()])
         known = self._before.get(content)
         return known if known is not None and known[0] == self._tokens[number] else None
 
@@ -86,7 +88,7 @@ class Answers:
             if node.parent is not None:
                 # Its place among those that it was held against: among all runs it may be another the next time.
                 parent = members.index(nodes.index(node.parent))
-                where = [parent, node.offset, node.scale, node.start, node.own_start]
+                where = [parent, node.offset, node.scale, node.start, node.own_start, node.other_data]
             self.now[self._contents[number]] = [token, sure, where]
 
     def _token(self, number: int) -> str:
@@ -103,7 +105,7 @@ def hang_again(node: Node, answer: Sequence[Any], members: Sequence[Node]) -> fl
     """
     _, sure, where = answer
     if where is not None:
-        parent, node.offset, node.scale, node.start, node.own_start = where
+        parent, node.offset, node.scale, node.start, node.own_start, node.other_data = where
         node.parent = members[parent]
         node.parent.children.append(node)
     return float(sure)

@@ -50,6 +50,11 @@ class Node:
         return self if self.parent is None else self.parent.root
 
     @property
+    def stretch(self) -> Node:
+        """The run with which the part of its line began that learns from the same data, or from the same weights."""
+        return self if self.parent is None or self.other_data else self.parent.stretch
+
+    @property
     def path(self) -> list[Node]:
         """From the first run to this one."""
         return [self] if self.parent is None else [*self.parent.path, self]
@@ -61,8 +66,8 @@ class Node:
 
     @cached_property
     def curve(self) -> curves.Reference:
-        """Levels of the line that ends in this run, its dead tail included."""
-        path = self.path
+        """Levels of the line that ends in this run, its dead tail included, from where its data last changed."""
+        path = self.path[self.path.index(self.stretch) :]
         ends = [*(child.start for child in path[1:]), inf]
         return curves.reference(
             [(n.profile, n.offset, n.scale, end) for n, end in zip(path, ends, strict=True)]

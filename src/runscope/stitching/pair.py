@@ -31,9 +31,6 @@ COMPLETE, FINISHED, SAME_LENGTH = log(0.2 / 0.6), log(0.4 / 0.7), log(0.05 / 0.4
 that ended by itself and of which no plan is known. Two finished runs of one length are mostly two trainings."""
 SAME_ORDER = log(20.0)
 """Runs whose single batches agree so well have to do with each other, whatever they are called."""
-ORDER_AGAIN = 3.0
-"""A training from scratch with the same seed sees the data in the same order so many times as often as a resumed one
-that begins its data anew."""
 NOT_HANDED_OVER = log(0.02)
 """Whose model is what the run before wrote begins from the state that this names, or from its last one."""
 EARLIEST = 0.01
@@ -97,7 +94,8 @@ def compare(
         if step.why:
             state.say(step.why)
     order = repeats.again(before, after)
-    beside = step.beside + order + log(ORDER_AGAIN) * (order > SAME_ORDER)
+    # Of trainings of one project about as many see their data in one order as of resumed runs that begin it anew.
+    beside = step.beside + order
     beside += schedule.weigh(before, after, states)
     clocks.weigh(before, after, states)
     beside += held_out.weigh(before, after, states)

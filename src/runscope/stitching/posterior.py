@@ -272,12 +272,12 @@ def _other_rate(before: Profile, after: Profile) -> bool:
 def _by_line(choices: list[Choice]) -> list[tuple[Node, list[Choice]]]:
     """Choices by the run whose line they are held against.
 
-    States on the way to the newest run are all held against that one line: its levels are comparable. A state in
-    a discarded tail is held against the line that ends in that tail.
+    States on the way to the newest run are all held against that one line, as far as it learns from the same data: its
+    levels are comparable. A state in a discarded tail is held against the line that ends in that tail.
     """
-    newest = {c.node.root: c.node for c in reversed(choices) if c.on_path}
+    newest = {c.node.stretch: c.node for c in reversed(choices) if c.on_path}
     lines: dict[tuple[Node, float], list[Choice]] = {}
     for choice in choices:
-        line = newest.get(choice.node.root, choice.node) if choice.on_path else choice.node
+        line = newest.get(choice.node.stretch, choice.node) if choice.on_path else choice.node
         lines.setdefault((line, choice.node.scale * choice.candidate.scale), []).append(choice)
     return [(line, some) for (line, _), some in lines.items()]
