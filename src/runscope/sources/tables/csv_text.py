@@ -190,8 +190,12 @@ def _cells(line: str, separator: str) -> list[str]:
 
 def _without_bars(text: str) -> str:
     """A table between bars, as Markdown draws it, without its outer bars and rules."""
+    first = text.lstrip().partition("\n")[0].strip()
+    begin, end = ("|" if first.startswith("|") else ""), ("|" if first.endswith("|") else "")
     lines = (
-        line.strip().strip("|") for line in text.split("\n") if not _RULE.match(line) or not line.strip()
+        line.strip().removeprefix(begin).removesuffix(end)  # empty cells stand at its ends too
+        for line in text.split("\n")
+        if not _RULE.match(line) or not line.strip()
     )
     return "\n".join(lines)
 

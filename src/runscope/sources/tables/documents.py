@@ -24,15 +24,15 @@ def is_document(name: str, head: str) -> bool:
     return lower.endswith(MARKDOWN) and any(_is_head(_cells(line)) for line in head.split("\n"))
 
 
-def logs_in(name: str, source: Text) -> list[tuple[str, Text]]:
-    """The logs of a document as texts of their own, each with what it is called: ``cell 12``, ``table 1``.
+def logs_in(name: str, source: Text) -> list[tuple[str, Text, bool]]:
+    """The logs of a document as texts of their own: what each is called (``cell 12``), and whether it is a table.
 
     Raises:
         ValueError: a notebook is no JSON.
     """
     if name.lower().endswith(NOTEBOOK):
         return list(_of_notebook(json.loads(source.text)))
-    return [(f"table {n}", Text(table)) for n, table in enumerate(_tables(source.text), 1)]
+    return [(f"table {n}", Text(table), True) for n, table in enumerate(_tables(source.text), 1)]
 
 
 def _tables(text: str) -> list[str]:
@@ -49,11 +49,12 @@ def _tables(text: str) -> list[str]:
                 found[-1].append(line)
         else:
             inside = False
-    return ["".join(f"{line.strip().strip('|')}\n" for line in table) for table in found if len(table) > 1]
+    return ["".join("\t".join(_cells(line)) + "\n" for line in table) for table in found if len(table) > 1]
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")] if "|" in line else []
+    bare = line.strip().removeprefix("|").removesuffix("|")  # empty cells stand at its ends too
+    return [cell.strip() for cell in bare.split("|")] if "|" in line else []
 
 
 def _is_head(cells: list[str]) -> bool:
@@ -84,7 +85,7 @@ class _Rows(HTMLParser):
             self._cell.append(data)
 
 
-def _of_notebook(notebook: Any) -> list[tuple[str, Text]]:
+def _of_notebook(notebook: Any) -> list[tuple[str, Text, bool]]:
     """Tables (as the Trainer draws them) and printed texts of each cell; a table is better than what is printed."""
     cells = notebook.get("cells", []) if isinstance(notebook, dict) else []
     found = []
@@ -95,7 +96,7 @@ def _of_notebook(notebook: Any) -> list[tuple[str, Text]]:
         texts = tables or ([printed] if printed.strip() else [])
         for place, text in enumerate(texts, 1):
             called = f"cell {number}" + (f", table {place}" if len(texts) > 1 else "")
-            found.append((called, Text(text, text.endswith("\n"))))
+            found.append((called, Text(text, text.endswith("\n")), bool(tables)))
     return found
 
 

@@ -108,8 +108,12 @@ def _logs_of(file: Path) -> list[tuple[str, Text, Literal["csv", "console"]]]:
         logs = documents.logs_in(file.name, read_text(file))
     except (OSError, ValueError, RecursionError, UnreadableRun):
         return []
-    kinds = [(name, text, _kind_of_text(text.text[: console.SOUGHT_BYTES])) for name, text in logs]
-    return [(name, text, kind) for name, text, kind in kinds if kind is not None]
+    found: list[tuple[str, Text, Literal["csv", "console"]]] = []
+    for name, text, is_table in logs:
+        kind = "csv" if is_table else _kind_of_text(text.text[: console.SOUGHT_BYTES])
+        if kind is not None:
+            found.append((name, text, kind))
+    return found
 
 
 def _together(
