@@ -165,7 +165,9 @@ def main() -> int:
 
         wandb.setup()
         if options.runs > 1:
-            return _of_project(here)
+            done = _of_project(here)
+            server.terminate()
+            return done
         sdk_seconds, rows = _sdk(1000)
         sdk_requests = len(_asked(here))
         large_seconds, _ = _sdk(10_000)
