@@ -78,6 +78,14 @@ def examples(wide: Place) -> Sequence[Example]:
     return read_examples(wide.held_out)[:64]
 
 
+def engines() -> set[int]:
+    """Processes that this one started for vLLM."""
+    import psutil
+
+    alive = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
+    return {p.pid for p in alive if "VLLM" in " ".join(p.cmdline())}
+
+
 def losses(models: Any, examples: Sequence[Example]) -> Any:
     return np.concatenate(models.token_losses(examples))
 
@@ -146,10 +154,11 @@ def test_whole_models_are_evaluated_as_by_transformers(
         "json",
         "--quiet",
     ]
-    found = []
+    found, before = [], engines()
     for backend in ("transformers", "vllm"):
         assert main([*words, "--backend", backend, "--dtype", "float32"]) == 0
         found.append(json.loads(capsys.readouterr().out))
+    assert engines() <= before, "each engine ended before the next one began"
     means = [[c["mean"] for c in study["checkpoints"]] for study in found]
     assert means[1] == pytest.approx(means[0], abs=TOLERANCE)
     assert found[0]["outcome"] == found[1]["outcome"]

@@ -13,12 +13,12 @@ from runscope.errors import RunscopeError
 from runscope.evaluation.beside.forgetting import SecondSet
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.following import as_trained, training_examples
+from runscope.evaluation.models import costs
 from runscope.evaluation.ordering import in_order
 from runscope.evaluation.proposing import proposed
 from runscope.evaluation.run import held_out_examples, nearest_arms, new_race
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import AUTO, Task, find_task
-from runscope.evaluation.work import costs
 from runscope.evaluation.work.bench import Bench, Results
 from runscope.history.checkpoint import Checkpoint
 from runscope.hub import fetch, read_adapter
@@ -52,7 +52,7 @@ class Plan:
         also_examples: of the second set, for the base and every checkpoint that is evaluated.
         memory: bytes of the base and one adapter, or of the largest model, by the precision that they are loaded in.
         base_download_bytes: of the base, where it is not on this disk.
-        seconds_at_least, seconds_at_most: on the machine that :mod:`runscope.evaluation.work.costs` names; None where
+        seconds_at_least, seconds_at_most: on the machine that :mod:`runscope.evaluation.models.costs` names; None where
             answers are generated, or the size of the model is unknown.
         price_at_least, price_at_most: the same in dollars, where the price of an hour was given.
     """

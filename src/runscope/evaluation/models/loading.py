@@ -16,6 +16,7 @@ from runscope.errors import InputError, MissingExtra, NotFound, ServiceError, Un
 from runscope.evaluation.models import weights
 from runscope.evaluation.models.adapters import CONFIG as ADAPTER_CONFIG
 from runscope.evaluation.models.kinds import CAUSAL, Kind, kind_of, refuse_other_folders, refuse_other_kinds
+from runscope.evaluation.models.memory import SMALLER, out_of_memory, refuse_too_large
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.hub.hub_repo import HubRepo
 
@@ -194,6 +195,9 @@ def read_model(
     transformers: Any = import_module("transformers")
     folder = Path(name)
     refuse_pickle(folder, settings)
+    torch: Any = import_module("torch")
+    precision = "4bit" if settings.dtype == "4bit" else str(dtype).removeprefix("torch.")
+    refuse_too_large(torch, name, precision, device)
     options: dict[str, Any] = {**more, "dtype": dtype, "trust_remote_code": settings.trust_remote_code}
     options["use_safetensors"] = None if settings.allow_pickle else True
     if mapping := weights.renaming(weights.wrappers(weights.names_of(folder))):
@@ -206,6 +210,12 @@ def read_model(
         loader = getattr(transformers, auto)
         model, told = loader.from_pretrained(name, output_loading_info=True, **options)
     except Exception as error:  # what lies in a repository makes the library raise of every kind
+        if out_of_memory(torch, error):
+            raise InputError(
+                f"the model {name} does not fit into memory, which ran out on {device} while it was loaded in "
+                f"{precision}",
+                hint=SMALLER,
+            ) from error
         raise InputError(
             f"the model {name} cannot be loaded: {first_line(error)}", hint=_hint(error)
         ) from error

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from runscope.errors import InputError, RunscopeError
+from runscope.evaluation.models.costs import weights_of
+from runscope.units import readable_bytes
 
 TOKENS = {"cpu": 2048, "mps": 8192, "cuda": 65536}
 """Padded tokens beyond which a larger batch gains nothing, by device."""
 SHARE = {"cpu": 0.25, "mps": 0.25, "cuda": 0.6}
 """Share of the free memory that a batch may take: others live on a CPU, and its limit kills without a word."""
+MEMORY = Path("/proc/meminfo")
+SMALLER = "--dtype bfloat16 halves float32, and 4bit is a quarter of that (runscope[4bit])"
 UNKNOWN_BYTES = 2 << 30
 """Free memory where the system does not tell."""
 
@@ -78,13 +86,56 @@ def free_bytes(torch: Any, device: str) -> float:
     if device.startswith("cuda"):
         return float(torch.cuda.mem_get_info(device)[0])
     try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        told = available(MEMORY.read_text(encoding="ascii"))
+        return float(told if told is not None else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (ValueError, OSError):
         return UNKNOWN_BYTES
 
 
+def available(told: str, *, swap: bool = False) -> int | None:
+    """Bytes that ``/proc/meminfo`` says can be had; None where it is silent.
+
+    What the system holds of files that were read counts as free: else 16 GB of weights that were read once would look
+    as if they were in the way of the next ones.
+    """
+    found = {name: int(size) for name, size in re.findall(r"^(\w+):\s+(\d+) kB$", told, re.MULTILINE)}
+    if "MemAvailable" not in found:
+        return None
+    return 1024 * (found["MemAvailable"] + (found.get("SwapFree", 0) if swap else 0))
+
+
+def refuse_too_large(torch: Any, name: str, dtype: str, device: str) -> None:
+    """Stop before a model is loaded that cannot fit, with the arithmetic: a system that runs out of memory kills.
+
+    Args:
+        torch: the module.
+        name: of the model; one whose weights do not lie in a folder is not judged.
+        dtype: ``float32``, ``bfloat16``, ``float16`` or ``4bit``.
+        device: where it is to go.
+
+    Raises:
+        InputError: its weights are larger than the free memory.
+    """
+    if not Path(name).is_dir():
+        return
+    try:
+        need = weights_of(name).in_memory(dtype)
+    except RunscopeError:  # what is wrong with it is said where it is loaded
+        return
+    free = free_bytes(torch, device)
+    if need > free and device == "cpu" and MEMORY.is_file():
+        free = max(free, available(MEMORY.read_text(encoding="ascii"), swap=True) or 0)
+    if need > free:
+        raise InputError(
+            f"the model {name} does not fit into memory: its weights need {readable_bytes(need)} in {dtype}, and "
+            f"{readable_bytes(free)} is free on {device}",
+            hint=SMALLER if dtype != "4bit" else "it takes a larger machine",
+        )
+
+
 def out_of_memory(torch: Any, error: Exception) -> bool:
     """The CPU's allocator raises a plain RuntimeError, with these words on Linux, macOS and Windows."""
-    return isinstance(error, torch.OutOfMemoryError) or any(
-        words in str(error) for words in ("can't allocate memory", "not enough memory")
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        words in str(error)
+        for words in ("can't allocate memory", "not enough memory", "Cannot allocate memory")
     )

@@ -181,7 +181,7 @@ class VllmModels:
             return
         room = self._room.with_(wanted)
         room = Room(room.model, room.rank, room.modules, min(_rounded(room.length), self._limit + 1))
-        self._stop()
+        self.close()
         lora: dict[str, Any] = {}
         if room.rank:
             lora = {
@@ -199,9 +199,13 @@ class VllmModels:
         )  # fmt: skip
         self._room = room
 
-    def _stop(self) -> None:
+    def close(self) -> None:
+        """End the engine; its processes would live on, and so would the memory that they hold."""
+        core = getattr(getattr(self.engine, "llm_engine", None), "engine_core", None)
+        if core is not None:
+            core.shutdown()
         self.engine = None
-        gc.collect()  # its process ends with it
+        gc.collect()
 
     def _guarded(self, work: Any, *args: Any, **more: Any) -> Any:
         """Call the engine; where it fails, its own log knows why.
@@ -216,7 +220,7 @@ class VllmModels:
         except RunscopeError:
             raise
         except Exception as error:  # what runs in an engine raises of every kind
-            self._stop()
+            self.close()
             cause = _cause(self.log, begin) or loading.first_line(error)
             memory = "out of memory" in cause.lower() or "kv cache" in cause.lower()
             raise InputError(

@@ -50,7 +50,9 @@ class LocalLauncher:
         return self.settings.backend != "vllm" and room_for(self.settings, count, size)
 
     def close(self) -> None:
-        """Let go of the models."""
+        """Let go of the models, and of the processes that they may have."""
+        if callable(close := getattr(self.worker.models, "close", None)):
+            close()
         self.worker.models = None
 
 
