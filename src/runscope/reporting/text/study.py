@@ -330,10 +330,10 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
         rows.insert(
             -3, ("second set", f"{plan.also_examples:,} for each checkpoint that is evaluated and the base")
         )
-    found = "known after the first examples" if plan.detectable is None else (
-        f"{plan.detectable:.3g} {plan.unit} or more would be found in 4 of 5 cases"
+    found = "known once the first examples are evaluated" if plan.detectable is None else (
+        f"a difference of {plan.detectable:.3g} {plan.unit} or more, in 4 of 5 cases"
     )  # fmt: skip
-    rows.append(("a difference of", found))
+    rows.append(("would show", found))
     if plan.seconds_at_least is not None and plan.seconds_at_most is not None:
         from runscope.evaluation.models.costs import SPEEDS
 
