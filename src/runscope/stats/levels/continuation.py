@@ -318,7 +318,9 @@ def log_likelihood(
     unsure = np.sqrt(np.interp(inside, level.x, level.variance))
     known = np.exp(-np.abs(inside[:, :, None] - inside[:, None, :]) / level.reach)
     known *= unsure[:, :, None] * unsure[:, None, :]
-    known += level.walk * np.minimum(beyond[:, :, None], beyond[:, None, :]) + noise
+    known += noise
+    # Beyond the end of the line its level walks on, or is the beginning of a smooth curve.
+    walked = level.walk * np.minimum(beyond[:, :, None], beyond[:, None, :])
     if memory > 0:
         behind = np.interp(begin, level.x, level.mean) - np.interp(begin - 2 * memory, level.x, level.mean)
         passes = np.exp(-own / memory)
@@ -327,7 +329,13 @@ def log_likelihood(
     since = np.minimum(own[:, None], own[None, :])
     bent = {length: bends(own / length) for length in {how.length for how in kinds}}
     spread = np.stack(
-        [known + how.spread(own, since, bent[how.length]) + how.pace**2 * faster for how in kinds]
+        [
+            known
+            + (0.0 if how.bend and not how.drift else walked)
+            + how.spread(own, since, bent[how.length])
+            + how.pace**2 * faster
+            for how in kinds
+        ]
     )
     return log_t(np.broadcast_to(error, spread.shape[:-1]), spread, kinds[0].freedom)
 
