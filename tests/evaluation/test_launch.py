@@ -106,18 +106,18 @@ def die(_checkpoint: object) -> Path:
     os._exit(1)
 
 
-def test_a_cluster_that_is_not_there_is_said(place: Place) -> None:
+def test_a_cluster_that_is_not_there_is_said(place: Place, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="ray is not installed: pip install 'runscope[ray]'")
     words = ["evaluate", str(place.output), "--data", str(place.held_out), "--base", str(place.base)]
     done = subprocess.run(
         [sys.executable, "-m", "runscope", *words, "--launch", "ray"], capture_output=True, text=True, check=False,
-        env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1"},
+        env={**os.environ, "RAY_ADDRESS": "127.0.0.1:1", "RUNSCOPE_HOME": str(tmp_path)},  # nothing is kept there
     )  # fmt: skip
     assert done.returncode == 2
     assert "error: the Ray cluster at 127.0.0.1:1 cannot be joined" in done.stderr
 
 
-def test_without_ray_the_pip_line_is_named(place: Place) -> None:
+def test_without_ray_the_pip_line_is_named(place: Place, tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "class Absent:\n"
@@ -128,6 +128,9 @@ def test_without_ray_the_pip_line_is_named(place: Place) -> None:
         "from runscope.cli import main\n"
         f"sys.exit(main(['evaluate', {str(place.output)!r}, '--data', {str(place.held_out)!r}, '--launch', 'ray']))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False,
+        env={**os.environ, "RUNSCOPE_HOME": str(tmp_path)},
+    )  # fmt: skip
     assert done.returncode == 2
     assert "pip install 'runscope[ray]'" in done.stderr

@@ -119,7 +119,7 @@ def test_the_command_writes_prints_the_place_and_says_when_it_is_there(
     parts = [
         str(push(Timeline.of(run), offline=tmp_path / "parts", name=run.name).place) for run in line.runs
     ]
-    arguments = ["push", *parts, "--offline", str(tmp_path / "out"), "--to", "me/pricer"]
+    arguments = ["push", *parts, "--at", "800", "--offline", str(tmp_path / "out"), "--to", "me/pricer"]
     assert main(arguments) == 0
     said = capsys.readouterr()
     assert load(said.out.strip()).last_step == 1400

@@ -173,8 +173,8 @@ def _one_after_the_other(text: str) -> Iterator[Row]:
 def _of_runs(runs: Mapping[str, Any], lost: Counter[str]) -> Iterator[Row]:
     """Rows of runs that lie side by side, each with the name of its run."""
     for name, part in runs.items():
-        rows = rows_of(part)
-        if rows is None:
+        rows = rows_of(part) or list(points_of(part))
+        if not rows:
             columns = dict(columns_of(part))
             length = max(map(len, columns.values()))
             lost[SHORT] += sum(length - len(values) > FEW_MISSING for values in columns.values())

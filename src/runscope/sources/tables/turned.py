@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from runscope.history.metrics import plain
 from runscope.sources.tables.cells import LIKE_A_METRIC
 from runscope.sources.tables.long import is_epoch, is_step
 
@@ -55,7 +56,9 @@ def _lies(rows: Rows, is_number: Callable[[str], bool]) -> bool:
     ):
         return False
     first = all(is_number(cell) or _PLACE.fullmatch(cell) for cell in rows[0][1:])
-    return first and bool(rows[0][1]) and any(LIKE_A_METRIC.search(n) and not _counts(n) for n in names)
+    return (
+        first and bool(rows[0][1]) and any(LIKE_A_METRIC.search(plain(n)) and not _counts(n) for n in names)
+    )
 
 
 def _counts(name: str) -> bool:
