@@ -231,7 +231,10 @@ def _weigh_curves(choices: list[Choice], after: Profile) -> dict[Node, float]:
         places = [float(c.offset + scale * after.base) for c in some]
         same_order = max(c.candidate.weights.get("order", 0.0) for c in some) > SAME_ORDER
         other_rate = _other_rate(line.profile, after)
-        said = curves.weigh(line.curve, later, places, scale, other_rate=other_rate, same_order=same_order)
+        said = curves.weigh(
+            line.curve, later, places, scale, other_rate=other_rate, same_order=same_order,
+            same_log=line.profile.run.reference == after.run.reference,
+        )  # fmt: skip
         if said is None:
             continue
         for choice, weight in zip(some, said.places, strict=True):

@@ -59,6 +59,9 @@ FALLS = ((1.0, 0.2), (0.3, 0.4), (0.1, 0.25), (0.03, 0.15))
 FALLING, SMOOTH, STEADY = 0.3, 0.3, 0.4
 """Shares of new runs whose losses fall unevenly, fall in a smooth bend (of the steps or of their logarithm), and move
 from the start as they do later on (7% of public logs end within 5% of where they began)."""
+OWN = 0.1
+"""How often a run that goes on learns from there in a way of its own, as a new one may, that the line has not shown:
+of a curve without noise each digit would else speak against every state."""
 SECOND_CHANNEL = 0.5
 """Weight of the gradient norm: it moves together with the loss, so that the two are not independent."""
 
@@ -186,7 +189,14 @@ class Said:
 
 
 def weigh(
-    line: Reference, later: Heads, places: list[float], scale: float, *, other_rate: bool, same_order: bool
+    line: Reference,
+    later: Heads,
+    places: list[float],
+    scale: float,
+    *,
+    other_rate: bool,
+    same_order: bool,
+    same_log: bool,
 ) -> Said | None:
     """What the later run's first losses and gradient norms say.
 
@@ -197,6 +207,7 @@ def weigh(
         scale: steps of the line per step of the later run.
         other_rate: its learning rate is another than the line's.
         same_order: it sees its batches in the order in which the line saw them from its beginning.
+        same_log: both were written into one log: another training there is the same again, and begins as it did.
 
     Returns:
         None where no curve could be compared.
@@ -205,9 +216,9 @@ def weigh(
     loss = (
         None
         if line.logs != later.logs
-        else _channel(line.loss, later.loss, begin, scale, other_rate, same_order, 1.0, line.logs)
+        else _channel(line.loss, later.loss, begin, scale, other_rate, same_order, same_log, 1.0, line.logs)
     )
-    grad = _channel(line.grad, later.grad, begin, scale, other_rate, same_order, SECOND_CHANNEL)
+    grad = _channel(line.grad, later.grad, begin, scale, other_rate, same_order, same_log, SECOND_CHANNEL)
     if loss is None or grad is None:
         return loss or grad
     return loss + grad
@@ -220,13 +231,14 @@ def _channel(
     scale: float,
     other_rate: bool,
     same_order: bool,
+    same_log: bool,
     weight: float,
     logs: bool = True,
 ) -> Said | None:
     """What one curve says, over all forms that its noise may have, each as likely as both runs make it."""
     if not levels or head is None:
         return None
-    every = [_under(level, head, begin, scale, other_rate, same_order, logs) for level in levels]
+    every = [_under(level, head, begin, scale, other_rate, same_order, same_log, logs) for level in levels]
     places, beside, other = (np.stack([np.asarray(x[n]) for x in every]) for n in range(3))
     stranger = np.logaddexp.reduce(other)
     return Said(
@@ -242,6 +254,7 @@ def _under(
     scale: float,
     other_rate: bool,
     same_order: bool,
+    same_log: bool,
     logs: bool,
 ) -> tuple[Floats, float, float]:
     """Log-likelihoods of the first points where the noise has one form: from each place, of another training
@@ -273,12 +286,15 @@ def _under(
     drifts = [
         (share, how.drift * scale) for share, how in zip((near, *others), (close, off, livelier), strict=True)
     ]
-    other, apart = _elsewhere(head, noise, drifts, height, level)
+    stood = np.interp(begin[:-1], level.x, level.mean)
+    unsure = np.sqrt(np.interp(begin[:-1], level.x, level.variance) + (NEAR * point) ** 2)
+    own_way, other, apart = _elsewhere(head, noise, drifts, height, level, stood, unsure)
+    found[:-1] = np.logaddexp(np.log(1 - OWN) + found[:-1], np.log(OWN) + own_way)
     # Of runs that see the same batches the beginnings look alike wherever they began.
-    siblings = () if same_order else tuple((wide * height, share) for wide, share in SIBLINGS)
+    siblings = () if same_order or same_log else tuple((wide * height, share) for wide, share in SIBLINGS)
     anew = _again(head, noise, level, begin[-1:], scale, own, max(point, AGAIN_SHIFT * span), siblings)
     start = np.logaddexp(found[-1], anew) - np.log(2)
-    beside = float(np.logaddexp(start, apart) - np.log(2))
+    beside = float(start if same_log else np.logaddexp(start, apart) - np.log(2))
     return told + found[:-1], told + beside, told + other
 
 
@@ -317,10 +333,17 @@ def _again(
 
 
 def _elsewhere(
-    head: Head, noise: Floats, drifts: list[tuple[float, float]], height: float, level: ColouredLevel
-) -> tuple[float, float]:
-    """Log-likelihoods of the first points of any other run, and of another training of the project: the loss of the one
-    begins anywhere, that of the other as far from where the line began as trainings of one project do.
+    head: Head,
+    noise: Floats,
+    drifts: list[tuple[float, float]],
+    height: float,
+    level: ColouredLevel,
+    stood: Floats,
+    unsure: Floats,
+) -> tuple[Floats, float, float]:
+    """Log-likelihoods of the first points where they move in a way of their own: of a run that begins where the line
+    stood, give or take ``unsure``; of any other run, and of another training of the project: the loss of the one begins
+    anywhere, that of the other as far from where the line began as trainings of one project do.
 
     A new run's level is a random walk in the logarithm of its steps, or moves from the start as it may move in a
     continuation: what a run does later on says nothing of where it came from.
@@ -331,12 +354,13 @@ def _elsewhere(
         walks += [(SMOOTH / 2 * share, (fall * height) ** 2 * bend) for fall, share in FALLS]
     walks += [(STEADY * share, drift * later) for share, drift in drifts]
     middle = float(np.median(head.mean))
-    off = np.array([0.0, *(middle - float(level.mean[0]) for _ in SIBLINGS)])
-    wide = height * np.array([ANYWHERE, *(wide for wide, _ in SIBLINGS)])
+    off = np.concatenate([middle - stood, [0.0], np.full(len(SIBLINGS), middle - float(level.mean[0]))])
+    wide = np.concatenate([unsure, height * np.array([ANYWHERE, *(wide for wide, _ in SIBLINGS)])])
     spread = np.stack([walk for _, walk in walks]) + noise
     found = log_t_anywhere(head.mean - middle, spread, FREEDOM, off, wide)
     found = np.logaddexp.reduce(found + np.log([share for share, _ in walks]), axis=1)
-    return float(found[0]), float(np.logaddexp.reduce(found[1:] + np.log([s for _, s in SIBLINGS])))
+    own_way, other, apart = np.split(found, [len(stood), len(stood) + 1])
+    return own_way, float(other[0]), float(np.logaddexp.reduce(apart + np.log([s for _, s in SIBLINGS])))
 
 
 def explain(before: Profile, after: Profile, candidate: Candidate) -> str:
