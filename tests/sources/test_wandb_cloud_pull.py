@@ -263,12 +263,13 @@ def test_what_the_service_cannot_sort_out_is_sorted_out_here() -> None:
 
 def restarted(service: Wandb) -> None:
     """A training that was killed at step 1300 and went on from the checkpoint at 1000; and a stranger."""
+    rng = np.random.default_rng(5)
 
     def rows(first: int, last: int) -> list[dict[str, object]]:
         return [
             {
                 "_step": i, "_timestamp": BEGUN + step, "train/global_step": step,
-                "train/loss": 3 / (1 + step / 300),
+                "train/loss": 3 / (1 + step / 300) + rng.normal(0, 0.02),
                 "train/learning_rate": 1e-4 * (1 - step / 3000),
                 "train/epoch": step / 1000,
             }

@@ -60,8 +60,9 @@ FALLING, SMOOTH, STEADY = 0.3, 0.3, 0.4
 """Shares of new runs whose losses fall unevenly, fall in a smooth bend (of the steps or of their logarithm), and move
 from the start as they do later on (7% of public logs end within 5% of where they began)."""
 OWN = 0.1
-"""How often a run that goes on learns from there in a way of its own, as a new one may, that the line has not shown:
-of a curve without noise each digit would else speak against every state."""
+"""How often a run that goes on in the same log learns from there in a way of its own, as a new one may, that the line
+has not shown: of a curve without noise each digit would else speak against every state. Of runs that nothing but their
+names ties it would say too much where their losses happen to meet."""
 SECOND_CHANNEL = 0.5
 """Weight of the gradient norm: it moves together with the loss, so that the two are not independent."""
 
@@ -289,7 +290,8 @@ def _under(
     stood = np.interp(begin[:-1], level.x, level.mean)
     unsure = np.sqrt(np.interp(begin[:-1], level.x, level.variance) + (NEAR * point) ** 2)
     own_way, other, apart = _elsewhere(head, noise, drifts, height, level, stood, unsure)
-    found[:-1] = np.logaddexp(np.log(1 - OWN) + found[:-1], np.log(OWN) + own_way)
+    if same_log:
+        found[:-1] = np.logaddexp(np.log(1 - OWN) + found[:-1], np.log(OWN) + own_way)
     # Of runs that see the same batches the beginnings look alike wherever they began.
     siblings = () if same_order or same_log else tuple((wide * height, share) for wide, share in SIBLINGS)
     anew = _again(head, noise, level, begin[-1:], scale, own, max(point, AGAIN_SHIFT * span), siblings)
