@@ -12,13 +12,10 @@ from runscope.stitching.node import Node
 from runscope.stitching.profile import Profile
 
 FORM = 2
-"""Changes with what is kept of an answer."""
+"""Of what is kept of an answer: those of another form are not known any more."""
 SAME = 1
 """Decimals of log-odds to which settings, places and clocks say the same as before: a run more in ten thousand moves
 them by a thousandth, and nothing is joined by so little."""
-
-FORM = 2
-"""Of an answer: those of another form are not known any more."""
 
 
 class LateNode(Node):
