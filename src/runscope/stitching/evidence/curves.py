@@ -208,7 +208,7 @@ def weigh(
         scale: steps of the line per step of the later run.
         other_rate: its learning rate is another than the line's.
         same_order: it sees its batches in the order in which the line saw them from its beginning.
-        same_log: both were written into one log: another training there is the same again, and begins as it did.
+        same_log: both were written into one log.
 
     Returns:
         None where no curve could be compared.
@@ -293,10 +293,10 @@ def _under(
     if same_log:
         found[:-1] = np.logaddexp(np.log(1 - OWN) + found[:-1], np.log(OWN) + own_way)
     # Of runs that see the same batches the beginnings look alike wherever they began.
-    siblings = () if same_order or same_log else tuple((wide * height, share) for wide, share in SIBLINGS)
+    siblings = () if same_order else tuple((wide * height, share) for wide, share in SIBLINGS)
     anew = _again(head, noise, level, begin[-1:], scale, own, max(point, AGAIN_SHIFT * span), siblings)
     start = np.logaddexp(found[-1], anew) - np.log(2)
-    beside = float(start if same_log else np.logaddexp(start, apart) - np.log(2))
+    beside = float(np.logaddexp(start, apart) - np.log(2))
     return told + found[:-1], told + beside, told + other
 
 

@@ -38,9 +38,8 @@ UNTIED = log(0.1)
 """One in ten runs that continue another share no name, model, data or settings with it; most strangers do so."""
 TIED = 0.7
 """From this log-likelihood ratio on names and settings say that two runs have to do with each other."""
-ONE_LOG, AGAIN = 3.0, 1.2
-"""Sessions that wrote into one log are those of one training in 19 of 20 cases, the same training again in the other:
-of runs that were named together, three continue the other for one that does not."""
+ONE_LOG = 3.0
+"""Sessions that wrote into one log are those of one training in 19 of 20 cases."""
 FEW_SETTINGS = 3
 """Fewer settings than these agree by chance."""
 MANY = 6
@@ -145,7 +144,7 @@ def _recorded(before: Profile, after: Profile) -> Sign:
 def _names(before: Profile, after: Profile) -> Sign:
     one, other = before.run, after.run
     if one.reference == other.reference and one.part != other.part:
-        return Sign(ONE_LOG, AGAIN, "both are parts of one log", pooled=False)
+        return Sign(ONE_LOG, ONE_LOG, "both are parts of one log", pooled=False)
     if one.id == other.id and one.source == other.source and one.source.startswith("wandb"):
         return Sign(6.0, 5.0, f"both runs have the id {other.id}", pooled=False)
     mine, theirs = stem(one.name), stem(other.name)
