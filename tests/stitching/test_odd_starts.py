@@ -106,3 +106,13 @@ def test_a_run_after_one_that_lost_its_weights_goes_on_from_that_one(seed: int, 
     ]
     (note,) = [n for n in line.notes if "judge each part" in n]
     assert note.startswith("from step 1,000")
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_last_row_that_is_no_number_is_a_skipped_step(seed: int, value: float) -> None:
+    """The scaler of fp16 logs one and goes on: the newest state is whole."""
+    first = broken(session("pricer", begins=0, ends=800, at=0, seed=seed), 790, value)
+    second = session("pricer-resumed", begins=800, ends=1400, at=9000, seed=seed + 50)
+    said = stitch([first, second]).segments[1]
+    assert (said.continues, said.offset) == (True, 800)

@@ -26,6 +26,8 @@ EXPLODED, SUDDEN = (0.1, 0.5), 0.05
 """A loss that ends above where it began has exploded, if it went from a tenth of its rise from the lowest level to half
 of it within 5% of the run's points; and if that rise is ten times the noise."""
 RISE, FEWEST = 10.0, 20
+STAYED = 3
+"""A loss stayed no number from so many rows at its end on: one or two are steps that the scaler of fp16 skipped."""
 CURVE_POINTS = 8000
 """A loss of a million points is reduced to so many means: its level and noise are as well known from them."""
 
@@ -154,7 +156,7 @@ def profile(run: Run, *, levels: bool = True) -> Profile:
         interval=interval_of(loss),
         first_step=first_step,
         last_step=last,
-        sound=last if loss is None or not len(loss) else _sound(loss),
+        sound=last if loss is None or logged is None or not len(loss) else _sound(loss, logged),
         broken=False,
         decay=None if rate is None else _decay(rate, run),
         batch=batch_size(run),
@@ -177,20 +179,27 @@ def paced_like(own: Profile, others: Sequence[Profile]) -> Profile:
     return replace(own, interval=interval, base=_base(own.first_step, interval))
 
 
-def _sound(loss: Series) -> int:
-    """The last step before a finite, sorted loss exploded for good; its last one where it did not."""
+def _sound(loss: Series, logged: Series) -> int:
+    """The last step before a loss stayed no number, or exploded for good; its last one where it did neither.
+
+    Args:
+        loss: its finite values, sorted.
+        logged: all of them.
+    """
     value = loss.value
+    lost = int(np.count_nonzero(logged.step > loss.step[-1]))
+    end_step = int(loss.step[-1] if lost >= STAYED else logged.step.max())
     if len(value) < FEWEST:
-        return int(loss.step[-1])
+        return end_step
     level = running_median(value, 9, ends="mirror")
     noise = float(np.median(np.abs(value - level)))
     low, end = float(level.min()), float(np.median(value[-5:]))
     if end <= float(np.median(value[:5])) or end - low < RISE * noise:
-        return int(loss.step[-1])
+        return end_step
     before, after = (low + share * (end - low) for share in EXPLODED)
     last = int(np.flatnonzero(level <= before)[-1])
     risen = last + int(np.argmax(level[last:] >= after))
-    return int(loss.step[last if risen - last <= max(SUDDEN * len(value), 3) else -1])
+    return int(loss.step[last]) if risen - last <= max(SUDDEN * len(value), 3) else end_step
 
 
 def sound_part(before: Profile, after: Profile) -> Profile:
