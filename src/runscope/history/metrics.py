@@ -91,12 +91,13 @@ _HELD_OUT = re.compile(
 _OF_SAMPLES = re.compile(r"(?:^|_)(?:fid|kid)(?:_|$)")
 
 
-_HUMP = re.compile(r"(?<=[a-z]{2})(?=[A-Z])")
+HUMP = re.compile(r"(?<=[a-z]{2})(?=[A-Z])")
+"""Where ``trainLoss`` and ``ValAcc`` are two words; ``mAP`` is one."""
 
 
 def plain(name: str) -> str:
     """A logged name in lower case, every separator and every hump (``valAcc``) as ``_``."""
-    return re.sub(r"[^0-9a-z]+", "_", _HUMP.sub("_", name).lower()).strip("_")
+    return re.sub(r"[^0-9a-z]+", "_", HUMP.sub("_", name).lower()).strip("_")
 
 
 def meaning(name: str) -> Meaning | None:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from runscope.history.metrics import HUMP
 from runscope.history.series import Series
 
 _TRAIN = r"(?:train|training|tr)"
@@ -357,8 +358,6 @@ _UNIT = re.compile(r"\s+(?:\[[^\]]*\]|\([^)]*\))$")
 """What a name is measured in: ``loss [nats]``."""
 
 
-_HUMP = re.compile(r"(?<=[a-z]{2})(?=[A-Z])")
-"""Where ``trainLoss`` and ``ValAcc`` are two words; ``mAP`` is one."""
 _SHORT = {
     "tr": "train", "trn": "train", "learn": "train", "va": "val", "vl": "val", "vld": "val", "validating": "val",
     "losses": "loss", "testing": "test",
@@ -367,7 +366,7 @@ _SHORT = {
 
 
 def _plain(name: str) -> str:
-    words = _UNIT.sub("", _HUMP.sub("_", name).lower())
+    words = _UNIT.sub("", HUMP.sub("_", name).lower())
     said = [_SHORT.get(word, word) for word in re.split(r"[^0-9a-z]+", words) if word]
     return _FOLDER.sub("", "_".join(said))
 
