@@ -8,7 +8,7 @@ import pytest
 from runscope.history import Run, Series, Timeline
 from runscope.rules import CouldNotLook, Finding, Findings, Rule, View, look
 from runscope.rules.codes import RULES
-from runscope.rules.engine import CONSEQUENCES
+from runscope.rules.engine import CONSEQUENCES, END_AGAINST_BEGINNING
 
 EMPTY = View(Timeline(()))
 
@@ -30,6 +30,15 @@ def test_a_consequence_points_to_its_cause_and_is_no_alarm() -> None:
 def test_what_ended_before_a_cause_began_is_no_consequence_of_it() -> None:
     found = look(EMPTY, [saying("LOS003", "warning", 0, 10), saying("GRD004", "critical", 500, 900)])
     assert {f.code: f.caused_by for f in found.findings} == {"LOS003": None, "GRD004": None}
+
+
+@pytest.mark.parametrize("cause", [code for code in CONSEQUENCES if code.startswith("RES")])
+def test_what_was_there_before_a_resume_does_not_follow_from_it(cause: str) -> None:
+    for code in CONSEQUENCES[cause]:
+        for first in (0, 300, 500):
+            found = look(EMPTY, [saying(code, "warning", first, 900), saying(cause, "critical", 500, 900)])
+            follows = next(f for f in found.findings if f.code == code).caused_by == cause
+            assert follows == (first == 500 or code in END_AGAINST_BEGINNING), (code, first)
 
 
 def test_information_is_no_cause() -> None:

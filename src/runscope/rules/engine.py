@@ -81,6 +81,8 @@ CONSEQUENCES: dict[str, tuple[str, ...]] = {
     "CKP005": ("CKP006",),
 }
 """Cause → what follows from it: one cause, not five alarms. The first cause in this order is named."""
+END_AGAINST_BEGINNING = ("LOS005",)
+"""What is said of a whole run because of where it ended follows from what happened on the way."""
 BEFORE = 0.05
 """A consequence may be seen a little before its cause, by this share of the run: rules smooth."""
 
@@ -131,10 +133,16 @@ def _led_to(cause: Finding, finding: Finding) -> bool:
 
 
 def _may_follow(finding: Finding, cause: Finding) -> bool:
-    """Whether a finding reaches into the time after its cause began; unknown steps count as the whole run."""
+    """Whether a finding reaches into the time after its cause began; unknown steps count as the whole run.
+
+    Of a resume, and of a loss that stopped being a number, only what began then: what was there before has a cause of
+    its own.
+    """
     if finding.last_step is None or cause.first_step is None:
         return True
     span = max(cause.last_step or cause.first_step, finding.last_step)
-    if finding.code == "LOS002" and cause.code in NOT_A_NUMBER and finding.first_step is not None:
+    resumed = cause.code.startswith("RES") and finding.code not in END_AGAINST_BEGINNING
+    began = resumed or (finding.code == "LOS002" and cause.code in NOT_A_NUMBER)
+    if began and finding.first_step is not None:
         return finding.first_step >= cause.first_step - BEFORE * span
     return finding.last_step >= cause.first_step - BEFORE * span
