@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A change is judged by what it changes, not by the examples that chance draws that day; `make torture` draws new ones.
+settings.register_profile("the same", derandomize=True)
+settings.load_profile("default" if "RUNSCOPE_TORTURE" in os.environ else "the same")
 
 # The Hub stand-in takes uploads as plain LFS; the client reads this when it is imported.
 os.environ["HF_HUB_DISABLE_XET"] = "1"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from runscope.history import Run
@@ -81,6 +81,7 @@ def written(form: str, rows: list[Row], folder: Path) -> Run:
     return load(file)
 
 
+@example(words=("train", "test"), joint=".", behind=False, more={"second set"}, every=1)
 @given(words=st.sampled_from(WORDS), joint=st.sampled_from(JOINTS), behind=st.booleans(),
        more=st.sets(st.sampled_from(MORE)), every=st.sampled_from([1, 2, 5]))  # fmt: skip
 @settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])

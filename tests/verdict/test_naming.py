@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runscope.history import Run, Series, Timeline
@@ -24,6 +24,7 @@ def test_folders_of_one_name_are_called_by_what_differs() -> None:
     assert told_apart([training(n) for n in named]) == ["out", "b/out", "fine", "c/out", "out (2)"]
 
 
+@example(["/", "b", "b/b", "b/b/"])
 @given(st.lists(st.text("ab/", min_size=1, max_size=5), min_size=2, max_size=5))
 def test_no_two_have_one_name(references: list[str]) -> None:
     names = told_apart([training(r) for r in references])

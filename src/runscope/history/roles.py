@@ -243,7 +243,7 @@ def _chosen(kinds: list[list[_Logged]]) -> _Logged | None:
         return None
     for kind in kinds:
         best = next(one for one in kind if _as_full(one, kind))
-        if not _sums_up(best, everything):
+        if not any(_sums_up(best, [other]) or _ends(best, other) for other in everything):
             return best
     return everything[0]
 
@@ -253,6 +253,11 @@ def _as_full(one: _Logged, others: list[_Logged]) -> bool:
     span = ENOUGH * max(other.span for other in (one, *others))
     most = max((other.points for other in others if other.span >= span), default=0)
     return one.points >= ENOUGH * most and one.span >= span
+
+
+def _ends(one: _Logged, other: _Logged) -> bool:
+    """Whether a curve lies in the later half of another one that has far more points: a last test, a second set."""
+    return one.first > other.first + ENOUGH * other.span and one.points < ENOUGH * other.points
 
 
 def _sums_up(one: _Logged, others: list[_Logged]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, count
 
 from runscope.verdict.types import Diagnosis
 
@@ -22,9 +23,9 @@ def told_apart(diagnoses: Sequence[Diagnosis], otherwise: str = "training") -> l
     found: list[str] = []
     for number, name in enumerate(names):
         others = [p for n, p in enumerate(places) if n != number and names[n] == name]
-        telling = _shortest(places[number], others) if others else None
-        seen = sum(f == name or f.startswith(f"{name} (") for f in found)
-        found.append(telling or (f"{name} ({seen + 1})" if seen else name))
+        named = (_shortest(places[number], others) if others else None) or name
+        numbered = (f"{named} ({n})" for n in count(2))
+        found.append(next(f for f in chain([named], numbered) if f not in found))
     return found
 
 
