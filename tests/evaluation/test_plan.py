@@ -149,6 +149,19 @@ def test_a_base_is_not_read_to_learn_its_size(place: Place, tmp_path: Path) -> N
     assert not list(tmp_path.rglob("digests.sqlite"))
 
 
+def test_whole_models_are_not_read_to_plan(place: Place, tmp_path: Path) -> None:
+    """Sparse files of 4 TB each: were one of them read, the test would not end."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]}}).encode()
+    for step in (100, 200, 300):
+        shutil.copytree(place.base, tmp_path / f"checkpoint-{step}")
+        with (tmp_path / f"checkpoint-{step}" / "model.safetensors").open("wb") as file:
+            file.write(struct.pack("<Q", len(header)) + header + bytes([step % 7]))
+            file.truncate(8 + len(header) + 4 * 10**12)
+    found = plan(list_checkpoints(str(tmp_path)), place.held_out)
+    assert (found.checkpoints, found.kept) == (3, 0)
+    assert found.memory["bfloat16"] == 2 * 10**12
+
+
 def test_what_is_fetched_counts_and_no_optimiser(place: Place) -> None:
     from runscope.history.checkpoint import Checkpoint, File
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Annotated, Any
 
 from runscope.errors import InputError
 from runscope.history.checkpoint import Checkpoint, File, is_weight
+from runscope.hub.contents import content_id, tell_twins
 from runscope.hub.titles import read_title
 from runscope.schema import Meta, checked, read_json
-from runscope.store import Memo
 
 STATE = "trainer_state.json"
 Step = Annotated[int, Meta(ge=0, le=1 << 53)]
@@ -50,7 +49,7 @@ def list_folders(path: Path) -> list[Checkpoint]:
             f"{path} cannot be listed: {error.strerror}",
             hint="name a folder with checkpoint-*/, or check its rights",
         ) from None
-    found = [c for place in [path, *places] if (c := _of_folder(path, place)) is not None]
+    found = tell_twins(c for place in [path, *places] if (c := _of_folder(path, place)) is not None)
     if not found:
         raise InputError(
             f"{path} holds no checkpoint",
@@ -68,7 +67,7 @@ def _of_folder(path: Path, place: Path) -> Checkpoint | None:
         inside = sorted(p for p in place.iterdir() if p.is_file())
     except OSError:
         return None
-    files = [File(p.name, p.stat().st_size, _content_id(p)) for p in inside]
+    files = [File(p.name, p.stat().st_size, content_id(p)) for p in inside]
     weights = [f for f in files if is_weight(f.path)]
     if not weights:
         return None
@@ -94,23 +93,3 @@ def _with_state(checkpoint: Checkpoint, file: Path) -> Checkpoint:
     if checkpoint.own_step is None:
         checkpoint = replace(checkpoint, own_step=step, step=step, step_source="trainer_state")
     return replace(checkpoint, epoch=epoch if checkpoint.own_step == step else checkpoint.epoch)
-
-
-def _content_id(path: Path) -> str:
-    """SHA-256 of weights, worked out once for a file as it lies; of other files size and date, which tell a change."""
-    stat = path.stat()
-    quick = f"{stat.st_size}-{stat.st_mtime_ns}"
-    if not is_weight(path.name):
-        return quick
-    key = f"{path.resolve()}|{quick}"
-    store = Memo("digests.sqlite")
-    known = store.get([key])
-    if key in known:
-        return str(known[key]["sha256"])
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return quick
-    store.put({key: {"sha256": digest}})
-    return digest

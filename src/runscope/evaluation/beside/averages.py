@@ -21,6 +21,7 @@ from runscope.evaluation.models.averaging import average
 from runscope.evaluation.ordering import called, in_order
 from runscope.evaluation.study import Extra
 from runscope.history.checkpoint import Checkpoint, File
+from runscope.hub.contents import identified
 from runscope.stats.comparing.bounds import NORMAL
 from runscope.stats.comparing.paired import Ground, mean_and_error
 from runscope.stats.intervals import WIDE
@@ -214,7 +215,7 @@ def _made(ran: Ran, wish: Wish, folder: Path) -> Checkpoint:
     folder.mkdir(parents=True)
     average([ran.bench.fetch(c) for c in parts], folder, shares=wish.shares)
     content = hashlib.sha256(
-        repr(([[(f.path, f.content_id) for f in c.files] for c in parts], wish.shares)).encode()
+        repr(([[(f.path, f.content_id) for f in identified(c).files] for c in parts], wish.shares)).encode()
     ).hexdigest()
     files = (File("average.safetensors", 0, content),)
     return Checkpoint(str(folder), None, wish.name, None, subfolder=wish.name, files=files, local_path=folder)

@@ -26,8 +26,8 @@ from runscope.evaluation.models.adapters import (
 )
 from runscope.evaluation.models.generation import Answer
 from runscope.evaluation.models.kinds import Kind, is_causal
-from runscope.evaluation.models.memory import Budget, bytes_a_token, free_bytes, out_of_memory
-from runscope.evaluation.models.scored import chunk, has_plain_logits, scored_losses
+from runscope.evaluation.models.memory import Budget, free_bytes, out_of_memory
+from runscope.evaluation.models.passes import Passes
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
 
@@ -83,10 +83,10 @@ class LocalModels:
         self._ends: tuple[int, ...] = ()
         self._asked: frozenset[str] = frozenset()
         self._virtual, self._vocabulary, self._one_length = 0, 0, False
-        self._plain: bool | None = None
+        self._passes: Passes | None = None
 
     of_model: ClassVar[tuple[str, ...]] = (
-        "model", "_ends", "_asked", "_embeddings", "_virtual", "_one_length", "_plain",
+        "model", "_ends", "_asked", "_embeddings", "_virtual", "_one_length", "_passes",
     )  # fmt: skip
     """What is known of a model that is held, and belongs to it."""
 
@@ -208,7 +208,6 @@ class LocalModels:
         self._asked, self._embeddings = loading.forward_words(self.model), embeddings(self.model)
         self.budget.fit(self.torch, self.model, self.device)
         self._virtual, self._one_length = 0, bool(getattr(self.model, "_is_stateful", False))
-        self._plain = None
 
     def _use_adapter(self, folder: Path) -> None:
         name = f"at-{folder}".replace(".", "_").replace("/", "_")
@@ -280,16 +279,25 @@ class LocalModels:
 
     def encode(self, examples: Sequence[Example], scoring: Scoring | None = None) -> list[Encoded]:
         """Token ids of examples, made once for all checkpoints; a model must be in use."""
-        limit, scoring = (
-            loading.longest_input(self.tokenizer, self.model.config, LONGEST),
-            self._scoring(scoring),
-        )
+        limit, scoring = self._limit(), self._scoring(scoring)
         for e in examples:
             if (e.id, scoring) not in self._encoded:
                 self._encoded[e.id, scoring] = encode(
                     self.tokenizer, e, limit, chat=self.settings.chat, scoring=scoring
                 )
         return [self._encoded[e.id, scoring] for e in examples]
+
+    def _limit(self) -> int:
+        return loading.longest_input(self.tokenizer, self.model.config, LONGEST)
+
+    @property
+    def passes(self) -> Passes:
+        """How the model in use is read; a base, and the same with adapters on it, are two."""
+        if self._passes is None or self._passes.model is not self.model:
+            self._passes = Passes(
+                self.torch, self.model, self.device, self._asked, self._virtual, joins=not self._one_length
+            )
+        return self._passes
 
     def _scoring(self, scoring: Scoring | None) -> Scoring:
         return self.settings.scoring if scoring is None else scoring
@@ -311,24 +319,16 @@ class LocalModels:
         rows = self.encode(examples, scoring)
         require_scored(rows, examples, self._scoring(scoring))
         found: list[Floats] = [np.empty(0)] * len(rows)
+        read, most = self.passes.rows(rows, self._limit()), self.passes.most()
 
         def work(batch: list[int]) -> None:
-            for i, losses in zip(batch, self._losses([rows[i] for i in batch]), strict=True):
-                found[i] = losses
+            chosen = [read[i] for i in batch]
+            numbers = [n for one in chosen for n in one.examples]
+            for n, losses in zip(numbers, self.passes.losses(chosen), strict=True):
+                found[n] = losses
 
-        if self._reads_scored(rows):
-            words, itemsize = bytes_a_token(self.model.config, 0)[1] // 8, self.model.dtype.itemsize
-            self._in_batches([(len(r.ids), len(r.scored)) for r in rows], work, most=chunk(words, itemsize))
-        else:
-            self._in_batches([(len(r.ids), len(r.ids) - r.first) for r in rows], work)
+        self._in_batches([r.span if most is None else r.size for r in read], work, most=most)
         return found
-
-    def _reads_scored(self, rows: Sequence[Encoded]) -> bool:
-        """Whether only scored positions reach the vocabulary matrix; found out once a model."""
-        if self._plain is None and rows:
-            ids = self._on_the_right([rows[0].ids[:2]])
-            self._plain = has_plain_logits(self.torch, self.model, self._pass_words(ids))
-        return bool(self._plain)
 
     def answers(self, examples: Sequence[Example], max_new_tokens: int) -> list[Answer]:
         """What the model says itself (greedy) where the completion begins."""
@@ -338,7 +338,7 @@ class LocalModels:
         settings = generation.greedy(self.transformers, room, ends, self.tokenizer.pad_token_id)
 
         def work(batch: list[int]) -> None:
-            ids, mask = self._padded([rows[i] for i in batch])
+            ids, mask = self.passes.in_front([rows[i] for i in batch], self.tokenizer.pad_token_id or 0)
             with self.torch.inference_mode():
                 made = self.model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)
             for i, row in zip(batch, made[:, ids.shape[1] :].tolist(), strict=True):
@@ -354,11 +354,11 @@ class LocalModels:
         found: list[list[tuple[str, float]]] = [[] for _ in rows]
 
         def work(batch: list[int]) -> None:
-            ids = self._on_the_right([rows[i] for i in batch])
+            ids = self.passes.on_the_right([rows[i] for i in batch])
             last = [len(rows[i]) - 1 for i in batch]
             wanted = sorted(set(last))
             with self.torch.inference_mode():
-                logits = self._logits(ids, self.torch.tensor(wanted, device=self.device))
+                logits = self.passes.logits(ids, wanted)
                 own = logits[range(len(batch)), [wanted.index(n) for n in last]]
                 top = own.softmax(-1).topk(min(count, own.shape[-1]))
             for i, likely, chance in zip(batch, top.indices.tolist(), top.values.tolist(), strict=True):
@@ -369,7 +369,7 @@ class LocalModels:
 
     def _prompts(self, examples: Sequence[Example], new: int) -> tuple[list[list[int]], int]:
         """Prompts with room for new tokens behind them, at most half of what the model takes; and the room."""
-        limit = loading.longest_input(self.tokenizer, self.model.config, LONGEST)
+        limit = self._limit()
         room = min(new, limit // 2)
         rows = self.encode(examples, COMPLETION)
         return [shortened(self.tokenizer, r.given, limit - room) for r in rows], room
@@ -407,51 +407,3 @@ class LocalModels:
                 continue
             if self.device == "cuda":
                 self.torch.cuda.empty_cache()
-
-    def _logits(self, ids: Any, wanted: Any) -> Any:
-        """(rows, wanted, words) logits at some positions, in float32.
-
-        A model may have no word for the positions, or take it and give all of them; learned tokens before the text
-        count as positions too.
-        """
-        logits = self.model(**self._pass_words(ids, wanted)).logits
-        if logits.shape[1] != len(wanted):
-            logits = logits[:, -ids.shape[1] :][:, wanted]
-        return logits.float()
-
-    def _pass_words(self, ids: Any, wanted: Any = None) -> dict[str, Any]:
-        """What a forward pass is told, of what the model knows."""
-        words = {"use_cache": False}
-        if wanted is not None:
-            words["logits_to_keep"] = wanted + self._virtual
-        return {"input_ids": ids} | {k: v for k, v in words.items() if k in self._asked}
-
-    def _losses(self, rows: Sequence[Encoded]) -> list[Floats]:
-        """Padded on the right: what comes later changes nothing before it, so no mask slows attention down."""
-        ids = self._on_the_right([r.ids for r in rows])
-        positions = sorted({i - 1 for r in rows for i in r.scored})  # which predict a scored token
-        if not positions:
-            return [np.empty(0) for _ in rows]
-        if self._reads_scored(rows):
-            asked = self._pass_words(ids, self.torch.tensor(positions, device=self.device))
-            return scored_losses(self.torch, self.model, asked, rows, positions, self._virtual)
-        first = positions[0]
-        with self.torch.inference_mode():
-            # Named one by one they are gathered side by side; a slice of them would be multiplied row by row.
-            logits = self._logits(ids, self.torch.arange(first, ids.shape[1] - 1, device=self.device))
-            told = self.torch.gather(logits, 2, ids[:, first + 1 :, None])[:, :, 0]
-            losses = (logits.logsumexp(-1) - told).cpu().numpy().astype(np.float64)
-        return [
-            row[np.array(r.scored, dtype=np.int64) - 1 - first] for row, r in zip(losses, rows, strict=True)
-        ]
-
-    def _on_the_right(self, rows: Sequence[Sequence[int]]) -> Any:
-        width, pad = max(len(r) for r in rows), self.tokenizer.pad_token_id or 0
-        return self.torch.tensor([[*r, *([pad] * (width - len(r)))] for r in rows], device=self.device)
-
-    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-        width = max(len(r) for r in rows)
-        pad = self.tokenizer.pad_token_id or 0
-        ids = self.torch.tensor([[pad] * (width - len(r)) + list(r) for r in rows], device=self.device)
-        mask = self.torch.tensor([[0] * (width - len(r)) + [1] * len(r) for r in rows], device=self.device)
-        return ids, mask

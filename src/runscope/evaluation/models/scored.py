@@ -9,13 +9,12 @@ way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from runscope.evaluation.examples.encoding import Encoded
 from runscope.stats.arrays import Floats
 
 CHUNK_BYTES = 256 << 20
@@ -51,43 +50,34 @@ def has_plain_logits(torch: Any, model: Any, asked: dict[str, Any]) -> bool:
     return bool(logits.shape == made.shape and torch.equal(logits.float(), made.float()))
 
 
-def scored_losses(
-    torch: Any, model: Any, asked: dict[str, Any], rows: Sequence[Encoded], positions: Sequence[int], before: int
-) -> list[Floats]:  # fmt: skip
-    """Negative log-likelihood of each scored token, by row.
+def entering_output(model: Any, asked: dict[str, Any]) -> Any:
+    """(rows, positions, width) hidden states where they enter the output layer, of a model that
+    :func:`has_plain_logits`.
 
     Args:
-        torch: the module.
-        model: in use, one that :func:`has_plain_logits`.
-        asked: words of a forward pass with token ids padded on the right; may name ``positions`` as the only wanted.
-        rows: what was padded.
-        positions: those before a scored token, of all rows, rising.
-        before: learned tokens that stand before the text.
+        model: in use.
+        asked: words of a forward pass; may name the positions that are wanted.
     """
-    layer, held = model.get_output_embeddings(), list[Any]()
-    places = {position: n for n, position in enumerate(positions)}
+    held = list[Any]()
 
     def keep(_: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
         held.append(given[0])
         return (given[0][:1, :1], *given[1:])  # one position, whose logits nobody reads
 
-    with torch.inference_mode():
-        with _hooked(layer.register_forward_pre_hook(keep)):
-            model(**asked)
-        hidden = held[0]
-        narrow = hidden.shape[1] == len(positions)
-        where = [
-            (row, places[i - 1] if narrow else i - 1 + before) for row, r in enumerate(rows) for i in r.scored
-        ]
-        picked = hidden[[row for row, _ in where], [place for _, place in where]]
-        targets = torch.tensor([r.ids[i] for r in rows for i in r.scored], device=picked.device)
-        flat = _chunked(torch, layer, picked, targets)
-    ends = np.cumsum([len(r.scored) for r in rows])[:-1]
-    return np.split(flat, ends)
+    with _hooked(model.get_output_embeddings().register_forward_pre_hook(keep)):
+        model(**asked)
+    return held[0]
 
 
-def _chunked(torch: Any, layer: Any, hidden: Any, targets: Any) -> Floats:
-    """Losses of (positions, width) hidden states."""
+def chunked_losses(torch: Any, layer: Any, hidden: Any, targets: Any) -> Floats:
+    """Losses of (positions, width) hidden states, so many at once as :data:`CHUNK_BYTES` holds.
+
+    Args:
+        torch: the module.
+        layer: the output layer.
+        hidden: those that enter it.
+        targets: (positions,) tokens that come there.
+    """
     step = chunk(int(_words(layer)), hidden.dtype.itemsize)
     found = []
     for begin in range(0, len(targets), step):

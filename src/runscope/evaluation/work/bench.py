@@ -20,6 +20,7 @@ from runscope.evaluation.tasks.kinds import Row, Task, identity
 from runscope.evaluation.work.launch import Launcher, open_launcher
 from runscope.evaluation.work.shards import Fetch, Shard
 from runscope.history.checkpoint import Checkpoint
+from runscope.hub.contents import identified, is_identified
 from runscope.hub.fetching import fetched
 from runscope.progress import Progress
 
@@ -162,7 +163,10 @@ class Bench:
 
     def kept(self, task: Task, arm: int, examples: Sequence[Example]) -> dict[int, Row]:
         """Rows that need not be run again, by the position of their example; of a checkpoint on this disk only."""
-        if fetched(self.checkpoints[arm]) is None:
+        checkpoint = self.checkpoints[arm]
+        if fetched(checkpoint) is None or not is_identified(
+            checkpoint
+        ):  # was never evaluated from where it lies
             return {}
         keys = self._keys(task, arm, examples)
         found = self.results.get(keys)
@@ -251,7 +255,7 @@ class Bench:
 
 def _contents(checkpoint: Checkpoint) -> list[str]:
     """What a checkpoint says, wherever it lies: its weights, configuration and tokenizer."""
-    told = {PurePosixPath(f.path).name: f.content_id for f in checkpoint.files}
+    told = {PurePosixPath(f.path).name: f.content_id for f in identified(checkpoint).files}
     return sorted(f"{name}:{content}" for name, content in told.items() if name not in NO_MATTER)
 
 
