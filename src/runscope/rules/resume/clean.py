@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 from runscope.rules.finding import Finding, View
 from runscope.rules.resume.joins import Resume, cause_of, resumes
-from runscope.rules.resume.saying import and_list, doubts, evidence, settings
+from runscope.rules.resume.saying import and_list, doubts, evidence, settings, where
 from runscope.stats.resumes.causes import PROOF, Answer
 
 CODE = "RES008"
@@ -33,7 +33,7 @@ BOUNDARY = 0.06
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding for each join at which nothing changed."""
     for resume in resumes(view):
-        if not resume.recorded:
+        if not resume.recorded and not resume.sign:
             continue
         cause, _ = cause_of(resume)
         if cause not in ("clean", "unknown") or resume.answer is None:
@@ -63,6 +63,12 @@ def _clean(resume: Resume, answer: Answer, sure: float) -> str:
 
 
 def _unclear(resume: Resume, answer: Answer) -> str:
+    if resume.sign:
+        leap = answer.jump
+        return (
+            f"{where(resume)} the training loss went from {leap.expected.level:.3g} to {leap.first:.3g}, and the logs "
+            f"do not show why: {doubts(answer)}."
+        )
     return (
         f"The logs do not show whether everything was restored at step {resume.join.start:,.0f}: {doubts(answer)}."
         f"{settings(resume, 'scale')}"

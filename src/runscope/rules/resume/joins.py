@@ -12,6 +12,7 @@ import numpy as np
 from runscope.history import Run, Segment, Series
 from runscope.history.batch import batch_size
 from runscope.rules.finding import View
+from runscope.rules.resume.signs import Sign, signs
 from runscope.stats.overfitting.turn import MATTERS
 from runscope.stats.resumes.causes import Answer, judge
 from runscope.stats.resumes.join import Curve, Join
@@ -36,7 +37,8 @@ class Resume:
         answer: None where too little was logged.
         earlier, later: the runs.
         dropped: first and last continuous step that were done twice; None where none was.
-        recorded: False for a restart within one log that only its loss gives away.
+        recorded: False for a restart within one log whose steps go on.
+        sign: what shows such a restart, as the beginning of a sentence; empty where only its loss gives it away.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Resume:
     later: Run
     dropped: tuple[int, int] | None
     recorded: bool = True
+    sign: str = ""
 
 
 _KNOWN: WeakKeyDictionary[View, tuple[Resume, ...]] = WeakKeyDictionary()
@@ -106,32 +109,51 @@ def _join(view: View, line: list[Segment], number: int, since: float) -> Join:
 
 SURE_UNRECORDED = 0.8
 """Nothing but the loss says that there was a restart: it has to be surer than where the runs say so."""
+JUMPS = 4.0
+"""Standard errors by which the loss jumps, not only in its bumps, where a clock that stood still or a counter that fell
+back says so too: mostly a machine slept. Of normal noise one in thirty thousand lies so far off."""
 
 
 def _unrecorded(view: View, line: list[Segment], number: int, since: float) -> Iterator[Resume]:
-    """Restarts within one log that lost the weights: the loss leaps to where it began, and falls again."""
+    """Restarts within one log whose steps go on: the loss leaps to where it began and falls again, or what was logged
+    jumps where the clock stood still or a counter fell back."""
     segment = line[number]
     own = segment.run.role("train_loss")
     if own is None:
         return
     whole = [s.kept(series).finite for s in line[:number] if (series := s.run.role("train_loss")) is not None]
-    curve = _curve([*(w for w in whole if len(w)), segment.kept(own).finite])
-    for place in leaps(curve.y):
-        step = curve.x[place]
-        if step <= (segment.resumed_step or segment.last_step) or step > segment.last_step:
+    kept = segment.kept(own).finite.sorted()
+    curve = _curve([*(w for w in whole if len(w)), kept])
+    leapt = [Sign(int(curve.x[place - 1]), int(curve.x[place]), "") for place in leaps(curve.y)]
+    epoch, held_out = (
+        None if series is None else segment.kept(series).finite
+        for series in (segment.run.role("epoch"), segment.run.role("eval_loss"))
+    )  # fmt: skip
+    shown = signs(kept, epoch, held_out)
+    for sign in {sign.before: sign for sign in (*leapt, *shown)}.values():
+        if sign.after <= (segment.resumed_step or segment.last_step) or sign.after > segment.last_step:
             continue
-        start = int(curve.x[place - 1])
-        earlier = replace(segment, cut=start)
-        later = replace(segment, run=_since(segment.run, segment, start), start=start)
+        earlier = replace(segment, cut=sign.before)
+        later = replace(segment, run=_since(segment.run, segment, sign.before), start=sign.before)
         join = replace(_join(view, [*line[:number], earlier, later], number + 1, since), tail={})
-        if came_apart(join):
-            continue
-        answer = judge(join)
-        if answer is None or answer.probability["weights"] < SURE_UNRECORDED or answer.jump.stays > FALLS:
-            continue
-        yield Resume(
-            segment.run.name, int(step), join, answer, segment.run, segment.run, None, recorded=False
-        )
+        found = Resume(
+            segment.run.name, sign.after, join, judge(join), segment.run, segment.run, None, recorded=False,
+            sign=sign.said,
+        )  # fmt: skip
+        if _shows(found):
+            yield found
+
+
+def _shows(resume: Resume) -> bool:
+    """Whether a restart that nothing records shows in what was logged."""
+    answer = resume.answer
+    if answer is None:
+        return False
+    if resume.sign:
+        jumped = abs(answer.jump.z) >= JUMPS and answer.probability["clean"] <= 1 - SURE_UNRECORDED
+        return jumped or (answer.schedule or 0.0) >= SURE_UNRECORDED
+    falls = answer.jump.stays <= FALLS
+    return falls and answer.probability["weights"] >= SURE_UNRECORDED and not came_apart(resume.join)
 
 
 FALLS = 0.85

@@ -54,7 +54,7 @@ def accused(view: View, cause: str) -> Iterable[tuple[Resume, Answer, float]]:
     if found and not judged:
         raise CouldNotLook("fewer than 4 training losses before each join, or fewer than 2 after it")
     for resume, answer in judged:
-        if not resume.recorded and cause != "weights":
+        if not resume.recorded and not resume.sign and cause != "weights":
             continue
         named, _ = cause_of(resume)
         sure = answer.probability[cause]
@@ -83,6 +83,8 @@ def finding(
 
 def where(resume: Resume) -> str:
     """The join, at the beginning of a sentence."""
+    if resume.sign:
+        return f"{resume.sign} (step {resume.join.start:,.0f}), as if the run had been resumed there,"
     if not resume.recorded:
         return (
             f"As if the run had been restarted after step {resume.join.start:,.0f}, which no counter shows,"

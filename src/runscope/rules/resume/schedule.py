@@ -33,7 +33,7 @@ NAME = "schedule-not-restored"
 
 def look(view: View) -> Iterable[Finding]:
     """Yield one finding for each join at which the rate did not go on as planned."""
-    found = [r for r in resumes(view) if r.recorded]
+    found = [r for r in resumes(view) if r.recorded or r.sign]
     judged = [
         (r, r.answer, r.answer.rate) for r in found if r.answer is not None and r.answer.rate is not None
     ]
