@@ -18,7 +18,8 @@ from torch import nn
 from runscope.history import Run, Series, Timeline
 from runscope.rules import View
 from runscope.sources.base import finish
-from runscope.verdict import Diagnosis, diagnose, hold_against
+from runscope.verdict import Diagnosis, diagnose
+from runscope.verdict.baseline import hold_against
 
 STEPS, EVERY = 1200, 30
 RECIPES = {

@@ -43,7 +43,7 @@ def against_runs(
         MissingMetric: the new training logged no such metric.
     """
     from runscope.verdict import Diagnosis as Judged
-    from runscope.verdict import hold_against
+    from runscope.verdict.baseline import hold_against
 
     options: dict[str, Any] = {
         "ignore": tuple(ignore),

@@ -227,17 +227,13 @@ def measured_apart(view: View, name: str) -> bool:
     """
     if held_out(name):
         return True
-    known, loss, series = meaning(name), view.get("eval_loss"), view.timeline.series(name)
-    if (
-        known is None
-        or loss is None
-        or series is None
-        or not (known.decides or known.words in OF_EVALUATIONS)
-    ):
+    known, loss = meaning(name), view.get("eval_loss")
+    if known is None or loss is None or not (known.decides or known.words in OF_EVALUATIONS):
         return False
     if plain(name) != bare(name) or any(held_out(n) and bare(n) == bare(name) for n in view.timeline.names):
         return False
-    return len(series) >= FEWEST and bool(np.isin(series.step, loss.step).all())
+    series = view.timeline.series(name)
+    return series is not None and len(series) >= FEWEST and bool(np.isin(series.step, loss.step).all())
 
 
 def _usual(view: View) -> Deciding | None:

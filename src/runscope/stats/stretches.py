@@ -46,5 +46,6 @@ def blocks(step: Ints, value: Floats, count: int) -> tuple[Ints, Floats]:
     if size < 2:
         return step, value
     whole = len(value) // size * size
-    middle = np.median(value[:whole].reshape(-1, size), axis=1)
-    return step[size - 1 : whole : size], middle
+    # Sorting short rows is several times as fast as np.median's partitions, and gives the same.
+    ordered = np.sort(value[:whole].reshape(-1, size), axis=1)
+    return step[size - 1 : whole : size], (ordered[:, (size - 1) // 2] + ordered[:, size // 2]) / 2

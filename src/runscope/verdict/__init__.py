@@ -1,6 +1,5 @@
 """Findings and evaluated checkpoints become one calibrated answer and one recommendation."""
 
-from runscope.verdict.baseline import hold_against
 from runscope.verdict.comparison import Comparison, Contender, compare
 from runscope.verdict.judge import diagnose, findings_of, findings_of_resumes, judge
 from runscope.verdict.types import Diagnosis, Gradients, Overfitting, Verdict
@@ -16,6 +15,5 @@ __all__ = [
     "diagnose",
     "findings_of",
     "findings_of_resumes",
-    "hold_against",
     "judge",
 ]
