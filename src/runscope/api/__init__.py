@@ -1,6 +1,6 @@
 """The verbs behind the public names: each takes references or what an earlier verb gave back."""
 
-from runscope.api.baselines import against_checkpoints, against_runs, against_scores
+from runscope.api.baselines import against_checkpoints, against_runs, against_scores, evaluate_seeds
 from runscope.api.judging import compare, diagnose, evaluate, investigate, plan_evaluation
 from runscope.api.keeping import keep
 from runscope.api.lines import ASK_BELOW, as_line, push, require_joined, stitch, with_parts
@@ -20,6 +20,7 @@ __all__ = [
     "compare",
     "diagnose",
     "evaluate",
+    "evaluate_seeds",
     "find_trainings",
     "inventory",
     "investigate",

@@ -11,6 +11,7 @@ from runscope.api.judging import diagnose, evaluate, named_metric
 
 if TYPE_CHECKING:
     from runscope.evaluation.study import Study
+    from runscope.evaluation.trainings.seeds import Seeds
     from runscope.history import Run, Timeline
     from runscope.progress import Progress
     from runscope.verdict import Diagnosis
@@ -56,7 +57,7 @@ def against_runs(
     return replace(diagnosis, baseline=hold_against(diagnosis, good, metric=chosen, min_effect=min_effect))
 
 
-def against_checkpoints(study: Study, baseline: str, data: str | Path, **options: Any) -> Study:
+def against_checkpoints(study: Study, baseline: str, data: str | Path | None, **options: Any) -> Study:
     """The study, with how its best checkpoint compares with the baseline's best, paired on the same examples.
 
     Args:
@@ -68,7 +69,7 @@ def against_checkpoints(study: Study, baseline: str, data: str | Path, **options
     Raises:
         InputError, ServiceError: as :func:`runscope.evaluate` does.
     """
-    from runscope.evaluation.against import against
+    from runscope.evaluation.trainings.against import against
 
     return replace(study, baseline=against(study, evaluate(baseline, data, **options), baseline))
 
@@ -81,12 +82,28 @@ def against_scores(study: Study, baseline: Sequence[str | Path], **options: Any)
         baseline: files of the earlier ones, with the same names of examples.
         options: as :func:`runscope.evaluation.given.judge_files` was given them for the study.
     """
-    from runscope.evaluation.against import against
     from runscope.evaluation.given import judge_files
+    from runscope.evaluation.trainings.against import against
 
     return replace(
         study, baseline=against(study, judge_files(baseline, **options), " ".join(map(str, baseline)))
     )
+
+
+def evaluate_seeds(groups: Sequence[Sequence[str]], data: str | Path | None = None, **options: Any) -> Seeds:
+    """Trainings that differ by their seed, in one group or two: mean and spread, and whether the first is worse.
+
+    Args:
+        groups: repositories, clones or folders of each group.
+        data: held-out examples, the same for all.
+        options: as :func:`runscope.evaluate` takes them.
+
+    Raises:
+        InputError, ServiceError: as :func:`runscope.evaluate` does.
+    """
+    from runscope.evaluation.trainings.seeds import compare_seeds
+
+    return compare_seeds([[(name, evaluate(name, data, **options)) for name in group] for group in groups])
 
 
 def _runs(reference: Any) -> Any:

@@ -119,7 +119,7 @@ def name_and_direction(named: str) -> tuple[str, Better]:
 
 def evaluate(
     what: str | Sequence[Checkpoint],
-    data: str | Path,
+    data: str | Path | None = None,
     *,
     line: Timeline | None = None,
     train_data: str | Path | None = None,
@@ -133,7 +133,8 @@ def evaluate(
 
     Args:
         what: Hub repository, clone, folder, or checkpoints from :func:`checkpoints`.
-        data: held-out examples: JSON lines, CSV, Parquet or a Hub data set, with ``prompt`` and ``completion``.
+        data: held-out examples: JSON lines, CSV, Parquet or a Hub data set, with ``prompt`` and ``completion``. None
+            where the task brings them (``task="lm-eval:NAME"``).
         line: the stitched line; its diagnosis says around which step to look first.
         train_data: training examples, for the generalisation gap and memorising.
         also: a second set of examples, for what the training forgot.
@@ -171,7 +172,7 @@ def evaluate(
 
 def plan_evaluation(
     what: str | Sequence[Checkpoint],
-    data: str | Path,
+    data: str | Path | None = None,
     *,
     line: Timeline | None = None,
     train_data: str | Path | None = None,
@@ -220,10 +221,12 @@ def investigate(
 ) -> Diagnosis:
     """All verbs in a row: stitch the runs, read the curves, evaluate the checkpoints, judge.
 
-    Without ``hub`` no checkpoints are listed; without ``data`` none is evaluated. The other arguments are
-    those of :func:`stitch`, :func:`diagnose` and :func:`evaluate`; ``metric`` names what decides in the log, in the
-    evaluation, or in both.
+    Without ``hub`` no checkpoints are listed; without ``data``, or a task that brings its own, none is evaluated. The
+    other arguments are those of :func:`stitch`, :func:`diagnose` and :func:`evaluate`; ``metric`` names what decides in
+    the log, in the evaluation, or in both.
     """
+    from runscope.evaluation.settings import brings_examples
+
     listed = list_checkpoints(hub, progress=progress) if hub else ()
     joined = stitch(
         runs, at=at, force=force, scale=scale, checkpoints=listed, project=project, progress=progress
@@ -231,13 +234,14 @@ def investigate(
     line = joined if force or at or len(runs) == 1 else require_joined(joined)
     line = line.with_roles({**(roles or {}), **dict.fromkeys(ignore)})
     metric = metric or (roles or {}).get("eval_metric")
-    asked = _with_task(listed, data, settings) if data is not None and metric else settings
-    metric, settings["metric"] = _deciding(line, metric, asked if data is not None else None)
+    judged = data is not None or brings_examples(str(settings.get("task", "")))
+    asked = _with_task(listed, data, settings) if judged and metric else settings
+    metric, settings["metric"] = _deciding(line, metric, asked if judged else None)
     if listed:
         from runscope.hub import place
 
         listed = place(listed, line)
-    if data is None:
+    if not judged:
         return diagnose(line, checkpoints=_weighed(listed), metric=metric)
     if not listed:
         raise UsageError(
@@ -281,7 +285,7 @@ def compare(
 
 
 def _with_task(
-    listed: Sequence[Checkpoint], data: str | Path, settings: Mapping[str, Any]
+    listed: Sequence[Checkpoint], data: str | Path | None, settings: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """The settings with the task that the checkpoints' kind proposes, where none is named: it says what can decide."""
     from functools import partial

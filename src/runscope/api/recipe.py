@@ -228,13 +228,17 @@ def _require_harmless(path: Path, settings: Mapping[str, Any]) -> None:
     Raises:
         UnsafeFile: it would run something; the message says what.
     """
+    from runscope.evaluation.settings import brings_examples
+
     runs = [
         f"{k} = {v} imports and runs that"
         for k, v in settings.items()
-        if k in _CODE and ":" in str(v) and v not in _OWN
+        if k in _CODE and ":" in str(v) and v not in _OWN and not brings_examples(str(v))
     ]
     if settings.get("trust_remote_code"):
         runs.append("trust_remote_code runs the code of the model's repository")
+    if settings.get("trust_task_code"):
+        runs.append("trust_task_code runs the functions that a task names")
     if settings.get("allow_pickle"):
         runs.append("allow_pickle loads files that can run code")
     if runs:

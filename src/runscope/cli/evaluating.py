@@ -28,7 +28,8 @@ def _options(
         typer.Option(
             "--task",
             help="auto (what the kind of model is made for), loss, answer, number, choice, preference, classify, "
-            "regression, tags, reward, multiple-choice, masked, or your own as module:Name.",
+            "regression, tags, reward, multiple-choice, masked, lm-eval:NAME (or lm-eval:task.yaml: a task of "
+            "lm-evaluation-harness, which brings its examples), or your own as module:Name.",
         ),
     ] = "auto",
     scorer: Annotated[
@@ -67,6 +68,24 @@ def _options(
             help="Longest generated answer (default: 64; of speech what the model allows).",
         ),
     ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            "--samples",
+            metavar="N",
+            min=1,
+            help="Answers to draw for each example, of the task answer: their mean score, and pass@k.",
+        ),
+    ] = 1,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            "--temperature",
+            metavar="T",
+            min=0,
+            help="Temperature at which answers are drawn (default: 0, greedy).",
+        ),
+    ] = 0.0,
     chat: Annotated[
         bool, typer.Option("--chat", help="Put plain prompts into the model's chat template.")
     ] = False,
@@ -148,6 +167,12 @@ def _options(
     ] = False,
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run the code of the base model's repository.")
+    ] = False,
+    trust_task_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-task-code", help="Run the Python functions that a task of lm-evaluation-harness names."
+        ),
     ] = False,
 ) -> None:
     """Never called: its signature is what a command gets."""

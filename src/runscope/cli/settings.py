@@ -28,6 +28,7 @@ PREFIX = "RUNSCOPE_"
 RUNS_CODE = {
     "on_finding": "runs a command",
     "trust_remote_code": "runs code of a repository",
+    "trust_task_code": "runs code of a task",
     "allow_pickle": "loads files that can run code",
     "trust_recipe": "runs what a recipe names",
     "webhook": "sends what is found to a web address",

@@ -8,9 +8,8 @@ import numpy as np
 
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
-from runscope.evaluation.tasks.kinds import UNENDED, Row, Task
+from runscope.evaluation.tasks.kinds import CUT, UNENDED, Row, Task
 from runscope.evaluation.tasks.speech import LOST
-from runscope.evaluation.work.shards import CUT
 
 
 def left_unscored(examples: Sequence[Example], scoring: Scoring) -> list[str]:
@@ -66,7 +65,9 @@ def futile(task: Task, examples: Sequence[Example], rows: Mapping[int, Sequence[
         rows: of every checkpoint, as far as it was asked.
     """
     asked = [(row, example) for own in rows.values() for row, example in zip(own, examples, strict=False)]
-    answers = [str(row["answer"]) for row, _ in asked if "answer" in row]
+    answers = [
+        str(said) for row, _ in asked if "answer" in row for said in row.get("answers", [row["answer"]])
+    ]
     if not answers:
         return ""
     empty = sum(not a.strip() for a in answers)

@@ -12,6 +12,7 @@ from runscope.evaluation.examples.reading import Form, read_examples
 from runscope.evaluation.examples.scoring import in_words, scoring_of
 from runscope.evaluation.models import weights
 from runscope.evaluation.settings import EvaluateSettings
+from runscope.evaluation.tasks.kinds import find_task
 from runscope.history.checkpoint import Checkpoint
 from runscope.hub import training_args
 
@@ -26,6 +27,8 @@ def as_trained(
         checkpoints: of the training, in order; the last one says most surely how it was trained.
         training: the run's configuration, where a run was named.
     """
+    if find_task(settings).brings_examples:  # which says itself what is scored
+        return settings, []
     told = training_args(checkpoints[-1]) if checkpoints else {}
     if "completion_only_loss" not in told:
         told = dict(training or {})

@@ -16,7 +16,7 @@ from runscope.evaluation.following import as_trained, training_examples
 from runscope.evaluation.models import costs
 from runscope.evaluation.ordering import in_order
 from runscope.evaluation.proposing import proposed
-from runscope.evaluation.run import held_out_examples, nearest_arms, new_race
+from runscope.evaluation.run import held_out_examples, nearest_arms, new_race, require_examples
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import AUTO, Task, find_task
 from runscope.evaluation.work.bench import Bench, Results
@@ -85,7 +85,7 @@ class Plan:
 
 def plan(
     checkpoints: Sequence[Checkpoint],
-    data: str | Path,
+    data: str | Path | None,
     *,
     train_data: str | Path | None = None,
     also: str | Path | None = None,
@@ -104,6 +104,7 @@ def plan(
     """
     settings = settings or EvaluateSettings()
     task = find_task(settings)
+    require_examples(task, data, train_data)
     arms, notes = _arms(checkpoints, settings)
     if arms and (here := fetched(arms[-1])) is not None:
         settings = proposed(settings, here, data)

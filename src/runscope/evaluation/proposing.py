@@ -13,7 +13,7 @@ from runscope.evaluation.examples.columns import by_plain_name, parse_columns
 from runscope.evaluation.examples.labelled import LABELS
 from runscope.evaluation.examples.pairs import task_of
 from runscope.evaluation.examples.reading import rows_of
-from runscope.evaluation.models.kinds import EMBEDDINGS, Kind
+from runscope.evaluation.models.kinds import EMBEDDINGS, Kind, is_causal
 from runscope.evaluation.models.trained_as import kind_in, model_type, refuse_in
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import AUTO, find_task
@@ -26,13 +26,14 @@ OF_VECTORS = ("embed", "similarity", "triplets", "retrieval")
 """What vectors are asked: the rows tell."""
 
 
-def proposed(settings: EvaluateSettings, folder: Path, data: str | Path) -> EvaluateSettings:
+def proposed(settings: EvaluateSettings, folder: Path, data: str | Path | None) -> EvaluateSettings:
     """The settings with the task named.
 
     Args:
         settings: as the user gave them.
         folder: of a checkpoint.
-        data: the examples; of a head that gives one number their first row tells whether it is a reward.
+        data: the examples; of a head that gives one number their first row tells whether it is a reward. None where
+            the task brings them.
 
     Raises:
         InputError: this kind of model is not evaluated.
@@ -41,6 +42,11 @@ def proposed(settings: EvaluateSettings, folder: Path, data: str | Path) -> Eval
     refuse_in(folder)
     kind = kind_in(folder)
     task = kind.task
+    if find_task(settings).brings_examples or data is None:
+        if kind.auto and not is_causal(kind):
+            raise UsageError(f"{settings.task} is asked of causal language models, and this is {kind.name}",
+                             hint=f"--data FILE and --task {task}")  # fmt: skip
+        return settings
     if kind.task in OF_ONE_NUMBER:
         task = "reward" if _are_preferences(settings, data) else "regression"
     if kind.task == "classify" and _has_lists(data, parse_columns(settings.columns)):

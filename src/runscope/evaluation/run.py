@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError
+from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError, UsageError
 from runscope.evaluation.beside.averages import average_rows, require_members
 from runscope.evaluation.beside.base import Ran, base_row
 from runscope.evaluation.beside.forgetting import SecondSet, forgotten, with_second
@@ -40,7 +40,7 @@ from runscope.stats.comparing.racing import Race, starting_arms
 
 def evaluate(
     checkpoints: Sequence[Checkpoint],
-    data: str | Path,
+    data: str | Path | None,
     *,
     fetch: Fetch,
     train_data: str | Path | None = None,
@@ -56,7 +56,7 @@ def evaluate(
 
     Args:
         checkpoints: in any order; those whose weights equal the one before's are not evaluated again.
-        data: held-out examples.
+        data: held-out examples; None where the task brings them.
         fetch: brings a checkpoint into a local folder.
         train_data: training examples, to see memorising.
         also: a second set of examples, to see forgetting.
@@ -75,7 +75,7 @@ def evaluate(
         MissingExtra: torch, transformers or peft is not installed.
     """
     settings = settings or EvaluateSettings()
-    find_task(settings)  # a wrong name is told before anything is loaded
+    require_examples(find_task(settings), data, train_data)  # a wrong name is told before anything is loaded
     arms, notes = usable(checkpoints, fetch)
     settings = proposed(settings, fetch(arms[-1]), data)
     find_task(settings).metric  # noqa: B018  so is a metric that it does not have
@@ -150,10 +150,10 @@ def evaluate(
 
 
 def _named(
-    data: str | Path, base: str | Path | None, train_data: str | Path | None, also: str | Path | None
+    data: str | Path | None, base: str | Path | None, train_data: str | Path | None, also: str | Path | None
 ) -> dict[str, str | None]:
     """What the user named beside the settings; the base also where it was not."""
-    found = {"data": str(data), "base": str(base) if base is not None else None}
+    found = {"data": str(data) if data is not None else None, "base": str(base) if base is not None else None}
     others = {"train_data": train_data, "also": also}
     return found | {key: str(place) for key, place in others.items() if place is not None}
 
@@ -217,21 +217,44 @@ def _went_back(arms: Sequence[Checkpoint]) -> list[str]:
     ]
 
 
+def require_examples(task: Task, data: str | Path | None, train_data: str | Path | None) -> None:
+    """Refuse a task that brings its examples together with others, and another one without any.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+    if task.brings_examples and (data is not None or train_data is not None):
+        raise UsageError(
+            f"{task.settings.task} brings its own examples",
+            hint=f"leave out {'--data' if data is not None else '--train-data'}",
+        )
+    if data is None and not task.brings_examples:
+        raise UsageError("there are no examples to evaluate on", hint="name them: --data heldout.jsonl")
+
+
 def held_out_examples(
-    data: str | Path,
+    data: str | Path | None,
     train: Sequence[Example],
     settings: EvaluateSettings,
     notes: list[str] | None = None,
     form: Form | None = None,
 ) -> tuple[tuple[Example, ...], int]:
-    """Held-out examples in random order without those that were trained on, and how many those were."""
+    """Held-out examples in random order without those that were trained on, and how many those were.
+
+    Without data they are the task's own.
+    """
     known = {e.id for e in train}
-    every = read_examples(data, settings.columns, settings.scoring.text, notes, settings.cluster, form)
+    every = (
+        read_examples(data, settings.columns, settings.scoring.text, notes, settings.cluster, form)
+        if data is not None
+        else find_task(settings).own_examples()
+    )
     fresh = [e for e in every if e.id not in known]
     if len(fresh) < 2:
         count = "1 example" if len(fresh) == 1 else f"{len(fresh)} examples"
+        which = "not trained on" if train else "in all, of which equal ones count once"
         raise InputError(
-            f"{data} holds {count} {'not trained on' if train else 'in all, of which equal ones count once'}",
+            f"{data or settings.task} holds {count} {which}",
             hint="a comparison needs two at least, and a few hundred to be sure of anything",
         )
     return shuffled(fresh, settings.seed, settings.max_examples), len(every) - len(fresh)
@@ -359,7 +382,7 @@ def _sample(bench: Bench, trial: Trial, decision: Decision) -> tuple[dict[str, A
     values = sign(trial.task.metric) * trial.race.values[:n]
     chosen = np.argsort(-np.abs(values[:, last] - values[:, best]), kind="stable")[: settings.sample]
     shown = [trial.examples[i] for i in chosen]
-    if not trial.task.writes:
+    if not trial.task.writes or trial.task.brings_examples:
         return tuple(
             {
                 "prompt": e.shown, "target": e.completion,
@@ -371,8 +394,9 @@ def _sample(bench: Bench, trial: Trial, decision: Decision) -> tuple[dict[str, A
         )  # fmt: skip
     longest = max(len(e.completion) for e in shown) + 8
     asked = replace(
-        settings, task="answer", scorer="exact", max_new_tokens=min(longest, settings.longest_answer)
-    )
+        settings, task="answer", scorer="exact", samples=1, temperature=0.0,
+        max_new_tokens=min(longest, settings.longest_answer),
+    )  # fmt: skip
     said = bench.rows(Answer(asked), {best: shown, last: shown})
     return tuple(
         {

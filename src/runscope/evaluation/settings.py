@@ -16,6 +16,13 @@ BACKENDS = ("transformers", "vllm")
 LAUNCHERS = ("local", "ray")
 MAX_NEW_TOKENS = 64
 """Longest answer where the user does not say."""
+HARNESS = "lm-eval:"
+"""How ``--task`` names a task of lm-evaluation-harness."""
+
+
+def brings_examples(task: str) -> bool:
+    """Whether a task, as ``--task`` names it, has examples of its own."""
+    return task.startswith(HARNESS)
 
 
 @dataclass(frozen=True)
@@ -23,13 +30,15 @@ class EvaluateSettings:
     """Everything that changes the numbers or the cost of an evaluation.
 
     Attributes:
-        task: ``loss``, ``answer``, ``number``, ``choice``, one of a head, or the user's own as ``module:Name``;
-            ``auto`` is what the kind of model is made for.
+        task: ``loss``, ``answer``, ``number``, ``choice``, one of a head, ``lm-eval:NAME`` (or a YAML file) of
+            lm-evaluation-harness, or the user's own as ``module:Name``; ``auto`` is what the kind of model is made for.
         metric: what decides; None takes the task's first.
         scorer: of the task ``answer``: ``exact``, ``number``, ``regex``, ``json``, or ``module:function``.
         tolerance, relative_tolerance: a number is a hit within either; None where only the other counts.
         extract: regular expression; its first group is taken out of an answer before it is scored.
         max_new_tokens: longest generated answer; None takes 64, and of speech what the model allows.
+        samples: answers that are drawn for each example, of the task ``answer``.
+        temperature: at which they are drawn; 0 is the greedy answer.
         top_tokens: how many next tokens the probability-weighted number is the mean of.
         chat: put prompts of plain text into the model's chat template.
         columns: which column is what, where names are unusual: ``prompt=description,completion=price``.
@@ -58,6 +67,7 @@ class EvaluateSettings:
             spread over; None takes one.
         sample: how many examples to show, with answers, where best and last differ most.
         trust_remote_code: let the base model's repository run its own code.
+        trust_task_code: let a task of lm-evaluation-harness run the functions that it names.
         allow_pickle: load weights that are not safetensors; loading those can run code.
     """
 
@@ -68,6 +78,8 @@ class EvaluateSettings:
     relative_tolerance: float | None = None
     extract: str | None = None
     max_new_tokens: int | None = None
+    samples: int = 1
+    temperature: float = 0.0
     top_tokens: int = 3
     chat: bool = False
     columns: str | None = None
@@ -91,6 +103,7 @@ class EvaluateSettings:
     workers: int | None = None
     sample: int = 10
     trust_remote_code: bool = False
+    trust_task_code: bool = False
     allow_pickle: bool = False
 
     @property
@@ -121,5 +134,12 @@ class EvaluateSettings:
             raise UsageError(
                 "the smallest difference that matters cannot be negative", hint="0.02 nats is a start"
             )
-        if min(self.longest_answer, self.top_tokens, self.workers or 1) < 1:
-            raise UsageError("--max-new-tokens, --top-tokens and --workers are counts", hint="take 1 or more")
+        if self.temperature < 0 or (self.samples > 1 and not self.temperature):
+            raise UsageError(
+                "answers are drawn at a temperature above 0",
+                hint="--temperature 0.8 is usual for --samples 10 and more, 0.2 for a few",
+            )
+        if min(self.longest_answer, self.top_tokens, self.workers or 1, self.samples) < 1:
+            raise UsageError(
+                "--max-new-tokens, --top-tokens, --samples and --workers are counts", hint="take 1 or more"
+            )

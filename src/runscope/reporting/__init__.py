@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from runscope.reporting.text.run import markdown_run as markdown_run
     from runscope.reporting.text.run import print_run as print_run
     from runscope.reporting.text.run import run_json as run_json
+    from runscope.reporting.text.seeds import markdown_seeds as markdown_seeds
+    from runscope.reporting.text.seeds import print_seeds as print_seeds
+    from runscope.reporting.text.seeds import seeds_json as seeds_json
     from runscope.reporting.text.study import markdown_study as markdown_study
     from runscope.reporting.text.study import plan_json as plan_json
     from runscope.reporting.text.study import print_plan as print_plan

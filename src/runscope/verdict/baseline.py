@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from runscope.evaluation.against import and_names, cannot_be_told
 from runscope.evaluation.study import Against
+from runscope.evaluation.trainings.against import and_names, cannot_be_told
 from runscope.history import Series
 from runscope.history.metrics import meaning
 from runscope.rules import Metric
-from runscope.stats.comparing.bounds import student_below
+from runscope.stats.comparing.bounds import student_below, student_quantile
 from runscope.stats.levels.height import FEWEST, Height, lowest
 from runscope.stats.overfitting.turn import MATTERS
 from runscope.verdict.naming import told_apart
@@ -116,7 +116,7 @@ def _judged(
     new: _Curve, good: Sequence[_Curve], matters: float, spread: float, metric: Metric | None
 ) -> Against:  # fmt: skip
     effect, error, freedom = _apart(new, good, spread)
-    wide = _quantile(SURE, freedom)
+    wide = student_quantile(SURE, freedom)
     low, high = effect - wide * error, effect + wide * error
     probability = student_below(effect / error, freedom)
     names = [c.name for c in good]
@@ -160,15 +160,6 @@ def _apart(new: _Curve, good: Sequence[_Curve], spread: float) -> tuple[float, f
     seeds = (PRIOR * spread**2 + float(((levels - levels.mean()) ** 2).sum())) / freedom
     noise = sum(c.level.error**2 for c in good) / len(good) ** 2 + new.level.error**2
     return float(new.level.value - levels.mean()), sqrt(seeds * (1 + 1 / len(good)) + noise), freedom
-
-
-def _quantile(share: float, freedom: float) -> float:
-    """Of Student's t, by halving: it is asked for once."""
-    low, high = 0.0, 1e4
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if student_below(middle, freedom) < share else (low, middle)
-    return high
 
 
 def _shared_metric(all_of_them: Sequence[Diagnosis]) -> Metric | None:

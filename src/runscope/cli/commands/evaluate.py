@@ -18,6 +18,7 @@ from runscope.errors import UsageError
 if TYPE_CHECKING:
     from runscope.evaluation.plan import Plan
     from runscope.evaluation.study import Study
+    from runscope.evaluation.trainings.seeds import Seeds
     from runscope.history import Timeline
 
 
@@ -26,12 +27,16 @@ def evaluate(
     context: typer.Context,
     repo: Annotated[
         str | None,
-        typer.Argument(metavar="[REPO]", help="Hub repository, local clone or bundle of one, or folder."),
+        typer.Argument(
+            metavar="[REPO]",
+            help="Hub repository, local clone or bundle of one, or folder; A,B,C are seeds of one training.",
+        ),
     ] = None,
     other: Annotated[
         str | None,
         typer.Argument(
-            metavar="[OTHER]", help="Checkpoints of another training: which is better, on the same examples?"
+            metavar="[OTHER]",
+            help="Checkpoints of another training, or of its seeds: which is better, on the same examples?",
         ),
     ] = None,
     data: opt.HeldOutOption = None,
@@ -107,6 +112,8 @@ def evaluate(
 
       runscope evaluate ./small-rank ./large-rank --data heldout.jsonl
 
+      runscope evaluate small-1,small-2,small-3 large-1,large-2,large-3 --data heldout.jsonl
+
       runscope evaluate ./output --data prices.csv --task number --tolerance 40 --relative-tolerance 0.2
 
       runscope evaluate --scores losses.csv --cluster document
@@ -115,6 +122,7 @@ def evaluate(
     """
     from runscope import api
     from runscope.evaluation import EvaluateSettings
+    from runscope.evaluation.settings import brings_examples
 
     settings = evaluation_settings(context)
     if scores:
@@ -126,13 +134,20 @@ def evaluate(
         judged = _given(scores, baseline, settings, lower_is_better)
         _show(judged, None, format, output, quiet=quiet)
         return _status(judged, fail_on)
-    if repo is None or data is None:
+    if repo is None or (data is None and not brings_examples(settings["task"])):
         raise UsageError(
             "no checkpoints were named to evaluate"
             if repo is None
             else "there are no examples to evaluate on",
             hint="runscope evaluate REPO --data heldout.jsonl, or --scores TABLE for results that are there already",
         )
+    if (groups := seeds_named(repo, other)) is not None:
+        _require_alone(plan=plan, baseline=baseline, run=run, train_data=train_data, also=also, **settings)
+        EvaluateSettings(**settings)
+        with progress(quiet) as update:
+            seeds = api.evaluate_seeds(groups, data, base=base, progress=update, **settings)
+        _show_seeds(seeds, format, output, quiet=quiet)
+        return max(_status(t.study, fail_on) for group in seeds.groups for t in group.trainings)
     rivals = [*(baseline or []), *([other] if other else [])]
     if len(rivals) > 1:
         raise UsageError("checkpoints are held against one baseline", hint="name the best one of them")
@@ -161,6 +176,54 @@ def evaluate(
     _show(study, repo, format, output, quiet=quiet)
     # Two trainings side by side are a question, a baseline is a demand.
     return _status(replace(study, baseline=None) if other else study, fail_on)
+
+
+def seeds_named(*references: str | None) -> list[list[str]] | None:
+    """The trainings of each group, where one reference names several with commas between; None where none does.
+
+    Raises:
+        UsageError: a training is named twice.
+    """
+    named = [
+        [reference] if Path(reference).exists() else [part for part in reference.split(",") if part.strip()]
+        for reference in references
+        if reference
+    ]
+    every = [part.strip() for group in named for part in group]
+    if len(every) <= len(named):
+        return None
+    twice = next((part for part in every if every.count(part) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice} is named twice", hint="each seed is one training, named once")
+    return [[part.strip() for part in group] for group in named]
+
+
+def _require_alone(**given: Any) -> None:
+    """Refuse what is a question to one training.
+
+    Raises:
+        UsageError: it was given for groups of seeds.
+    """
+    for option in ("plan", "baseline", "run", "train_data", "also", "average", "beside"):
+        if given[option]:
+            raise UsageError(
+                f"--{option.replace('_', '-')} asks about one training, and these are groups of seeds",
+                hint="evaluate one of them with it; results are kept, so that nothing is computed twice",
+            )
+
+
+def _show_seeds(seeds: Seeds, format: opt.Format, output: Path | None, *, quiet: bool) -> None:
+    from runscope import reporting as page
+
+    if output:
+        forms = out.table_forms(seeds.to_pandas) | out.json_form(lambda: page.seeds_json(seeds))
+        return out.save(output, forms, quiet=quiet)
+    if format in (opt.Format.json, opt.Format.jsonl):
+        return out.print_json(page.seeds_json(seeds), line=format is opt.Format.jsonl)
+    if format is opt.Format.markdown:
+        print(page.markdown_seeds(seeds))  # noqa: T201
+        return None
+    return page.print_seeds(out.stdout(), seeds)
 
 
 def _given(

@@ -120,11 +120,14 @@ def _recipe(context: typer.Context) -> Recipe:
         UsageError: options that do not go together.
     """
     from runscope.api.recipe import Recipe
+    from runscope.evaluation.settings import brings_examples
 
     given = context.params
-    if given["data"] is not None and given["hub"] is None:
+    evaluates = "--data" if given["data"] is not None else f"--task {given['task']}"
+    if given["hub"] is None and (given["data"] is not None or brings_examples(given["task"])):
         raise UsageError(
-            "--data needs checkpoints to evaluate", hint="name the repository that holds them: --hub REPO"
+            f"{evaluates} needs checkpoints to evaluate",
+            hint="name the repository that holds them: --hub REPO",
         )
     if given["compare"] and any(given[name] for name in ("hub", "data", "at", "scale")):
         raise UsageError(
@@ -189,9 +192,10 @@ def _settings(context: typer.Context, data: str | None) -> dict[str, Any]:
         UsageError: one has a wrong value, or stands on the command line where nothing is evaluated.
     """
     from runscope.evaluation import EvaluateSettings
+    from runscope.evaluation.settings import brings_examples
 
     given = {k: v for k, v in evaluation_settings(context).items() if k != "metric"}
-    if data is None:
+    if data is None and not brings_examples(given["task"]):
         for name in given:
             if opt.typed(context, name):
                 raise UsageError(

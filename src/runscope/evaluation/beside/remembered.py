@@ -150,5 +150,8 @@ def _by_itself(settings: EvaluateSettings, asked: Sequence[Example]) -> Answer:
         len(e.completion) for e in asked
     )  # no tokenizer has more tokens than characters, but for a few
     return Answer(
-        replace(settings, task="answer", scorer="exact", max_new_tokens=min(VERBATIM_TOKENS, longest + 1))
-    )
+        replace(
+            settings, task="answer", scorer="exact", samples=1, temperature=0.0,
+            max_new_tokens=min(VERBATIM_TOKENS, longest + 1),
+        )
+    )  # fmt: skip

@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -56,7 +56,9 @@ class Example:
         cluster: its source; its own identity where examples are independent.
         choices: what a model is to choose from; ``completion`` is one of them.
         chat: the whole conversation, where the row is one.
-        parts: what else a model with a head reads: a second text, words, a picture, a sound.
+        parts: what else is asked: of a model with a head a second text, words, a picture, a sound; by a task of
+            lm-evaluation-harness its requests.
+        row: what else the user's file has of it, for scorers: tests, references, metadata. No part of its identity.
     """
 
     prompt: str | tuple[Turn, ...]
@@ -65,6 +67,7 @@ class Example:
     choices: tuple[str, ...] = ()
     chat: Chat | None = None
     parts: tuple[Any, ...] = ()
+    row: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def id(self) -> str:

@@ -73,6 +73,7 @@ def read_examples(
         rows = list(rows)
         unlearned = _has_undesired(rows)
     for number, row in enumerate(rows, 1):
+        own = row
         taken = text is not None and form is None and isinstance(row.get(text), str)
         if taken and not named and not _KNOWN_TO_TRAINERS & row.keys():
             kept = {c: row[c] for c in (*CLUSTERS, cluster or "") if c in row and c != text}
@@ -88,6 +89,8 @@ def read_examples(
             left.look(row, example)
             if cluster is not None:
                 example = replace(example, cluster=named_cluster(row, cluster, where))
+            if form is None:
+                example = replace(example, row=own)
             left.equal += example.id in found
             found.setdefault(example.id, example)
             labelled |= form is None and not example.prompt and "label" in row and not named

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
@@ -52,6 +53,61 @@ class Hears(Protocol):
 
     def seconds_lost(self, examples: Sequence[Example]) -> list[float]:
         """What of each sound is longer than the model takes."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How answers are drawn: so many for each example, by the probabilities at a temperature, from a seed."""
+
+    count: int
+    temperature: float
+    seed: int
+
+
+@runtime_checkable
+class GivesDraws(Protocol):
+    """Models whose answers can be drawn by chance."""
+
+    def drawn(self, examples: Sequence[Example], max_new_tokens: int, draws: Draws) -> list[list[Answer]]:
+        """Several answers to each prompt."""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Tokens of a text, and what may come at their end.
+
+    Attributes:
+        ids: what the model reads: the last of them are those of the longest continuation but its last.
+        targets: tokens of each continuation; all of them but the last are the last ``ids``.
+    """
+
+    ids: tuple[int, ...]
+    targets: tuple[tuple[int, ...], ...]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest continuation."""
+        return max(map(len, self.targets))
+
+
+@runtime_checkable
+class Continues(Protocol):
+    """Models that go on from tokens which somebody else made of a text.
+
+    Attributes:
+        tokenizer, model: of the one that is in use.
+    """
+
+    tokenizer: Any
+    model: Any
+
+    def continuations(self, rows: Sequence[Continuation]) -> list[list[tuple[float, bool]]]:
+        """Log-likelihood of each continuation of a row, and whether greedy decoding would have written it."""
+
+    def written(
+        self, prompts: Sequence[Sequence[int]], most: int, stops: Callable[[int, int], Any]
+    ) -> list[Answer]:
+        """What the model says itself (greedy); ``stops`` makes what ends a batch of a width and so many rows."""
 
 
 class Models(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from runscope.evaluation.examples.limits import limited
@@ -63,6 +63,23 @@ def greedy(transformers: Any, most: int, ends: list[int], pad: int) -> Any:
     return transformers.GenerationConfig(
         do_sample=False, num_beams=1, max_new_tokens=most, pad_token_id=pad, eos_token_id=ends or None
     )
+
+
+def chance(torch: Any, transformers: Any, temperature: float, seeds: Sequence[int], device: str) -> Any:
+    """What makes greedy decoding draw by probability: a Gumbel number is added to each logit over the temperature.
+
+    The largest sum falls on a word as often as its probability says (Gumbel 1954; Maddison, Tarlow and Minka 2014,
+    *A-star sampling*). Each row has a generator of its own, so that it does not matter which others are in the batch.
+    """
+    own = [torch.Generator(device=device).manual_seed(seed) for seed in seeds]
+
+    class Chance(transformers.LogitsProcessor):  # type: ignore[misc]
+        def __call__(self, _: Any, scores: Any) -> Any:
+            waits = [torch.empty_like(row, dtype=torch.float32).exponential_(generator=g)
+                     for row, g in zip(scores, own, strict=True)]  # fmt: skip
+            return scores / temperature - torch.stack(waits).log()
+
+    return transformers.LogitsProcessorList([Chance()])
 
 
 def ids_of(*values: Any) -> tuple[int, ...]:

@@ -333,19 +333,27 @@ class LocalModels:
     def answers(self, examples: Sequence[Example], max_new_tokens: int) -> list[Answer]:
         """What the model says itself (greedy) where the completion begins."""
         rows, room = self._prompts(examples, max_new_tokens)
-        found = [Answer("")] * len(rows)
-        ends = generation.end_tokens(self.tokenizer, self._ends)
+        return self._written(rows, room, generation.end_tokens(self.tokenizer, self._ends))
+
+    def _written(
+        self, prompts: Sequence[Sequence[int]], room: int, ends: list[int], **of_batch: Callable[[list[int]], Any]
+    ) -> list[Answer]:  # fmt: skip
+        """Answers to prompts; ``of_batch`` are words for generating that depend on the rows of a batch."""
+        found = [Answer("")] * len(prompts)
         settings = generation.greedy(self.transformers, room, ends, self.tokenizer.pad_token_id)
 
         def work(batch: list[int]) -> None:
-            ids, mask = self.passes.in_front([rows[i] for i in batch], self.tokenizer.pad_token_id or 0)
+            ids, mask = self.passes.in_front([prompts[i] for i in batch], self.tokenizer.pad_token_id or 0)
+            words = {name: make(batch) for name, make in of_batch.items()}
             with self.torch.inference_mode():
-                made = self.model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)
+                made = self.model.generate(
+                    input_ids=ids, attention_mask=mask, generation_config=settings, **words
+                )
             for i, row in zip(batch, made[:, ids.shape[1] :].tolist(), strict=True):
                 text = self.tokenizer.decode(row, skip_special_tokens=True)
                 found[i] = Answer(text, ended=len(row) < room or bool(set(row) & set(ends)))
 
-        self._in_batches([(len(r) + room, 1) for r in rows], work, one_length=self._one_length)
+        self._in_batches([(len(p) + room, 1) for p in prompts], work, one_length=self._one_length)
         return found
 
     def next_tokens(self, examples: Sequence[Example], count: int) -> list[list[tuple[str, float]]]:

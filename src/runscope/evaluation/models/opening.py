@@ -63,6 +63,6 @@ def _class_for(kind: Kind) -> type[LocalModels]:
         from runscope.evaluation.models.seq2seq import Seq2SeqModels
 
         return Seq2SeqModels
-    from runscope.evaluation.models.local import LocalModels
+    from runscope.evaluation.models.writing import WritingModels
 
-    return LocalModels
+    return WritingModels

@@ -18,12 +18,15 @@ import numpy as np
 from runscope.errors import InputError, UsageError, nearest
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import COMPLETION
-from runscope.evaluation.models.backend import Models
+from runscope.evaluation.models.backend import Draws, GivesDraws, Models
 from runscope.evaluation.models.generation import Answer as Spoken
-from runscope.evaluation.settings import EvaluateSettings
+from runscope.evaluation.settings import HARNESS, EvaluateSettings
 from runscope.evaluation.tasks import heads, multi_label, speech, vectors
+from runscope.evaluation.tasks.harness.task import HarnessTask
 from runscope.evaluation.tasks.memorising import min_k
+from runscope.evaluation.tasks.passing import pass_at, passes_of
 from runscope.evaluation.tasks.scorers import find_scorer, import_named, is_hit, read_number, target_number
+from runscope.evaluation.tasks.task import CUT as CUT
 from runscope.evaluation.tasks.task import UNENDED as UNENDED
 from runscope.evaluation.tasks.task import Metric as Metric
 from runscope.evaluation.tasks.task import Row as Row
@@ -75,7 +78,7 @@ class CompletionLoss(Task):
 
 
 class Answer(Task):
-    """What the model says by itself (greedy), by a scorer."""
+    """What the model says by itself, by a scorer: the greedy answer, or several that are drawn."""
 
     name = "answer"
 
@@ -84,19 +87,46 @@ class Answer(Task):
         self.scorer = find_scorer(settings)
         s = self.scorer
         self.metrics = (Metric(s.name, s.lower_is_better, s.unit or f"in {_words(s.name)}", s.min_effect),)
+        self.passes = () if s.lower_is_better else passes_of(settings.samples)
+        self.metrics += tuple(Metric(f"pass_at_{k}", False, f"in pass@{k}") for k in self.passes)
 
     @property
     def key(self) -> str:
         """Whatever scores them, answers are the same."""
-        return f"answer/2/{self.settings.longest_answer}"
+        s = self.settings
+        drawn = f"/{s.samples}/{s.temperature}/{s.seed}" if s.temperature else ""
+        return f"answer/2/{s.longest_answer}{drawn}"
 
     def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
-        """The answers."""
-        return [_said(a) for a in models.answers(examples, self.settings.longest_answer)]
+        """The answers.
+
+        Raises:
+            InputError: answers are to be drawn, and these models are asked in another way.
+        """
+        s = self.settings
+        if not s.temperature:
+            return [_said(a) for a in models.answers(examples, s.longest_answer)]
+        if not isinstance(models, GivesDraws):
+            raise InputError(
+                "answers are drawn from causal language models by transformers only",
+                hint="leave out --temperature and --samples",
+            )
+        each = models.drawn(examples, s.longest_answer, Draws(s.samples, s.temperature, s.seed))
+        return [
+            {"answer": str(drawn[0]), "answers": list(map(str, drawn))}
+            | ({} if all(a.ended for a in drawn) else {UNENDED: True})
+            for drawn in each
+        ]
 
     def scores(self, row: Row, example: Example) -> dict[str, float]:
-        """The scorer's."""
-        return {self.scorer.name: self.scorer(extracted(row["answer"], self.settings), example.completion)}
+        """The scorer's, of several answers their mean, and how often one of k would pass."""
+        each = [
+            self.scorer(extracted(said, self.settings), example.completion, example.row)
+            for said in row.get("answers", [row["answer"]])
+        ]
+        right = sum(score >= 1 for score in each)
+        found = {self.scorer.name: float(np.mean(each))}
+        return found | {f"pass_at_{k}": pass_at(k, len(each), right) for k in self.passes}
 
 
 class Number(Task):
@@ -263,11 +293,15 @@ def find_task(settings: EvaluateSettings) -> Task:
         name = CompletionLoss.name
     if name in TASKS:
         return TASKS[name](settings)
+    if name.startswith(HARNESS):
+        return HarnessTask(settings)
     if ":" not in name:
         close = nearest(name, TASKS)
         raise UsageError(
             f"there is no task {name!r}",
-            hint=f"did you mean {close!r}?" if close else f"{', '.join(TASKS)}, or module:Name",
+            hint=f"did you mean {close!r}?"
+            if close
+            else f"{', '.join(TASKS)}, {HARNESS}NAME, or module:Name",
         )
     found = import_named(name)
     if not (isinstance(found, type) and issubclass(found, Task)):
@@ -281,7 +315,7 @@ def identity(task: Task) -> str:
     A class derived from one of the tasks here shares its name, but not its rows.
     """
     kind = type(task)
-    if kind in TASKS.values():
+    if kind in TASKS.values() or kind is HarnessTask:
         return task.key
     try:
         source = inspect.getsource(inspect.getmodule(kind) or kind)

@@ -1,7 +1,8 @@
 """Scorers: how good an answer is, 1 for right and 0 for wrong, or any number.
 
-A scorer is a function of an answer and a target. Users bring their own as ``module:function``; one that
-gives errors rather than points says so::
+A scorer is a function of an answer and a target; one with a third argument called ``row`` gets the example's whole row
+too: other references, tests, metadata. Users bring their own as ``module:function``; one that gives errors rather than
+points says so::
 
     from runscope.evaluation import scorer
 
@@ -12,19 +13,21 @@ gives errors rather than points says so::
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError, RunscopeError, UsageError, nearest
 from runscope.evaluation.settings import EvaluateSettings
 
-Score = Callable[[str, str], float]
+Score = Callable[..., float]
+"""Of an answer and a target, and where it asks for it the ``row`` of the example."""
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d)\.?)(?:[eE][-+]?\d+)?")
 
 
@@ -43,14 +46,27 @@ class Scorer:
     unit: str = ""
     min_effect: float = 0.02
 
-    def __call__(self, answer: str, target: str) -> float:
+    @cached_property
+    def reads_row(self) -> bool:
+        """Whether the function asks for the example's row."""
+        try:
+            return "row" in inspect.signature(self.score).parameters
+        except (TypeError, ValueError):  # some built-in functions have no signature
+            return False
+
+    def __call__(self, answer: str, target: str, row: Mapping[str, Any] | None = None) -> float:
         """Score an answer.
+
+        Args:
+            answer: what the model said.
+            target: the right answer.
+            row: of the example, for functions that ask for it.
 
         Raises:
             InputError: the function raised, or gave no number.
         """
         try:
-            return float(self.score(answer, target))
+            return float(self.score(answer, target, **({"row": row or {}} if self.reads_row else {})))
         except RunscopeError:
             raise
         except Exception as error:  # a user's own function
@@ -63,7 +79,7 @@ class Scorer:
 def scorer(
     *, name: str | None = None, lower_is_better: bool = False, unit: str = "", min_effect: float = 0.02
 ) -> Callable[[Score], Scorer]:
-    """Decorate a function ``(answer, target) -> float`` with how its scores are read."""
+    """Decorate a function ``(answer, target[, row]) -> float`` with how its scores are read."""
 
     def wrap(function: Score) -> Scorer:
         return Scorer(name or function.__name__, function, lower_is_better, unit, min_effect)

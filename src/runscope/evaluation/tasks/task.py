@@ -20,6 +20,8 @@ Row = Mapping[str, Any]
 """What a model said to one example: JSON."""
 UNENDED = "unended"
 """In a row: the answer was cut off at the longest that was allowed."""
+CUT = "cut"
+"""In a row: tokens that its example lost, in front or at the end."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Task:
     metrics: tuple[Metric, ...]
     writes: ClassVar[bool] = True
     """Whether it asks a model that writes text."""
+    brings_examples: ClassVar[bool] = False
+    """Whether it has examples of its own, and takes no file of them."""
     pooled: ClassVar[Mapping[str, Callable[[Floats], Floats]]] = {}
     """Metrics of all examples together, by name, from sums of :meth:`statistics`."""
 
@@ -113,6 +117,14 @@ class Task:
             InputError: it is no row for this task.
         """
         return example_of(row, columns, where)
+
+    def own_examples(self) -> tuple[Example, ...]:
+        """The examples that a task brings."""
+        raise NotImplementedError
+
+    def cut(self, models: Models, examples: Sequence[Example]) -> list[int]:
+        """Tokens that each example loses before the model in use reads it."""
+        return models.cut(examples)
 
     def statistics(self, rows: Sequence[Row]) -> Floats:
         """(n, d) of each example, whose sums the pooled metrics are made of."""

@@ -12,11 +12,9 @@ from runscope.evaluation.examples.example import Example
 from runscope.evaluation.models.backend import Models
 from runscope.evaluation.models.opening import open_models
 from runscope.evaluation.settings import EvaluateSettings
-from runscope.evaluation.tasks.kinds import Row, Task
+from runscope.evaluation.tasks.kinds import CUT, Row, Task
 from runscope.history.checkpoint import Checkpoint
 
-CUT = "cut"
-"""In a row: tokens that its example lost, in front or at the end."""
 Fetch = Callable[[Checkpoint], Path]
 
 
@@ -70,6 +68,6 @@ class Worker:
         started = time.monotonic()
         (self.models.use_base if shard.base else self.models.use)(folder)
         rows = shard.task.measure(self.models, shard.examples)
-        cut = self.models.cut(shard.examples)
+        cut = shard.task.cut(self.models, shard.examples)
         rows = [{**row, CUT: n} if n else row for row, n in zip(rows, cut, strict=True)]
         return Done(rows, time.monotonic() - started)

@@ -173,3 +173,12 @@ def student_below(value: float, freedom: float) -> float:
     area = float(angle[1]) / 3 * total
     half = area * exp(lgamma((freedom + 1) / 2) - lgamma(freedom / 2)) / sqrt(pi)
     return 0.5 + half if value > 0 else max(0.5 - half, 0.0)
+
+
+def student_quantile(share: float, freedom: float) -> float:
+    """The value below which Student's t is with a probability above a half, by halving: it is asked for once."""
+    low, high = 0.0, 1e4
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_below(middle, freedom) < share else (low, middle)
+    return high

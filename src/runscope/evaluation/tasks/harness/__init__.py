@@ -1,0 +1,1 @@
+"""Tasks of lm-evaluation-harness by name, their results under our statistics."""
