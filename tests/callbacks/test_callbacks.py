@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -16,6 +19,8 @@ import runscope as rs
 from runscope.callbacks import Facts, Recorder, RunscopeCallback
 from runscope.callbacks.facts import hash_of_rows
 from runscope.callbacks.recorder import FIRST_LOOK_SECONDS, may_look
+
+SMALL: dict[str, Any] = {"vocab_size": 16, "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 8}
 
 
 class Line(nn.Module):
@@ -41,14 +46,20 @@ def rows(count: int = 64) -> list[dict[str, torch.Tensor]]:
     return [{"x": x[i], "labels": x[i].sum()[None]} for i in range(count)]
 
 
-def trainer(folder: Path, callback: RunscopeCallback, *, broken: bool = False, steps: int = 40) -> Any:
+def trainer(
+    folder: Path, *callbacks: RunscopeCallback, broken: bool = False, steps: int = 40, data: Any = None
+) -> Any:
     from transformers import Trainer, TrainingArguments
 
     arguments = TrainingArguments(
         output_dir=str(folder), max_steps=steps, save_steps=20, logging_steps=2, per_device_train_batch_size=4,
         report_to=[], use_cpu=True, disable_tqdm=True, seed=7, logging_nan_inf_filter=False,
     )  # fmt: skip
-    return Trainer(model=Line(broken=broken), args=arguments, train_dataset=rows(), callbacks=[callback])
+    torch.manual_seed(3)
+    return Trainer(
+        model=Line(broken=broken), args=arguments, train_dataset=rows() if data is None else data,
+        callbacks=list(callbacks),
+    )  # fmt: skip
 
 
 def facts_of(checkpoint: Path) -> dict[str, Any]:
@@ -104,13 +115,75 @@ def test_without_stop_at_the_same_training_goes_on_to_its_end(tmp_path: Path) ->
     assert held.state.global_step == 80
 
 
-@pytest.mark.parametrize("value", [object(), "text", None, [1], {"a": 1}, True])
+@pytest.mark.parametrize(
+    "value",
+    [object(), "text", None, [1], {"a": 1}, True, torch.ones(3), np.ones(2), 10**400, torch.empty(0), 1j],
+)
 def test_what_is_no_number_is_passed_over(value: object) -> None:
     recorder = Recorder(say=pytest.fail)
     recorder.log(1, {"loss": 1.0, "odd": value})
     run = recorder.run()
     assert run is not None
     assert set(run.series) == {"loss"}
+
+
+def test_settings_may_be_of_any_kind() -> None:
+    for config in ({"lr": 1, (1, 2): 3}, Namespace(lr=1), None, object(), 7):
+        recorder = Recorder(config=config, say=pytest.fail)
+        recorder.log(1, {"loss": 1.0})
+        assert recorder.config.get("lr", 1) == 1
+
+
+def test_a_stream_that_takes_no_words_raises_nothing(tmp_path: Path) -> None:
+    def closed(_: str) -> None:
+        raise BrokenPipeError
+
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    recorder = Recorder(folder=blocked / "below", say=closed)
+    recorder.log(1, {"loss": 1.0})
+    recorder.look()
+
+
+class Drawn(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
+    """Rows that are made anew by chance each time, as augmentation does; their names cannot be printed."""
+
+    def __len__(self) -> int:
+        return 64
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        noise = torch.rand(4) + float(np.random.rand()) + random.random()
+        return {"x": noise, "labels": noise.sum()[None]}
+
+
+def test_a_training_has_the_random_numbers_that_it_would_have_had(tmp_path: Path) -> None:
+    losses = []
+    for name, callbacks in (("with", [RunscopeCallback()]), ("without", [])):
+        held = trainer(tmp_path / name, *callbacks, data=Drawn())
+        held.train()
+        losses.append([row["loss"] for row in held.state.log_history if "loss" in row])
+    assert losses[0] == losses[1]
+
+
+class Unspeakable(list[Any]):
+    """Rows, the first of which cannot be read before the training asks for them."""
+
+    asked = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        self.asked += 1
+        if self.asked == 1:
+            raise RuntimeError("not yet")
+        return super().__getitem__(index)
+
+
+def test_data_that_cannot_be_read_beforehand_leave_the_parent_known(tmp_path: Path) -> None:
+    trainer(tmp_path, RunscopeCallback()).train()
+    held = trainer(tmp_path, RunscopeCallback(), steps=60, data=Unspeakable(rows()))
+    held.train(resume_from_checkpoint=str(tmp_path / "checkpoint-40"))
+    first, second = facts_of(tmp_path / "checkpoint-40"), facts_of(tmp_path / "checkpoint-60")
+    assert second["data_hash"] is None
+    assert (second["training"], second["parent"]) == (first["training"], first["run"])
 
 
 def test_nothing_raises_into_a_training(tmp_path: Path) -> None:
@@ -161,46 +234,9 @@ def test_facts_continue_only_real_facts() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_lightning_writes_the_same(tmp_path: Path) -> None:
-    lightning = pytest.importorskip("lightning.pytorch", reason="lightning is an extra of the tests")
-    from runscope.callbacks import LightningCallback
-
-    class Module(lightning.LightningModule):  # type: ignore[misc,name-defined]
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.Linear(4, 1)
-
-        def training_step(self, batch: Any, index: int) -> torch.Tensor:
-            loss = ((self.layer(batch["x"]) - batch["labels"]) ** 2).mean()
-            self.log("train_loss", loss)
-            return loss
-
-        def configure_optimizers(self) -> torch.optim.Optimizer:
-            return torch.optim.SGD(self.parameters(), lr=0.01)
-
-    def fit(callback: Any, steps: int, checkpoint: str | None = None) -> Any:
-        trainer = lightning.Trainer(
-            max_steps=steps, callbacks=[callback], logger=False, enable_progress_bar=False, accelerator="cpu",
-            default_root_dir=str(tmp_path), enable_model_summary=False, log_every_n_steps=1, enable_checkpointing=False,
-        )  # fmt: skip
-        trainer.fit(Module(), torch.utils.data.DataLoader(rows(), batch_size=8), ckpt_path=checkpoint)
-        return trainer
-
-    first = LightningCallback()
-    fit(first, 12).save_checkpoint(tmp_path / "kept.ckpt")
-    second = LightningCallback()
-    fit(second, 24, str(tmp_path / "kept.ckpt"))
-    assert first.recorder is not None
-    assert second.recorder is not None
-    assert second.recorder.facts.parent == first.recorder.facts.run
-    assert second.recorder.facts.start_step == 12
-    run = second.recorder.run()
-    assert run is not None
-    assert len(run.series["train_loss"]) >= 12
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_weights_that_go_on_alone_are_no_training_of_their_own(tmp_path: Path) -> None:
+def test_weights_that_go_on_alone_are_no_training_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
     def fit(model: Any, output: Path) -> dict[str, Any]:
@@ -220,7 +256,7 @@ def test_weights_that_go_on_alone_are_no_training_of_their_own(tmp_path: Path) -
         ).train()  # fmt: skip
         return facts_of(output / "checkpoint-2")
 
-    fresh = GPT2LMHeadModel(GPT2Config(vocab_size=16, n_embd=8, n_layer=1, n_head=2, n_positions=8))
+    fresh = GPT2LMHeadModel(GPT2Config(**SMALL))
     first = fit(fresh, tmp_path / "first")
     second = fit(GPT2LMHeadModel.from_pretrained(tmp_path / "first/checkpoint-2"), tmp_path / "second")
     assert (second["training"], second["parent"]) == (first["training"], first["run"])
@@ -228,3 +264,15 @@ def test_weights_that_go_on_alone_are_no_training_of_their_own(tmp_path: Path) -
     run = rs.load(tmp_path / "second")
     assert run.lineage is not None
     assert run.lineage.run_id == first["run"]
+    (tmp_path / "first/config.json").write_bytes((tmp_path / "first/checkpoint-2/config.json").read_bytes())
+    weights = "model.safetensors"
+    (tmp_path / "first" / weights).write_bytes((tmp_path / "first/checkpoint-2" / weights).read_bytes())
+    third = fit(GPT2LMHeadModel.from_pretrained(tmp_path / "first"), tmp_path / "third")
+    assert (third["training"], third["parent"]) == (first["training"], first["run"])
+    assert third["start_step"] is None, "the model that was saved at the end does not say at which step"
+    monkeypatch.chdir(tmp_path / "first/checkpoint-2")
+    own = fit(GPT2LMHeadModel(GPT2Config(**SMALL)), tmp_path / "own")
+    assert own["parent"] is None, (
+        "a model of no name was not loaded from the folder that one happens to be in"
+    )
+    assert own["training"] not in (None, first["training"])

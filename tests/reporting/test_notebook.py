@@ -20,6 +20,7 @@ from runscope.history import Series
 from runscope.reporting.view.curves import shares
 from runscope.reporting.view.packing import Packer
 from tests.reporting.conftest import whole
+from tests.survey.test_survey_page import survey
 
 
 @pytest.fixture(autouse=True)
@@ -138,4 +139,22 @@ def test_a_frame_ends_after_a_whole_chart(browser: Any, tmp_path: Path, host: st
         )
         assert any(0 <= height - end <= 12 for end in ends), (height, ends)
         assert height <= max(1000, ends[0] + 12), "no higher than a screen, but for the first chart"
+    page.context.close()
+
+
+def test_the_frame_of_a_survey_ends_after_a_list_or_a_chart(browser: Any, tmp_path: Path) -> None:
+    found = survey(40)
+    place = tmp_path / "notebook.html"
+    quoted = json.dumps(found._repr_html_()).replace("</", "<\\/")
+    place.write_text(HOSTS["jupyter"].replace("OUTPUT", quoted), encoding="utf-8")
+    page = browser.new_context(offline=True, viewport={"width": 900, "height": 1400}).new_page()
+    page.goto(place.as_uri())
+    frame, inside = page.locator("iframe.runscope"), page.frame_locator("iframe.runscope")
+    inside.locator("html[data-ready]").wait_for()
+    frame.evaluate(GROWN)
+    height = frame.evaluate("f => f.clientHeight")
+    ends = inside.locator("#list, #overlay, #legend").evaluate_all(
+        "all => all.map(c => c.getBoundingClientRect().bottom + scrollY)"
+    )
+    assert any(0 <= height - end <= 12 for end in ends), (height, ends)
     page.context.close()

@@ -33,12 +33,22 @@ NEPTUNE = pa.schema(
         ("int_value", pa.int64()), ("float_value", pa.float64()), ("string_value", pa.string()),
         ("bool_value", pa.bool_()), ("datetime_value", pa.timestamp("ms", "UTC")),
         ("string_set_value", pa.list_(pa.string())), ("file_value", pa.struct([("path", pa.string())])),
+        (
+            "histogram_value",
+            pa.struct([
+                ("type", pa.string()), ("edges", pa.list_(pa.float64())), ("values", pa.list_(pa.float64())),
+            ]),
+        ),
     ]
 )  # fmt: skip
 
 
-def neptune(folder: Path, run: str, floor: float, parts: int = 1) -> None:
-    """What its exporter writes: parameters, series and a file of one run, in parts."""
+def neptune(
+    folder: Path, run: str, floor: float, parts: int = 1, *, steps: list[float] | None = None,
+    forked: tuple[str, int] | None = None,
+) -> None:  # fmt: skip
+    """What its exporter writes: parameters, series and files of one run, in parts."""
+    counted = [float(step) for step in STEPS] if steps is None else steps
     rows: list[dict[str, Any]] = [
         {"attribute_path": "parameters/learning_rate", "attribute_type": "float", "float_value": 3e-4},
         {"attribute_path": "parameters/model", "attribute_type": "string", "string_value": "tiny"},
@@ -50,13 +60,33 @@ def neptune(folder: Path, run: str, floor: float, parts: int = 1) -> None:
         {"attribute_path": "files/data", "attribute_type": "file", "file_value": {"path": "x.json"}},
     ]
     for name, more in (("train/loss", 0.0), ("val/loss", 0.1)):
-        for step, value in zip(STEPS, losses(floor + more), strict=True):
+        for step, value in zip(counted, losses(floor + more), strict=True):
             rows.append(
                 {
                     "attribute_path": f"metrics/{name}", "attribute_type": "float_series", "float_value": value,
-                    "step": Decimal(step), "timestamp": 1_700_000_000_000 + 1000 * step,
+                    "step": Decimal(step), "timestamp": 1_700_000_000_000 + int(1000 * step),
                 }
             )  # fmt: skip
+    for step in counted:
+        rows.append(
+            {
+                "attribute_path": "layers/0", "attribute_type": "histogram_series", "step": Decimal(step),
+                "histogram_value": {"type": "COUNTING", "edges": [0.0, 1.0], "values": [3.0]},
+            }
+        )  # fmt: skip
+        rows.append(
+            {
+                "attribute_path": "samples", "attribute_type": "file_series", "step": Decimal(step),
+                "file_value": {"path": "x.png"},
+            }
+        )  # fmt: skip
+    rows.append({"attribute_path": "sys/size", "attribute_type": "float", "float_value": 1000 * floor})
+    if forked is not None:
+        parent, at = forked
+        rows += [
+            {"attribute_path": "sys/forking/parent", "attribute_type": "string", "string_value": parent},
+            {"attribute_path": "sys/forking/step", "attribute_type": "float", "float_value": float(at)},
+        ]
     rows.append({"attribute_path": "monitoring/stdout", "attribute_type": "string_series", "string_value": "hello",
                  "step": Decimal(1), "timestamp": 1_700_000_000_000})  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,8 +112,27 @@ def test_a_folder_that_neptunes_exporter_wrote_holds_its_runs(tmp_path: Path) ->
     assert first.config["learning_rate"] == 3e-4
     assert first.config["model"] == "tiny"
     assert first.started_at == pytest.approx(1_700_000_010)
-    assert not {"monitoring/stdout", "files/data", "sys/creation_time"} & set(first.series)
+    assert set(first.series) == {"metrics/train/loss", "metrics/val/loss"}
+    assert "size" not in first.config, "what Neptune itself keeps of a run is no setting of the training"
     assert len(api.find_trainings(str(tmp_path))[0]) == 2
+
+
+def test_a_fork_of_neptune_is_joined_where_it_was_forked(tmp_path: Path) -> None:
+    neptune(tmp_path, "first", 0.5)
+    neptune(tmp_path, "other-name", 0.9, steps=[step + 95.0 for step in STEPS], forked=("first", 100))
+    named = [str(tmp_path / f"{run}_part_0.parquet") for run in ("first", "other-name")]
+    second = api.stitch(named).segments[1]
+    assert (second.method, second.joined_at) == ("resume_metadata", 100)
+    assert second.confidence > 0.9
+
+
+def test_steps_of_neptune_may_have_fractions(tmp_path: Path) -> None:
+    neptune(tmp_path, "halves", 0.5, steps=[step / 20 for step in STEPS])
+    run = load(str(tmp_path / "halves_part_0.parquet"))
+    for name, more in (("train", 0.0), ("val", 0.1)):
+        assert run.series[f"metrics/{name}/loss"].step.tolist() == list(range(len(STEPS)))
+        assert np.allclose(run.series[f"metrics/{name}/loss"].value, losses(0.5 + more))
+    assert any("has fractions" in note for note in run.notes)
 
 
 def long_table(runs: dict[str, float], names: dict[str, str], *, contexts: bool = False) -> pd.DataFrame:

@@ -208,6 +208,7 @@ def test_a_run_that_learned_nothing_says_so_first_and_keeps_nothing() -> None:
     verdict = diagnose(view_of(train_loss=2.3026 + 0.01 * noise, eval_loss=2.3026 + 0 * T)).verdict
     assert "never fell" in verdict.headline
     assert verdict.recommendation.startswith("Keep none of it")
+    assert not verdict.overfitting.change_of_mind
 
 
 def test_a_last_checkpoint_that_is_as_good_is_kept() -> None:
@@ -337,6 +338,7 @@ def test_of_a_model_that_the_first_steps_destroyed_nothing_is_kept() -> None:
     assert {"LOS002", "GRD003"} <= {f.code for f in found.findings}
     assert found.verdict.keep is None
     assert found.verdict.recommendation.startswith("Keep none of the checkpoints")
+    assert not found.verdict.overfitting.change_of_mind
 
 
 def test_layers_without_gradients_are_mended_and_not_evaluated() -> None:
@@ -356,5 +358,6 @@ def test_layers_without_gradients_are_mended_and_not_evaluated() -> None:
     assert "residual" in verdict.recommendation
     assert "runscope evaluate" not in verdict.recommendation
     assert verdict.recommendation.startswith("Keep none of it")
+    assert not verdict.overfitting.change_of_mind
     assert len(set(verdict.next_time)) == len(verdict.next_time)
     assert not any(advice in verdict.recommendation for advice in verdict.next_time)

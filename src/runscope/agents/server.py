@@ -192,7 +192,7 @@ class Tools:
         found = [f for f in api.diagnose(line).findings if f.code == code.upper()]
         if not found:
             raise UsageError(f"{code} was not found in this training", hint="diagnose lists the findings")
-        return brief.brief_evidence(found[0], line.names)
+        return brief.brief_evidence(found[0], line)
 
     def rule(self, code: str) -> str:
         """The manual page of a rule.

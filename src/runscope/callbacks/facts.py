@@ -36,6 +36,8 @@ class Facts:
         data_seed: what the order of the data follows from.
         world_size: processes that train together.
         data_hash: hash of the first rows of the training data; None where they cannot be read without harm.
+        anew: whether a run without a parent is known to begin a training; False where its counters alone say so, since
+            weights can be loaded in ways that no callback sees.
     """
 
     training: str | None = field(default_factory=_new_id)
@@ -45,6 +47,7 @@ class Facts:
     data_seed: int | None = None
     world_size: int = 1
     data_hash: str | None = None
+    anew: bool = True
 
     @classmethod
     def of_folder(cls, folder: Path | None, start_step: int | None) -> Facts:
@@ -58,27 +61,30 @@ class Facts:
         if start_step == 0:
             return facts
         if start_step is None:
-            return replace(facts, training=None, start_step=None)
+            return facts.of_unknown_origin()
         return facts.continued(None if folder is None else facts_in(folder), start_step)
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in a configuration."""
         return asdict(self)
 
-    def continued(self, before: object, step: int) -> Facts:
+    def of_unknown_origin(self) -> Facts:
+        """These facts as those of a run of which nobody said whether it continues another."""
+        return replace(self, training=None, start_step=None, anew=False)
+
+    def continued(self, before: object, step: int | None) -> Facts:
         """These facts as those of a run that goes on from a step of an earlier one.
 
         Args:
             before: what :meth:`as_dict` of the earlier run gave; anything else tells nothing of it.
-            step: optimiser step of the state that was loaded.
+            step: optimiser step of the state that was loaded; None where that is not known.
         """
         training = before.get("training") if isinstance(before, Mapping) else None
         parent = before.get("run") if isinstance(before, Mapping) else None
         if not isinstance(parent, str):
-            return replace(self, training=None, start_step=step)
-        return replace(
-            self, training=training if isinstance(training, str) else None, parent=parent, start_step=step
-        )
+            return replace(self, training=None, start_step=step, anew=False)
+        known = training if isinstance(training, str) else None
+        return replace(self, training=known, parent=parent, start_step=step, anew=False)
 
 
 def facts_in(folder: Path) -> object:

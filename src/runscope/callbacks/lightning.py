@@ -25,6 +25,8 @@ class LightningCallback(Callback):  # type: ignore[misc]
         self._stop_at = stop_at
         self._before: object = None
         self._logged = -1
+        self._own: set[str] = set()
+        self._held_out: set[str] = set()
         self.recorder: Recorder | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -39,11 +41,10 @@ class LightningCallback(Callback):  # type: ignore[misc]
         """Find out who this run is."""
         if not trainer.is_global_zero:
             return
-        facts = replace(Facts(), world_size=trainer.world_size)
+        facts = replace(Facts(), world_size=trainer.world_size, anew=False)
         if trainer.global_step:
             facts = facts.continued(self._before, trainer.global_step)
-        folder = trainer.log_dir or trainer.default_root_dir
-        self.recorder = Recorder(folder=folder, facts=facts, stop_at=self._stop_at)
+        self.recorder = Recorder(folder=_folder(trainer), facts=facts, stop_at=self._stop_at)
         self.recorder.announce()  # now: what it loads costs no step
 
     def on_train_batch_end(
@@ -51,23 +52,42 @@ class LightningCallback(Callback):  # type: ignore[misc]
     ) -> None:
         """Keep what was logged at this step, as often as Lightning logs."""
         step = trainer.global_step
-        if self.recorder is None or step == self._logged or step % max(1, trainer.log_every_n_steps):
+        if step == self._logged or step % max(1, trainer.log_every_n_steps):
             return
-        self._keep(trainer)
+        self._logged = step
+        if self.recorder is not None:
+            self._own |= set(trainer.callback_metrics) - self._held_out
+            self._keep(trainer, self._own)
+        if self._stop_at is not None and trainer.strategy.broadcast(
+            self.recorder is not None and self.recorder.should_stop
+        ):  # all processes stop at one step, or some would wait for the others
+            trainer.should_stop = True
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """See what the training itself logs, before the validation adds its own."""
+        if self.recorder is not None and not trainer.sanity_checking:
+            self._own |= set(trainer.callback_metrics) - self._held_out
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep what the validation logged."""
         if self.recorder is not None and not trainer.sanity_checking:
-            self._keep(trainer)
+            self._held_out |= set(trainer.callback_metrics) - self._own
+            self._keep(trainer, self._held_out)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Judge the whole."""
         if self.recorder is not None:
             self.recorder.look()
 
-    def _keep(self, trainer: Any) -> None:
+    def _keep(self, trainer: Any, names: set[str]) -> None:
+        """Keep some of what was logged: Lightning's collection holds the last held-out loss until there is another."""
         assert self.recorder is not None
-        self._logged = trainer.global_step
-        self.recorder.log(trainer.global_step, {**trainer.callback_metrics, "epoch": trainer.current_epoch})
-        if self.recorder.should_stop:
-            trainer.should_stop = True
+        values = {name: value for name, value in trainer.callback_metrics.items() if name in names}
+        self.recorder.log(trainer.global_step, {**values, "epoch": trainer.current_epoch})
+
+
+def _folder(trainer: Any) -> str:
+    """Where its logger writes, without ``trainer.log_dir``: that waits for all processes, and one alone records."""
+    logger = trainer.logger
+    place = getattr(logger, "log_dir", None) or getattr(logger, "save_dir", None)
+    return str(place or trainer.default_root_dir)

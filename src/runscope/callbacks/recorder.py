@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -35,7 +36,7 @@ class Recorder:
     train together (``RANK``, as torchrun sets it) the first one records.
 
     Args:
-        config: settings of the training.
+        config: settings of the training: a mapping, or an object that holds them as attributes (of argparse).
         folder: of the training, the same at every resume. The facts are written into it, as ``runscope.json``, and what
             is logged, as ``runscope.jsonl``; nowhere where None.
         start_step: step of the checkpoint that was loaded, 0 where the training begins anew; where None, nothing is
@@ -48,7 +49,7 @@ class Recorder:
     def __init__(
         self,
         *,
-        config: Mapping[str, Any] | None = None,
+        config: object = None,
         folder: str | Path | None = None,
         start_step: int | None = None,
         facts: Facts | None = None,
@@ -56,7 +57,7 @@ class Recorder:
         say: Callable[[str], object] | None = None,
     ) -> None:
         self.facts = facts or Facts()
-        self.config = dict(config or {})
+        self.config: dict[str, Any] = {}
         self.should_stop = False
         self.findings: tuple[Finding, ...] = ()
         self.seconds = 0.0
@@ -75,6 +76,7 @@ class Recorder:
         if facts is None:
             self._resting = os.environ.get("RANK", "0") != "0"
             self._guarded(lambda: self._begin(start_step))
+        self._guarded(lambda: self.config.update(_plain(config)))
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
         """Keep the numbers of one step; anything else is passed over."""
@@ -105,7 +107,8 @@ class Recorder:
             work()
         except Exception as error:
             self._resting = True
-            self._say(f"runscope rests until the end of this run: {type(error).__name__}: {error}")
+            with suppress(Exception):
+                self._say(f"runscope rests until the end of this run: {type(error).__name__}: {error}")
         finally:
             self.seconds += time.perf_counter() - began
 
@@ -143,7 +146,7 @@ class Recorder:
                 continue
             try:
                 number = float(value)
-            except (TypeError, ValueError):
+            except Exception:  # each library has its own error for what is no single number
                 continue
             steps, numbers, times = self._rows.setdefault(str(name), ([], [], []))
             steps.append(int(step))
@@ -202,6 +205,12 @@ class Recorder:
             config={**self.config, KEY: self.facts.as_dict()}, state="running",
         )  # fmt: skip
         return finish(made, where="this run")
+
+
+def _plain(config: object) -> dict[str, Any]:
+    """Settings by name."""
+    given = config if isinstance(config, Mapping) else getattr(config, "__dict__", {})
+    return {str(name): value for name, value in given.items()}
 
 
 def _open_run() -> Any:

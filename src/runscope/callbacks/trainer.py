@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
+import torch
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from runscope.callbacks.facts import KEY, Facts, hash_of_rows
+from runscope.callbacks.facts import KEY, ROWS, Facts, facts_in, hash_of_rows
 from runscope.callbacks.recorder import Recorder, StopAt
+
+T = TypeVar("T")
 
 
 class RunscopeCallback(TrainerCallback, ExportableState):
@@ -38,13 +44,10 @@ class RunscopeCallback(TrainerCallback, ExportableState):
         """Find out who this run is."""
         if not state.is_world_process_zero:
             return
-        try:
-            facts = _facts(args, state, kwargs.get("train_dataloader"), kwargs.get("model"))
-        except Exception:
-            facts = Facts()
-        self.recorder = Recorder(
-            folder=args.output_dir, facts=facts, stop_at=self._stop_at, config=_settings(args)
-        )
+        facts = _tried(lambda: _facts(args, state, kwargs.get("model")), Facts().of_unknown_origin())
+        facts = replace(facts, data_hash=_tried(lambda: _data_hash(kwargs.get("train_dataloader")), None))
+        settings = _tried(lambda: _settings(args), dict[str, Any]())
+        self.recorder = Recorder(folder=args.output_dir, facts=facts, stop_at=self._stop_at, config=settings)
         self.recorder.announce()  # now: what it loads costs no step
         self.recorder.replay([row for row in state.log_history if isinstance(row, Mapping)])
 
@@ -55,7 +58,17 @@ class RunscopeCallback(TrainerCallback, ExportableState):
         if self.recorder is None or not logs:
             return
         self.recorder.log(state.global_step, logs)
-        if self.recorder.should_stop:
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Stop if asked: all processes at one step, or some would wait for the others."""
+        if self._stop_at is None or not (control.should_log or args.world_size == 1):
+            return
+        stop = self.recorder is not None and self.recorder.should_stop
+        if args.world_size > 1 and torch.distributed.is_initialized():
+            told = [stop]
+            torch.distributed.broadcast_object_list(told, src=0)
+            stop = told[0]
+        if stop:
             control.should_training_stop = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -64,9 +77,16 @@ class RunscopeCallback(TrainerCallback, ExportableState):
             self.recorder.look()
 
 
-def _facts(args: Any, state: Any, loader: Any, model: Any) -> Facts:
+def _tried(work: Callable[[], T], otherwise: T) -> T:
+    try:
+        return work()
+    except Exception:
+        return otherwise
+
+
+def _facts(args: Any, state: Any, model: Any) -> Facts:
     seed = args.data_seed if args.data_seed is not None else args.seed
-    facts = replace(Facts(), data_seed=seed, world_size=args.world_size, data_hash=_data_hash(loader))
+    facts = replace(Facts(), data_seed=seed, world_size=args.world_size, anew=False)
     if state.global_step:
         return facts.continued(_kept(state.stateful_callbacks), state.global_step)
     before, step = _loaded(model)
@@ -82,14 +102,17 @@ def _kept(stateful: Any) -> Any:
     return kept.get("attributes", {}).get(KEY) if isinstance(kept, Mapping) else None
 
 
-def _loaded(model: Any) -> tuple[Any, int]:
-    """Facts and step of the checkpoint that the weights were loaded from, if a Trainer's state lies in it."""
-    place = getattr(getattr(model, "config", None), "_name_or_path", "")
+def _loaded(model: Any) -> tuple[Any, int | None]:
+    """Facts of the run that wrote the folder which the weights were loaded from, and the step that they are of."""
+    place = getattr(getattr(model, "config", None), "_name_or_path", None)
+    if not place:
+        return None, None
+    folder = Path(str(place))
     try:
-        state = json.loads((Path(str(place)) / "trainer_state.json").read_text(encoding="utf-8"))
+        state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+        return _kept(state.get("stateful_callbacks")), int(state.get("global_step", 0))
     except (OSError, ValueError):
-        return None, 0
-    return _kept(state.get("stateful_callbacks")), int(state.get("global_step", 0))
+        return facts_in(folder), None  # the model that was saved at the end
 
 
 def _trained_adapter(model: Any) -> bool:
@@ -103,7 +126,20 @@ def _data_hash(loader: Any) -> str | None:
     data = getattr(loader, "dataset", None)
     if data is None or not hasattr(data, "__getitem__") or not hasattr(data, "__len__"):
         return None
-    return hash_of_rows(data[i] for i in range(min(8, len(data))))
+    with _same_random_numbers():
+        return hash_of_rows(data[i] for i in range(min(ROWS, len(data))))
+
+
+@contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    """Rows may be made with random numbers (augmentation): the training gets the ones that it would have had."""
+    own, arrays = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=()):
+            yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(arrays)
 
 
 def _settings(args: Any) -> dict[str, Any]:

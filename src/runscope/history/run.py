@@ -135,6 +135,12 @@ class Run:
         found = self.config.get("runscope")
         return found if isinstance(found, Mapping) else {}
 
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Texts of others that sentences about the run may repeat: names, and what its settings are called and say."""
+        said = [value for value in self.config.values() if isinstance(value, str)]
+        return (self.name, self.reference, *self.series, *map(str, self.config), *said)
+
     def role(self, role: str) -> Series | None:
         """The series that plays a role, as logged, or None."""
         name = self.roles.get(role)

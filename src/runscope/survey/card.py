@@ -57,6 +57,7 @@ class Card:
         best, last: best and last value of ``metric``.
         wasted_hours: hours after the best step, where the training is worse at its end.
         join: lowest confidence of its joins; None for a training of one run.
+        foreign: texts of the runs' files that the headline repeats.
         error, hint: of a reference that could not be read.
     """
 
@@ -89,6 +90,7 @@ class Card:
     config: Mapping[str, Any] = field(default_factory=dict)
     train: Curve = Curve()
     heldout: Curve = Curve()
+    foreign: tuple[str, ...] = ()
     error: str | None = None
     hint: str | None = None
 
@@ -103,7 +105,7 @@ class Card:
         if set(found) != known:
             raise TypeError("a card of another version")
         plain = dict(found)
-        for name in ("references", "ids", "sources"):
+        for name in ("references", "ids", "sources", "foreign"):
             plain[name] = tuple(plain[name])
         plain["findings"] = tuple(Found(**f) for f in plain["findings"])
         for name in ("train", "heldout"):
@@ -157,6 +159,7 @@ def card_of(diagnosis: Diagnosis) -> Card:
         config=_settings(runs[0]),
         train=_curve(line.role("train_loss")),
         heldout=_curve(heldout),
+        foreign=tuple(t for run in runs for t in run.texts if t and t in verdict.headline),
     )
 
 

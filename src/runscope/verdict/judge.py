@@ -9,7 +9,7 @@ from runscope.history import Timeline
 from runscope.rules import Evaluated, Finding, Findings, View, look
 from runscope.rules.codes import RULES
 from runscope.rules.overfitting import checkpoints_worse
-from runscope.verdict.advice import headline, keep, recommend
+from runscope.verdict.advice import broken_by, headline, idle_by, keep, recommend
 from runscope.verdict.next_time import next_time
 from runscope.verdict.overfitting import judge_overfitting
 from runscope.verdict.types import Diagnosis, Gradients, Verdict
@@ -55,6 +55,8 @@ def judge(view: View, findings: Findings, study: Study | None = None) -> Verdict
     overfitting = judge_overfitting(view, findings, study)
     gradients = judge_gradients(view, findings)
     checkpoint, step = keep(view, overfitting, findings, study)
+    if step is None and (idle_by(findings, overfitting) or broken_by(findings)):
+        overfitting = replace(overfitting, change_of_mind="")  # nothing is worth an evaluation
     return Verdict(
         overfitting=overfitting,
         gradients=gradients,

@@ -39,7 +39,7 @@ PAGE_BYTES = 2_000_000
 """A page is never larger: it goes by mail and opens on a phone."""
 PAGE_POINTS = 400_000
 """Points of all curves together to begin with; fewer where the page would grow too large."""
-SCRIPTS = ("data", "charts", "heat", "tools", "main")
+SCRIPTS = ("data", "charts", "heat", "tools", "frame", "main")
 _HASH = re.compile(r"\b[0-9a-f]{40,64}\b")
 NO_FACTS: Mapping[str, Any] = {"command": "", "made_at": "", "inputs": (), "settings": {}, "versions": {}}
 

@@ -21,7 +21,7 @@ from runscope.survey.card import NEEDS, Card, Curve
 from runscope.survey.grouping import settings_of
 from runscope.survey.survey import Survey
 
-SCRIPTS = ("survey_data", "survey_table", "survey_charts", "survey_main")
+SCRIPTS = ("survey_data", "survey_table", "survey_charts", "frame", "survey_main")
 LEVELS = 255
 """A small curve's values are told apart in so many levels: a picture of 255 pixels shows no more."""
 AXES = 6

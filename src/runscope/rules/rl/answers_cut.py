@@ -21,7 +21,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from runscope.rules.finding import Finding, View
-from runscope.rules.rl.rewards import named, need_named, tail
+from runscope.rules.rl.rewards import at_last, named, need_named, tail
 
 CODE = "RWD007"
 NAME = "answers-cut-off"
@@ -39,11 +39,7 @@ def look(view: View) -> Iterable[Finding]:
     if share <= HALF:
         return
     length = named(view, LENGTH)
-    long = (
-        f", at {float(np.median(tail(length).value)):.0f} tokens on average"
-        if length is not None and len(length)
-        else ""
-    )
+    long = f", at {at_last(length):.0f} tokens on average" if length is not None and len(length) else ""
     yield Finding(
         code=CODE,
         name=NAME,

@@ -23,7 +23,7 @@ import numpy as np
 
 from runscope.rules.context import preference_margins
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.rl.rewards import need_named, tail
+from runscope.rules.rl.rewards import at_last, need_named
 
 CODE = "RWD010"
 NAME = "chosen-less-likely"
@@ -39,7 +39,7 @@ def look(view: View) -> Iterable[Finding]:
     if margins is None:
         raise CouldNotLook("no margins of preference tuning were logged")
     chosen = need_named(view, CHOSEN, "reward of the chosen answers", FEWEST)
-    end, margin = float(np.median(tail(chosen).value)), float(np.median(tail(margins.finite).value))
+    end, margin = at_last(chosen), at_last(margins.finite)
     if end > DOWN or margin <= 0:
         return
     step = int(chosen.step[int(np.argmax(chosen.value < DOWN / 2))])

@@ -26,7 +26,7 @@ import numpy as np
 
 from runscope.rules.finding import Finding, View
 from runscope.rules.rl.answers_cut import LENGTH
-from runscope.rules.rl.rewards import gained, named, need_named, reward_curve, rose, tail
+from runscope.rules.rl.rewards import at_first, at_last, gained, named, need_named, reward_curve, rose
 
 CODE = "RWD004"
 NAME = "kl-running-away"
@@ -46,10 +46,10 @@ def look(view: View) -> Iterable[Finding]:
     per_token = kl.name.lower().split("/")[-1] == "kl" and "objective" not in kl.name
     much = _bound(view) if per_token else PER_ANSWER
     score = reward_curve(view)
-    end = float(np.median(tail(kl).value))
+    end = at_last(kl)
     middle = float(np.median(kl.value[len(kl) // 6 : len(kl) // 2]))
     climbed = end >= TIMES * max(middle, 0.0)
-    grew = end >= TWICE * max(float(np.median(kl.value[: max(3, len(kl) // 10)])), 0.0)
+    grew = end >= TWICE * max(at_first(kl), 0.0)
     idle_all_along = grew and score is not None and not rose(score)
     if end < much or not (climbed or end >= FAR * much or idle_all_along):
         return

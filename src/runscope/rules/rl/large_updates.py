@@ -18,11 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from runscope.history import Series
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.rl.rewards import gained, named, reward_curve, tail
+from runscope.rules.rl.rewards import at_last, gained, named, reward_curve, tail
 
 CODE = "RWD005"
 NAME = "updates-too-large"
@@ -40,8 +38,8 @@ def look(view: View) -> Iterable[Finding]:
     clipped, moved = _long(named(view, CLIPPED)), _long(named(view, MOVED))
     if clipped is None and moved is None:
         raise CouldNotLook("neither a clip fraction nor the divergence of an update was logged")
-    share = float(np.median(tail(clipped).value)) if clipped is not None else 0.0
-    nats = float(np.median(tail(moved).value)) if moved is not None else 0.0
+    share = at_last(clipped) if clipped is not None else 0.0
+    nats = at_last(moved) if moved is not None else 0.0
     if share <= SHARE and nats <= NATS:
         return
     curve = clipped if clipped is not None and share > SHARE else moved

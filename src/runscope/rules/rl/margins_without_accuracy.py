@@ -24,7 +24,7 @@ import numpy as np
 
 from runscope.rules.context import preference_margins
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.rl.rewards import need_named, tail
+from runscope.rules.rl.rewards import at_last, need_named, tail
 
 CODE = "RWD009"
 NAME = "margins-without-accuracy"
@@ -39,7 +39,7 @@ def look(view: View) -> Iterable[Finding]:
     if margins is None or len(margins.finite) < FEWEST:
         raise CouldNotLook("no margins of preference tuning were logged, or too few")
     margins, right = margins.finite, need_named(view, RIGHT, "accuracy on the pairs", FEWEST)
-    first, last = float(margins.value[0]), float(np.median(tail(margins).value))
+    first, last = float(margins.value[0]), at_last(margins)
     early, ended = float(np.mean(right.value[1 : max(4, len(right) // 5)])), float(np.mean(tail(right).value))
     grew = last >= MARGIN and (last >= TIMES * abs(first) or last >= FAR)
     if not grew or ended > MOST or ended - early > POINTS:

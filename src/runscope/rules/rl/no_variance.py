@@ -24,7 +24,7 @@ import numpy as np
 
 from runscope.history import Series
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.rl.rewards import named, rose, tail
+from runscope.rules.rl.rewards import at_last, named, rose
 
 CODE = "RWD002"
 NAME = "no-variance-of-reward"
@@ -40,9 +40,7 @@ def look(view: View) -> Iterable[Finding]:
     if len(idle) < 3 or share <= HALF:
         return
     reward = named(view, ("reward", "train_reward"))
-    level = (
-        f" (reward {float(np.median(tail(reward).value)):.3g})" if reward is not None and len(reward) else ""
-    )
+    level = f" (reward {at_last(reward):.3g})" if reward is not None and len(reward) else ""
     steps = idle.step[idle.value > 0]
     all_along = "all of the" if share == 1 else f"{100 * share:.0f}% of the"
     done = rose(reward)

@@ -23,7 +23,7 @@ import numpy as np
 
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.rl.answers_cut import LENGTH
-from runscope.rules.rl.rewards import need_named, tail, training_reward
+from runscope.rules.rl.rewards import at_first, at_last, need_named, training_reward
 from runscope.stats.trend import rank_correlation
 
 CODE = "RWD008"
@@ -42,7 +42,7 @@ def look(view: View) -> Iterable[Finding]:
     if len(common) < FEWEST:
         raise CouldNotLook("reward and length were not logged at the same steps")
     long, score = length.value[a], reward.value[b]
-    begun, end = float(np.median(long[: max(3, len(long) // 10)])), float(np.median(tail(length).value))
+    begun, end = at_first(length), at_last(length)
     if begun <= 0 or end < TIMES * begun or np.ptp(score) == 0:
         return
     whole = rank_correlation(long, score)

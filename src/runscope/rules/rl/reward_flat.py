@@ -22,7 +22,7 @@ import numpy as np
 
 from runscope.rules.context import continued
 from runscope.rules.finding import CouldNotLook, Finding, View
-from runscope.rules.rl.rewards import reward_curve, rose, tail
+from runscope.rules.rl.rewards import at_first, at_last, reward_curve, rose
 from runscope.stats.curves import noise, smooth
 
 CODE = "RWD011"
@@ -43,7 +43,7 @@ def look(view: View) -> Iterable[Finding]:
             "the run continues a training that is not given, whose reward may have risen before"
         )
     tenth = max(3, len(reward) // 10)
-    begun, end = float(np.median(reward.value[:tenth])), float(np.median(tail(reward).value))
+    begun, end = at_first(reward), at_last(reward)
     error = SURELY * noise(reward.value) / np.sqrt(tenth)
     highest = float(np.max(smooth(reward.value, 0.05 * len(reward))))
     if (

@@ -68,6 +68,16 @@ def tail(series: Series) -> Series:
     return series.where(np.arange(len(series)) >= len(series) - max(3, round(TAIL * len(series))))
 
 
+def at_first(series: Series) -> float:
+    """The level of its first tenth."""
+    return float(np.median(series.value[: max(3, len(series) // 10)]))
+
+
+def at_last(series: Series) -> float:
+    """The level of its last third."""
+    return float(np.median(tail(series).value))
+
+
 def rose(reward: Series | None) -> bool:
     """Whether a reward ends higher than it began by more than half of its range: the task was learned, or part of it.
 
@@ -75,11 +85,7 @@ def rose(reward: Series | None) -> bool:
     """
     if reward is None or len(reward) < 3:
         return False
-    return (
-        float(np.median(tail(reward).value)) - float(np.min(reward.value[:3]))
-        > RISEN * float(np.ptp(reward.value))
-        > 0
-    )
+    return at_last(reward) - float(np.min(reward.value[:3])) > RISEN * float(np.ptp(reward.value)) > 0
 
 
 def gained_after(reward: Series, since: int) -> bool:

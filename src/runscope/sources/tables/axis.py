@@ -82,6 +82,29 @@ def axis_of(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Axis:
     return _counted_through(best, columns, main)
 
 
+def of_points(axis: Axis, columns: Mapping[str, tuple[Floats, Bools]], points: Bools) -> tuple[Axis, str]:
+    """The axis of a long table, and the column that it was made of.
+
+    A row of such a table is one point, so rows cannot be counted: where the counter has fractions (Neptune's steps may,
+    and epochs) its values are, in order.
+
+    Args:
+        axis: as rows would be counted.
+        columns: by name, values and which were logged.
+        points: rows that hold a value of a metric.
+    """
+    if axis.name != "row":
+        return axis, axis.name
+    for name in counters_first(columns):
+        values, logged = columns[name]
+        usable = logged & points & np.isfinite(values)
+        if len(known := np.unique(values[usable])) > 1:
+            step = np.searchsorted(known, np.where(usable, values, known[0])).astype(np.int64)
+            said = f"{name} has fractions: its values are counted instead, in order"
+            return Axis("row", step, axis.keep, (said,)), name
+    return axis, axis.name
+
+
 def _main_rows(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Ints:
     """Rows of the metric that was logged most often, a loss if there is one: they tell what is counted."""
     metrics = {

@@ -20,6 +20,7 @@ import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.history.metrics import held_out, meaning
+from runscope.sources.tables import neptune
 from runscope.sources.tables.frames import filled, groups, kinds, repeated, to_floats
 
 if TYPE_CHECKING:
@@ -176,7 +177,8 @@ def roles_of(cells: pd.DataFrame, stem: str) -> Roles | None:
 def split(cells: pd.DataFrame, roles: Roles) -> dict[str, pd.DataFrame]:
     """The runs of a long table by name, its metric and value under :data:`LONG`; ``""`` where it names no run.
 
-    Settings, which rows without a step tell, stand in ``attrs["config"]`` of each.
+    Settings, which rows without a step tell, stand in ``attrs["config"]`` of each; where it lies at
+    Neptune, in ``attrs["place"]``.
     """
     name = cells[roles.metric]
     for context in roles.contexts:
@@ -190,6 +192,7 @@ def split(cells: pd.DataFrame, roles: Roles) -> dict[str, pd.DataFrame]:
         rows = rows.drop(columns=[c for c in part.columns if _no_point(part, str(c), roles)])
         table = rows.rename(columns={roles.metric: LONG[0], roles.value: LONG[1]}).reset_index(drop=True)
         table.attrs["config"] = _settings(without, roles) | _repeated(part, roles)
+        table.attrs["place"] = neptune.place_of(part, roles.metric)
         found[run] = table
     return found
 
@@ -316,9 +319,9 @@ def _no_point(rows: pd.DataFrame, column: str, roles: Roles) -> bool:
 
 
 def _of_another_kind(rows: pd.DataFrame, roles: Roles) -> pd.Series:
-    """Rows whose value stands in a column for another kind: texts, flags, dates."""
+    """Rows whose value stands in a column for another kind: texts, flags, dates, histograms, files."""
     others = [c for c in rows.columns if plain(c) in _SETTING_VALUES and c != roles.value]
-    return (rows[roles.value] == "") & (rows[others] != "").any(axis=1)
+    return (rows[roles.value] == "") & ((rows[others] != "").any(axis=1) | neptune.no_numbers(rows))
 
 
 def _settings(rows: pd.DataFrame, roles: Roles) -> dict[str, str | float]:
@@ -327,13 +330,14 @@ def _settings(rows: pd.DataFrame, roles: Roles) -> dict[str, str | float]:
     found: dict[str, str | float] = {}
     for row in rows.to_dict("records"):
         value = next((str(row[c]) for c in kinds if row[c] != ""), None)
-        name = str(row[roles.metric])
-        if value is None or not name:
+        path = str(row[roles.metric])
+        name = path.rpartition("/")[2]
+        if value is None or not name or path.startswith(neptune.OWN):
             continue
         try:
-            found[name.rpartition("/")[2]] = float(value)
+            found[name] = float(value)
         except ValueError:
-            found[name.rpartition("/")[2]] = value
+            found[name] = value
     return found
 
 

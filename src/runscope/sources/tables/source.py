@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runscope.errors import UnreadableRun
-from runscope.history import Run, Series
+from runscope.history import Lineage, Run, Series
 from runscope.history.ending import PLANNED_STEPS
 from runscope.history.metrics import held_out, plain
 from runscope.history.parts import MOST_PARTS, numbered, order_of
@@ -25,12 +25,13 @@ from runscope.sources.base import (
     pick,
     split_member,
 )
-from runscope.sources.tables.axis import Axis, axis_of, clock_of, without_words
+from runscope.sources.tables.axis import Axis, axis_of, clock_of, of_points, without_words
 from runscope.sources.tables.cells import Numbers
 from runscope.sources.tables.files import kind_of, parts_of, read_cells
 from runscope.sources.tables.frames import Columns, groups
 from runscope.sources.tables.layouts import column_files, read_columns, runs_in
 from runscope.sources.tables.long import LONG, is_epoch
+from runscope.sources.tables.neptune import Place
 from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         )
     name = list(runs)[pick(str(path), member, list(runs))]
     where = f"{file}{MEMBER}{name}" if len(runs) > 1 else str(file)
-    config = runs[name].attrs.get("config", {})
+    attrs = runs[name].attrs
     mine = {str(column): texts for column, texts in runs[name].items()}
     del cells, runs  # which take more than what is made of them
     try:
@@ -107,23 +108,32 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         ) from None
     called = name or _run_name(file)
     times = [known for s in table.series.values() if len(known := s.time[np.isfinite(s.time)])]
+    place: Place | None = attrs.get("place")
     run = Run(
         reference=reference,
-        id=identity(called, file, name),
+        id=identity(called, file, name) if place is None else identity(called, place.project),
         name=called,
         source="table",
         series=table.series,
         step_key=table.axis.name,
-        config={**_settings(file), **_facts(file), **config, **table.config},
+        config={**_settings(file), **_facts(file), **attrs.get("config", {}), **table.config},
         started_at=min((float(known.min()) for known in times), default=None),
         ended_at=max((float(known.max()) for known in times), default=None),
         project=str(file.parent),
+        lineage=_lineage(place, table.axis.name),
         notes=(*notes, *table.notes),
     )
     done = finish(run, where=where)
     if not 1 < len(table.sessions) <= MOST_PARTS:
         return done
     return replace(done, parts=tuple(numbered(done, table.sessions)))
+
+
+def _lineage(place: Place | None, counter: str) -> Lineage | None:
+    """The run that a run of Neptune was forked from."""
+    if place is None or place.parent is None or counter == "row":
+        return None
+    return Lineage("fork", identity(place.parent, place.project), place.step, counter)
 
 
 def _in_folder(folder: Path) -> Path | None:
@@ -214,7 +224,8 @@ class _Table:
             table.axis = axis_of(columns, count).beside(table.axis.turned())
             notes = (*notes, said)
         if names is not None:
-            columns = _one_column_a_metric(names, columns, of_long, table.axis.name)
+            table.axis, made_of = of_points(table.axis, columns, columns[of_long][1])
+            columns = _one_column_a_metric(names, columns, of_long, made_of)
         table.config = _plans(columns)
         table._fill(columns, when)
         table.notes = (*notes, *table.axis.notes)

@@ -135,9 +135,10 @@ def _recorded(before: Profile, after: Profile) -> Sign:
     if theirs.get("parent") == mine["run"]:
         return Sign(12.0, 0.0, f"it recorded that it continues {before.run.title}", pooled=False)
     if theirs.get("training") and mine.get("training") and theirs["training"] != mine["training"]:
-        return Sign(
-            -12.0, 0.0, "both recorded which training they belong to, and these are two", pooled=False
-        )
+        # Where its counters alone say that a run began anew, its weights may have been loaded unseen.
+        told = theirs.get("anew", False) or theirs.get("parent") is not None
+        reason = "both recorded which training they belong to, and these are two"
+        return Sign(-12.0 if told else -4.0, 0.0, reason, pooled=False)
     return NOTHING
 
 

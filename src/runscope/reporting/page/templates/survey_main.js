@@ -30,5 +30,6 @@ unpack().then(() => {
   first.forEach(card => state.chosen.set(card.index, spare++));
   if (first.length ? first.every(c => c.h) : !data.cards.some(c => c.t)) byId("metric").value = "h";
   update(); overlay();
+  tellHeight("#list, #overlay, #legend, #parallel");
   document.documentElement.dataset.ready = "";
 }).catch(() => { byId("trouble").hidden = false; document.documentElement.dataset.ready = ""; });
