@@ -85,7 +85,7 @@ def side_by_side(run: Run) -> Run:
         return run
     order = order_of(main.step)
     if order.writers == 1:
-        return run
+        return _with_repeats_said(run, main)
     series = {name: _by_step(s) for name, s in run.series.items()}
     steps = len(np.unique(main.step))
     note = (
@@ -93,6 +93,22 @@ def side_by_side(run: Run) -> Run:
         f"and {steps:,} steps remain"
     )
     return replace(run, series=series, notes=(*run.notes, note))
+
+
+REPEATS = 1.5
+"""Values a step from which on a metric has several at most steps: a session that overlaps another repeats fewer."""
+
+
+def _with_repeats_said(run: Run, main: Series) -> Run:
+    """The run, with a note where a metric has several values at each step, one after the other."""
+    runs = 1 + int(np.count_nonzero(np.diff(main.step)))
+    if len(main) < REPEATS * runs or len(main) < 4:
+        return run
+    said = (
+        f"{main.name} has {len(main) / runs:.2g} values at each step: of several processes, or of parts of a batch; "
+        "the last one is taken"
+    )
+    return replace(run, notes=(*run.notes, said))
 
 
 def _by_step(series: Series) -> Series:

@@ -1,11 +1,4 @@
-"""Which logged name plays which role.
-
-The names are those that the training libraries write, each taken from its own code: the Hugging Face Trainer (bare in
-``trainer_state.json``, with ``train/`` and ``eval/`` in W&B and TensorBoard), TRL, axolotl, LLaMA-Factory, diffusers,
-Lightning, Keras, torchtune, torchtitan, nanoGPT, NeMo, Megatron, Composer, YOLO, Stable-Baselines3, verl, and plain
-scripts. Names are compared without case, with every separator as ``_``. What else could play a role is said in a note,
-with the reason for the choice.
-"""
+"""Which logged name plays which role; what else could play it is said in a note, with the reason for the choice."""
 
 from __future__ import annotations
 
@@ -13,83 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from runscope.history.metrics import HUMP
+from runscope.history.metrics import meaning
+from runscope.history.role_names import EXACT, HELD_OUT, PATTERNS, SET_WORDS, TRAIN, plain_name
 from runscope.history.series import Series
-
-_TRAIN = r"(?:train|training|tr)"
-_HELD_OUT = r"(?:eval|evaluation|val|valid|validation|dev|held_?out)"
-
-_EXACT: dict[str, tuple[str, ...]] = {
-    "train_loss": (
-        "train_loss", "loss", "training_loss", "train_train_loss", "train_loss_step", "loss_train", "batch_loss",
-        "train_loss_epoch", "epoch_loss", "train_epoch_loss", "train_nll", "loss_step",
-        "reduced_train_loss",  # NeMo
-        "loss_train_total",  # Composer
-        "loss_metrics_global_avg_loss",  # torchtitan
-        "lm_loss", "lm_loss_training_lm_loss",  # Megatron
-        "avr_loss", "xent",  # kohya's scripts, OpenNMT
-    ),
-    "eval_loss": (
-        "eval_loss", "val_loss", "valid_loss", "validation_loss", "dev_loss", "epoch_val_loss", "val_loss_epoch",
-        "loss_val", "loss_eval", "heldout_loss", "held_out_loss", "eval_eval_loss", "epoch_validation_loss", "vloss",
-        "lm_loss_validation", "lm_loss_validation_lm_loss_validation",  # Megatron
-    ),
-    "learning_rate": (
-        "learning_rate", "lr", "train_learning_rate", "train_lr", "epoch_learning_rate", "epoch_lr",
-        "optimizer_lr", "learning_rate_0", "lr_0", "lr_pg0", "x_lr0", "lr_pg_0",
-    ),
-    "grad_norm": (
-        "grad_norm", "train_grad_norm", "gradient_norm", "train_gradient_norm", "grad_2_norm_total", "grad_norm_total",
-        "global_grad_norm", "total_grad_norm", "train_global_grad_norm", "gnorm",
-        "grad_2_0_norm_total",  # Lightning's grad_norm(module, 2.0)
-    ),
-    "epoch": (
-        "epoch", "train_epoch", "epoch_epoch", "trainer_epoch", "epochs", "ep", "n_epoch", "n_epochs", "num_epoch",
-        "epoch_num", "epoch_number", "epoch_no", "epoch_idx", "epoch_index", "epoch_id", "current_epoch",
-    ),
-    "tokens": (
-        "num_input_tokens_seen", "train_num_input_tokens_seen", "num_tokens", "train_num_tokens", "tokens_seen",
-        "train_tokens_seen", "tokens", "total_tokens", "train_tokens", "consumed_tokens",
-        "tokens_total", "train_tokens_total",  # axolotl
-        "n_tokens_seen",  # torchtitan
-        "consumed_train_tokens", "lm_loss_training_consumed_train_tokens",  # Megatron
-    ),
-    "samples": ("samples_seen", "train_samples_seen", "consumed_samples", "num_samples", "samples", "examples_seen"),
-    "reward": (
-        "reward", "train_reward", "rewards_mean", "train_rewards_mean",
-        "objective_rlhf_reward", "train_objective_rlhf_reward",  # TRL's PPO
-        "rollout_ep_rew_mean",  # Stable-Baselines3
-        "episode_reward_mean", "episode_return_mean", "env_runners_episode_return_mean",
-        "env_runners_episode_reward_mean",  # RLlib
-        "charts_episodic_return", "rollout_episodic_return",  # CleanRL
-        "critic_rewards_mean",  # verl
-    ),
-}  # fmt: skip
-
-_SCORE = r"(?:accuracy|accuracies|acc|f1|auc|bleu|rouge\w*|em|exact_match|map|reward)"
-_PATTERNS: dict[str, tuple[str, ...]] = {
-    "train_loss": (
-        rf"{_TRAIN}_(?!val|eval).*loss", rf"loss_{_TRAIN}", rf"{_TRAIN}_(?:nll|ce|cross_entropy)",
-        r"(?:step|iter|running|avg|average|mean|total)_loss",
-    ),
-    "eval_loss": (
-        rf"{_HELD_OUT}_.*loss", rf"loss_{_HELD_OUT}(?:_total)?", rf".*_{_HELD_OUT}_loss",
-        rf"{_HELD_OUT}_(?:nll|ce|cross_entropy|bpb)", "test_loss", "loss_test",
-        r"test_(?:avg|average|mean|set|epoch)_loss", r"(?:avg|average|mean|epoch)_test_loss",
-    ),
-    "learning_rate": (r"lr_.*", r".*_lr", r".*learning_rate.*"),
-    "grad_norm": (r".*grad(?:ient)?_(?:2_)?norm(?:_total)?",),
-    "train_metric": (
-        rf"{_TRAIN}_(?:acc|accuracy|f1|auc|mean_token_accuracy|rewards_accuracies)", "mean_token_accuracy",
-        "rewards_accuracies",
-    ),
-    "eval_metric": (rf"{_HELD_OUT}_(?:.*_)?{_SCORE}", rf"{_HELD_OUT}_(?:map|mAP)_?\d*"),
-}  # fmt: skip
 
 _SAME_CURVE = r"_(?:step|epoch)$|^(?:(?:batch|epoch|train)_)+"
 """What Lightning and Keras add for the mean of a step and of an epoch: two views of one metric."""
 _SCORE_OF_WHAT = "(?:acc|accuracy|f1|auc)"
-_MONOTONE = rf"{_HELD_OUT}_(?:.*_)?(?:ppl|perplexity|error|err|mse|mae|rmse)"
+_MONOTONE = rf"{HELD_OUT}_(?:.*_)?(?:ppl|perplexity|error|err|mse|mae|rmse)"
 """Held-out metrics that fall when the loss does, and are none."""
 
 AXES = (
@@ -145,13 +69,13 @@ def assign_roles(series: Mapping[str, Series], *, step_key: str = "step") -> Rol
     """
     head = _wrapped_in(series)
     logged = {
-        name: _Logged(name, _plain(name.removeprefix(head)), len(s), int(s.step.min()), int(s.step.max()))
+        name: _Logged(name, plain_name(name.removeprefix(head)), len(s), int(s.step.min()), int(s.step.max()))
         for name, s in series.items()
         if len(s)
     }
     roles: dict[str, str] = {}
     notes: list[str] = []
-    for role in dict.fromkeys((*_EXACT, *_PATTERNS)):
+    for role in dict.fromkeys((*EXACT, *PATTERNS)):
         taken = set(roles.values())
         free = [
             one
@@ -166,6 +90,7 @@ def assign_roles(series: Mapping[str, Series], *, step_key: str = "step") -> Rol
                 notes += _why(role, chosen, kinds)
     _two_sets(roles, series, notes)
     _pair_losses(roles, logged, notes)
+    _find_twins(roles, logged)
     if step_key in roles.values():
         roles = {r: n for r, n in roles.items() if n != step_key or r == "epoch"}
     _add_undecided(roles, logged, notes)
@@ -180,10 +105,10 @@ data, where there are two."""
 def _two_sets(roles: dict[str, str], series: Mapping[str, Series], notes: list[str]) -> None:
     """Take the second of two numbered sets as held out where the first is fitted better and no loss is of training."""
     first = roles.get("eval_loss")
-    found = None if first is None or "train_loss" in roles else _FIRST_SET.match(_plain(first))
+    found = None if first is None or "train_loss" in roles else _FIRST_SET.match(plain_name(first))
     if first is None or found is None:
         return
-    second = next((name for name in series if _plain(name) == f"{found[1]}1{found[2]}"), None)
+    second = next((name for name in series if plain_name(name) == f"{found[1]}1{found[2]}"), None)
     if second is None or not len(series[second]) or not series[first].value[-1] < series[second].value[-1]:
         return
     roles["train_loss"], roles["eval_loss"] = first, second
@@ -196,26 +121,23 @@ def _two_sets(roles: dict[str, str], series: Mapping[str, Series], notes: list[s
 
 def _candidates(role: str, free: list[_Logged]) -> list[list[_Logged]]:
     """Names that could play a role, a list a kind of name, best first: usual ones, whole losses, patterns."""
-    wanted = _EXACT.get(role, ())
+    wanted = EXACT.get(role, ())
     place = {plain: n for n, plain in enumerate(wanted)}
     exact = sorted((one for one in free if one.plain in place), key=lambda one: place[one.plain])
     whole = [one for one in free if one.plain not in place and _is_whole(role, one.plain)]
-    kinds = [exact, sorted(whole, key=lambda one: -one.points)]
+    whole.sort(key=lambda one: -one.points)
+    kinds = [exact, whole]
     named = {*exact, *whole}
-    for pattern in _PATTERNS.get(role, ()):
+    for pattern in PATTERNS.get(role, ()):
         found = [one for one in free if re.fullmatch(pattern, one.plain) and one not in named]
         if role == "train_loss":
-            found = [one for one in found if not re.match(_HELD_OUT, one.plain)]
+            found = [one for one in found if not re.match(HELD_OUT, one.plain)]
         if role == "eval_loss":
             found = [one for one in found if not _of_training_data(one.plain)]
         kinds.append(sorted(found, key=lambda one: (-one.points, one.name)))
     return kinds
 
 
-_SET_WORDS = {
-    "train_loss": frozenset(("train", "training", "tr")),
-    "eval_loss": frozenset(("eval", "evaluation", "val", "valid", "validation", "dev", "heldout")),
-}
 _WHOLE_WORDS = frozenset(
     ("step", "epoch", "iter", "iteration", "batch", "running", "avg", "average", "mean", "total", "loss", "losses",
      "trainer", "global", "log", "scalars")
@@ -224,7 +146,7 @@ _WHOLE_WORDS = frozenset(
 
 def _is_whole(role: str, plain: str) -> bool:
     """Whether a name says a loss, perhaps of which data and over what it was averaged, but of no part of it."""
-    own = _SET_WORDS.get(role)
+    own = SET_WORDS.get(role)
     words = plain.split("_")
     if own is None or not {"loss", "losses"} & set(words) or not own | _WHOLE_WORDS >= set(words):
         return False
@@ -233,7 +155,7 @@ def _is_whole(role: str, plain: str) -> bool:
 
 def _of_training_data(plain: str) -> bool:
     """A loss that an evaluation took on the training examples: ``eval/train_loss``."""
-    return bool(_SET_WORDS["train_loss"] & set(plain.split("_")))
+    return bool(SET_WORDS["train_loss"] & set(plain.split("_")))
 
 
 def _chosen(kinds: list[list[_Logged]]) -> _Logged | None:
@@ -319,12 +241,31 @@ def _add_undecided(roles: dict[str, str], logged: Mapping[str, _Logged], notes: 
                 f"no name says which loss is trained on: {_few(losses)} could be it: decide with "
                 f"--map train_loss={losses[0]}"
             )
+    pair = None if roles.keys() & set(_LOSSES) else _unnamed_pair(logged)
+    if pair is not None:
+        notes.append(
+            f"no name says a loss; {pair[0]} and {pair[1]} could be it: "
+            f"--map train_loss={pair[0]} --map eval_loss={pair[1]}"
+        )
     if "eval_loss" not in roles:
         instead = [n for n, one in logged.items() if re.fullmatch(_MONOTONE, one.plain) and one.points > 1]
         if instead:
             notes.append(
                 f"no held-out loss was logged; {_few(instead)} could stand in for it: --map eval_loss={instead[0]}"
             )
+
+
+def _unnamed_pair(logged: Mapping[str, _Logged]) -> tuple[str, str] | None:
+    """A metric and the same of held-out data, where no name says a loss: ``objective`` and ``val_objective``."""
+    stems: dict[str, str] = {}
+    for name, one in logged.items():
+        if one.points > 1 and not _HELD_OUT_WORD.search(one.plain):
+            stems.setdefault(_SET_WORD.sub("", one.plain).strip("_"), name)
+    for name, one in logged.items():
+        stem = _SET_WORD.sub("", one.plain).strip("_")
+        if one.points > 1 and _HELD_OUT_WORD.search(one.plain) and stem in stems and meaning(name) is None:
+            return stems[stem], name
+    return None
 
 
 _BEST = frozenset(("best", "lowest", "highest"))
@@ -345,35 +286,11 @@ def _may_be_trained_on(one: _Logged) -> bool:
     words = one.plain.split("_")
     if not {"loss", "losses"} & set(words) or {"scale", "scaler", "weight"} & set(words):
         return False
-    return one.points > 1 and not re.match(_HELD_OUT, one.plain)
+    return one.points > 1 and not re.match(HELD_OUT, one.plain)
 
 
 def _few(names: list[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-_FOLDER = re.compile(
-    rf"^(?:metrics|finetuning|training|logs|data|history|results|scalars)_(?={_TRAIN}_|{_HELD_OUT}_)"
-)
-"""A folder that trackers put metrics into, before a name that says what it is: Neptune's ``metrics/train/loss``,
-``finetuning/eval/loss`` of its callback for transformers, ``training/val_loss`` of its Lightning logger."""
-
-
-_UNIT = re.compile(r"\s+(?:\[[^\]]*\]|\([^)]*\))$")
-"""What a name is measured in: ``loss [nats]``."""
-
-
-_SHORT = {
-    "tr": "train", "trn": "train", "learn": "train", "va": "val", "vl": "val", "vld": "val", "validating": "val",
-    "losses": "loss", "testing": "test",
-}  # fmt: skip
-"""Short forms of words, as scripts have them."""
-
-
-def _plain(name: str) -> str:
-    words = _UNIT.sub("", HUMP.sub("_", name).lower())
-    said = [_SHORT.get(word, word) for word in re.split(r"[^0-9a-z]+", words) if word]
-    return _FOLDER.sub("", "_".join(said))
 
 
 _PATH = re.compile(r"[/→]|\.(?=[A-Za-z])")
@@ -385,11 +302,34 @@ _CLOCKS = frozenset(("epoch", "step", "global_step", "iteration", "iter", "time"
 
 def _wrapped_in(names: Iterable[str]) -> str:
     """What every metric's name begins with, where that says nothing: ``history/`` of ``history/val_loss``."""
-    inside = [name for name in names if _plain(name) not in _CLOCKS]
+    inside = [name for name in names if plain_name(name) not in _CLOCKS]
     found = [_PATH.search(name) for name in inside]
     heads = {name[: match.end()] if match else "" for name, match in zip(inside, found, strict=True)}
     head = heads.pop() if len(heads) == 1 and len(inside) > 1 else ""
-    return "" if _SETS & set(_plain(head).split("_")) else head
+    return "" if _SETS & set(plain_name(head).split("_")) else head
+
+
+_SET_WORD = re.compile(rf"(?:^|_)(?:{TRAIN}|{HELD_OUT}|test)(?=_|$)")
+_HELD_OUT_WORD = re.compile(rf"(?:^|_)(?:{HELD_OUT}|test)(?=_|$)")
+
+
+def _find_twins(roles: dict[str, str], logged: Mapping[str, _Logged]) -> None:
+    """Where one of the two losses has a name that says so, the other one is called like it but for the data.
+
+    ``val_ce_loss`` goes with ``ce_loss``, ``xent`` with ``val_xent``.
+    """
+    for role, other, wanted in (("train_loss", "eval_loss", False), ("eval_loss", "train_loss", True)):
+        known = logged.get(roles.get(other, ""))
+        if known is None or role in roles:
+            continue
+        stem = _SET_WORD.sub("", known.plain).strip("_")
+        twins = [
+            one.name for one in logged.values()
+            if one.points > 1 and one.name not in roles.values() and _SET_WORD.sub("", one.plain).strip("_") == stem
+            and bool(_HELD_OUT_WORD.search(one.plain)) is wanted and not (wanted and _of_training_data(one.plain))
+        ]  # fmt: skip
+        if stem and twins:
+            roles[role] = twins[0]
 
 
 def _pair_losses(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:
@@ -397,7 +337,7 @@ def _pair_losses(roles: dict[str, str], logged: Mapping[str, _Logged], notes: li
     train, taken = roles.get("train_loss"), roles.get("eval_loss")
     if train is None or taken is None:
         return
-    suffix = re.sub(rf"^{_TRAIN}_", "", logged[train].plain)
+    suffix = re.sub(rf"^{TRAIN}_", "", logged[train].plain)
     by_plain = {one.plain: one for one in logged.values()}
     for head in ("eval", "val", "valid", "validation"):
         other = by_plain.get(f"{head}_{suffix}")

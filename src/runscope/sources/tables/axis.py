@@ -10,7 +10,7 @@ import numpy as np
 
 from runscope.sources.columns import LARGEST_STEP
 from runscope.sources.tables.cells import Numbers
-from runscope.sources.tables.long import TIMES, counters_first, is_epoch, is_step
+from runscope.sources.tables.column_names import TIMES, counters_first, is_epoch, is_step
 from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ CHANGES = 0.9
 ``iter``) stands still for several rows."""
 ROUNDS = 3
 """So many rounds are a counter that begins anew in every epoch."""
+_BEFORE = -1
 _FIRST_TIME, _LAST_TIME = 9.5e8, 4e9
 """Unix seconds of 2000 and 2096: a clock outside them counts from the start of a run, or is none."""
 
@@ -128,6 +129,10 @@ def _candidate(columns: Mapping[str, tuple[Floats, Bools]], name: str) -> Axis |
     values, logged = columns[name]
     usable = logged & np.isfinite(values)
     known = values if usable.all() else values[usable]
+    before = _before_the_first(known)
+    if before:
+        values = np.where(usable & (values == _BEFORE), 0.0, values)
+        known = values[usable]
     if not len(known) or np.any(known != np.rint(known)) or known.min() < 0:
         return None
     keep = ~usable | (np.abs(values) < LARGEST_STEP)
@@ -139,7 +144,15 @@ def _candidate(columns: Mapping[str, tuple[Floats, Bools]], name: str) -> Axis |
         step = step[np.clip(np.cumsum(usable) - 1, 0, None)]
     lost = int((~keep).sum())
     notes = (f"{lost:,} rows have a step beyond 2^62 and were left out",) if lost else ()
+    if before:
+        notes = (*notes, f"{name} begins at -1, before the first step: taken as 0")
     return Axis(name, step, keep, notes)
+
+
+def _before_the_first(known: Floats) -> int:
+    """How many rows a counter begins with that are at -1: an evaluation before the training."""
+    first = int(np.argmax(known != _BEFORE)) if len(known) else 0
+    return first if 0 < first < len(known) / 2 and bool((known[first:] >= 0).all()) else 0
 
 
 def _changes(step: Ints) -> float:

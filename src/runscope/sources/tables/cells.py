@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from runscope.sources.tables.column_names import is_epoch, is_step
 from runscope.sources.tables.frames import to_floats
-from runscope.sources.tables.long import is_epoch, is_step
 from runscope.stats.arrays import Bools, Floats
 
 if TYPE_CHECKING:
@@ -19,14 +20,26 @@ MOSTLY = 0.5
 """A column of which at least half of the filled cells are numbers is one of numbers: the other cells are lost ones."""
 _COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 _THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
-_THOUSANDS_APART = re.compile(r"[-+]?\d{1,3}(?:[ '\u2019\u00a0\u202f]\d{3})+(?:[.,]\d+)?")
 _THOUSANDS_DOTTED = re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+,\d+")
 _PERCENT = re.compile(r"[-+]?[\d.,]+\s*%")
+_SAMPLE = 20
 _ROUND = re.compile(r"(\d+(?:\.\d+)?)\s*([kmbt])", re.IGNORECASE)
 _SIZES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _LIKE_A_COUNT = re.compile(r"token|sample|example|step|iter|frame|image|seen", re.IGNORECASE)
-_OF_ALL = re.compile(r"(\d+)\s*(?:/|of)\s*\d+")
-_NAMED_PLACE = re.compile(r"[a-z]+[ _#:-]*(\d+)", re.IGNORECASE)
+_PARTED = re.compile(r"[-+]?\d{1,3}(?:[ '\u2019\u00a0\u202f_]\d{3})+(?:[.,]\d+)?")
+_PARTS = re.compile(r"(?<=\d)[ '\u2019\u00a0\u202f_](?=\d)")
+_OF_ALL = re.compile(r"(\d+)\s*(?:/|of)\s*(\d+)")
+_NAMED_PLACE = re.compile(r"(?:[\w. -]+/)*[a-z][a-z_]*[ _#:-]*(\d+)/?", re.IGNORECASE)
+"""``epoch 3``, ``checkpoint-500``, ``out/global_step500``."""
+_DOTTED = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+")
+_STARRED = re.compile(
+    r"(?:\*{1,2}|_{1,2}|<b>)?\s*([-+]?[\d.,]+(?:e[-+]?\d+)?)\s*(?:\*{1,3}|_{1,2}|</b>|\(best\)|★|✓|†)?",
+    re.IGNORECASE,
+)
+"""A number that is marked as the best: in bold, with a star."""
+_FORTRAN = re.compile(r"([-+]?\d*\.?\d+)d([-+]?\d+)", re.IGNORECASE)
+_FORMS = ((_PARTED, _PARTS, ""), (_FORTRAN, _FORTRAN, r"\1e\2"), (_STARRED, _STARRED, r"\1"))
+"""How numbers are written that are no plain ones, what of it is replaced, and by what."""
 _SPREAD = re.compile(
     r"([-+]?[\d.]+(?:e[-+]?\d+)?)\s*(?:(?:±|\+/-|\+-)\s*[\d.]+(?:e[-+]?\d+)?|\(\s*[-+]?[\d.]+(?:e[-+]?\d+)?\s*\))",
     re.IGNORECASE,
@@ -66,6 +79,9 @@ class Numbers:
         percent, commas, rounded, spread: columns whose numbers have a percent sign, a decimal comma, a k or M for their
             size, a spread beside them.
         lost: which cells of a column that counts hold words.
+        dotted: columns that count whose thousands are parted by dots.
+        planned: the end of a counter whose cells name it (``50/1000``).
+        others: columns that are not read yet: their decimal mark tells what a dot in a counter is.
     """
 
     words: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -75,6 +91,9 @@ class Numbers:
     rounded: list[str] = field(default_factory=list)
     spread: list[str] = field(default_factory=list)
     lost: dict[str, Bools] = field(default_factory=dict)
+    dotted: list[str] = field(default_factory=list)
+    planned: float | None = None
+    others: Mapping[str, pd.Series] = field(default_factory=dict)
 
     def read(self, cells: pd.Series, name: str = "") -> tuple[Floats, Bools]:
         """(values, which were logged): an empty cell was not, ``nan`` was; words are neither.
@@ -82,10 +101,13 @@ class Numbers:
         Raises:
             ValueError: a comma in its numbers may part thousands or be a decimal mark.
         """
+        if is_step(name) and self._parts_thousands(cells):
+            self.dotted.append(name)
+            cells = cells.str.replace(".", "", regex=False)
         values = to_floats(cells)
         if bool(np.isfinite(values).all()):  # as nearly all columns are: no copy of their texts is made
             return values, np.ones(len(values), dtype=np.bool_)
-        texts = cells.str.strip()
+        texts = cells.str.strip().str.replace("\u2212", "-", regex=False)
         values, logged = _plain(texts)
         filled = (texts != "").to_numpy(np.bool_)
         if not bool((filled & ~logged).any()):
@@ -111,6 +133,17 @@ class Numbers:
             self.without[name] = str(texts[lost].iloc[0])
         return values, logged
 
+    def _parts_thousands(self, texts: pd.Series) -> bool:
+        """Whether the dots in a counter part thousands: ``950, 1.000, 1.050``, or where decimals have a comma."""
+        if not bool(texts.iloc[-1:].str.contains(".", regex=False).any()):  # the largest as a rule
+            return False
+        texts = texts[texts != ""].str.strip()
+        dotted = texts.str.fullmatch(_DOTTED)
+        if bool(dotted.all()):
+            heads = (column.iloc[:_SAMPLE].str.strip() for column in self.others.values())
+            return bool(self.commas) or any(bool(head.str.fullmatch(_COMMA).any()) for head in heads)
+        return bool(dotted.any()) and bool(texts[~dotted].str.fullmatch(r"\d{1,3}").all())
+
     def _as_written(self, texts: pd.Series, unread: Bools, name: str) -> pd.Series:
         """Cells without what people put around a number, where all that are no plain numbers are written in one way."""
         rest = texts[unread]
@@ -119,8 +152,9 @@ class Numbers:
         if bool(rest.str.fullmatch(_PERCENT).all()):
             self.percent.append(name)
             return texts.str.rstrip("% ")
-        if bool(rest.str.fullmatch(_THOUSANDS_APART).all()):
-            return texts.str.replace(r"(?<=\d)[ '\u2019\u00a0\u202f](?=\d)", "", regex=True)
+        for form, part, by in _FORMS:
+            if bool(rest.str.fullmatch(form).all()):
+                return texts.str.replace(part, by, regex=True)
         if bool(rest.str.fullmatch(_SPREAD).all()):
             self.spread.append(name)
             return texts.str.replace(_SPREAD, r"\1", regex=True)
@@ -132,6 +166,8 @@ class Numbers:
         if is_step(name) or is_epoch(name):
             for form in (_OF_ALL, _NAMED_PLACE):
                 if bool(rest.str.fullmatch(form).all()):
+                    if form is _OF_ALL and is_step(name):
+                        self.planned = float(max(rest.str.extract(_OF_ALL)[1].astype(float)))
                     return texts.str.replace(form, r"\1", regex=True)
         return texts
 
@@ -167,6 +203,8 @@ class Numbers:
             said.append(f"the numbers of {_named(self.commas)} have a decimal comma")
         if self.percent:
             said.append(f"{_named(self.percent)} is in percent")
+        if self.dotted:
+            said.append(f"the dots in {_named(self.dotted)} part thousands")
         if self.rounded:
             said.append(f"{_named(self.rounded)} is rounded: written with k, M or B")
         if self.spread:

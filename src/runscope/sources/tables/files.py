@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runscope.errors import UnreadableRun
-from runscope.sources.tables import documents, json_text
+from runscope.sources.tables.cells import LIKE_A_METRIC
 from runscope.sources.tables.console import lines as console
-from runscope.sources.tables.csv_text import MOST_ABOVE, is_number, read_csv
+from runscope.sources.tables.documents import json_text, notebooks
+from runscope.sources.tables.written.csv_text import read_csv
+from runscope.sources.tables.written.marks import is_number
+from runscope.sources.tables.written.repairs import MOST_ABOVE
 from runscope.sources.text import HEAD_BYTES, Text, head_of, read_text
 
 if TYPE_CHECKING:
@@ -37,15 +40,15 @@ _HEADED = re.compile(
 
 def kind_of(file: Path) -> Kind | None:
     """What a file holds; None where it is no table. Reads its beginning, never raises."""
-    ending = file.suffix.lower()
+    ending = ending_of(file)
     if ending == ".parquet":
         return "parquet"
     if ending in CSV:
         return "csv"
     if ending in LINES:
         return "lines"
-    if ending in documents.ENDINGS:
-        return "document" if documents.is_document(file.name, head_of(file)) and _logs_of(file) else None
+    if ending in notebooks.ENDINGS:
+        return "document" if notebooks.is_document(file.name, head_of(file)) and _logs_of(file) else None
     if ending not in (".json", *PLAIN):
         return None
     head = head_of(file)
@@ -53,7 +56,21 @@ def kind_of(file: Path) -> Kind | None:
         return "lines"
     if ending == ".json":
         return "json" if json_text.is_table(head) or json_text.is_other_table(head, file) else None
+    if json_text.is_rows(head):
+        return "json"
     return _kind_of_text(head_of(file, console.SOUGHT_BYTES))
+
+
+_TURNED_OVER = re.compile(r"\.(?:\d+|\d{4}-?\d\d-?\d\d|old|bak|prev)")
+
+
+def ending_of(file: Path) -> str:
+    """The ending that tells of a file's kind, in lower case: ``.log`` of ``train.log.2``, which was rotated."""
+    ending = file.suffix.lower()
+    if _TURNED_OVER.fullmatch(ending):
+        inner = Path(file.stem).suffix.lower()
+        return inner if inner in (*CSV, *LINES, *PLAIN) else ending
+    return ending
 
 
 def _kind_of_text(text: str) -> Literal["csv", "console"] | None:
@@ -93,7 +110,7 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         if kind == "document":
             return _together(_logs_of(file))
         read = _READERS[kind or ("json" if file.suffix.lower() == ".json" else "csv")]
-        return read(read_text(file))  # nobody else holds the text, which is as large as the file
+        return _spoken(*read(read_text(file)))  # nobody else holds the text, which is as large as the file
     except OSError as error:
         raise UnreadableRun(
             f"{file} cannot be read: {error.strerror or error}", hint="check the path and its rights"
@@ -102,10 +119,24 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         raise UnreadableRun(f"{file} cannot be read as a table: {error}", hint=_HINT) from None
 
 
+_SPOKEN = ("message", "msg", "log", "line", "text", "data", "event", "textpayload", "body", "@message")
+
+
+def _spoken(cells: pd.DataFrame, notes: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A table as it is, or what its lines say: loggers and services keep what was printed in a column of texts."""
+    column = next((c for c in cells.columns if str(c).lower() in _SPOKEN), None)
+    if column is None or any(LIKE_A_METRIC.search(str(c)) for c in cells.columns):
+        return cells, notes
+    text = "".join(f"{line}\n" for lines in cells[column] for line in str(lines).rstrip("\n").split("\n"))
+    if not console.is_console(text[: console.SOUGHT_BYTES]):
+        return cells, notes
+    return console.read_console(Text(text, notes=(*notes, f"the log stands in column {column}")))
+
+
 def _logs_of(file: Path) -> list[tuple[str, Text, Literal["csv", "console"]]]:
     """The logs in a document: what each is called, its text, and what it holds; none where it cannot be read."""
     try:
-        logs = documents.logs_in(file.name, read_text(file))
+        logs = notebooks.logs_in(file.name, read_text(file))
     except (OSError, ValueError, RecursionError, UnreadableRun):
         return []
     found: list[tuple[str, Text, Literal["csv", "console"]]] = []

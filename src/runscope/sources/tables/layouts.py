@@ -10,9 +10,7 @@ import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.safe_text import from_cell
-from runscope.sources.tables.files import read_cells
-from runscope.sources.tables.frames import kinds, repeated, to_floats
-from runscope.sources.tables.long import (
+from runscope.sources.tables.column_names import (
     EPOCHS,
     SET_WORDS,
     STEPS,
@@ -21,13 +19,11 @@ from runscope.sources.tables.long import (
     by_name,
     is_epoch,
     is_step,
-    of_sets,
-    parted,
     plain,
-    roles_of,
-    run_columns,
-    split,
 )
+from runscope.sources.tables.files import read_cells
+from runscope.sources.tables.frames import kinds, repeated, to_floats
+from runscope.sources.tables.long import of_sets, parted, roles_of, run_columns, split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,11 +79,24 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
     step = by_name(cells, (*STEPS, *EPOCHS))
     run = run_columns(cells, [step] if step else [], set())
     _refuse_unknown_kinds(cells, run, stem)
-    if step is None and not run:
+    if step is None and not run and not any(is_step(c) or is_epoch(c) for c in cells.columns):
         _refuse_trials(cells, stem)
     return {name: _by_set(rows) for name, rows in parted(cells, run).items()}
 
 
+_NAMES_OF_RUNS = (
+    "name",
+    "run name",
+    "run_name",
+    "run id",
+    "run_id",
+    "run",
+    "id",
+    "sys/id",
+    "experiment",
+    "trial",
+)
+_NO_CURVE = "name a run itself (entity/project/id), or export a chart of its metrics as CSV"
 _AGAIN = re.compile(r"(.+)\.\d+")
 
 
@@ -157,14 +166,14 @@ def _refuse_table_of_runs(cells: pd.DataFrame, stem: str) -> None:
         UnreadableRun: it is one, with what to export in its place.
     """
     state = by_name(cells, ("state", "status"))
-    name = by_name(cells, ("name", "run name", "run_name", "run id", "run_id", "run", "id", "sys/id"))
+    name = by_name(cells, _NAMES_OF_RUNS)
     if state is None or name is None or not len(cells):
         return
     states = {word.lower() for word in kinds(cells[state], 2 * len(_STATES))} - {""}
     if states and states <= _STATES and not repeated([cells[name]]):
         raise UnreadableRun(
             f"{stem} is a table of {len(cells)} runs, one row each: it holds no curve",
-            hint="name a run itself (entity/project/id), or export a chart of its metrics as CSV",
+            hint=_NO_CURVE,
         )
 
 
@@ -198,11 +207,22 @@ def _refuse_unknown_kinds(cells: pd.DataFrame, run: tuple[str, ...], stem: str) 
 
 
 def _refuse_trials(cells: pd.DataFrame, stem: str) -> None:
-    """Refuse the results of a search over settings, one trial a row: nothing counts, and settings change between rows.
+    """Refuse one row a run, or a trial of a search: nothing counts, and names or settings change between rows.
 
     Raises:
         UnreadableRun: it is such a table.
     """
+    named = by_name(cells, _NAMES_OF_RUNS)
+    if (
+        len(cells) >= _FEWEST_ROWS
+        and named is not None
+        and _only_words(cells[named])
+        and not repeated([cells[named]])
+    ):
+        raise UnreadableRun(
+            f"{stem} is a table of {len(cells)} runs, one row each (column {named}): it holds no curve",
+            hint=_NO_CURVE,
+        )
     changing = [
         c for c in cells.columns if plain(c).split("/")[-1] in _SETTINGS and len(kinds(cells[c], 1)) > 1
     ]

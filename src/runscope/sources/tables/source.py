@@ -27,10 +27,11 @@ from runscope.sources.base import (
 )
 from runscope.sources.tables.axis import Axis, axis_of, clock_of, of_points, without_words
 from runscope.sources.tables.cells import Numbers
+from runscope.sources.tables.column_names import is_epoch
 from runscope.sources.tables.files import kind_of, parts_of, read_cells
 from runscope.sources.tables.frames import Columns, groups
 from runscope.sources.tables.layouts import column_files, read_columns, runs_in
-from runscope.sources.tables.long import LONG, is_epoch
+from runscope.sources.tables.long import LONG
 from runscope.sources.tables.neptune import Place
 from runscope.stats.arrays import Bools, Floats, Ints
 
@@ -202,7 +203,7 @@ class _Table:
         Raises:
             ValueError: a number may be read in two ways.
         """
-        numbers, table = Numbers(), cls()
+        numbers, table = Numbers(others=cells), cls()
         count = len(next(iter(cells.values())))
         clock, when = clock_of(cells, count)
         names, values = cells.pop(LONG[0], None), cells.pop(LONG[1], None)
@@ -227,6 +228,8 @@ class _Table:
             table.axis, made_of = of_points(table.axis, columns, columns[of_long][1])
             columns = _one_column_a_metric(names, columns, of_long, made_of)
         table.config = _plans(columns)
+        if numbers.planned is not None:
+            table.config.setdefault(PLANNED_STEPS[0], numbers.planned)
         table._fill(columns, when)
         table.notes = (*notes, *table.axis.notes)
         return table
@@ -265,11 +268,17 @@ def _refuse_two_counters(columns: Columns, axis: Axis) -> None:
         if _COUNTS_ONE.search(name) and logged.sum() > 1 and _counts(values[logged])
         and (axis.name == "row" or name == axis.name or held_out(name) or _HELD_OUT_BEHIND.search(plain(name)))
     ]  # fmt: skip
-    if len(counters) > 1:
+    if any(not _alike(columns[counters[0]], columns[name]) for name in counters[1:]):
         raise UnreadableRun(
             f"each metric has a column of steps of its own ({', '.join(counters[:3])}): a row is at no one step",
             hint="write one row per step with one column called step, or one table for each metric",
         )
+
+
+def _alike(one: tuple[Floats, Bools], other: tuple[Floats, Bools]) -> bool:
+    """Whether two counters say the same wherever both say something."""
+    both = one[1] & other[1]
+    return bool((one[0][both] == other[0][both]).all())
 
 
 _HELD_OUT_BEHIND = re.compile(r"_(?:validation|evaluation|testing)$")

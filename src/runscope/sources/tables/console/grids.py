@@ -6,14 +6,20 @@ import re
 
 from runscope.sources.tables.console.printed import N
 from runscope.sources.tables.console.state import Row, State
+from runscope.sources.tables.written.aligned import cells_below, spans_of
 
 _RULE = re.compile(r"^[-+=]{5,}$")
-_BOXED = re.compile(r"^\|(\s*)(\S[^|]*?)\s*\|\s*([^|]*?)\s*\|$")
+_BOXED = re.compile(r"^\|(\s*)([^\W\d][^|]*?)\s*\|\s*([^|]*?)\s*\|$")
 _INDENT = 3
 """A name that stands so far inside belongs to the section above it."""
 _GAP = re.compile(r"\s{2,}|\t|\s*\|\s*")
 _CLOCK = r"\d+(?::\d\d)+(?:\.\d+)?"
-_CELL = re.compile(rf"(?:{N})%?|{_CLOCK}")
+_CELL = re.compile(rf"(?:{N})(?:%|\s*(?:ms|s|m|h|min|sec))?|{_CLOCK}")
+_CUT = re.compile(r"…|\.{2,3}")
+_UNIT = re.compile(r"\s*\([^()]*\)$")
+BOX = str.maketrans("│┃║┆┇┊┋╎╏", "|" * 9)
+"""Bars of tables that are drawn in boxes (rich, polars, DuckDB, tabulate)."""
+_FEWEST = 2
 _COUNTS = frozenset(("epoch", "epochs", "step", "steps", "iter", "iteration", "it"))
 _METRIC = re.compile(r"loss|acc|error|score|reward|f1|auc|rmse|mse|mae|ppl", re.IGNORECASE)
 _YOLO = re.compile(rf"^\s*(\d+)/(\d+)\s+\S+?(?:[GM]B?)?\s+((?:(?:{N})(?:\s+|:|$))+)")
@@ -64,28 +70,76 @@ def yolo(line: str, state: State) -> Row | None:
 
 
 def columns(line: str, state: State) -> Row | None:
-    """Rows of numbers below a header line: of ``spacy train``, ``E    #       LOSS TOK2VEC  SCORE``, and of others."""
-    names = [name for name in _GAP.split(line.strip(" |")) if name]
-    if names[:2] == ["E", "#"] or _is_header(names):
-        state.columns = tuple(name for name in names if name != "cp")
-        return {}
+    """Rows of numbers below a header line: of ``spacy train``, ``E    #       LOSS TOK2VEC  SCORE``, and of others.
+
+    Cells stand between bars, or below the name of their column: either way one may be empty.
+    """
+    cells = _between_bars(line) if "|" in line else None
+    names = cells if cells is not None else [name for name in _GAP.split(line.strip()) if name]
+    two_lines = _joined(state.above, cells)
+    for header in (two_lines, names):
+        if header[:2] == ["E", "#"] or _is_header([_UNIT.sub("", name) for name in header]):
+            state.columns, state.above = tuple(header), None
+            state.spans = [] if cells is not None else spans_of(line)
+            return {}
+    state.above = cells
     if not state.columns:
         return None
-    cells = [
-        cell for cell in line.replace("|", " ").split() if cell != "+"
-    ]  # skorch's mark of a saved checkpoint
-    if len(cells) != len(state.columns) or not all(map(_CELL.fullmatch, cells)):
+    if cells is not None and cells and all(_CUT.fullmatch(cell) for cell in cells):
+        state.shortened = True
+    row = _below(line, cells, state)
+    if row is None or state.columns[:2] != ("E", "#"):
+        return row
+    losses = [float(value) for name, value in row.items() if name.startswith("LOSS")]
+    return {"epoch": row.pop("E"), "step": row.pop("#"), "train_loss": sum(losses), **row}
+
+
+def _between_bars(line: str) -> list[str]:
+    bare = line.strip()
+    if bare.startswith("|"):
+        bare = bare.removeprefix("|").removesuffix("|")
+    return [cell.strip() for cell in bare.split("|")]
+
+
+def _joined(above: list[str] | None, cells: list[str] | None) -> list[str]:
+    """Names of a header of two lines, as MATLAB's trainNetwork has it; empty where it is none."""
+    if not above or not cells or len(above) != len(cells) or any(map(_CELL.fullmatch, (*above, *cells))):
+        return []
+    return [f"{upper} {lower}".strip() for upper, lower in zip(above, cells, strict=True)]
+
+
+def _below(line: str, cells: list[str] | None, state: State) -> Row | None:
+    """A line of numbers by the names of the header line; None where it is none."""
+    if cells is None or state.spans:
+        words = [
+            word for word in line.replace("|", " ").split() if word != "+"
+        ]  # skorch marks a saved checkpoint
+        cells = words if len(words) == len(_named(state)) else cells_below(line, state.spans)
+        names = _named(state) if cells is words else state.columns
+    else:
+        names = state.columns
+    if cells is None or len(cells) != len(names) or not any(cells):
         return None
-    named = dict(zip(state.columns, cells, strict=True))
-    if state.columns[:2] != ("E", "#"):
-        return {name.lower() if name.lower() in _COUNTS else name: cell for name, cell in named.items()}
-    losses = [float(value) for name, value in named.items() if name.startswith("LOSS")]
-    return {"epoch": named.pop("E"), "step": named.pop("#"), "train_loss": sum(losses), **named}
+    named = {
+        name.lower() if name.lower() in _COUNTS else name: cell
+        for name, cell in zip(names, cells, strict=True) if cell
+    }  # fmt: skip
+    if (
+        not named.keys() & {*_COUNTS, "E"}
+        or len(named) < _FEWEST
+        or not all(map(_CELL.fullmatch, named.values()))
+    ):
+        return None
+    return named
+
+
+def _named(state: State) -> tuple[str, ...]:
+    return tuple(name for name in state.columns if name != "cp")
 
 
 def _is_header(names: list[str]) -> bool:
     """Whether words name columns: one counts, one measures, and none is a number or a sentence."""
-    if len(names) < 2 or any(re.search(r"[=:\d]{1}$|[=:]", name) or len(name) > 30 for name in names):
+    if len(names) < _FEWEST or any(re.search(r"[=:\d]{1}$|[=:]", name) or len(name) > 30 for name in names):
         return False
     counts = any(name.lower() in _COUNTS for name in names)
     return counts and any(_METRIC.search(name) and name.lower() not in _COUNTS for name in names)

@@ -12,15 +12,16 @@ import math
 import re
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runscope.sources.tables.cells import unwrapped
-from runscope.sources.tables.console import grids, printed
-from runscope.sources.tables.console.loops import BAR, changed, loop
+from runscope.sources.tables.console import dicts, grids, printed
+from runscope.sources.tables.console.loops import changed, loop
 from runscope.sources.tables.console.printed import N as _N
+from runscope.sources.tables.console.processes import of_one_process
 from runscope.sources.tables.console.state import Row, State
-from runscope.sources.tables.csv_text import of_one_form
-from runscope.sources.tables.json_text import frame
+from runscope.sources.tables.documents.json_text import frame
+from runscope.sources.tables.written.csv_text import of_one_form
 from runscope.sources.text import Text, without_colours
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ SOUGHT_BYTES = 1 << 18
 """A log's first lines tell of packages and settings: so much is looked at before it is none."""
 FEWEST = 2
 """One line that looks like a metric is chance."""
-_DICT = re.compile(r"\{\s*['\"][\w./@()-]+['\"]\s*:\s*[^{}]*\}")
 _FAIRSEQ_JSON = re.compile(r"\|\s*(train|train_inner|valid|test)\s*\|\s*(\{.*\})\s*$")
 _FAIRSEQ = re.compile(r"epoch\s+(\d+)(?::\s+(\d+)\s*/\s*(\d+)|\s*\|\s*(valid|train)\b[^|:=]*(?=\|))(.*)$")
 _MEGATRON = re.compile(r"iteration\s+(\d+)\s*/\s*(\d+)\s*\|(.*)$")
@@ -45,7 +45,7 @@ def is_console(head: str) -> bool:
     """Whether a text that begins so holds lines of metrics."""
     found = 0
     state = State()
-    for line in _lines(unwrapped(without_colours(head))):
+    for line in _lines(head):
         found += _row(line, state) is not None
         if found >= FEWEST:
             return True
@@ -54,11 +54,14 @@ def is_console(head: str) -> bool:
 
 def read_console(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The lines of metrics as a table, and what was passed over."""
-    text = source.text
     notes = [*source.notes, "read from a console log: metrics have the digits that were printed"]
     state = State()
-    lines = _of_one_process(_lines(unwrapped(without_colours(text))), notes)
-    rows = [row for line in lines[:-1] if (row := _row(line, state)) is not None]
+    lines = of_one_process(_lines(source.text), notes)
+    rows: list[Row] = []
+    for line in lines[:-1]:
+        row = _row(line, state)
+        if row is not None and not (rows and row.items() <= rows[-1].items()):  # printed twice
+            rows.append(row)
     last = _row(lines[-1], state)
     if last is not None and (source.ended or _is_whole(lines, last, rows)):
         rows.append(last)
@@ -67,6 +70,8 @@ def read_console(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     if state.unplaced:
         lines_of = "line of metrics" if state.unplaced == 1 else "lines of metrics"
         notes.append(f"{state.unplaced:,} {lines_of} before the first epoch or step: left out")
+    if state.shortened:
+        notes.append("the table was shortened when it was printed: rows are missing where it has dots")
     if state.total is not None:
         notes += _settle(rows, state.total)
     return frame(rows), tuple(notes)
@@ -112,23 +117,9 @@ def _settle(rows: list[Row], total: int) -> list[str]:
     return [f"the progress bar lags behind: losses are taken to be logged every {every} steps"]
 
 
-_PROCESS = re.compile(r"^\[?(?:rank|default)[ _]?(\d+)\]?[:\s]", re.IGNORECASE)
-
-
-def _of_one_process(lines: list[str], notes: list[str]) -> list[str]:
-    """Without what other processes of one training printed: ``[rank1]: step 10 loss 2.1`` beside that of rank 0."""
-    ranks = [None if (found := _PROCESS.match(line)) is None else int(found[1]) for line in lines]
-    known = {rank for rank in ranks if rank is not None}
-    if len(known) < 2:
-        return lines
-    first = min(known)
-    kept = [line for line, rank in zip(lines, ranks, strict=True) if rank in (None, first)]
-    notes.append(f"{len(lines) - len(kept):,} lines of other processes than rank {first} were left out")
-    return kept
-
-
 def _lines(text: str) -> list[str]:
-    return text.replace("\r", "\n").split("\n")
+    plain = unwrapped(without_colours(text)).translate(grids.BOX)
+    return dicts.on_one_line(plain.replace("\r", "\n")).split("\n")
 
 
 def _row(line: str, state: State) -> Row | None:
@@ -144,41 +135,6 @@ def _row(line: str, state: State) -> Row | None:
 
 
 _COUNTED = ("epoch", "step", "global_step", "iteration", "iter", "it", "batch")
-
-
-def _trainer(line: str, state: State) -> Row | None:
-    """``{'loss': 2.1, …}`` as the Trainer prints it; a progress bar before it tells the step."""
-    bars = BAR.findall(line)
-    if bars:
-        done, total = (int(part) for part in bars[-1])
-        if state.total is None or total >= state.total:  # the bar of an evaluation is a shorter one
-            state.step, state.total = done, total
-    found = _DICT.search(line)
-    if found is None:
-        return None
-    try:
-        values = ast.literal_eval(
-            re.sub(
-                r"(?<![\w'\"])(nan|inf|NaN|Infinity)(?![\w'\"])",
-                r"'\1'",
-                found[0].replace(": null", ": None"),
-            )
-        )
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
-    row = {str(name): value for name, value in values.items() if _number(value) is not None}
-    if not row:
-        return None
-    if state.step is not None and "step" not in row:
-        row = {"step": state.step, **row}
-    return row
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def _nanogpt(line: str, _: State) -> Row | None:
@@ -221,7 +177,7 @@ def _fairseq(line: str, _: State) -> Row | None:
         head = "valid/" if found[1] == "valid" else ""
         if found[1] == "train":  # the mean of an epoch, beside the lines of its steps
             head = "train_epoch/"
-        row = {name.removeprefix(f"{found[1]}_"): v for name, v in values.items() if _number(v) is not None}
+        row = {name.removeprefix(f"{found[1]}_"): v for name, v in values.items() if dicts.is_value(v)}
         step = row.pop("num_updates", None)
         named = {f"{head}{name}" if name != "epoch" else name: value for name, value in row.items()}
         return named if step is None else {"num_updates": step, **named}
@@ -273,5 +229,5 @@ _OWN_FORMS = (
 
 
 _READERS: tuple[Callable[[str, State], Row | None], ...] = (
-    _trainer, _nanogpt, _megatron, _fairseq, _keras, grids.boxed, grids.yolo, grids.columns, _own_form, loop
+    dicts.row, _nanogpt, _megatron, _fairseq, _keras, grids.boxed, grids.yolo, grids.columns, _own_form, loop
 )  # fmt: skip

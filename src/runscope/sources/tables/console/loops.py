@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from runscope.history.metrics import HUMP
 from runscope.sources.tables.console import printed
 from runscope.sources.tables.console.printed import N
 from runscope.sources.tables.console.state import Row, State
 
 _COUNTER = re.compile(
     r"(?<![/\w])(epoch|ep|global[_ ]step|step|iteration|iter|it|batch|episode|round|update)s?\b(?:\(train\))?"
-    r"\s*[:=#]?\s*\[?\s*(\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?(?![.,:]?\d|\s*%)(?:\s*(?:/|of)\s*(\d+))?\]?",
+    r"\s*(?:\.{3}\s*)?[:=#]?\s*[\[(]?\s*(\d{1,3}(?:,\d{3})+|\d+)(?:\.0+)?(?![.,:]?\d|\s*%)(?:\s*(?:/|of)\s*(\d+))?\]?",
     re.IGNORECASE,
 )
 _SPELT = {"ep": "epoch", "global step": "global_step"}
@@ -31,7 +32,7 @@ _BATCHES = re.compile(r"(\d+)\s*/\s*(\d+)\s+(?:batch|step|iteration)(?:e?s)\b", 
 BAR = re.compile(r"\|\s*(\d+)/(\d+)\s*\[")
 _LAST_BAR = re.compile(r".*\|\s*(\d+)/(\d+)\s*\[")
 _LOGGER = re.compile(
-    r"(?:\[[^\]]*\]|[\w.]*\.[\w.:]+|[\d:,.\-/TZ]+|INFO|DEBUG|WARNING|root|__main__|[-|:>=#*\s])*+",
+    r"(?:\[[^\]]*\]|[\w.]*\.[\w.:]+\]?|[IWEF]\d{4}\b|[\d:,.\-/TZ]+|INFO|DEBUG|WARNING|root|__main__|[-|:>=#*\s])*+",
     re.IGNORECASE,
 )
 """What a logger puts before a line: time, level, place in the program."""
@@ -53,9 +54,12 @@ _HELD_OUT = (
     r"(?:val|valid|validation|validating|validate|eval|evaluation|evaluating|evaluate|test|testing|dev)"
 )
 _SET = re.compile(rf"(?<![\w/\\.-])(?:({_TRAINED})|{_HELD_OUT})(?![\w/\\.-])", re.IGNORECASE)
+_ONLY_DATA = re.compile(rf"(?<![\w/\\.-])(?P<name>{_HELD_OUT})\s+(?P<value>{N}){_AFTER}", re.IGNORECASE)
+"""``loss=0.5 [val 0.6]``: of which data, and nothing else."""
 _NAMES_SET = re.compile(rf"(?:^|[_/.-])(?:{_TRAINED}|{_HELD_OUT})(?:$|[_/.-])", re.IGNORECASE)
 NAMES_HELD_OUT = re.compile(rf"(?:^|[_/.-]){_HELD_OUT}(?:$|[_/.-])", re.IGNORECASE)
 _HEADING = re.compile(r"^\W*(?:[A-Za-z]+\W+){1,4}$")
+_SOURCES = (".py", ".cpp", ".cc", ".cu", ".c", ".go", ".rs", ".java", ".jl", ".js", ".ts")
 _BEST = re.compile(r"(?:^|[\W_])(?:best|lowest|highest|minimum|maximum)(?:$|[\W_])", re.IGNORECASE)
 _NAMES_SCORE = re.compile(r"acc|accuracy|f1|auc", re.IGNORECASE)
 _LOSS = re.compile(r"loss(?:es)?(?![a-z]|[_.]scal|[_.]weight)|\bxent\b|\bnll\b", re.IGNORECASE)
@@ -87,6 +91,7 @@ def loop(line: str, state: State) -> Row | None:
     held_out = all(NAMES_HELD_OUT.search(name) for name in losses)
     if row:
         state.held_out = False
+        state.counters |= {name: at for name, at in row.items() if name in state.counters}
     elif held_out and _ON_ITS_WAY.search(line):
         return {}  # a batch of an evaluation
     bars = BAR.findall(line)
@@ -119,13 +124,19 @@ def _counters(line: str, state: State) -> tuple[Row, str]:
     pair = _TWO_NUMBERS.search(line)
     if pair is not None:
         return {"epoch": pair[1], "batch": pair[2]}, line[pair.end() :]
-    row = {}
-    for name, at, _total in _COUNTER.findall(line):
-        row.setdefault(_SPELT.get(name.lower(), name.lower()), at.replace(",", ""))
+    row = counters_in(line)
     place = _PLACE.search(line) or _BATCHES.search(line)
     if place is not None and not row.keys() - {"epoch"}:
         row["step"] = _counted_on(row, int(place[1]), int(place[2]), state)
     return row, _BATCHES.sub(" ", _COUNTER.sub(" ", line))
+
+
+def counters_in(line: str) -> Row:
+    """What a line counts, as it stands there: ``{"epoch": "3", "step": "120"}``."""
+    found: Row = {}
+    for name, at, _total in _COUNTER.findall(line):
+        found.setdefault(_SPELT.get(name.lower(), name.lower()), at.replace(",", ""))
+    return found
 
 
 def _remember(line: str, row: Row, rest: str, state: State) -> None:
@@ -147,14 +158,37 @@ def _metrics(text: str, *, held_out: bool) -> Row:
         _is_measured(found["name"]) for found in pairs
     ):  # a place in a program is a name and a number as well
         pairs = list(_PAIR.finditer(text))
+    else:
+        ends = {found.end() for found in pairs}
+        pairs += [found for found in _ONLY_DATA.finditer(text) if found.end() not in ends]
+        pairs.sort(key=lambda found: found.start())
     said = list(_of_their_data(pairs, text, held_out))
     several = any(known for known, _, _ in said)
     values: Row = {}
     for known, name, value in said:
-        own = name if _NAMES_SET.search(name) or not _is_measured(name) else None
-        called = own or (f"val/{name}" if known else f"train/{name}" if several and known is False else name)
-        values.setdefault(called, value)
+        values.setdefault(called(name, known, several=several), value)
     return _scores_of_their_losses(values)
+
+
+def called(name: str, held_out: bool | None, *, several: bool) -> str:
+    """A metric's name with the data that it is of, where it does not say so itself.
+
+    Args:
+        name: as it was printed.
+        held_out: what the words before it say; None for nothing.
+        several: whether others beside it are of held-out data.
+    """
+    if _NAMES_SET.search(name) or not _is_measured(name):
+        return name
+    return f"val/{name}" if held_out else f"train/{name}" if several and held_out is False else name
+
+
+def data_said(text: str) -> bool | None:
+    """Whether the last word of a text that names data is of held-out data; None where none does."""
+    known = None
+    for word in _SET.finditer(text):
+        known = word[1] is None
+    return known
 
 
 def _unnested(outer: str, inside: str) -> str:
@@ -170,10 +204,9 @@ def _of_their_data(
     for found in pairs:
         between = text[end : found.start()]
         end = found.end()
-        for word in _SET.finditer(between):
-            known = word[1] is None
-        name = re.sub(r"\s+", "_", found["name"].strip()).lower()
-        if name.endswith(".py"):  # a place in a program
+        known = known if (said := data_said(between)) is None else said
+        name = re.sub(r"\s+", "_", HUMP.sub("_", found["name"].strip())).lower()
+        if name.endswith(_SOURCES):  # a place in a program
             continue
         if not _BEST.search(name) and not _BEST.search(re.split(r"[,;|]", between)[-1]):
             yield known, name, found["value"].replace(",", "")

@@ -17,6 +17,9 @@ class State:
         first_epoch: 0 or 1, from which a loop counts its epochs.
         epoch, epoch_row: of Keras and YOLO, whose lines name it once, and what its lines said of it.
         columns: of a table whose header line stands above.
+        spans: where its names stand, where no bars part its cells.
+        above: cells of the line above, which may be the upper half of a header.
+        shortened: whether rows of a table were left out when it was printed.
         box: what the lines of a table in a box said so far, and the section that they stand in.
         counters: of a line that held nothing else: the lines below it belong to that epoch or step.
         held_out: whether a line of its own said that the lines below it are about held-out data.
@@ -31,6 +34,9 @@ class State:
     epoch: int | None = None
     epoch_row: Row = field(default_factory=dict)
     columns: tuple[str, ...] = ()
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    above: list[str] | None = None
+    shortened: bool = False
     box: Row | None = None
     section: str = ""
     counters: Row = field(default_factory=dict)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from runscope.history.metrics import plain
 from runscope.sources.tables.cells import LIKE_A_METRIC
-from runscope.sources.tables.long import is_epoch, is_step
+from runscope.sources.tables.column_names import is_epoch, is_step
 
 MOST_METRICS = 100
 """A table on its side has a line a metric: with more lines it stands upright."""

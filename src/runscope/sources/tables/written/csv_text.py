@@ -15,29 +15,29 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from runscope.sources.tables.cells import unwrapped
+from runscope.sources.tables.column_names import is_epoch, is_step
 from runscope.sources.tables.frames import Cells, stretch_rows
-from runscope.sources.tables.long import is_epoch, is_step
-from runscope.sources.tables.turned import upright
-from runscope.sources.text import Text
+from runscope.sources.tables.written.marks import SPACE, cells_of, is_number, separator_of, without_bars
+from runscope.sources.tables.written.repairs import (
+    by_place,
+    named_in_rows,
+    refuse_broken,
+    unwrapped_base64,
+    without_comments,
+    without_title,
+)
+from runscope.sources.tables.written.turned import upright
+from runscope.sources.text import Text, without_colours
 
 if TYPE_CHECKING:
     import pandas as pd
 
 EXTRA = "\0cell "
 """Begins the name of a column that the header does not name."""
-_SEPARATORS = (",", "\t", ";", "|")
-_SPACE = r"\s+"
-_NUMBER = re.compile(
-    r"[-+]?(?:\d[\d_]*[.,]?\d*|[.,]\d+)(?:e[-+]?\d+)?%?|[-+]?(?:nan|inf(?:inity)?)", re.IGNORECASE
-)
-_COMMENT = re.compile(r"^[ \t]*(?:#|//|%)[^\n]*\n", re.MULTILINE)
 _LIKE_HEADER = re.compile(r"^[ \t]*[\"'|]?[ \t]*[^\W\d][^\n]*$", re.MULTILINE)
-_RULE = re.compile(r"^[\s|:+=-]+$")
 _SAMPLE = 20
 _PIECE = 1 << 20
 """Characters that are looked at together."""
-MOST_ABOVE = 20
-"""So many lines may stand above a header line."""
 _DECIMALS = re.compile(r"[-+]?(\d+)[.,](\d+)(e[-+]?\d+)?", re.IGNORECASE)
 FEWEST_ALIKE = 4
 """So many numbers above with as many decimals are a format; fewer may be chance."""
@@ -53,16 +53,21 @@ def read_csv(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """
     notes, text, ended = list(source.notes), source.text, source.ended
     del source  # each copy that is left behind is one more of the whole file
+    text = without_colours(unwrapped_base64(text, notes))
     if text.find("(", text.find("\n") + 1) >= 0:  # many headers have brackets
         text = unwrapped(text)
-    text = _without_title(_without_comments(text, notes), notes)
-    separator = _separator(text)
+    refuse_broken(text)
+    text = without_title(without_comments(text, notes), notes)
+    separator = separator_of(text)
+    text = named_in_rows(text, separator)
     if not ended:
         text = _ended(text, separator, notes)
+    if separator == SPACE:
+        text, separator = by_place(text)
     if separator == "|":
-        text = _without_bars(text)
-    mark = "\t" if separator == _SPACE else separator
-    stands = upright(text, lambda line: _cells(line, separator), is_number, mark, notes)
+        text = without_bars(text)
+    mark = "\t" if separator == SPACE else separator
+    stands = upright(text, lambda line: cells_of(line, separator), is_number, mark, notes)
     if stands is not text:
         text, separator = stands, mark
     blocks = _blocks(text, separator)
@@ -74,24 +79,6 @@ def read_csv(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return cells.frame(), tuple(dict.fromkeys(notes))
 
 
-def _without_comments(text: str, notes: list[str]) -> str:
-    """The text without lines that begin with a comment's sign; one may be the header that numpy's savetxt writes."""
-    if not _COMMENT.search(text):
-        return text
-    first = next(
-        (line for line in text.split("\n", 50) if line.strip() and not _COMMENT.match(line + "\n")), ""
-    )
-    found = _COMMENT.findall(text)
-    plain = _COMMENT.sub("", text)
-    separator = _separator(plain)
-    if first and all(is_number(cell) for cell in _cells(first, separator)):
-        head = found[0].strip().lstrip("#/% ").strip()
-        if len(_cells(head, separator)) == len(_cells(first, separator)):
-            return f"{head}\n{plain}"
-    notes.append(f"{len(found):,} comment line{'s' if len(found) > 1 else ''} skipped")
-    return plain
-
-
 def _ended(text: str, separator: str, notes: list[str]) -> str:
     """The text with an end to its last line: what touches it may be cut, unless something proves that it is whole.
 
@@ -100,15 +87,17 @@ def _ended(text: str, separator: str, notes: list[str]) -> str:
     """
     cut = text.rfind("\n")
     line, above = text[cut + 1 :], _last_lines(text, cut)
-    cells, width = _cells(line, separator), len(_cells(above[-1], separator))
+    cells, width = cells_of(line, separator), len(cells_of(above[-1], separator))
     quoted = line.endswith('"') and line.count('"') % 2 == 0
-    if len(cells) == width and (quoted or of_one_form(cells[-1], [_cells(a, separator)[-1] for a in above])):
+    if len(cells) == width and (
+        quoted or of_one_form(cells[-1], [cells_of(a, separator)[-1] for a in above])
+    ):
         return f"{text}\n"
-    names = _cells(next((line for line in _Body(text, 0, max(cut, 0)).lines() if line), ""), separator)
+    names = cells_of(next((line for line in _Body(text, 0, max(cut, 0)).lines() if line), ""), separator)
     uncounted = len(names) != width or any(
         is_step(name) or is_epoch(name) for name in names[len(cells) - 1 :]
     )
-    if uncounted or len(cells) < 2 or separator == _SPACE or len([a for a in above if a.strip()]) < 2:
+    if uncounted or len(cells) < 2 or separator == SPACE or len([a for a in above if a.strip()]) < 2:
         notes.append("the last line has no end, so its last number may be cut: that line is left out")
         return text[: cut + 1] or "\n"
     whole = line[: line.rfind(separator) + 1]
@@ -141,68 +130,6 @@ def of_one_form(cell: str, above: list[str]) -> bool:
 
 def _size(number: re.Match[str]) -> float:
     return abs(float(f"{number[1]}.{number[2]}{number[3] or ''}"))
-
-
-def _without_title(text: str, notes: list[str]) -> str:
-    """The text from its header line on: a title, or a progress bar that was copied along, may stand above it."""
-    lines = [line.strip() for line in text.split("\n", MOST_ABOVE + 1)[: MOST_ABOVE + 1]]
-    if re.fullmatch(r"sep=[,;|\t]?", lines[0]):  # a spreadsheet's own
-        return text.partition("\n")[2]
-    for number, (line, below) in enumerate(pairwise(lines)):
-        mark = max(_SEPARATORS, key=line.count)
-        names, cells = line.split(mark), below.split(mark)
-        if len(names) < 2:
-            continue
-        if (
-            len(names) == len(cells)
-            and any(c.strip() and is_number(c) for c in cells)
-            and not any(map(is_number, names))
-        ):
-            if number:
-                notes.append(f"{number} line{'s' if number > 1 else ''} above the header line skipped")
-            return text.split("\n", number)[number]
-        if not number and len(cells) > 1 and len(names) == len(cells):
-            break
-    return text
-
-
-def _separator(text: str) -> str:
-    """What parts cells: the mark that stands equally often in the first lines, else blanks, else nothing does."""
-    lines = [line for line in text.lstrip("\n").split("\n", _SAMPLE)[:_SAMPLE] if line.strip()]
-    if not lines:
-        return ","
-    best = max(_SEPARATORS, key=lambda mark: (lines[0].count(mark), -_SEPARATORS.index(mark)))
-    if lines[0].count(best):
-        return best
-    words = len(lines[0].split())
-    counts = Counter(len(line.split()) for line in lines)
-    alike = max(counts[words], counts[words + 1])  # a data frame's index has no name above it
-    return _SPACE if words > 1 and alike > len(lines) / 2 else ","
-
-
-def _cells(line: str, separator: str) -> list[str]:
-    if separator == _SPACE:
-        return line.split()
-    if '"' in line:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
-    return [cell.strip() for cell in line.split(separator)]
-
-
-def _without_bars(text: str) -> str:
-    """A table between bars, as Markdown draws it, without its outer bars and rules."""
-    first = text.lstrip().partition("\n")[0].strip()
-    begin, end = ("|" if first.startswith("|") else ""), ("|" if first.endswith("|") else "")
-    lines = (
-        line.strip().removeprefix(begin).removesuffix(end)  # empty cells stand at its ends too
-        for line in text.split("\n")
-        if not _RULE.match(line) or not line.strip()
-    )
-    return "\n".join(lines)
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell is empty or a number, as people and programs write one."""
-    return not cell.strip() or _NUMBER.fullmatch(cell.strip()) is not None
 
 
 class _Body(io.TextIOBase):
@@ -245,7 +172,7 @@ def _blocks(text: str, separator: str) -> list[tuple[list[str], _Body]]:
     """
     text = text.lstrip("\n")
     line = text.partition("\n")[0]
-    first = _cells(line, separator)
+    first = cells_of(line, separator)
     if not line.strip():
         raise ValueError("it is empty" if not text.strip() else "its first line is blank")
     if all(is_number(cell) for cell in first):
@@ -254,7 +181,7 @@ def _blocks(text: str, separator: str) -> list[tuple[list[str], _Body]]:
     known = {name for name in first if name}
     begin = len(line) + 1
     for match in _LIKE_HEADER.finditer(text, begin):
-        cells = _cells(match[0], separator)
+        cells = cells_of(match[0], separator)
         if _is_header(cells, known):
             places.append(match.start())
             headers.append(cells)
@@ -287,7 +214,7 @@ def _block(header: list[str], body: _Body, separator: str, cells: Cells, notes: 
         ValueError: most rows have more cells than it names.
     """
     first = next(body.lines())
-    if separator == _SPACE and len(first.split()) == len(header) + 1:
+    if separator == SPACE and len(first.split()) == len(header) + 1:
         header = ["", *header]  # a data frame's index has no name
     names = _distinct(header, notes)
     if not any(line.strip() for line in body.lines()):
@@ -321,7 +248,7 @@ def _stretches(body: _Body, separator: str, names: list[str]) -> Iterator[pd.Dat
 
     with pd.read_csv(
         body, sep=separator, header=None, names=names, dtype=str, keep_default_na=False, index_col=False,
-        engine="python" if separator == _SPACE else "c", skip_blank_lines=True,
+        engine="python" if separator == SPACE else "c", skip_blank_lines=True,
         chunksize=stretch_rows(len(names)),
     ) as stretches:  # fmt: skip
         for stretch in stretches:
@@ -351,7 +278,7 @@ def _distinct(header: list[str], notes: list[str]) -> list[str]:
 
 def _widths(body: _Body, separator: str, width: int) -> tuple[int, int]:
     """How many lines have fewer cells than the header names, blank ones aside, and the most cells of a line."""
-    if separator == _SPACE:
+    if separator == SPACE:
         counts = Counter(len(line.split()) for line in body.lines())
     elif body.has('"'):
         counts = Counter(map(len, csv.reader((f"{line}\n" for line in body.lines()), delimiter=separator)))

@@ -14,8 +14,8 @@ import orjson
 
 from runscope.errors import UnreadableRun
 from runscope.safe_text import whole_letters
-from runscope.sources.tables.frames import Cells, stretch_rows
-from runscope.sources.tables.json_shapes import (
+from runscope.sources.tables.documents import literals
+from runscope.sources.tables.documents.json_shapes import (
     DEEPEST,
     columns_of,
     is_log,
@@ -23,6 +23,7 @@ from runscope.sources.tables.json_shapes import (
     rows_of,
     runs_of,
 )
+from runscope.sources.tables.frames import Cells, stretch_rows
 from runscope.sources.text import Text, read_text
 
 if TYPE_CHECKING:
@@ -50,9 +51,14 @@ def is_lines(head: str, *, one: bool) -> bool:
     return len(lines) > 1 or (one and "loss" in lines[0])
 
 
+def is_rows(head: str) -> bool:
+    """Whether a text under the ending of a plain one begins as a list of rows, or as Python prints one."""
+    return literals.is_printed(head) or (_LIST.match(head) is not None and '":' in head)
+
+
 def is_table(head: str) -> bool:
     """Whether a file that begins so is a list of rows, or holds lists of a metric's values."""
-    if _LIST.match(head) is not None or _TRIPLES.match(head) is not None:
+    if literals.is_printed(head) or _LIST.match(head) is not None or _TRIPLES.match(head) is not None:
         return True
     if head.lstrip()[:1] != "{":
         return False
@@ -88,7 +94,7 @@ def read_lines(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     if counted.pop(CUT, 0):
         notes.append("the last line is cut and was left out")
     if lost := counted[NO_JSON]:
-        notes.append(f"{lost:,} lines are no JSON and were left out")
+        notes.append(f"{lost:,} line{'s are' if lost > 1 else ' is'} no JSON and left out")
     return made, (*notes, *_said(counted))
 
 
@@ -104,8 +110,24 @@ def _objects(source: Text, lost: Counter[str]) -> Iterator[Row]:
         row = _object(line)
         if row is not None:
             yield row
+        elif line.strip() in _OF_A_LIST:
+            continue
+        elif rows := _glued(line):
+            yield from rows
         else:
             lost[CUT if end == size and not source.ended else NO_JSON] += 1
+
+
+_OF_A_LIST = frozenset("[]")
+"""Lines around the rows of a list that has one row a line."""
+
+
+def _glued(line: str) -> list[Row]:
+    """Objects that two writers put into one line; none where a part of it is no JSON."""
+    try:
+        return list(_one_after_the_other(line))
+    except ValueError:
+        return []
 
 
 def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -115,10 +137,15 @@ def read_json(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
         ValueError: it is neither, or no JSON.
     """
     lost = Counter[str]()
-    if _LIST.match(source.text) and not runs_of(list(islice(_listed(source.text, Counter()), 1))):
+    printed = literals.is_printed(source.text[: literals.HEAD])
+    if (
+        not printed
+        and _LIST.match(source.text)
+        and not runs_of(list(islice(_listed(source.text, Counter()), 1)))
+    ):
         made = frame(_listed(source.text, lost), lost)
         return made, (*source.notes, *_said(lost))
-    said, data = source.notes, _parsed(source.text)
+    said, data = source.notes, literals.parsed(source.text) if printed else _parsed(source.text)
     del source  # as large as the file
     if runs := runs_of(data):
         return frame(_of_runs(runs, lost), lost), (*said, *_said(lost))
@@ -262,6 +289,7 @@ FEW_MISSING = 2
 
 
 def _object(line: str) -> Row | None:
+    line = line.strip().removesuffix(",")
     try:
         row = orjson.loads(line)
     except ValueError:  # perhaps for a bare NaN or a number of a hundred digits, which every script writes

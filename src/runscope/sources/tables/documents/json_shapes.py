@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runscope.sources.tables.long import EPOCHS, SET_WORDS, STEPS, TIMES, is_epoch, is_step
+from runscope.sources.tables.column_names import EPOCHS, SET_WORDS, STEPS, TIMES, is_epoch, is_step
 
 Row = dict[str, Any]
 DEEPEST = 20
