@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,13 @@ import pytest
 from runscope.history import Run, Series
 from runscope.stitching import Answers, Digest, Plan, digest, find, find_planned, in_order_of, profile
 from runscope.stitching.digest import may_continue
+from runscope.stitching.evidence.kinship import called
+from runscope.stitching.find import IN_A_PROJECT, SURE
+from runscope.stitching.node import Node
 from runscope.stitching.order import in_order
+from runscope.stitching.pair import compare
+from runscope.stitching.posterior import Answer, decide
+from runscope.stitching.profile import Profile
 from tests.stitching.trainings import session
 
 
@@ -184,3 +192,71 @@ def test_of_thousands_without_clocks_the_one_that_a_name_goes_on_from_is_found()
         untimed(session("lr-17-resumed", begins=600, ends=1200, at=0.0, counts_on=600, seed=99, config={}))
     )
     assert ["lr-17", "lr-17-resumed"] in names(find(runs))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("timed", [True, False])
+def test_pieces_of_a_lot_leave_little_to_decide_in_the_whole(seed: int, timed: bool) -> None:
+    runs = in_order(project(seed, timed=timed))
+    plan = Plan.of(digests_of(runs))
+    contents = [f"content of {run.id}" for run in runs]
+    answers: dict[str, Sequence[Any]] = {}
+    for members in plan.apart():
+        pieces = plan.pieces(members, [1 / 6] * len(members))
+        assert sorted(n for piece in pieces for n in piece) == members
+        assert all(len(piece) <= 6 for piece in pieces)
+        for piece in pieces:
+            beside = sorted(set(piece).union(*(plan.near[n] for n in piece)))
+            part = Plan.of_part(json.loads(json.dumps(plan.part(beside, set(piece)))))
+            told = Answers([contents[n] for n in beside], {})
+            find_planned([partial(same, runs[n]) for n in beside], part, told)
+            answers |= told.now
+    read: list[str] = []
+
+    def reads(run: Run) -> Run:
+        read.append(run.id)
+        return run
+
+    whole = Answers(contents, json.loads(json.dumps(answers)))
+    assert find_planned([partial(reads, run) for run in runs], plan, whole) == find_planned(
+        [partial(same, run) for run in runs], plan
+    )
+    assert len(set(read)) < len(runs)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_the_curves_could_not_join_is_told_without_them(seed: int) -> None:
+    profiles = [profile(run) for run in in_order(project(seed, timed=seed != 1))]
+    spared = 0
+    for later in range(1, len(profiles)):
+        nodes = [Node(p) for p in profiles[max(0, later - 3) : later]]
+
+        def asked(least: float, nodes: list[Node] = nodes, after: Profile = profiles[later]) -> Answer:
+            pairs = [(node, compare(node.profile, after)) for node in nodes]
+            return decide(pairs, after, IN_A_PROJECT, least=least)
+
+        whole, quick = asked(0.0), asked(SURE)
+        if quick.best is None and whole.best is not None:
+            spared += 1
+            assert whole.joined <= quick.joined < SURE
+        else:
+            assert quick.joined == whole.joined
+    assert spared
+
+
+def test_logs_of_one_name_are_called_after_their_folders() -> None:
+    began = session("log", begins=0, ends=2000, at=0.0, seed=1, drop=("train/epoch", "train/grad_norm"))
+    resumed = session("log", begins=2000, ends=3000, at=0.0, seed=2, drop=("train/epoch", "train/grad_norm"))
+    names = {"fit-7": began, "fit-7-resumed": resumed}
+    names |= {
+        f"fit-{n}": session("log", begins=0, ends=2000, at=0.0, seed=n, drop=("train/epoch",)) for n in (3, 5)
+    }
+    runs = [
+        replace(untimed(run), source="table", id=name, reference=f"/runs/{name}/log.jsonl", config={})
+        for name, run in names.items()
+    ]
+    assert [[run.id for run in group] for group in find(runs) if len(group) > 1] == [
+        ["fit-7", "fit-7-resumed"]
+    ]
+    assert called(runs[1]) == "fit-7-resumed"
+    assert called(replace(runs[1], name="pricer")) == "pricer"

@@ -85,7 +85,11 @@ def scan(
             f"no run lies in {', '.join(named)}", hint="name a folder that holds logs, or a project of W&B"
         )
     memory = Memory(fresh=refresh) if remember else None
-    survey = take(named, references, open_spread(launch, jobs), memory, notes=notes, progress=progress)
+    spread = open_spread(launch, jobs)
+    try:
+        survey = take(named, references, spread, memory, notes=notes, progress=progress)
+    finally:
+        spread.close()
     return survey if after is None else only_since(survey, after)
 
 
@@ -122,7 +126,7 @@ def write_reports(
     }
     notes: list[str] = []
     workers = Processes(jobs, module="runscope.api.report_worker", shard=1)
-    for done, (task, came) in enumerate(workers.done(list(wanted)) if wanted else (), 1):
+    for done, (task, came) in enumerate(workers.done(list(wanted)), 1):
         number = wanted[task]
         problem = came.cards[0].error if came.cards else "its worker was lost over it" if came.lost else None
         if problem is not None:
@@ -130,6 +134,7 @@ def write_reports(
             del paths[number]
         if progress is not None:
             progress("reports", done, len(wanted))
+    workers.close()
     return paths, notes
 
 

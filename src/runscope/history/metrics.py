@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Better = Literal["lower", "higher"]
@@ -91,15 +92,19 @@ _HELD_OUT = re.compile(
 _OF_SAMPLES = re.compile(r"(?:^|_)(?:fid|kid)(?:_|$)")
 
 
+NAMES = 1 << 14
+"""So many names are remembered with what they mean: every rule asks, and the trainings of a project share them."""
 HUMP = re.compile(r"(?<=[a-z]{2})(?=[A-Z])")
 """Where ``trainLoss`` and ``ValAcc`` are two words; ``mAP`` is one."""
 
 
+@lru_cache(NAMES)
 def plain(name: str) -> str:
     """A logged name in lower case, every separator and every hump (``valAcc``) as ``_``."""
     return re.sub(r"[^0-9a-z]+", "_", HUMP.sub("_", name).lower()).strip("_")
 
 
+@lru_cache(NAMES)
 def meaning(name: str) -> Meaning | None:
     """What a logged name means; None where the name does not say."""
     bare = _PREFIX.sub("", plain(name))

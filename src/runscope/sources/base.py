@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -166,10 +168,24 @@ def folder_name(folder: Path) -> str:
 def existing(reference: str) -> Path | None:
     """The reference as a path, where something lies there."""
     try:
-        path = Path(reference).expanduser()
+        path = _path(reference)
         return path if path.exists() else None
     except (OSError, ValueError, RuntimeError):
         return None
+
+
+@lru_cache(8)
+def _path(reference: str) -> Path:
+    """Of what all sources are asked for in turn."""
+    return Path(reference).expanduser()
+
+
+def names_in(folder: Path) -> list[str]:
+    """What lies in a folder; nothing where it cannot be read."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - a walk asks for names alone, thousands of times
+    except OSError:
+        return []
 
 
 def split_member(reference: str) -> tuple[Path | None, str | None]:

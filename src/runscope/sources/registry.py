@@ -9,6 +9,7 @@ import shlex
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -46,7 +47,12 @@ def modules() -> tuple[Source, ...]:
 
 def _each(names: tuple[str, ...]) -> Iterator[Source]:
     """One source after the other: what comes behind the one that knows the reference is not even imported."""
-    return (cast("Source", import_module(f"runscope.sources.{name}")) for name in names)
+    return map(_source, names)
+
+
+@cache
+def _source(name: str) -> Source:
+    return cast("Source", import_module(f"runscope.sources.{name}"))
 
 
 def load(reference: str | Path, *, context: LoadContext | None = None) -> Run:

@@ -11,7 +11,7 @@ from runscope.stats.arrays import Floats
 from runscope.stitching.node import Node
 from runscope.stitching.profile import Profile
 
-FORM = 2
+FORM = 3
 """Of what is kept of an answer: those of another form are not known any more."""
 SAME = 1
 """Decimals of log-odds to which settings, places and clocks say the same as before: a run more in ten thousand moves
@@ -42,8 +42,7 @@ class Answers:
     """Answers of an earlier look, and those of this one.
 
     An answer holds as long as nothing has changed of what it was taken from: the run, the earlier runs that it was held
-    against and where they hang, and what all runs together say of them. One token stands for all of that, and for the
-    tokens of those earlier runs in turn.
+    against and where they hang, and what all runs together say of them. One token stands for all of that.
 
     Args:
         contents: of each run something that changes with it; empty for one that changes by itself.
@@ -55,11 +54,12 @@ class Answers:
 
     def __init__(self, contents: Sequence[str], before: Mapping[str, Sequence[Any]]) -> None:
         self._contents, self._before = contents, before
-        self._tokens: dict[int, str] = {}
+        self._states: dict[int, str] = {}
         self.now: dict[str, Sequence[Any]] = {}
 
-    def ask(self, number: int, members: Sequence[int], told: Floats) -> Sequence[Any] | None:
-        """The answer of the earlier look, where it holds.
+    def ask(self, number: int, members: Sequence[int], told: Floats) -> tuple[str, Sequence[Any] | None]:
+        """The token of a run, empty where nothing can be remembered of it, and its answer of the earlier look, where
+        that holds.
 
         Args:
             number: the run.
@@ -67,31 +67,56 @@ class Answers:
             told: what all runs together say of it and of each of them, as logarithms.
         """
         content = self._contents[number]
-        tokens = [self._token(n) for n in members]
-        if not content or not all(tokens):
-            self._tokens[number] = ""
-            return None
-        self._tokens[number] = _short([FORM, content, *tokens, (told.round(SAME) + 0.0).tolist()])
+        states = [self._state(n) for n in members]
+        if not content or not all(states):
+            return "", None
+        token = _short([content, *states, (told.round(SAME) + 0.0).tolist()])
         known = self._before.get(content)
-        return known if known is not None and known[0] == self._tokens[number] else None
+        return token, known if known is not None and known[0] == token else None
 
     def keep(
-        self, node: Node, number: int, nodes: Sequence[Node], members: Sequence[int], sure: float
+        self,
+        number: int,
+        members: Sequence[int],
+        token: str,
+        sure: float,
+        where: Sequence[Any] | None,
+        own: Sequence[float] = (),
     ) -> None:
-        """Note what was decided of a run that hangs now where it belongs, on one of the earlier runs or on none."""
-        token = self._tokens[number]
-        if token:
-            where = None
-            if node.parent is not None:
-                # Its place among those that it was held against: among all runs it may be another the next time.
-                parent = members.index(nodes.index(node.parent))
-                where = [parent, node.offset, node.scale, node.start, node.own_start, node.other_data]
+        """Note where a run hangs.
+
+        Args:
+            number: the run.
+            members: the earlier runs that it was held against.
+            token: as :meth:`ask` gave it.
+            sure: how sure that is.
+            where: on which of those, and where on it, as :func:`hung` says; None for none of them.
+            own: what the run was taken for on the word of the others, and would not be where it is read anew: its
+                answer is not remembered then.
+        """
+        parent = "" if where is None else self._state(members[where[0]])
+        known = token and (where is None or parent)
+        self._states[number] = (
+            _short([self._contents[number], parent, where and where[1:], own]) if known else ""
+        )
+        if token and not own:
             self.now[self._contents[number]] = [token, sure, where]
 
-    def _token(self, number: int) -> str:
-        if number not in self._tokens:  # it was held against none
-            self._tokens[number] = self._contents[number] and _short([self._contents[number]])
-        return self._tokens[number]
+    def _state(self, number: int) -> str:
+        """What changes with a run and with where it hangs; one that was held against none hangs on none."""
+        if number not in self._states:
+            content = self._contents[number]
+            self._states[number] = _short([content, "", None, ()]) if content else ""
+        return self._states[number]
+
+
+def hung(node: Node, members: Sequence[Node]) -> list[Any] | None:
+    """Where a run hangs on one of those that it was held against; None where it hangs on none."""
+    if node.parent is None:
+        return None
+    # Its place among those that it was held against: among all runs it may be another the next time.
+    parent = members.index(node.parent)
+    return [parent, node.offset, node.scale, node.start, node.own_start, node.other_data]
 
 
 def hang_again(node: Node, answer: Sequence[Any], members: Sequence[Node]) -> float:
@@ -109,4 +134,4 @@ def hang_again(node: Node, answer: Sequence[Any], members: Sequence[Node]) -> fl
 
 
 def _short(what: Sequence[Any]) -> str:
-    return hashlib.blake2b(repr([FORM, *what]).encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(repr([FORM, *what]).encode(errors="replace"), digest_size=12).hexdigest()

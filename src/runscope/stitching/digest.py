@@ -12,7 +12,7 @@ import numpy as np
 from runscope.history import Series
 from runscope.stats.arrays import Floats
 from runscope.stitching.evidence.counters import SAME_POINTS
-from runscope.stitching.evidence.kinship import FORM, MODEL, PLACES, SETTINGS, SOURCES_OF_DATA, stem
+from runscope.stitching.evidence.kinship import FORM, MODEL, PLACES, SETTINGS, SOURCES_OF_DATA, called, stem
 from runscope.stitching.order import begun_at, progress_of, total_of
 from runscope.stitching.profile import Profile
 
@@ -169,8 +169,9 @@ def _folders(reference: str) -> tuple[str, ...]:
 def _links(run: Profile) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Keys that a run answers to, and those of runs that it names, is named after, or holds the points of."""
     what = run.run
-    own = [f"name {what.name}"]
-    begun = (what.name[:end] for end in range(3, len(what.name)) if not what.name[end].isalnum())
+    name = called(what)
+    own = [f"name {name}"]
+    begun = (name[:end] for end in range(3, len(name)) if not name[end].isalnum())
     follows = [f"name {part}" for part in begun if len(part) > len(stem(part))]  # it holds a date or a number
     if what.source.startswith("wandb"):
         own.append(f"id {what.id}")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,11 +11,11 @@ import numpy as np
 from runscope.history import Run
 from runscope.history.parts import taken_apart
 from runscope.progress import Progress
-from runscope.stitching.answers import Answers, LateNode, hang_again
-from runscope.stitching.digest import Digest, digest, may_continue
+from runscope.stitching.answers import Answers, LateNode, hang_again, hung
+from runscope.stitching.digest import Digest, digest
 from runscope.stitching.node import Node, before_they_broke
 from runscope.stitching.pair import Pair, compare
-from runscope.stitching.pool import Pool
+from runscope.stitching.plan import Plan
 from runscope.stitching.posterior import Prior, decide
 from runscope.stitching.profile import paced_like, profile
 from runscope.stitching.tree import MOST_SURE, place
@@ -26,64 +25,6 @@ IN_A_PROJECT = Prior(continues=0.15, beside=0.6)
 SURE = 0.9
 """A join less sure than this is not proposed: nobody looks at each of thousands. All 108 true pairs of the public
 cases are surer."""
-NEAREST = 4
-"""So many earlier runs are looked at closely: those that are likeliest by settings, places and clocks."""
-LINKED = 4
-"""So many more of each kind of link, the newest: of one id, of a name that goes on, of the same first points."""
-LEAST_WORTH = -7.0
-"""Log-odds below which the curves, which say at most 150 to 1, could not make it likely any more."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which of many runs are held against which.
-
-    Attributes:
-        pool: what settings, places and clocks say of each two.
-        near: of each run the earlier ones that it could continue, by their numbers.
-    """
-
-    pool: Pool
-    near: tuple[tuple[int, ...], ...]
-
-    @classmethod
-    def of(cls, digests: Sequence[Digest]) -> Plan:
-        """Hold each run against a few earlier ones only: the time grows with their number and hardly more.
-
-        Args:
-            digests: in the order of training.
-        """
-        pool = Pool(digests)
-        return cls(pool, tuple(_near(digests, pool)))
-
-    def part(self, numbers: Sequence[int]) -> dict[str, Any]:
-        """The plan of some runs that :meth:`apart` holds together, as JSON has it."""
-        place = {number: index for index, number in enumerate(numbers)}
-        near = [[place[n] for n in self.near[number]] for number in numbers]
-        return {"near": near, "pool": self.pool.part(numbers)}
-
-    @classmethod
-    def of_part(cls, found: Mapping[str, Any]) -> Plan:
-        """The plan of what :meth:`part` gave."""
-        return cls(Pool.of_part(found["pool"]), tuple(tuple(near) for near in found["near"]))
-
-    def apart(self) -> list[list[int]]:
-        """Runs of which some could be one training, in order: none of another such group could be of it."""
-        group = list(range(len(self.near)))
-
-        def first_of(number: int) -> int:
-            while group[number] != number:
-                group[number] = group[group[number]]
-                number = group[number]
-            return number
-
-        for number, near in enumerate(self.near):
-            for earlier in near:
-                group[first_of(number)] = first_of(earlier)
-        found: dict[int, list[int]] = defaultdict(list)
-        for number in range(len(group)):
-            found[first_of(number)].append(number)
-        return [members for members in found.values() if len(members) > 1]
 
 
 @dataclass(frozen=True)
@@ -131,13 +72,19 @@ def find_planned(
         The trainings, as numbers of runs.
     """
     nodes = [LateNode(lambda read=read: profile(read())) for read in ordered]  # type: ignore[misc]
-    return [numbers for numbers, _ in _joined(nodes, plan, None, answers)]
+    return [numbers for numbers, _ in _joined(nodes, plan, None, answers, least=SURE)]
 
 
 def _joined(
-    nodes: Sequence[Node], plan: Plan, progress: Progress | None, answers: Answers | None = None
+    nodes: Sequence[Node],
+    plan: Plan,
+    progress: Progress | None,
+    answers: Answers | None = None,
+    *,
+    least: float = 0.0,
 ) -> list[tuple[list[int], float]]:
-    """Trainings as numbers of runs, and how sure each is."""
+    """Trainings as numbers of runs, and how sure each is: those of one run at least so sure, where ``least`` is given
+    and the curves of what could not be joined as surely are not looked at."""
     trainings: dict[Node, list[int]] = {}
     sure: dict[Node, float] = {}
     for number, node in enumerate(nodes):
@@ -146,7 +93,7 @@ def _joined(
         roots = {nodes[n].root for n in plan.near[number]}
         if roots:
             members = sorted(n for root in roots for n in trainings[root])
-            said = _answered(node, number, nodes, plan, members, answers)
+            said = _answered(node, number, nodes, plan, members, answers, least)
             sure[node.root] = min(sure.get(node.root, 1.0), said)
         trainings.setdefault(node.root, []).append(number)
     return [(numbers, round(sure.get(root, 1.0), 4)) for root, numbers in trainings.items()]
@@ -159,40 +106,26 @@ def _answered(
     plan: Plan,
     members: Sequence[int],
     answers: Answers | None,
+    least: float,
 ) -> float:
     """As :func:`_attach`, or as an earlier look has hung the run where nothing has changed since."""
     if answers is None:
-        return _attach(node, number, nodes, plan, members)
-    known = answers.ask(number, members, plan.pool.told(number, members))
+        return _attach(node, number, nodes, plan, members, least)
+    held = [nodes[n] for n in members]
+    token, known = answers.ask(number, members, plan.pool.told(number, members))
     if known is not None:
-        return hang_again(node, known, [nodes[n] for n in members])
-    own = node.profile
-    said = _attach(node, number, nodes, plan, members)
-    if (
-        node.profile is own
-    ):  # else it was told apart by the others' pace, which it would not have where it is read anew
-        answers.keep(node, number, nodes, members, said)
+        said, own = hang_again(node, known, held), tuple[float, ...]()
+    else:
+        before = node.profile
+        said = _attach(node, number, nodes, plan, members, least)
+        own = () if node.profile is before else (node.profile.interval, node.profile.base)
+    answers.keep(number, members, token, said, hung(node, held), own)
     return said
 
 
-def _near(digests: Sequence[Digest], pool: Pool) -> Iterator[tuple[int, ...]]:
-    """Of each run the earlier ones that it could continue: the likeliest, and those that something links it to."""
-    answering: dict[str, list[int]] = defaultdict(list)
-    for number, own in enumerate(digests):
-        linked = {earlier for key in own.follows for earlier in answering[key][-LINKED:]}
-        likely: list[int] = []
-        if number:
-            worth = pool.agreement(number)[0][:number] + np.log(pool.recency(number))
-            some = np.flatnonzero(worth > LEAST_WORTH)
-            # Of equals the newest: a sort that leaves their order open would answer by the kind of processor.
-            best = some[np.lexsort((-some, -worth[some]))][:NEAREST]
-            likely = [n for n in best.tolist() if may_continue(digests[n], own)]
-        yield tuple(sorted({*linked, *likely}))
-        for key in own.own:
-            answering[key].append(number)
-
-
-def _attach(node: Node, number: int, nodes: Sequence[Node], plan: Plan, members: Sequence[int]) -> float:
+def _attach(
+    node: Node, number: int, nodes: Sequence[Node], plan: Plan, members: Sequence[int], least: float
+) -> float:
     """Hang a run on the training that it continues, if that is likely enough.
 
     Args:
@@ -201,26 +134,25 @@ def _attach(node: Node, number: int, nodes: Sequence[Node], plan: Plan, members:
         nodes: all runs.
         plan: what their settings and clocks say.
         members: the earlier runs of all trainings that it could be of.
+        least: as :func:`runscope.stitching.posterior.decide` has it.
 
     Returns:
-        The probability that it is right where it hangs now, on one of them or on none.
+        The probability that it is right where it hangs now, on one of them or on none; at least.
     """
-    (together, beside), recent = plan.pool.agreement(number), plan.pool.recency(number)
+    told, recent = plan.pool.agreement(number, members), plan.pool.recency(number)
     node.profile = paced_like(node.profile, [nodes[n].profile for n in members])
     pairs: list[tuple[Node, Pair]] = []
     ago: dict[Node, float] = {}
     with before_they_broke([nodes[n] for n in members], node.profile):
-        for which in members:
+        for which, together, beside in zip(members, *told, strict=True):
             member = nodes[which]
             pair = compare(member.profile, node.profile)
-            told = pair.kin.told
-            kin = replace(
-                pair.kin, odds=told[0] + float(together[which]), beside=told[1] + float(beside[which])
-            )
+            own = pair.kin.told
+            kin = replace(pair.kin, odds=own[0] + float(together), beside=own[1] + float(beside))
             pairs.append((member, replace(pair, kin=kin)))
             ago[member.root] = ago.get(member.root, 0.0) + float(recent[which])
         since = {root: float(np.log(w)) for root, w in ago.items()}
-        answer = decide(pairs, node.profile, IN_A_PROJECT, since, plan.pool.usual(number))
+        answer = decide(pairs, node.profile, IN_A_PROJECT, since, plan.pool.usual(number), least)
         if answer.best is None or answer.joined < SURE:
             return 1 - answer.joined
         place(node, answer)

@@ -46,21 +46,26 @@ class Pool:
         self._fresh = np.array([not d.counts_on for d in digests], dtype=np.bool_)
         gaps = np.diff(np.sort(self._started[np.isfinite(self._started)]))
         self._pause = max(float(np.median(gaps)) if len(gaps) else 1.0, SHORTEST_PAUSE)
-        self._known: list[tuple[int, list[float], float, float]] | None = None
+        self._chance: dict[int, tuple[int, Floats]] = {}
+        self._whole: dict[int, float] = {}
+        self._usual: dict[int, float] = {}
 
-    def agreement(self, number: int) -> tuple[Floats, Floats]:
+    def agreement(self, number: int, others: Sequence[int] | None = None) -> tuple[Floats, Floats]:
         """(n,) log-likelihood ratios that each run is of one training with this one, by settings and place; and that
         it is another training of its project.
 
         A pair that agrees as well as it is usual says nothing, however many settings agree: the share of all runs that
         agree with this one at least as well is the probability that a stranger does. Lying in one folder, or in two
         folders of one, is such an agreement; lying elsewhere is no difference.
+
+        Args:
+            number: the run.
+            others: (n,) which runs; all where None.
         """
-        differ, score = self._scores(number)
-        low, chance = self._chances(number, score)
-        return _kept(KEEPS, differ) - np.log(chance[score - low]), _kept(SIBLING_KEEPS, differ) - np.log(
-            chance[score - low]
-        )
+        differ, score = self._scores(number, others)
+        low, chance = self._chances(number, score if others is None else None)
+        rare = np.log(chance)[score - low]
+        return _kept(KEEPS, differ) - rare, _kept(SIBLING_KEEPS, differ) - rare
 
     def recency(self, number: int) -> Floats:
         """(number,) probabilities of each earlier run to be the one that is continued, if any is.
@@ -68,38 +73,37 @@ class Pool:
         The shorter the pause, the likelier, on the scale of the usual distance of two starts.
         """
         weight = self._weights(number)
-        return np.asarray(weight / self._whole(number, weight)) if number else weight
+        return np.asarray(weight / self._sum(number, weight)) if number else weight
 
     def usual(self, number: int) -> float:
         """Log-likelihood ratio that a training from scratch begins at this run's loss, against a loss that begins
         anywhere: where many begin alike, that a run begins where another one stood is no rare chance."""
-        if self._known is not None:
-            return self._known[number][3]
-        others = self._head[self._fresh & np.isfinite(self._head)]
-        density = np.exp(-(((self._head[number] - others) / ALIKE) ** 2) / 2).sum() / (ALIKE * sqrt(2 * pi))
-        density = (density + UNKNOWN * ANYWHERE) / (len(others) + UNKNOWN)
-        return min(max(log(density / ANYWHERE), 0.0), MOST_USUAL) if np.isfinite(density) else 0.0
+        if number not in self._usual:
+            others = self._head[self._fresh & np.isfinite(self._head)]
+            off = (self._head[number] - others) / ALIKE
+            density = np.exp(-(off**2) / 2).sum() / (ALIKE * sqrt(2 * pi))
+            density = (density + UNKNOWN * ANYWHERE) / (len(others) + UNKNOWN)
+            known = bool(np.isfinite(density))
+            self._usual[number] = min(max(log(density / ANYWHERE), 0.0), MOST_USUAL) if known else 0.0
+        return self._usual[number]
 
     def told(self, number: int, others: Sequence[int]) -> Floats:
         """All that is said here of a run and of some earlier ones, as logarithms."""
-        some = np.asarray(others)
-        told = [*self.agreement(number), np.log(self.recency(number))]
-        return np.append(np.concatenate([one[some] for one in told]), self.usual(number))
+        recent = np.log(self.recency(number)[np.asarray(others)])
+        return np.concatenate([*self.agreement(number, others), recent, [self.usual(number)]])
 
     def part(self, numbers: Sequence[int]) -> dict[str, Any]:
         """Some of the runs, as JSON has it: :meth:`of_part` makes a pool of them that says of each what this one
         does."""
-        known = []
-        for number in numbers:
-            low, chance = self._chances(number, self._scores(number)[1])
-            whole = self._whole(number, self._weights(number))
-            known.append([low, chance.tolist(), whole, self.usual(number)])
+        chances = [(low, chance.tolist()) for low, chance in map(self._chances, numbers)]
+        wholes = [self._sum(number) for number in numbers]
         chosen = np.array(numbers, dtype=np.int64)
         return {
             "code": self._code[:, chosen].tolist(), "folder": self._folder[:, chosen].tolist(),
             "started": [None if np.isnan(t) else t for t in self._started[chosen].tolist()],
             "ended": [None if np.isnan(t) else t for t in self._ended[chosen].tolist()],
-            "pause": self._pause, "known": known,
+            "pause": self._pause, "chances": chances, "wholes": wholes,
+            "usual": [self.usual(number) for number in numbers],
         }  # fmt: skip
 
     @classmethod
@@ -112,48 +116,63 @@ class Pool:
         for name in ("started", "ended"):
             setattr(pool, f"_{name}", np.array([np.nan if t is None else t for t in found[name]]))
         pool._pause = found["pause"]
-        pool._known = [(low, chance, whole, usual) for low, chance, whole, usual in found["known"]]
+        pool._chance = {n: (low, np.array(chance)) for n, (low, chance) in enumerate(found["chances"])}
+        pool._whole, pool._usual = dict(enumerate(found["wholes"])), dict(enumerate(found["usual"]))
         return pool
 
-    def _scores(self, number: int) -> tuple[Ints, Ints]:
+    def _scores(self, number: int, others: Sequence[int] | None = None) -> tuple[Ints, Ints]:
         """(n,) settings that differ, and how well each run agrees."""
-        equal = np.zeros(len(self._started), dtype=np.int64)
+        some = slice(None) if others is None else np.asarray(others, dtype=np.int64)
+        equal = np.zeros(len(self._started[some]), dtype=np.int16)
         both = np.zeros_like(equal)
         for column in self._code:
             mine = column[number]
             if mine >= 0:
-                equal += column == mine
-                both += column >= 0
+                theirs = column[some]
+                equal += theirs == mine
+                both += theirs >= 0
         differ = both - equal
         score = equal - DIFFERS * differ
         for column in self._folder:
             if column[number] >= 0:
-                score += column == column[number]
+                score += column[some] == column[number]
         return differ, score
 
-    def _chances(self, number: int, score: Ints) -> tuple[int, Floats]:
-        """The lowest score, and for each from there on the share of other runs that reach it: of one at least."""
-        if self._known is not None:
-            return self._known[number][0], np.array(self._known[number][1])
-        low, others = int(score.min()), max(len(score) - 1, 1)
-        count = np.bincount(score - low)
-        count[score[number] - low] -= 1
-        reached = np.cumsum(count[::-1])[::-1]
-        return low, np.asarray(np.maximum(reached, 1) / others)
+    def _chances(self, number: int, score: Ints | None = None) -> tuple[int, Floats]:
+        """The lowest score, and for each from there on the share of other runs that reach it: of one at least.
+
+        Args:
+            number: the run.
+            score: of all runs, where that is known.
+        """
+        if number not in self._chance:
+            score = self._scores(number)[1] if score is None else score
+            low, others = int(score.min()), max(len(score) - 1, 1)
+            count = np.bincount(score - low)
+            count[score[number] - low] -= 1
+            reached = np.cumsum(count[::-1])[::-1]
+            self._chance[number] = low, np.asarray(np.maximum(reached, 1) / others)
+        return self._chance[number]
 
     def _weights(self, number: int) -> Floats:
         since = np.maximum(self._started[number] - self._ended[:number], 0.0)
         since = np.where(np.isfinite(since), since, 10 * self._pause)
         return np.asarray(1 / (1 + since / self._pause))
 
-    def _whole(self, number: int, weight: Floats) -> float:
-        return float(weight.sum()) if self._known is None else self._known[number][2]
+    def _sum(self, number: int, weight: Floats | None = None) -> float:
+        """Of the weights of all earlier runs."""
+        if number not in self._whole:
+            self._whole[number] = float((self._weights(number) if weight is None else weight).sum())
+        return self._whole[number]
 
 
 def _kept(often: tuple[float, ...], differ: Ints) -> Floats:
     """(n,) logarithms of how often so many settings differ."""
-    beyond = np.maximum(differ - len(often) + 1, 0)
-    return np.asarray(np.log(np.array(often)[np.minimum(differ, len(often) - 1)]) + beyond * log(SELDOM))
+    many = np.arange(int(differ.max(initial=0)) + 1)
+    beyond = np.maximum(many - len(often) + 1, 0)
+    return np.asarray(
+        (np.log(np.array(often)[np.minimum(many, len(often) - 1)]) + beyond * log(SELDOM))[differ]
+    )
 
 
 def _codes(columns: Sequence[Sequence[str | None]], count: int) -> np.ndarray[Any, np.dtype[np.int32]]:

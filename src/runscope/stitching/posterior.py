@@ -80,6 +80,7 @@ def decide(
     prior: Prior,
     ago: Mapping[Node, float] | None = None,
     usual: float = 0.0,
+    least: float = 0.0,
 ) -> Answer:
     """Weigh every place at which a run may continue one of the earlier ones against all that it else may be.
 
@@ -89,12 +90,17 @@ def decide(
         prior: how likely each relation is before anything was looked at.
         ago: log-prior of each training, by its first run; by the clocks of these runs alone where not given.
         usual: log-likelihood ratio that a training from scratch begins where this one does.
+        least: where the curves could not make it so likely that the run continues another, they are not looked at:
+            the answer names no place then, and the most that they could say.
     """
     if ago is None:
         ago = ago_of([n for n, _ in pairs], after)
     choices = choices_of(pairs, ago)
-    beside = _weigh_curves(choices, after)
     counted = any(pair.counted for _, pair in pairs)
+    most = 1.0 if counted or not least else _most(pairs, choices, prior, usual)
+    if most < least:
+        return Answer([], [], most, None, (), 0.0)
+    beside = _weigh_curves(choices, after)
     moved = _moved(choices, counted)
     everything = {
         "continues": [log(prior.continues) + c.total for c in choices],
@@ -111,6 +117,22 @@ def decide(
     best = _best(choices, shares["continues"]) if choices else None
     why = max(("beside", "moved", "other"), key=lambda kind: sum(shares[kind]))
     return Answer(choices, shares["continues"], joined, best, _why_not(pairs, after, why, best), gain)
+
+
+def _most(pairs: Sequence[tuple[Node, Pair]], choices: Sequence[Choice], prior: Prior, usual: float) -> float:
+    """The most that the curves could make it likely that a run without a counter that goes on continues another.
+
+    Over the places of each training they say at most :data:`MOST_SAID` for kinship, a start from scratch counting as
+    half of it (:func:`_capped`); and :data:`ALONE` holds down what nothing else ties together.
+    """
+    if not choices:
+        return 0.0
+    said = max(sum(w for k, w in c.candidate.weights.items() if k != "loss") for c in choices)
+    places = log(prior.continues) + _log_sum([c.prior for c in choices]) + said + MOST_SAID + log(2)
+    rest = log(prior.other) + usual
+    if not any(pair.kin.tied for _, pair in pairs):
+        places = min(places, rest + ALONE)
+    return exp(places - _log_sum([places, rest]))
 
 
 def _alone(everything: Mapping[str, list[float]], pairs: Sequence[tuple[Node, Pair]], counted: bool) -> None:

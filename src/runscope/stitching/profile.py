@@ -1,4 +1,7 @@
-"""What the evidence needs to know of one run, looked up once however often the run is compared."""
+"""What the evidence needs to know of one run, looked up once however often the run is compared.
+
+What takes longest, the levels of its curves, is looked up when somebody asks for it.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,6 @@ class Profile:
         grad: finite positive gradient norms, sorted.
         curve, grad_curve: loss and gradient norm, reduced to means of neighbours; as logarithms, where ``logs``.
         logs: the losses are positive, so that their noise is taken as a share of them.
-        levels, grad_levels: local levels of these, one for each form that their noise may have, likeliest first.
         held_out: finite losses on held-out data, sorted.
         base: own step of the state that it began from: 0 where its first step counts as 1, -1 where it counts as 0.
         interval: median distance between logged losses, in steps.
@@ -80,8 +82,6 @@ class Profile:
     curve: Curve | None
     grad_curve: Curve | None
     logs: bool
-    levels: tuple[ColouredLevel, ...]
-    grad_levels: tuple[ColouredLevel, ...]
     held_out: Series | None
     base: int
     interval: float
@@ -97,6 +97,16 @@ class Profile:
     def deviations(self) -> tuple[Ints, Floats] | None:
         """Of the first losses: logging intervals since the run began, and what each misses of its neighbours' mean."""
         return _deviations(self.loss, self.base, self.interval)
+
+    @cached_property
+    def levels(self) -> tuple[ColouredLevel, ...]:
+        """Local levels of the loss, one for each form that its noise may have, likeliest first."""
+        return _levels(self.curve)
+
+    @cached_property
+    def grad_levels(self) -> tuple[ColouredLevel, ...]:
+        """The same of the gradient norm."""
+        return _levels(self.grad_curve)
 
     @property
     def planned(self) -> bool:
@@ -123,8 +133,12 @@ def _deviations(loss: Series | None, base: int, interval: float) -> tuple[Ints, 
     return place, np.clip(rest, -limit, limit)[first]
 
 
-def profile(run: Run, *, levels: bool = True) -> Profile:
-    """Look a run over; without ``levels`` those of its curves stay out: they take longest, and no digest needs them."""
+def _levels(curve: Curve | None) -> tuple[ColouredLevel, ...]:
+    return () if curve is None else fit(curve.x, curve.y, curve.each)
+
+
+def profile(run: Run) -> Profile:
+    """Look a run over."""
     loss, rate = _clean(run.role("train_loss")), _clean(run.role("learning_rate"), CLOCK_POINTS)
     grad = _clean(run.role("grad_norm"))
     if grad is not None:
@@ -147,10 +161,6 @@ def profile(run: Run, *, levels: bool = True) -> Profile:
         curve=curve,
         grad_curve=grad_curve,
         logs=logs,
-        levels=() if curve is None or not levels else fit(curve.x, curve.y, curve.each),
-        grad_levels=()
-        if grad_curve is None or not levels
-        else fit(grad_curve.x, grad_curve.y, grad_curve.each),
         held_out=_clean(run.role("eval_loss")),
         base=_base(first_step, interval_of(loss)),
         interval=interval_of(loss),

@@ -7,7 +7,6 @@ import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ from runscope.store.home import home
 from runscope.survey.card import Card, Need
 from runscope.survey.work import Done, Task
 
+NOW = "now "
+"""So begins what changes with a run that is still running: it holds for one scan."""
 KEY_BYTES = 16
 """128 bits tell the states of all runs of the world apart."""
 _VERSION = version("runscope")
@@ -65,7 +66,11 @@ class Memory:
         by their files, nor of what was lost."""
         rows: dict[str, dict[str, Any]] = {}
         for key, task, found in done:
-            rows |= {f"{content} answer": {"answer": told} for content, told in found.answers.items()}
+            rows |= {
+                f"{content} answer": {"answer": told}
+                for content, told in found.answers.items()
+                if not content.startswith(NOW)
+            }
             if task.lot is not None or found.lost or any(card.state == "running" for card in found.cards):
                 continue
             rows[key] = {"cards": [card.as_dict() for card in found.cards]}
@@ -83,14 +88,13 @@ class Memory:
                 found[tasks[key]] = [Digest.from_dict(d) for d in row["digests"]]
         return found
 
-    def with_answers(self, task: Task) -> Task:
-        """A lot with what earlier looks have decided of its runs."""
+    def answers(self, task: Task) -> dict[str, Any]:
+        """What earlier looks have decided of the runs of a lot, by their contents."""
         assert task.lot is not None
         if self._fresh:
-            return task
-        keys = [f"{content} answer" for member in task.lot.members if (content := task.lot.content(member))]
-        known = {key.removesuffix(" answer"): row["answer"] for key, row in self._table.get(keys).items()}
-        return Task(task.references, replace(task.lot, before=known))
+            return {}
+        kept = self._table.get([f"{content} answer" for content in task.lot.told])
+        return {key.removesuffix(" answer"): row["answer"] for key, row in kept.items()}
 
     def joined(self, keys: Iterable[str]) -> list[Card] | None:
         """The trainings of several runs among just these runs, as they are; None where that is not known."""

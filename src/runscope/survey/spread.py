@@ -30,6 +30,9 @@ class Spread(Protocol):
     def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
         """Each task with what came of it, as they come."""
 
+    def close(self) -> None:
+        """Let the workers go."""
+
 
 def open_spread(launch: Launch, jobs: int | None) -> Spread:
     """Where the work is done.
@@ -64,6 +67,7 @@ class Processes:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         self.jobs = jobs or cores or 1
         self._module, self._shard = module, shard
+        self._workers: list[_Worker] = []
 
     def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
         """Each task with what came of it, as they come."""
@@ -71,21 +75,31 @@ class Processes:
         cut = shards(tasks, self._shard)
         for shard in cut:
             waiting.put(shard)
-        jobs = min(self.jobs, len(cut))
         results: queue.SimpleQueue[list[tuple[Task, Done]] | BaseException] = queue.SimpleQueue()
-        workers = [_Worker(self._module) for _ in range(jobs)]
-        for worker in workers:
+        for number in range(min(self.jobs, len(cut))):
+            if number == len(self._workers):
+                self._workers.append(_Worker(self._module))
             waiting.put(None)
-            threading.Thread(target=_serve, args=(worker, waiting, results), daemon=True).start()
+            threading.Thread(
+                target=_serve, args=(self._workers[number], waiting, results), daemon=True
+            ).start()
+        left = len(cut)
         try:
-            for _ in cut:
+            while left:
                 found = results.get()
+                left -= 1
                 if isinstance(found, BaseException):
                     raise found
                 yield from found
         finally:
-            for worker in workers:
-                worker.end()
+            if left:  # nobody waits for the rest
+                self.close()
+
+    def close(self) -> None:
+        """Let the workers go."""
+        for worker in self._workers:
+            worker.end()
+        self._workers = []
 
 
 class _Worker:
@@ -98,6 +112,8 @@ class _Worker:
 
     def ask(self, tasks: Sequence[Task]) -> list[Done] | None:
         """What came of each task; None where the process died or was given up."""
+        if self._ended:
+            return None
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -116,11 +132,6 @@ class _Worker:
             return None
         return [Done.from_dict(found) for found in orjson.loads(line)["done"]]
 
-    def end(self) -> None:
-        """Let the process go, for good."""
-        self._ended = True
-        self._stop()
-
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(
@@ -130,6 +141,11 @@ class _Worker:
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
         return self._process
+
+    def end(self) -> None:
+        """Let the process go, for good."""
+        self._ended = True
+        self._stop()
 
     def _stop(self) -> None:
         process, self._process = self._process, None
@@ -224,3 +240,6 @@ class OnRay:
                     continue
                 found = [_lost(task) for task in shard]
             yield from zip(shard, found, strict=True)
+
+    def close(self) -> None:
+        """The cluster is somebody else's."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runscope.display import Shown
 from runscope.progress import Progress
@@ -15,7 +16,7 @@ from runscope.sources.base import MEMBER
 from runscope.stitching import Digest
 from runscope.survey.card import NEEDS, Card, Need, unreadable
 from runscope.survey.grouping import Group, groups
-from runscope.survey.memory import Memory, key_of, marks_of
+from runscope.survey.memory import NOW, Memory, key_of, marks_of
 from runscope.survey.spread import Spread
 from runscope.survey.telling import VERDICTS, Telling, tellings
 from runscope.survey.work import Done, Task, lots
@@ -184,7 +185,7 @@ class _Work:
         self._marks = marks_of(references)
         self._keys: dict[Task, str] = {}
         self._digests: dict[Task, list[Digest]] = {}
-        self._ended: list[Task] = []
+        self._ended: set[Task] = set()
         self.lost = 0
 
     def key(self, task: Task) -> str:
@@ -211,24 +212,40 @@ class _Work:
                 fresh = []
             self._say(label, len(tasks) - len(missing) + number + 1, len(tasks))
         self._keep(fresh)
-        self._ended += [task for task in tasks if all(card.state != "running" for card in found[task])]
+        self._ended |= {task for task in tasks if all(card.state != "running" for card in found[task])}
         return found
 
     def trainings(self, tasks: Sequence[Task]) -> list[Task]:
         """Trainings of several runs among runs whose cards are known."""
         digests = self._digests_of(tasks)
+        moment = f"{NOW}{time.time_ns()} "
         contents = {
-            d.reference: f"{self.key(task)} {d.reference}" for task in self._ended for d in digests[task]
+            d.reference: f"{'' if task in self._ended else moment}{self.key(task)} {d.reference}"
+            for task in tasks
+            for d in digests[task]
         }
+        answers: dict[str, Sequence[Any]] = {}
+        first: list[Task] = []
+        later: list[Task] = []
         held = lots([d for task in tasks for d in digests[task]], contents)
-        if self._memory is not None:
-            held = [self._memory.with_answers(task) for task in held]
+        for task, pieces in held:
+            known = self._memory.answers(task) if self._memory is not None else {}
+            answers |= known
+            # Where most is known the lot itself reads no more than its pieces would.
+            in_pieces = bool(pieces) and 2 * len(known) < len(task.references)
+            first += pieces if in_pieces else [task]
+            later += [task] if in_pieces else []
         found: list[tuple[str, ...]] = []
-        for number, (task, done) in enumerate(self._spread.done(held) if held else ()):
-            found += done.trainings
-            self.lost += len(task.references) if done.lost else 0
-            self._keep([(task, done)])
-            self._say("lots of runs compared", number + 1, len(held))
+        for some in (first, later):
+            for number, (task, done) in enumerate(self._spread.done([_knowing(t, answers) for t in some])):
+                found += done.trainings
+                answers |= done.answers
+                lost = (
+                    done.lost and task.lot is not None and task.lot.whole
+                )  # what a piece lost the lot does again
+                self.lost += len(task.references) if lost else 0
+                self._keep([(task, done)])
+                self._say("lots of runs compared", number + 1, len(some))
         return [Task(references) for references in sorted(found)]
 
     def _say(self, label: str, number: int, of: int) -> None:
@@ -245,6 +262,13 @@ class _Work:
     def _keep(self, fresh: list[tuple[Task, Done]]) -> None:
         if fresh and self._memory is not None:
             self._memory.keep([("" if task.lot else self.key(task), task, done) for task, done in fresh])
+
+
+def _knowing(task: Task, answers: Mapping[str, Sequence[Any]]) -> Task:
+    """A lot with what was decided of its runs before."""
+    assert task.lot is not None
+    before = {content: answers[content] for content in task.lot.told if content in answers}
+    return Task(task.references, replace(task.lot, before=before))
 
 
 def _survey(

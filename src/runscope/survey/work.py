@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from runscope.stitching import Digest, Plan, in_order_of
 from runscope.survey.card import Card
+
+PIECE_RUNS, PIECE_POINTS = 256, 1 << 23
+"""Of so many runs a lot is looked at in pieces, so that all workers have something to do, and as soon as they logged so
+many points: some 500 MB."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +23,19 @@ class Lot:
         plan: what is held against what, as :meth:`runscope.stitching.Plan.part` has it.
         contents: of each reference something that changes with its files; empty for one that is not to be remembered.
         before: answers of an earlier look, as :class:`runscope.stitching.Answers` has them.
+        whole: it holds all that could be one training; of a piece the answers count, not the trainings.
     """
 
     members: tuple[tuple[int, int], ...]
     plan: Mapping[str, Any]
     contents: tuple[str, ...] = ()
     before: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    whole: bool = True
+
+    @property
+    def told(self) -> list[str]:
+        """What changes with each session of which something can be remembered."""
+        return [content for member in self.members if (content := self.content(member))]
 
     def content(self, member: tuple[int, int]) -> str:
         """What changes with a session."""
@@ -90,22 +101,34 @@ class Done:
         return cls(cards, digests, [tuple(t) for t in found["trainings"]], found["answers"], found["lost"])
 
 
-def lots(digests: Sequence[Digest], contents: Mapping[str, str]) -> list[Task]:
-    """Of many runs those that have to be held against one another, each lot a task of its own.
+def lots(digests: Sequence[Digest], contents: Mapping[str, str]) -> list[tuple[Task, list[Task]]]:
+    """Of many runs those that have to be held against one another, each lot a task of its own; and a large one in
+    pieces.
+
+    What is decided in the pieces need not be decided again in the lot, but where a run was held against one of another
+    piece that is of a training of several.
 
     Args:
         digests: of all runs.
         contents: of each reference that is to be remembered what changes with its files.
     """
     order = in_order_of(digests)
-    plan = Plan.of([digests[n] for n in order])
-    tasks = []
+    ordered = [digests[n] for n in order]
+    plan = Plan.of(ordered)
+
+    def task(numbers: Sequence[int], held: Collection[int] | None = None) -> Task:
+        references = list(dict.fromkeys(ordered[n].reference for n in numbers))
+        place = {reference: index for index, reference in enumerate(references)}
+        members = tuple((place[ordered[n].reference], ordered[n].part) for n in numbers)
+        told = tuple(contents.get(reference, "") for reference in references)
+        return Task(tuple(references), Lot(members, plan.part(numbers, held), told, whole=held is None))
+
+    found = []
     for numbers in plan.apart():
-        held = [digests[order[n]] for n in numbers]
-        references = list(dict.fromkeys(d.reference for d in held))
-        if len(references) > 1:
-            place = {reference: index for index, reference in enumerate(references)}
-            members = tuple((place[d.reference], d.part) for d in held)
-            told = tuple(contents.get(reference, "") for reference in references)
-            tasks.append(Task(tuple(references), Lot(members, plan.part(numbers), told)))
-    return tasks
+        whole = task(numbers)
+        if len(whole.references) > 1:
+            weights = [1 / PIECE_RUNS + ordered[n].points / PIECE_POINTS for n in numbers]
+            pieces = plan.pieces(numbers, weights) if sum(weights) > 1 else []
+            beside = (set(piece).union(*(plan.near[n] for n in piece)) for piece in pieces)
+            found.append((whole, [task(sorted(b), set(p)) for p, b in zip(pieces, beside, strict=True)]))
+    return found

@@ -51,7 +51,7 @@ def _judged(reference: str) -> Done:
         card = _card([run], lambda run=run: line_of(run))  # type: ignore[misc]
         cards.append(card)
         if card.error is None:
-            digests += [digest(profile(part, levels=False), reference) for part in taken_apart(run)]
+            digests += [digest(profile(part), reference) for part in taken_apart(run)]
     return Done(cards, digests)
 
 
@@ -95,6 +95,8 @@ def _joined(references: Sequence[str], lot: Lot) -> Done:
     try:
         found = find_planned(ordered, Plan.of_part(lot.plan), answers)
     except _Changed:
+        return Done(answers=answers.now)
+    if not lot.whole:
         return Done(answers=answers.now)
     trainings = _whole([[lot.members[n][0] for n in training] for training in found])
     return Done(trainings=[tuple(references[n] for n in some) for some in trainings], answers=answers.now)

@@ -208,15 +208,27 @@ def repeated(columns: Sequence[pd.Series]) -> int:
 
 
 def to_floats(texts: pd.Series) -> Floats:
-    """Numbers as pandas reads them, NaN for all else; a stretch at a time, since each cell becomes an object."""
-    import pandas as pd
-
+    """Numbers as pandas reads them, NaN for all else; a stretch at a time, since cells may become objects."""
     values = np.empty(len(texts))
     begin = 0
     for part in _stretches(texts):
-        values[begin : begin + len(part)] = pd.to_numeric(part, errors="coerce")
+        values[begin : begin + len(part)] = _floats(part)
         begin += len(part)
     return values
+
+
+def _floats(texts: pd.Series) -> Floats:
+    """Arrow reads the same numbers ten times as fast, and refuses what else stands in a cell: blanks, words."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        cells = pa.array(texts.array, from_pandas=True)
+        filled = pc.if_else(pc.equal(cells, ""), None, cells)
+        return np.asarray(pc.cast(filled, pa.float64()).to_numpy(zero_copy_only=False))
+    except pa.ArrowException:
+        return np.asarray(pd.to_numeric(texts, errors="coerce"), dtype=np.float64)
 
 
 def _stretches(texts: pd.Series) -> Iterator[pd.Series]:

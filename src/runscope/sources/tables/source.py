@@ -22,6 +22,7 @@ from runscope.sources.base import (
     finish,
     folder_name,
     identity,
+    names_in,
     pick,
     split_member,
 )
@@ -138,13 +139,15 @@ def _lineage(place: Place | None, counter: str) -> Lineage | None:
 
 
 def _in_folder(folder: Path) -> Path | None:
-    if (folder / _MMENGINE).is_dir():
+    names = names_in(folder)
+    if _MMENGINE in names and (folder / _MMENGINE).is_dir():
         return _in_folder(folder / _MMENGINE)
-    named = next((f for name in _FOLDER_NAMES if (f := folder / name).is_file() and kind_of(f)), None)
+    there = [folder / name for name in _FOLDER_NAMES if name in names]
+    named = next((file for file in there if file.is_file() and kind_of(file)), None)
     if named is not None:
         return named
-    mmcv = sorted(folder.glob("*.log.json"))  # mmcv and mmengine name it by the time of the start
-    return mmcv[-1] if mmcv else None
+    mmcv = sorted(name for name in names if name.endswith(".log.json"))
+    return folder / mmcv[-1] if mmcv else None  # mmcv and mmengine name it by the time of the start
 
 
 def _run_name(file: Path) -> str:

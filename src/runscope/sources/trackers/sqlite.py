@@ -47,7 +47,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def has_columns(path: Path | None, table: str, columns: frozenset[str]) -> bool:
     """Whether a path is an SQLite file with such a table; False for anything else, damaged ones included."""
-    if path is None or not path.is_file() or path.suffix.lower() not in ENDINGS:
+    if path is None or path.suffix.lower() not in ENDINGS or not path.is_file():
         return False
     try:
         with path.open("rb") as file:

@@ -15,7 +15,7 @@ import numpy as np
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
 from runscope.history.ending import reached_step
-from runscope.sources.base import LoadContext, existing, finish, folder_name, identity
+from runscope.sources.base import LoadContext, existing, finish, folder_name, identity, names_in
 from runscope.sources.text import LFS, refuse_pointer
 from runscope.sources.trainer.log import History, Log, number_of, read_log
 from runscope.stats.arrays import Ints
@@ -221,7 +221,10 @@ def covered(run: Run) -> tuple[int, bool]:
 
 def _states(folder: Path) -> list[Path]:
     """The states of a folder and of its checkpoints, best first: what covers most steps; of equals the folder's own."""
-    found = [f for f in (folder / NAME, *folder.glob(f"checkpoint-*/{NAME}")) if f.is_file()]
+    saved = (folder / name / NAME for name in names_in(folder) if name.startswith("checkpoint-"))
+    found = [f for f in (folder / NAME, *saved) if f.is_file()]
+    if len(found) < 2:
+        return found
     return sorted(found, key=lambda f: (-_step_of(f), f.parent != folder, -f.stat().st_mtime))
 
 

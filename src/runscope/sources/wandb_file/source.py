@@ -15,7 +15,7 @@ import numpy as np
 
 from runscope.errors import SeveralRuns, UnreadableRun
 from runscope.history import Lineage, Run, State
-from runscope.sources.base import LoadContext, existing, finish
+from runscope.sources.base import LoadContext, existing, finish, names_in
 from runscope.sources.columns import checkpoint_lineage, machine_series
 from runscope.sources.wandb_file.log import BLOCK_BYTES, HEADER, Log
 from runscope.sources.wandb_file.process import goes_on
@@ -68,7 +68,8 @@ def _files(reference: str) -> list[Path]:
     path = existing(reference)
     if path is not None:
         if path.is_dir():
-            return sorted(f for f in path.glob("*.wandb") if f.is_file())
+            named = (path / name for name in names_in(path) if name.endswith(".wandb"))
+            return sorted(file for file in named if file.is_file())
         return [path] if path.suffix == ".wandb" else []
     if "*" not in reference:
         return []

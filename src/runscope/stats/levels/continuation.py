@@ -325,19 +325,18 @@ def log_likelihood(
         behind = np.interp(begin, level.x, level.mean) - np.interp(begin - 2 * memory, level.x, level.mean)
         passes = np.exp(-own / memory)
         known += (behind**2)[:, None, None] * np.outer(passes, passes)
+    walked += known
     faster = moved[:, :, None] * moved[:, None, :]
+    paced = {pace: pace**2 * faster for pace in {how.pace for how in kinds}}
     since = np.minimum(own[:, None], own[None, :])
     bent = {length: bends(own / length) for length in {how.length for how in kinds}}
-    spread = np.stack(
-        [
-            known
-            + (0.0 if how.bend and not how.drift else walked)
-            + how.spread(own, since, bent[how.length])
-            + how.pace**2 * faster
-            for how in kinds
-        ]
-    )
-    return log_t(np.broadcast_to(error, spread.shape[:-1]), spread, kinds[0].freedom)
+    found = []
+    for how in kinds:  # one at a time: all together they fit into no cache
+        spread = known if how.bend and not how.drift else walked
+        spread = spread + how.spread(own, since, bent[how.length])
+        spread += paced[how.pace]
+        found.append(log_t(error, spread, kinds[0].freedom))
+    return np.stack(found)
 
 
 def log_t(error: Floats, spread: Floats, freedom: float) -> Floats:

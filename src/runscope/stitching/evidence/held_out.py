@@ -6,6 +6,7 @@ from math import log
 
 import numpy as np
 
+from runscope.stats.arrays import Floats
 from runscope.stitching.evidence.candidate import Candidate
 from runscope.stitching.profile import Profile
 
@@ -47,16 +48,23 @@ def weigh(before: Profile, after: Profile, candidates: list[Candidate]) -> float
     moves = float(np.median(np.abs(np.diff(value))))
     spread = ANYWHERE if before.loss is None or after.loss is None else BESIDE
 
-    def ratio(place: float, *widths: tuple[float, float]) -> float:
-        off = log(first) - float(np.interp(place, old.step, value))
-        unsure = moves * float(np.min(np.abs(old.step - place))) / apart
-        near = sum(share / (np.pi * (w + unsure) * (1 + (off / (w + unsure)) ** 2)) for w, share in widths)
-        return CHANGED + (1 - CHANGED) * float(near * spread * np.sqrt(2 * np.pi))
+    places = np.array(
+        [
+            *(c.offset + c.scale * float(new.step[0]) for c in candidates),
+            before.base + float(new.step[0]) - after.base,
+        ]
+    )
+    later = np.clip(np.searchsorted(old.step, places), 1, len(old) - 1)
+    nearest = np.minimum(np.abs(old.step[later] - places), np.abs(old.step[later - 1] - places))
+    off = log(first) - np.interp(places, old.step, value)
+    unsure = moves * nearest / apart
 
-    beside = [ratio(before.base + float(new.step[0]) - after.base, *SIBLINGS)]
-    for candidate in candidates:
-        place = candidate.offset + candidate.scale * float(new.step[0])
-        candidate.weights["eval_loss"] = log(ratio(place, (JUMP, 1.0)))
-        beside.append(ratio(place, *SIBLINGS))
+    def ratios(*widths: tuple[float, float]) -> Floats:
+        near = sum(share / (np.pi * (w + unsure) * (1 + (off / (w + unsure)) ** 2)) for w, share in widths)
+        return np.asarray(CHANGED + (1 - CHANGED) * (near * spread * np.sqrt(2 * np.pi)))
+
+    for candidate, ratio in zip(candidates, ratios((JUMP, 1.0)).tolist(), strict=False):
+        candidate.weights["eval_loss"] = log(ratio)
+    beside = ratios(*SIBLINGS)
     # Where the training losses tell how near the two lie to each other, the held-out losses need not do so again.
-    return log(max(beside) if spread == BESIDE else float(np.mean(beside)))
+    return log(float(beside.max() if spread == BESIDE else beside.mean()))

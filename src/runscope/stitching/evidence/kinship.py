@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Any
 
+from runscope.history import Run
 from runscope.stitching.profile import Profile
 
 MODEL = (
@@ -127,6 +128,13 @@ def stem(name: str) -> str:
     return " ".join(re.findall(r"[a-z]+", plain))
 
 
+def called(run: Run) -> str:
+    """What a run is called: its name, or that of its folder where every log has such a name (``log.jsonl``)."""
+    folder = run.reference.partition("::")[0].rpartition("/")[0].rpartition("/")[2]
+    says_nothing = run.source == "table" and bool(words := set(stem(run.name).split())) and words <= _COMMON
+    return folder if folder and says_nothing else run.name
+
+
 def _recorded(before: Profile, after: Profile) -> Sign:
     """What a callback wrote into both runs while they trained: certain, one way or the other."""
     mine, theirs = before.run.recorded, after.run.recorded
@@ -149,9 +157,10 @@ def _names(before: Profile, after: Profile) -> Sign:
     if one.id == other.id and one.source == other.source and one.source.startswith("wandb"):
         return Sign(6.0, 5.0, f"both runs have the id {other.id}", pooled=False)
     mine, theirs = stem(one.name), stem(other.name)
-    rest = other.name[len(one.name) :] if other.name.startswith(one.name) else ""
-    if rest and not rest[0].isalnum() and len(one.name) > len(mine):  # it holds a date or a number
-        return Sign(5.0, 3.0, f"it is named after {one.name}", pooled=False)
+    first, later = called(one), called(other)
+    rest = later[len(first) :] if later.startswith(first) else ""
+    if rest and not rest[0].isalnum() and len(first) > len(stem(first)):  # it holds a date or a number
+        return Sign(5.0, 3.0, f"it is named after {first}", pooled=False)
     if not mine or not theirs:
         return NOTHING
     if mine == theirs:
@@ -164,7 +173,7 @@ def _names(before: Profile, after: Profile) -> Sign:
 
 def _resumed(before: Profile, after: Profile) -> Sign:
     """Whether the later run alone is called a resumed one."""
-    mine, theirs = (bool(_RESUMED_NAME.search(run.run.name.lower())) for run in (before, after))
+    mine, theirs = (bool(_RESUMED_NAME.search(called(run.run).lower())) for run in (before, after))
     return Sign(1.0, -1.0, pooled=False) if theirs and not mine else NOTHING
 
 

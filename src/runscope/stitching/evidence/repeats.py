@@ -46,12 +46,10 @@ def _ratio(old: tuple[Ints, Floats], own: tuple[Ints, Floats], begin: int) -> fl
     place = own[0] + begin
     if len(old[0]) < FEWEST or place[0] > old[0][-FEWEST]:
         return 0.0
-    found = np.minimum(np.searchsorted(old[0], place), len(old[0]) - 1)
-    both = old[0][found] == place
-    count = int(both.sum())
+    one, two = _common(old, place, own[1])
+    count = len(one)
     if count < FEWEST:
         return 0.0
-    one, two = old[1][found[both]], own[1][both]
     size = float(one @ one) * float(two @ two)
     if size <= 0:
         return 0.0
@@ -62,3 +60,16 @@ def _ratio(old: tuple[Ints, Floats], own: tuple[Ints, Floats], begin: int) -> fl
     free = count / 2
     gain = -0.5 * free * log(max(1 - together**2, 1e-9)) + log(sqrt(2 * pi / free))
     return min(log(1 - REPEATS + REPEATS * exp(min(gain, 50.0))), MOST_SAID)
+
+
+def _common(old: tuple[Ints, Floats], place: Ints, value: Floats) -> tuple[Floats, Floats]:
+    """Values of both at the places that both have; all places increase."""
+    first = int(old[0][0])
+    if old[0][-1] - first == len(old[0]) - 1 and place[-1] - place[0] == len(place) - 1:  # none is missing
+        begin = int(place[0]) - first
+        one, two = old[1][max(begin, 0) :], value[max(-begin, 0) :]
+        count = min(len(one), len(two))
+        return one[:count], two[:count]
+    found = np.minimum(np.searchsorted(old[0], place), len(old[0]) - 1)
+    both = old[0][found] == place
+    return old[1][found[both]], value[both]

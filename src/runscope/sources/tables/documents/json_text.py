@@ -322,35 +322,45 @@ def _said(lost: Mapping[str, int]) -> Iterator[str]:
         )
 
 
+_NESTED = frozenset((dict, list))
+ROW_CELLS = 4
+"""A row as an object takes as much memory as so many cells."""
+
+
 def frame(rows: Iterable[Row], lost: Counter[str] | None = None) -> pd.DataFrame:
     """Rows as cells of text; nested names are joined with a dot, and what is lost is counted in ``lost``."""
     count = Counter[str]() if lost is None else lost
-    cells, number = Cells(), 0
-    columns: dict[str, list[str]] = {}
-    by_name: dict[str, list[str]] = {}  # as they were written: of two that read alike one column
+    cells = Cells()
+    waiting: list[Mapping[str, Any]] = []
+    names: dict[str, None] = {}
+    most = stretch_rows(ROW_CELLS)
     for row in rows:
-        for name, value in _flat(row, count):
-            column = by_name.get(name)
-            if column is None:
-                column = by_name[name] = columns.setdefault(whole_letters(name), [])
-            # Nearly all that is logged is of these two kinds.
-            text = repr(value) if type(value) is float else _as_text(value, count)
-            if len(column) == number:
-                column.append(text)
-            else:
-                column[number:] = [*[""] * (number - len(column)), text]
-        number += 1
-        if number >= stretch_rows(len(columns)):
-            cells.add(_padded(columns, number), number)
-            columns, by_name, number = {}, {}, 0
-    cells.add(_padded(columns, number), number)
+        flat = row if _NESTED.isdisjoint(map(type, row.values())) else dict(_flat(row, count))
+        if not flat.keys() <= names.keys():
+            flat = {
+                whole_letters(name): value for name, value in flat.items()
+            }  # of two that read alike one column
+            names |= dict.fromkeys(flat)
+            most = stretch_rows(ROW_CELLS + len(names))
+        waiting.append(flat)
+        if len(waiting) >= most:
+            cells.add(_columns(waiting, names, count), len(waiting))
+            waiting, names, most = [], {}, stretch_rows(ROW_CELLS)
+    cells.add(_columns(waiting, names, count), len(waiting))
     return cells.frame()
 
 
-def _padded(columns: Mapping[str, list[str]], count: int) -> Mapping[str, list[str]]:
-    for column in columns.values():
-        column += [""] * (count - len(column))
-    return columns
+def _columns(
+    rows: Sequence[Mapping[str, Any]], names: Iterable[str], lost: Counter[str]
+) -> dict[str, list[str]]:
+    """Texts by name, of rows that are flat."""
+    return {name: _as_texts([row.get(name) for row in rows], lost) for name in names}
+
+
+def _as_texts(values: Sequence[Any], lost: Counter[str]) -> list[str]:
+    if set(map(type, values)) == {float}:
+        return list(map(repr, values))
+    return [_as_text(value, lost) for value in values]
 
 
 def _flat(
