@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings, Study, evaluate
 from runscope.evaluation.examples.reading import read_examples
-from runscope.evaluation.models.adapters import ON_A_BASE_OF_ITS_OWN, SIDE_BY_SIDE
+from runscope.evaluation.models.adapters.adapter import ON_A_BASE_OF_ITS_OWN, SIDE_BY_SIDE
 from runscope.evaluation.models.heads import HeadModels
 from runscope.evaluation.tasks.kinds import find_task
 from runscope.hub import fetch, list_checkpoints

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings
 from runscope.evaluation.examples.example import Example
-from runscope.evaluation.models.adapters import REFUSED
+from runscope.evaluation.models.adapters.adapter import REFUSED
 from runscope.evaluation.models.local import LocalModels
 from tests.evaluation import letters
 

@@ -17,7 +17,7 @@ from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.models import loading
-from runscope.evaluation.models.adapters import read_adapter
+from runscope.evaluation.models.adapters.adapter import read_adapter
 from runscope.evaluation.models.local import LocalModels
 from runscope.evaluation.models.vllm import Room, refuse_not_served
 from tests.evaluation import tiny

@@ -19,8 +19,8 @@ from runscope.evaluation import EvaluateSettings
 from runscope.evaluation.examples.encoding import Encoded
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import COMPLETION
-from runscope.evaluation.models.joined import alone, join, positions_and_mask
 from runscope.evaluation.models.local import LocalModels
+from runscope.evaluation.models.passes.joined import alone, join, positions_and_mask
 from tests.evaluation import letters, tiny
 from tests.evaluation.conftest import Place
 

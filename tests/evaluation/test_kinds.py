@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings, evaluate
-from runscope.evaluation.models.kinds import QUANTISED
 from runscope.evaluation.models.local import LocalModels
+from runscope.evaluation.models.saved.kinds import QUANTISED
 from runscope.hub import fetch, list_checkpoints
 from tests.evaluation import letters
 from tests.evaluation.test_adapters import SIDE, losses

@@ -14,9 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from runscope.evaluation import EvaluateSettings
 from runscope.evaluation.examples.example import Example
-from runscope.evaluation.models import scored
 from runscope.evaluation.models.local import LocalModels
 from runscope.evaluation.models.memory import Budget
+from runscope.evaluation.models.passes import scored
 from tests.evaluation import tiny
 from tests.evaluation.conftest import Place
 

@@ -12,7 +12,7 @@ import pytest
 from runscope.errors import RunscopeError
 from runscope.evaluation import EvaluateSettings
 from runscope.evaluation.models import loading
-from runscope.evaluation.models.trained_as import kind_in, refuse_in
+from runscope.evaluation.models.adapters.trained_as import kind_in, refuse_in
 from tests.evaluation import headed, tiny
 from tests.robustness import damage
 
@@ -69,7 +69,7 @@ def test_foreign_values_are_refused_in_words(name: str, whole: Path) -> None:
     "key", ["model_type", "architectures", "auto_map", "id2label", "num_labels", "vision_config"]
 )
 def test_what_tells_a_kind_may_be_anything(key: str, value: object) -> None:
-    from runscope.evaluation.models.kinds import kind_of
+    from runscope.evaluation.models.saved.kinds import kind_of
 
     assert kind_of({"model_type": "bert", "architectures": ["BertForSequenceClassification"], key: value})
     assert kind_of({"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"], key: value})

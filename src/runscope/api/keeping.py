@@ -84,7 +84,7 @@ def keep(
         StoreError: the folder is not empty, or cannot be written.
     """
     from runscope.evaluation.beside.averages import AS_GOOD, shares_of
-    from runscope.evaluation.models.whole import refuse_broken
+    from runscope.evaluation.models.saved.whole import refuse_broken
     from runscope.hub import fetch
 
     told = Told.read(Path(evaluated)) if evaluated is not None else None

@@ -10,7 +10,7 @@ from typing import Any
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.reading import Form, read_examples
 from runscope.evaluation.examples.scoring import in_words, scoring_of
-from runscope.evaluation.models import weights
+from runscope.evaluation.models.saved import weights
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import find_task
 from runscope.history.checkpoint import Checkpoint

@@ -13,7 +13,7 @@ from runscope.errors import RunscopeError
 from runscope.evaluation.beside.forgetting import SecondSet
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.following import as_trained, training_examples
-from runscope.evaluation.models import costs
+from runscope.evaluation.models.saved import costs
 from runscope.evaluation.ordering import in_order
 from runscope.evaluation.proposing import proposed
 from runscope.evaluation.run import held_out_examples, nearest_arms, new_race, require_examples
@@ -52,8 +52,8 @@ class Plan:
         also_examples: of the second set, for the base and every checkpoint that is evaluated.
         memory: bytes of the base and one adapter, or of the largest model, by the precision that they are loaded in.
         base_download_bytes: of the base, where it is not on this disk.
-        seconds_at_least, seconds_at_most: on the machine that :mod:`runscope.evaluation.models.costs` names; None where
-            answers are generated, or the size of the model is unknown.
+        seconds_at_least, seconds_at_most: on the machine that :mod:`runscope.evaluation.models.saved.costs` names; None
+            where answers are generated, or the size of the model is unknown.
         price_at_least, price_at_most: the same in dollars, where the price of an hour was given.
     """
 

@@ -13,8 +13,8 @@ from runscope.evaluation.examples.columns import by_plain_name, parse_columns
 from runscope.evaluation.examples.labelled import LABELS
 from runscope.evaluation.examples.pairs import task_of
 from runscope.evaluation.examples.reading import rows_of
-from runscope.evaluation.models.kinds import EMBEDDINGS, Kind, is_causal
-from runscope.evaluation.models.trained_as import kind_in, model_type, refuse_in
+from runscope.evaluation.models.adapters.trained_as import kind_in, model_type, refuse_in
+from runscope.evaluation.models.saved.kinds import EMBEDDINGS, Kind, is_causal
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import AUTO, find_task
 

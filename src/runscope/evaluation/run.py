@@ -23,7 +23,7 @@ from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples.example import Example, shuffled
 from runscope.evaluation.examples.reading import Form, read_examples
 from runscope.evaluation.following import as_trained, renamed, training_examples
-from runscope.evaluation.models.whole import refuse_broken
+from runscope.evaluation.models.saved.whole import refuse_broken
 from runscope.evaluation.ordering import called, in_order
 from runscope.evaluation.proposing import pooled, proposed
 from runscope.evaluation.settings import EvaluateSettings

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError, UsageError
-from runscope.evaluation.models.adapters import CONFIG, REWRITE, WEIGHTS, read_adapter
+from runscope.evaluation.models.adapters.adapter import CONFIG, REWRITE, WEIGHTS, read_adapter
 from runscope.schema import read_object
 
 _A = re.compile(r"\.lora_(embedding_)?A(?=\.|$)")

@@ -15,10 +15,10 @@ from runscope.evaluation.examples.encoding import encode, text_ids
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models import loading
-from runscope.evaluation.models.adapters import Adapter, embeddings
+from runscope.evaluation.models.adapters.adapter import Adapter, embeddings
 from runscope.evaluation.models.backend import Form
-from runscope.evaluation.models.kinds import Kind
 from runscope.evaluation.models.local import LONGEST, LocalModels
+from runscope.evaluation.models.saved.kinds import Kind
 from runscope.stats.arrays import Floats
 
 HIDDEN = 0.15

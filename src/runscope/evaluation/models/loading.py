@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError, MissingExtra, NotFound, ServiceError, UnsafeFile
-from runscope.evaluation.models import weights
-from runscope.evaluation.models.adapters import CONFIG as ADAPTER_CONFIG
-from runscope.evaluation.models.kinds import CAUSAL, Kind, kind_of, refuse_other_folders, refuse_other_kinds
 from runscope.evaluation.models.memory import SMALLER, out_of_memory, refuse_too_large
+from runscope.evaluation.models.saved import weights
+from runscope.evaluation.models.saved.kinds import (
+    CAUSAL,
+    Kind,
+    kind_of,
+    refuse_other_folders,
+    refuse_other_kinds,
+)
+from runscope.evaluation.models.saved.whole import ADAPTER_CONFIG
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.hub.hub_repo import HubRepo
 

@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from runscope.errors import InputError
-from runscope.evaluation.examples.encoding import Encoded, encode, longest_first, require_scored, shortened
+from runscope.evaluation.examples.encoding import Encoded, encode, require_scored, shortened
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import COMPLETION, Scoring
 from runscope.evaluation.models import generation, loading
-from runscope.evaluation.models.adapted import load_below, refuse_random
-from runscope.evaluation.models.adapters import (
+from runscope.evaluation.models.adapters.adapter import (
     MISFIT,
     Adapter,
     embeddings,
@@ -24,10 +23,11 @@ from runscope.evaluation.models.adapters import (
     unwrapped,
     word_count,
 )
+from runscope.evaluation.models.adapters.below import load_below, refuse_random
 from runscope.evaluation.models.generation import Answer
-from runscope.evaluation.models.kinds import Kind, is_causal
-from runscope.evaluation.models.memory import Budget, free_bytes, out_of_memory
-from runscope.evaluation.models.passes import Passes
+from runscope.evaluation.models.memory import Budget, free_bytes, in_batches
+from runscope.evaluation.models.passes.causal import Passes
+from runscope.evaluation.models.saved.kinds import Kind, is_causal
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
 
@@ -386,32 +386,4 @@ class LocalModels:
         self, sizes: Sequence[tuple[int, int]], work: Callable[[list[int]], None], *, one_length: bool = False,
         most: int | None = None,
     ) -> None:  # fmt: skip
-        """Work on rows of (tokens, logits), longest first; a batch that does not fit is halved.
-
-        Args:
-            sizes: of the rows.
-            work: takes the numbers of rows.
-            one_length: rows of a batch have to be equally long.
-            most: so many logits are made at once at most, and only those that are asked for.
-        """
-        order = longest_first([tokens for tokens, _ in sizes])
-        while order:
-            batch = order[: self.budget.rows([sizes[i] for i in order], most)]
-            if one_length:
-                batch = [i for i in batch if sizes[i][0] == sizes[batch[0]][0]]
-            try:
-                work(batch)
-            except (self.torch.OutOfMemoryError, RuntimeError) as error:
-                if not out_of_memory(self.torch, error):
-                    raise
-                if len(batch) == 1:
-                    raise InputError(
-                        "one example alone does not fit into memory",
-                        hint="a smaller dtype, or shorter examples",
-                    ) from None
-                self.budget.halve()
-            else:
-                order = order[len(batch) :]
-                continue
-            if self.device == "cuda":
-                self.torch.cuda.empty_cache()
+        in_batches(self.torch, self.budget, sizes, work, one_length=one_length, most=most)

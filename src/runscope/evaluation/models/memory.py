@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError, RunscopeError
-from runscope.evaluation.models.costs import weights_of
+from runscope.evaluation.examples.encoding import longest_first
+from runscope.evaluation.models.saved.costs import weights_of
 from runscope.units import readable_bytes
 
 TOKENS = {"cpu": 2048, "mps": 8192, "cuda": 65536}
@@ -66,6 +67,44 @@ class Budget:
     def halve(self) -> None:
         """Memory ran out: all batches from now on are half as large."""
         self.scale /= 2
+
+
+def in_batches(
+    torch: Any, budget: Budget, sizes: Sequence[tuple[int, int]], work: Callable[[list[int]], None], *,
+    one_length: bool = False, most: int | None = None,
+) -> None:  # fmt: skip
+    """Work on rows of (tokens, logits), longest first; a batch that does not fit is halved.
+
+    Args:
+        torch: the module.
+        budget: how many rows go together.
+        sizes: of the rows.
+        work: takes the numbers of rows.
+        one_length: rows of a batch have to be equally long.
+        most: so many logits are made at once at most, and only those that are asked for.
+
+    Raises:
+        InputError: a single row does not fit.
+    """
+    order = longest_first([tokens for tokens, _ in sizes])
+    while order:
+        batch = order[: budget.rows([sizes[i] for i in order], most)]
+        if one_length:
+            batch = [i for i in batch if sizes[i][0] == sizes[batch[0]][0]]
+        try:
+            work(batch)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not out_of_memory(torch, error):
+                raise
+            if len(batch) == 1:
+                raise InputError(
+                    "one example alone does not fit into memory", hint="a smaller dtype, or shorter examples"
+                ) from None
+            budget.halve()
+        else:
+            order = order[len(batch) :]
+            continue
+        torch.cuda.empty_cache()
 
 
 def bytes_a_token(config: Any, itemsize: int) -> tuple[int, int]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runscope.errors import UsageError
+from runscope.evaluation.models.adapters.trained_as import kind_in
 from runscope.evaluation.models.backend import Models
-from runscope.evaluation.models.kinds import SEQ2SEQ, Kind, is_causal
-from runscope.evaluation.models.trained_as import kind_in
+from runscope.evaluation.models.saved.kinds import SEQ2SEQ, Kind, is_causal
 from runscope.evaluation.settings import EvaluateSettings
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from runscope.evaluation.examples.encoding import Encoded
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models import generation, loading
-from runscope.evaluation.models.adapters import Adapter, embeddings
+from runscope.evaluation.models.adapters.adapter import Adapter, embeddings
 from runscope.evaluation.models.generation import Answer
-from runscope.evaluation.models.kinds import SEQ2SEQ, Kind
 from runscope.evaluation.models.local import LONGEST, LocalModels
+from runscope.evaluation.models.saved.kinds import SEQ2SEQ, Kind
 from runscope.stats.arrays import Floats
 
 NO_LABEL = -100

@@ -10,11 +10,12 @@ import numpy as np
 
 from runscope.errors import InputError, MissingExtra
 from runscope.evaluation.examples.example import Example
-from runscope.evaluation.models import loading, weights
-from runscope.evaluation.models.adapters import Adapter
+from runscope.evaluation.models import loading
+from runscope.evaluation.models.adapters.adapter import Adapter
 from runscope.evaluation.models.backend import Role
-from runscope.evaluation.models.kinds import Kind
 from runscope.evaluation.models.local import LocalModels
+from runscope.evaluation.models.saved import weights
+from runscope.evaluation.models.saved.kinds import Kind
 from runscope.stats.arrays import Floats
 
 UNUSED = ("pooler.",)

@@ -20,10 +20,10 @@ from runscope.evaluation.examples.encoding import Encoded, encode, require_score
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import COMPLETION, Scoring
 from runscope.evaluation.models import generation, loading
-from runscope.evaluation.models.adapters import Adapter, read_adapter
+from runscope.evaluation.models.adapters.adapter import Adapter, read_adapter
 from runscope.evaluation.models.generation import Answer
-from runscope.evaluation.models.kinds import is_causal, refuse_other_kinds
 from runscope.evaluation.models.local import LONGEST
+from runscope.evaluation.models.saved.kinds import is_causal, refuse_other_kinds
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
 

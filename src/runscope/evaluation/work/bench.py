@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from runscope.errors import RunscopeError
 from runscope.evaluation.examples.example import Example
-from runscope.evaluation.models.adapters import CONFIG as ADAPTER_CONFIG
+from runscope.evaluation.models.adapters.adapter import CONFIG as ADAPTER_CONFIG
 from runscope.evaluation.models.loading import base_of
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import Row, Task, identity

@@ -335,7 +335,7 @@ def plan_rows(plan: Plan) -> list[tuple[str, str]]:
     )  # fmt: skip
     rows.append(("would show", found))
     if plan.seconds_at_least is not None and plan.seconds_at_most is not None:
-        from runscope.evaluation.models.costs import SPEEDS
+        from runscope.evaluation.models.saved.costs import SPEEDS
 
         lasts = f"{_minutes(plan.seconds_at_least)} to {_minutes(plan.seconds_at_most)}"
         rows.append(("would last", f"about {lasts} on {SPEEDS}"))

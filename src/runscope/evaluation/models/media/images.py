@@ -13,8 +13,8 @@ from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.media import Media, picture
 from runscope.evaluation.models.backend import Form
 from runscope.evaluation.models.heads import HeadModels
-from runscope.evaluation.models.kinds import Kind
 from runscope.evaluation.models.media import processors
+from runscope.evaluation.models.saved.kinds import Kind
 from runscope.stats.arrays import Floats
 
 PATCH = 16

@@ -13,11 +13,11 @@ from runscope.errors import InputError
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models import loading
-from runscope.evaluation.models.adapters import Adapter, embeddings
+from runscope.evaluation.models.adapters.adapter import Adapter, embeddings
 from runscope.evaluation.models.generation import Answer
-from runscope.evaluation.models.kinds import Kind
 from runscope.evaluation.models.local import LONGEST
 from runscope.evaluation.models.media.sounds import Listening
+from runscope.evaluation.models.saved.kinds import Kind
 from runscope.evaluation.models.seq2seq import NO_LABEL
 from runscope.stats.arrays import Floats
 

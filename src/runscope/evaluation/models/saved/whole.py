@@ -13,7 +13,8 @@ from runscope.errors import InputError
 from runscope.hub.safetensors import refuse_cut
 from runscope.schema import read_object
 
-CONFIGURATIONS = ("config.json", "adapter_config.json", "generation_config.json", "tokenizer.json")
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIGURATIONS = ("config.json", ADAPTER_CONFIG, "generation_config.json", "tokenizer.json")
 INDEX = "model.safetensors.index.json"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.evaluation.models.kinds import (
+from runscope.evaluation.models.saved.kinds import (
     CAUSAL,
     ELSEWHERE,
     EMBEDDINGS,
@@ -22,10 +22,10 @@ from runscope.evaluation.models.kinds import (
     refuse_other_folders,
     refuse_other_kinds,
 )
+from runscope.evaluation.models.saved.whole import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from runscope.hub.safetensors import read_header
 from runscope.schema import read_object
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 Shapes = Mapping[str, tuple[int, ...]]
 TASK_TYPES: Mapping[str, str] = {
     "SEQ_CLS": "a classifier or reward model (task type SEQ_CLS)",

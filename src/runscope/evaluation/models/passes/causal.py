@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from runscope.evaluation.examples.encoding import Encoded
-from runscope.evaluation.models.joined import Joined, alone, join, positions_and_mask, reach
 from runscope.evaluation.models.memory import bytes_a_token
-from runscope.evaluation.models.scored import chunk, chunked_losses, entering_output, has_plain_logits
+from runscope.evaluation.models.passes.joined import Joined, alone, join, positions_and_mask, reach
+from runscope.evaluation.models.passes.scored import chunk, chunked_losses, entering_output, has_plain_logits
 from runscope.stats.arrays import Floats
 
 

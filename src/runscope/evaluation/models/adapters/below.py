@@ -12,9 +12,9 @@ from typing import Any
 
 from runscope.errors import InputError
 from runscope.evaluation.models import loading
-from runscope.evaluation.models.adapters import Adapter
-from runscope.evaluation.models.kinds import kind_of, refuse_quantised
-from runscope.evaluation.models.trained_as import plain_name
+from runscope.evaluation.models.adapters.adapter import Adapter
+from runscope.evaluation.models.adapters.trained_as import plain_name
+from runscope.evaluation.models.saved.kinds import kind_of, refuse_quantised
 from runscope.evaluation.settings import EvaluateSettings
 
 SAVE_IT = "save the head with the adapter (modules_to_save), or name the model that has it with --base"

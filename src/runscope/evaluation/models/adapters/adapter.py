@@ -13,16 +13,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.evaluation.models.kinds import CAUSAL, Kind
-from runscope.evaluation.models.trained_as import (
-    ADAPTER_CONFIG,
-    ADAPTER_WEIGHTS,
+from runscope.evaluation.models.adapters.trained_as import (
     TASK_TYPES,
     Shapes,
     adapted_kind,
     saved_shapes,
 )
-from runscope.evaluation.models.weights import ANYWHERE
+from runscope.evaluation.models.saved.kinds import CAUSAL, Kind
+from runscope.evaluation.models.saved.weights import ANYWHERE
+from runscope.evaluation.models.saved.whole import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 CONFIG, WEIGHTS, PICKLED = ADAPTER_CONFIG, ADAPTER_WEIGHTS, "adapter_model.bin"
 HALF_PRECISION = 0.01

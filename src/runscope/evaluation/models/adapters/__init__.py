@@ -1,0 +1,1 @@
+"""What an adapter is, and the base that it goes onto."""

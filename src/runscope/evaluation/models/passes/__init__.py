@@ -1,0 +1,1 @@
+"""Forward passes of causal language models, and how few tokens of them are computed."""

@@ -1,0 +1,1 @@
+"""What lies in a folder or repository: which kind of model it is, whether it is whole, what it costs."""
