@@ -165,6 +165,19 @@ def test_a_training_has_the_random_numbers_that_it_would_have_had(tmp_path: Path
     assert losses[0] == losses[1]
 
 
+def test_a_training_that_began_without_the_callback_goes_on_with_it(tmp_path: Path) -> None:
+    trainer(tmp_path).train()
+    trainer(tmp_path, RunscopeCallback(), steps=60).train(
+        resume_from_checkpoint=str(tmp_path / "checkpoint-40")
+    )
+    facts = facts_of(tmp_path / "checkpoint-60")
+    assert (facts["training"], facts["parent"], facts["start_step"]) == (None, None, 40)
+    trainer(tmp_path, steps=80).train(resume_from_checkpoint=str(tmp_path / "checkpoint-60"))
+    trainer(tmp_path, RunscopeCallback(), RunscopeCallback(), steps=100).train(
+        resume_from_checkpoint=str(tmp_path / "checkpoint-80")
+    )
+
+
 class Unspeakable(list[Any]):
     """Rows, the first of which cannot be read before the training asks for them."""
 

@@ -271,10 +271,23 @@ def test_the_steps_of_the_action_judge_a_training(here: Path) -> None:
 
 
 def test_the_action_says_what_it_cannot_read_and_obeys_no_name(here: Path) -> None:
-    status, outputs, _ = acted(here, runs="$(touch pwned); --output=x.html", package="")
+    status, outputs, summary = acted(here, runs="$(touch pwned); --output=x.html", package="")
     assert (status, outputs["status"]) == (2, "2")
+    assert "    error: " in summary
+    assert all(line.startswith("    ") for line in summary.splitlines()), (
+        "a foreign name is shown, not obeyed"
+    )
     assert not (here / "pwned").exists()
     assert not (here / "x.html").exists()
+
+
+def test_the_action_takes_lines_of_windows_and_tells_what_cannot_be_written(here: Path) -> None:
+    log(here / "a run.csv")
+    status, outputs, summary = acted(here, runs="\r\na run.csv\r\n", package="")
+    assert (status, outputs["status"]) == (0, "0")
+    assert "No sign of overfitting" in summary
+    status, outputs, _ = acted(here, runs="a run.csv", arguments="--each", package="")
+    assert (status, outputs["status"]) == (2, "2"), "a file for each of several runs is refused"
 
 
 def test_a_report_holds_its_training_against_a_baseline_and_its_recipe_does_again(

@@ -42,6 +42,10 @@ class RunscopeCallback(TrainerCallback, ExportableState):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Find out who this run is."""
+        if isinstance(
+            state.stateful_callbacks, dict
+        ):  # the Trainer saves none that its checkpoint did not know
+            state.stateful_callbacks.setdefault(type(self).__name__, self.state())
         if not state.is_world_process_zero:
             return
         facts = _tried(lambda: _facts(args, state, kwargs.get("model")), Facts().of_unknown_origin())
@@ -96,10 +100,13 @@ def _facts(args: Any, state: Any, model: Any) -> Facts:
 
 
 def _kept(stateful: Any) -> Any:
-    """The facts that a Trainer's state carries."""
-    kept = stateful.get(RunscopeCallback.__name__) if isinstance(stateful, Mapping) else None
-    kept = kept[0] if isinstance(kept, list) and kept else kept
-    return kept.get("attributes", {}).get(KEY) if isinstance(kept, Mapping) else None
+    """The facts that a Trainer's state carries, under whatever name this callback or one made of it has."""
+    for kept in stateful.values() if isinstance(stateful, Mapping) else ():
+        one = kept[0] if isinstance(kept, list) and kept else kept
+        attributes = one.get("attributes") if isinstance(one, Mapping) else None
+        if isinstance(attributes, Mapping) and attributes.get(KEY):
+            return attributes[KEY]
+    return None
 
 
 def _loaded(model: Any) -> tuple[Any, int | None]:
