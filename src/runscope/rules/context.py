@@ -108,6 +108,8 @@ def joins(view: View) -> tuple[int, ...]:
     return tuple(s.resumed_step for s in view.timeline.line[1:] if s.resumed_step is not None)
 
 
+INTERVALS = 2.5
+"""A first loss so many logging intervals after zero is not the first: one may have been skipped."""
 BEGUN = 0.1
 """A first loss after a tenth of the run, and after more than two logging intervals, is not the first that there was."""
 
@@ -116,21 +118,29 @@ def continued(view: View) -> bool:
     """Whether the line begins with a run that continues a training whose first part is not given."""
     if not view.timeline.line:
         return False
-    first = view.timeline.line[0]
-    if first.run.lineage is not None and not _holds_its_beginning(first.run):
-        return True
+    run = view.timeline.line[0].run
     loss = view.get("train_loss")
-    if loss is None or len(loss) < 2:
-        return False
-    apart = float(np.median(np.diff(loss.step)))
-    begun, last = int(loss.step[0]), int(loss.step[-1])
-    return begun > 2.5 * apart > 0 and begun > BEGUN * last
+    late = None
+    if loss is not None and len(loss) > 1:
+        apart = float(np.median(np.diff(loss.step)))
+        late = int(loss.step[0]) > INTERVALS * apart > 0
+    if run.lineage is not None and not _holds_its_beginning(run, late=late):
+        return True
+    return loss is not None and bool(late) and int(loss.step[0]) > BEGUN * int(loss.step[-1])
 
 
-def _holds_its_beginning(run: Run) -> bool:
-    """Whether a run that recorded a predecessor holds that one's rows too, as a Trainer's state does."""
+def _holds_its_beginning(run: Run, *, late: bool | None) -> bool:
+    """Whether a run that recorded a predecessor holds that one's rows too, as a Trainer's state does.
+
+    One that would have gone on under its own id, had there been a run, may be the first of that id: W&B's ``resume``
+    says no more. A counter of its own that begins at the start says that it is; ``late`` is None where none tells.
+    """
     lineage = run.lineage
-    if lineage is None or lineage.step is None or run.first_step > lineage.step:
+    if lineage is None:
+        return False
+    if lineage.kind == "resume" and lineage.run_id == run.id and run.step_key != "_step" and late is False:
+        return True
+    if lineage.step is None or run.first_step > lineage.step:
         return False
     return run.source in ("trainer-state", "recorder") or run.step_key == lineage.step_key
 
