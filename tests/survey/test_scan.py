@@ -20,6 +20,7 @@ import runscope as rs
 from runscope.cli import main
 from runscope.errors import UnknownReference, UsageError
 from runscope.history.axes import write_parts
+from runscope.reporting.text.survey import summary
 from runscope.sources import list_references
 from runscope.survey.memory import Memory
 from runscope.survey.spread import _Worker
@@ -68,6 +69,10 @@ def test_every_training_is_found_joined_and_judged_as_diagnose_does(tree: Path) 
         {"pricer.jsonl", "pricer-resumed.jsonl"}
     ]
     assert (joined[0].first_step, joined[0].last_step) == (10, 800)
+    assert [survey.cards[n] for n in survey.joined] == joined
+    assert joined[0].join is not None
+    sure = f"pricer (2 runs, {joined[0].join:.0%} sure)"
+    assert f"1 training was put together from several runs: {sure}." in summary(survey)
     damaged = [c for c in survey.cards if c.error is not None]
     assert len(damaged) == 1
     assert "cut" in damaged[0].references[0]
@@ -98,10 +103,22 @@ def test_what_needs_somebody_stands_first_and_counts_are_right(tree: Path) -> No
     order = [card.need for card in survey.cards]
     assert order == sorted(order, key=["act", "look", "unreadable", "unknown", "fine"].index)
     assert survey.needs == {**dict.fromkeys(survey.needs, 0), **Counter(order)}
-    assert survey.verdicts == {"overfits": 4, "diverged": 2, "never learned": 0, "died": 0}
+    assert survey.verdicts == {
+        "overfits": 4, "diverged": 2, "never learned": 0, "died": 0, "stopped early": 0
+    }  # fmt: skip
     table = survey.to_pandas()
     assert len(table) == len(survey.cards)
     assert set(table["need"]) == set(order)
+
+
+def test_a_training_that_stopped_short_of_its_plan_is_counted(tmp_path: Path) -> None:
+    trainer_folder(tmp_path / "whole", seed=1)
+    trainer_folder(
+        tmp_path / "short", seed=2, steps=200, settings={"max_steps": 3000, "num_train_epochs": 10}
+    )
+    survey = rs.scan(tmp_path, jobs=1, remember=False)
+    assert survey.verdicts["stopped early"] == 1
+    assert any("1 stopped short of its plan" in line for line in summary(survey))
 
 
 def test_a_second_scan_reads_what_changed_and_says_what_is_new(tree: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from runscope.rules.codes import RULES
 from runscope.survey.card import Card
 from runscope.survey.grouping import groups
-from runscope.survey.telling import DIVERGED, NEVER_LEARNED, tellings
+from runscope.survey.telling import DIVERGED, NEVER_LEARNED, STOPPED_EARLY, tellings
 
 
 def cards(size: int, seed: int, *, effect: bool) -> list[Card]:
@@ -77,7 +77,7 @@ def test_a_sweep_is_one_group_and_seeds_are_named() -> None:
 
 
 def test_codes_of_verdicts_are_those_of_their_rules() -> None:
-    for code, name in (DIVERGED | NEVER_LEARNED).items():
+    for code, name in (DIVERGED | NEVER_LEARNED | STOPPED_EARLY).items():
         assert RULES[code].name == name
 
 

@@ -55,7 +55,9 @@ class Source(Protocol):
     """A module that reads one kind of run; a contract test holds every one in the registry to it.
 
     One whose places can hold several runs has ``members(reference)`` too: what names each of them. One whose folders
-    may hold other sources' runs as well has ``scattered(folder)``: such a folder is searched file by file.
+    may hold other sources' runs as well has ``scattered(folder)``: such a folder is searched file by file. One that
+    would read what is no log has ``stray(place)``: a walk passes over it. One in
+    whose folders further runs may lie has ``is_part(folder, inner)``: whether an inner folder belongs to the run.
     """
 
     FORM: str

@@ -170,7 +170,7 @@ _SKIPPED = frozenset(("node_modules", "__pycache__", "site-packages", "wandb-cac
 def list_references(folder: str, *, apart: bool = True) -> list[str]:
     """Runs that lie in a folder, however deep: offline W&B runs, Trainer outputs, event files, tables.
 
-    A folder that is itself a run is not searched for more of them.
+    In the folder of a run lie its other logs, and perhaps further runs: those of its own kind, and several of another.
 
     Args:
         folder: where to look.
@@ -184,9 +184,7 @@ def list_references(folder: str, *, apart: bool = True) -> list[str]:
     path = existing(folder)
     if path is None or not path.is_dir():
         raise UnknownReference(f"there is no folder {folder}", hint="name a folder that holds runs")
-    found = _members(folder, apart=apart)
-    if len(found) < 2:  # else the folder is itself a tracker's store
-        found = runs_below(path, apart=apart) or found
+    found = _Walk(path, apart=apart).runs(path)
     if not found:
         raise UnknownReference(f"no run lies in {folder}", hint=f"a run is one of: {describe_forms()}")
     return found
@@ -194,24 +192,82 @@ def list_references(folder: str, *, apart: bool = True) -> list[str]:
 
 def runs_below(folder: Path, *, apart: bool = True) -> list[str]:
     """References of the runs below a folder, in order of their names; links and hidden folders are passed over."""
-    found: list[str] = []
-    seen = 0
-    waiting = deque([folder])
-    while waiting:
-        place = waiting.popleft()
-        entries = _entries(place)
-        seen += len(entries)
-        if seen > MOST_ENTRIES:
+    return _Walk(folder, apart=apart).below(folder)
+
+
+class _Walk:
+    """A search for runs, which ends where it has seen too much.
+
+    Args:
+        top: where it begins.
+        apart: as :func:`list_references` has it.
+    """
+
+    def __init__(self, top: Path, *, apart: bool) -> None:
+        self._top, self._apart = top, apart
+        self._seen = 0
+
+    def runs(self, folder: Path) -> list[str]:
+        """The run that a folder is, and those below it."""
+        source, inside = self._at(folder)
+        if source is None or not inside:
+            return self.below(folder)
+        return _in_order([*inside, *self._further(folder, source)])
+
+    def below(self, folder: Path) -> list[str]:
+        """The runs below a folder that is none itself."""
+        found: list[str] = []
+        waiting = deque([folder])
+        while waiting:
+            for entry in self._entries(waiting.popleft()):
+                source, inside = self._at(entry)
+                found += inside
+                if not entry.is_dir():
+                    continue
+                if source is None or not inside:
+                    waiting.append(entry)
+                else:
+                    found += self._further(entry, source)
+        return _in_order(found)
+
+    def _further(self, folder: Path, source: Source) -> list[str]:
+        """Runs in the folder of a run that are no other logs of it: of its kind, or more than one of another."""
+        if not hasattr(source, "is_part"):
+            return []
+        alike: list[str] = []
+        others: list[str] = []
+        waiting = deque([folder])
+        while waiting:
+            place = waiting.popleft()
+            for entry in self._entries(place):
+                if place == folder and not entry.is_dir():
+                    continue  # beside the run's own log
+                if entry.is_dir() and source.is_part(folder, entry):
+                    continue
+                kind, inside = self._at(entry)
+                (alike if kind is source else others).extend(inside)
+                if not entry.is_dir():
+                    continue
+                if kind is None or not inside:
+                    waiting.append(entry)
+                else:
+                    alike += self._further(entry, kind)
+        return alike + (others if len(others) > 1 else [])
+
+    def _at(self, entry: Path) -> tuple[Source | None, list[str]]:
+        return _members(str(entry), apart=self._apart) if entry.is_dir() or may_be_run(entry) else (None, [])
+
+    def _entries(self, folder: Path) -> list[Path]:
+        entries = _entries(folder)
+        self._seen += len(entries)
+        if self._seen > MOST_ENTRIES:
             raise UsageError(
-                f"more than {MOST_ENTRIES:,} files lie below {folder}", hint="name a folder further down"
+                f"more than {MOST_ENTRIES:,} files lie below {self._top}", hint="name a folder further down"
             )
-        here: list[str] = []
-        for entry in entries:
-            inside = _members(str(entry), apart=apart) if entry.is_dir() or may_be_run(entry) else []
-            here += inside
-            if not inside and entry.is_dir():
-                waiting.append(entry)
-        found += here
+        return entries
+
+
+def _in_order(found: list[str]) -> list[str]:
     return _sessions_as_one(sorted(found, key=_natural))
 
 
@@ -258,18 +314,20 @@ def _natural(reference: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", reference)]
 
 
-def _members(path: str, *, apart: bool = True) -> list[str]:
-    """The runs of one place on this disk; none where no source claims it, or where it is a folder to be searched."""
+def _members(path: str, *, apart: bool = True) -> tuple[Source | None, list[str]]:
+    """Who reads one place on this disk, and its runs; none where it is a folder to be searched, or holds no log."""
     source = next((s for s in _each(_LOCAL) if s.claims(path)), None)
     if source is None:
-        return []
+        return None, []
     try:
         if hasattr(source, "scattered") and Path(path).is_dir() and source.scattered(path):
-            return []
-        return list(source.members(path)) if apart and hasattr(source, "members") else [path]
+            return source, []
+        if hasattr(source, "stray") and source.stray(path):
+            return source, []
+        return source, list(source.members(path)) if apart and hasattr(source, "members") else [path]
     except (RunscopeError, ArithmeticError, LookupError, OSError, TypeError, ValueError):
         # Reading it says what is wrong with it.
-        return [path]
+        return source, [path]
 
 
 def _below(reference: str) -> str:

@@ -18,7 +18,7 @@ from runscope.survey.card import NEEDS, Card, Need, unreadable
 from runscope.survey.grouping import Group, groups
 from runscope.survey.memory import NOW, Memory, key_of, marks_of
 from runscope.survey.spread import Spread
-from runscope.survey.telling import VERDICTS, Telling, tellings
+from runscope.survey.telling import STOPPED_EARLY, VERDICTS, Telling, tellings
 from runscope.survey.work import Done, Task, lots
 
 if TYPE_CHECKING:
@@ -76,10 +76,20 @@ class Survey(Shown):
 
     @property
     def verdicts(self) -> dict[str, int]:
-        """How many readable trainings overfit, diverged, never learned, or died: ended with an error or were killed."""
+        """How many readable trainings overfit, diverged, never learned, died (ended with an error or were killed), or
+        stopped early: before what was planned, and nothing says why."""
         readable = [card for card in self.cards if card.error is None]
         found = {name: sum(bool(judge(card)) for card in readable) for name, judge in VERDICTS.items()}
-        return {**found, "died": sum(card.state in ("failed", "killed") for card in readable)}
+        died = [card.state in ("failed", "killed") for card in readable]
+        early = [any(f.code in STOPPED_EARLY for f in card.findings) for card in readable]
+        stopped = sum(e and not d for d, e in zip(died, early, strict=True))
+        return {**found, "died": sum(died), "stopped early": stopped}
+
+    @property
+    def joined(self) -> tuple[int, ...]:
+        """Indices of the trainings that were put together of several runs, the least sure first."""
+        several = [index for index, card in enumerate(self.cards) if len(card.references) > 1]
+        return tuple(sorted(several, key=lambda n: 1.0 if (sure := self.cards[n].join) is None else sure))
 
     @property
     def without_heldout(self) -> int:

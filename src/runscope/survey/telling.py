@@ -54,6 +54,7 @@ class Telling:
 DIVERGED = {"LOS001": "loss-not-a-number", "LOS002": "divergence", "GRD003": "exploding-gradients",
             "GRD004": "non-finite-gradients"}  # fmt: skip
 NEVER_LEARNED = {"LOS005": "never-learned"}
+STOPPED_EARLY = {"LOG005": "unfinished"}
 """Codes of the findings that say so, with the names of their rules."""
 VERDICTS: dict[str, Callable[[Card], bool | None]] = {
     "overfits": lambda c: None if c.overfitting == "unknown" else c.overfitting in ("confirmed", "likely"),

@@ -16,7 +16,7 @@ import numpy as np
 
 from runscope.reporting.data import plain
 from runscope.reporting.page.rendering import filled, script_of
-from runscope.reporting.text.survey import NEED_WORDS, summary
+from runscope.reporting.text.survey import NEED_WORDS, runs_words, summary
 from runscope.survey.card import NEEDS, Card, Curve
 from runscope.survey.grouping import settings_of
 from runscope.survey.survey import Survey
@@ -107,7 +107,7 @@ def _row(
         "hours": _short(card.hours),
         "wasted": _short(card.wasted_hours),
         "when": None if card.ended_at is None else int(card.ended_at),
-        "runs": len(card.references),
+        "runs": runs_words(card) if len(card.references) > 1 else None,
         "report": "runscope report " + " ".join(shlex.quote(r) for r in card.references),
         "found": [[f.code, f.severity, f.message] for f in card.findings],
         "set": [card.config.get(name) for name in names],

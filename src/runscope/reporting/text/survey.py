@@ -32,6 +32,7 @@ _COUNTED = {
 _VERDICTS = {
     "overfits": ("overfits", "overfit"), "diverged": ("diverged",) * 2, "never learned": ("never learned",) * 2,
     "died": ("ended with an error or was killed", "ended with an error or were killed"),
+    "stopped early": ("stopped short of its plan or is running", "stopped short of their plan or are running"),
 }  # fmt: skip
 _STYLES = {"act": "bold red", "look": "yellow", "unreadable": "magenta", "unknown": "dim", "fine": "green"}
 SURVEY_ROWS = 40
@@ -65,6 +66,8 @@ def summary(survey: Survey) -> list[str]:
     said = [f"{count:,} {_VERDICTS[name][count > 1]}" for name, count in survey.verdicts.items() if count]
     if said:
         lines.append(f"Of all trainings {', '.join(said)}.")
+    if survey.joined:
+        lines.append(_joined_words(survey))
     if survey.wasted_hours >= 0.05:
         known = "" if survey.timed == len(survey.cards) else f" that {_many(survey.timed, 'training')} logged"
         lines.append(
@@ -78,6 +81,21 @@ def summary(survey: Survey) -> list[str]:
         what = "seeds of one configuration" if group.seeds else f"a sweep over {', '.join(group.varied)}"
         lines.append(f"{group.name}: {_many(len(group.members), 'training')}, {what}.")
     return lines
+
+
+def _joined_words(survey: Survey) -> str:
+    """How many trainings were put together, and which of them is least sure."""
+    least = survey.joined[0]
+    first = f"{survey.titles[least]} ({runs_words(survey.cards[least])})"
+    if len(survey.joined) == 1:
+        return f"1 training was put together from several runs: {first}."
+    return f"{len(survey.joined):,} trainings were put together from several runs; the least sure is {first}."
+
+
+def runs_words(card: Card) -> str:
+    """Of how many runs a training is, and how sure that is."""
+    runs = f"{len(card.references):,} runs"
+    return runs if card.join is None else f"{runs}, {card.join:.0%} sure"
 
 
 def telling_words(telling: Telling) -> str:
@@ -130,7 +148,14 @@ def markdown_survey(survey: Survey, *, most: int = SURVEY_ROWS) -> str:
     parts = ["\n".join(f"- {escape(line)}" for line in summary(survey))]
     if needing:
         cells = [
-            (NEED_WORDS[c.need], survey.titles[i], _curve(c), _span(c), c.headline, c.advice)
+            (
+                NEED_WORDS[c.need],
+                survey.titles[i] + (f" ({runs_words(c)})" if len(c.references) > 1 else ""),
+                _curve(c),
+                _span(c),
+                c.headline,
+                c.advice,
+            )
             for i, c in needing[:most]
         ]
         parts.append(markdown_table(("", "training", "curve", "steps", "what happened", "what to do"), cells))
@@ -147,6 +172,8 @@ def _table(survey: Survey, needing: list[tuple[int, Card]]) -> Table:
     for index, card in needing:
         mark = Text(NEED_WORDS[card.need], style=_STYLES[card.need])
         name = Text(survey.titles[index])
+        if len(card.references) > 1:
+            name.append(f" ({runs_words(card)})", style="dim")
         if index in new:
             name.append(" new", style="cyan")
         happened = Text(card.headline)

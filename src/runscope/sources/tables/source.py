@@ -29,11 +29,12 @@ from runscope.sources.base import (
 from runscope.sources.tables.axis import Axis, axis_of, clock_of, of_points, without_words
 from runscope.sources.tables.cells import Numbers
 from runscope.sources.tables.column_names import is_epoch
-from runscope.sources.tables.files import kind_of, parts_of, read_cells
+from runscope.sources.tables.files import CSV, LINES, kind_of, parts_of, read_cells
 from runscope.sources.tables.frames import Columns, groups
 from runscope.sources.tables.layouts import column_files, read_columns, runs_in
 from runscope.sources.tables.long import LONG
 from runscope.sources.tables.neptune import Place
+from runscope.sources.tables.strays import is_stray_csv, is_stray_lines
 from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -71,6 +72,21 @@ def claims(reference: str) -> bool:
     return kind_of(path) is not None and parts_of(path)[0] == path  # the first part stands for all
 
 
+def stray(place: str) -> bool:
+    """Whether a table that lies about is no log, as far as its beginning tells: a data set, results, settings."""
+    path = Path(place)
+    file = _in_folder(path) if path.is_dir() else path
+    if file is None:
+        return False
+    ending = file.suffix.lower()
+    return is_stray_csv(file) if ending in CSV else ending in LINES and is_stray_lines(file)
+
+
+def is_part(folder: Path, inner: Path) -> bool:  # noqa: ARG001 - one signature for all sources
+    """Whether a folder beside a table belongs to the run that the table is of."""
+    return inner.name in _INNER or inner.name in ("plots", "catboost_info")
+
+
 def members(reference: str) -> list[str]:
     """What names each run of a table: the reference itself where it holds one."""
     path, member = split_member(reference)
@@ -91,6 +107,11 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     assert path is not None, "claimed"
     file = (_in_folder(path) or path) if path.is_dir() else path
     cells, notes = read_columns(file) if file.is_dir() else read_cells(file)
+    if not len(cells.columns):
+        raise UnreadableRun(
+            f"{file} holds no metric: no cell of its rows is a number or a word",
+            hint="it may be a data set: name the log of the training",
+        )
     runs = runs_in(cells, file.stem)
     if not runs or not any(len(rows) for rows in runs.values()):
         raise UnreadableRun(

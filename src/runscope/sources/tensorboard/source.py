@@ -36,6 +36,14 @@ def claims(reference: str) -> bool:
     return bool(_files(path)) or any(_files(folder) for folder in _parts_below(path))
 
 
+def is_part(folder: Path, inner: Path) -> bool:  # noqa: ARG001 - one signature for all sources
+    """Whether a folder inside a run's own holds a part of it: of its data, of its settings, of one metric."""
+    if inner.name.lower() in _PARTS or is_hparams(inner.name):
+        return True
+    files = _files(inner)
+    return bool(files) and bool(_full_names(inner.name, _read(files), []))
+
+
 def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one signature for all sources
     """Read all event files of a folder as one run, in the order they were written.
 

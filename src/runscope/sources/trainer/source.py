@@ -22,6 +22,10 @@ from runscope.stats.arrays import Ints
 
 FORM = "Trainer output"
 NAME = "trainer_state.json"
+_OTHER_LOGS = frozenset(("runs", "logs", "wandb", "mlruns", "tensorboard", "tb", "events"))
+"""Folders in which the Trainer's own callbacks log beside its state."""
+_FIRST_BYTES = 400
+"""No two trainings log the same numbers in so many characters."""
 _GLOBAL_STEP = re.compile(rb'"global_step"\s*:\s*(\d+)')
 _STEP = re.compile(rb'"step"\s*:\s*(\d+)')
 
@@ -36,6 +40,22 @@ def claims(reference: str) -> bool:
     if path.name == NAME:
         return True
     return path.suffix == ".json" and b'"log_history"' in _head_and_tail(path)
+
+
+def is_part(folder: Path, inner: Path) -> bool:
+    """Whether a folder in a Trainer's output belongs to it: a checkpoint, another log, a copy of its state."""
+    if inner.name.startswith("checkpoint-") or inner.name.lower() in _OTHER_LOGS:
+        return True
+    copy = inner / NAME
+    if not copy.is_file():
+        return False
+    own = _states(folder)[0]  # the one that reaches furthest
+    return _begins(copy) == _begins(own) and _step_of(copy) <= _step_of(own)
+
+
+def _begins(state: Path) -> bytes:
+    """The first rows of a state."""
+    return _head_and_tail(state).partition(b'"log_history"')[2][:_FIRST_BYTES]
 
 
 def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one signature for all sources

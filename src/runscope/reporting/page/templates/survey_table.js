@@ -82,7 +82,7 @@ function cardRow(card) {
   open.type = "button"; open.setAttribute("aria-expanded", state.open.has(card.index));
   open.addEventListener("click", () => { if (!state.open.delete(card.index)) state.open.add(card.index); byId("hover").hidden = true; update(); });
   name.append(open);
-  const about = [card.new ? "new" : "", card.runs > 1 ? `${card.runs} runs` : "", card.project || ""].filter(Boolean).join(" · ");
+  const about = [card.new ? "new" : "", card.runs || "", card.project || ""].filter(Boolean).join(" · ");
   if (about) name.append(made("small", "one", about));
   const drawn = curveOf(card.h) || curveOf(card.t);
   if (drawn) curve.append(spark(drawn));

@@ -46,7 +46,7 @@ _POINTS = re.compile(r"\"(?:x|y|steps|values)\"\s*:\s*\[\s*[-\d\[\"N]")
 def is_lines(head: str, *, one: bool) -> bool:
     """Whether a file that begins so holds one JSON object per line; ``one`` takes a single one that tells of a loss."""
     lines = [line for line in head.split("\n", 4)[:4] if line.strip()]
-    if not lines or not all(_OBJECT.match(line) for line in lines) or _object(lines[0]) is None:
+    if not lines or not all(_OBJECT.match(line) for line in lines) or row_of(lines[0]) is None:
         return False
     return len(lines) > 1 or (one and "loss" in lines[0])
 
@@ -107,7 +107,7 @@ def _objects(source: Text, lost: Counter[str]) -> Iterator[Row]:
         begin = end + 1
         if not line.strip():
             continue
-        row = _object(line)
+        row = row_of(line)
         if row is not None:
             yield row
         elif line.strip() in _OF_A_LIST:
@@ -288,7 +288,8 @@ FEW_MISSING = 2
 """A column that is so little shorter lacks its last values: a training was stopped between them."""
 
 
-def _object(line: str) -> Row | None:
+def row_of(line: str) -> Row | None:
+    """The object in a line; None where it holds none."""
     line = line.strip().removesuffix(",")
     try:
         row = orjson.loads(line)
@@ -335,14 +336,14 @@ def frame(rows: Iterable[Row], lost: Counter[str] | None = None) -> pd.DataFrame
     names: dict[str, None] = {}
     most = stretch_rows(ROW_CELLS)
     for row in rows:
-        flat = row if _NESTED.isdisjoint(map(type, row.values())) else dict(_flat(row, count))
-        if not flat.keys() <= names.keys():
-            flat = {
-                whole_letters(name): value for name, value in flat.items()
+        one = row if _NESTED.isdisjoint(map(type, row.values())) else dict(flat(row, count))
+        if not one.keys() <= names.keys():
+            one = {
+                whole_letters(name): value for name, value in one.items()
             }  # of two that read alike one column
-            names |= dict.fromkeys(flat)
+            names |= dict.fromkeys(one)
             most = stretch_rows(ROW_CELLS + len(names))
-        waiting.append(flat)
+        waiting.append(one)
         if len(waiting) >= most:
             cells.add(_columns(waiting, names, count), len(waiting))
             waiting, names, most = [], {}, stretch_rows(ROW_CELLS)
@@ -363,13 +364,14 @@ def _as_texts(values: Sequence[Any], lost: Counter[str]) -> list[str]:
     return [_as_text(value, lost) for value in values]
 
 
-def _flat(
+def flat(
     row: Mapping[str, Any], lost: Counter[str], head: str = "", depth: int = 0
 ) -> Iterator[tuple[str, Any]]:
+    """The cells of a row, nested names joined with a dot; what is no cell is counted in ``lost``."""
     for key, value in row.items():
         if isinstance(value, dict):
             if depth < DEEPEST:
-                yield from _flat(value, lost, f"{head}{key}.", depth + 1)
+                yield from flat(value, lost, f"{head}{key}.", depth + 1)
             else:
                 lost[DEEP] += 1
         elif not isinstance(value, list):
