@@ -10,6 +10,9 @@ import pytest
 
 from runscope.history import Run, Series
 from runscope.stitching import stitch
+from runscope.stitching.evidence.kinship import handed_over
+from runscope.stitching.evidence.repeats import again
+from runscope.stitching.profile import profile
 from tests.stitching.trainings import CONFIG, session
 
 
@@ -116,3 +119,51 @@ def test_a_last_row_that_is_no_number_is_a_skipped_step(seed: int, value: float)
     second = session("pricer-resumed", begins=800, ends=1400, at=9000, seed=seed + 50)
     said = stitch([first, second]).segments[1]
     assert (said.continues, said.offset) == (True, 800)
+
+
+def logged(name: str, loss: np.ndarray, at: float) -> Run:
+    """A run of which nothing but losses was logged, a row a step."""
+    step = np.arange(1, len(loss) + 1)
+    series = {"loss": Series.of("loss", step, loss, at + step)}
+    return Run(
+        name, name, name, "table", series, {"train_loss": "loss"}, "step", {}, at, at + len(loss), "killed"
+    )
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_very_losses_once_more_tell_the_state(seed: int, noise: float) -> None:
+    """Everything was restored but the counter; names, settings and saved states are not known."""
+    rng = np.random.default_rng(seed)
+    loss = np.round(1 + 2 * np.exp(-np.arange(900) / 300) + noise * rng.normal(size=900), 4)
+    state = 337 + 50 * seed
+    line = stitch([logged("left", loss[:600], 0), logged("right", loss[state:], 9000)])
+    said = line.segments[1]
+    assert (said.continues, said.offset) == (True, state)
+    assert said.confidence >= 0.9
+    assert "are those that the run before logged" in said.evidence[0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_again_from_the_beginning_goes_on_from_nowhere(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    loss = np.round(1 + 2 * np.exp(-np.arange(900) / 300) + 0.1 * rng.normal(size=900), 4)
+    said = stitch([logged("left", loss[:600], 0), logged("right", loss, 9000)]).segments[1]
+    assert not said.continues
+
+
+@pytest.mark.parametrize("fall", [100, 300, 900])
+def test_two_curves_without_noise_show_no_order_of_batches(fall: int) -> None:
+    """Both bend; that is no batch that comes again."""
+    one, other = (1 + 2 * np.exp(-np.arange(600) / f) for f in (300, fall + 7))
+    profiles = [profile(logged(name, loss, 0)) for name, loss in (("left", one), ("right", other))]
+    assert again(*profiles) < 1.0
+
+
+def test_a_base_model_of_the_name_of_the_output_folder_was_not_written_by_the_run_before() -> None:
+    settings = {"model_name_or_path": "tiny/pricer", "output_dir": "out/pricer"}
+    assert not handed_over(settings, settings)
+    assert handed_over(settings, settings | {"model_name_or_path": "out/pricer/checkpoint-600"})
+    assert handed_over(
+        settings | {"model_name_or_path": "out/pricer"}, settings | {"model_name_or_path": "out/pricer"}
+    )

@@ -19,8 +19,6 @@ from runscope.stitching.tree import grow
 
 MOST_REORDERED = 12
 """Of so many runs the order is tried that contradicts the clocks."""
-REORDERED = 1.0
-"""It must be so much likelier, as a logarithm, beyond what wrong clocks cost at each join."""
 GAP_INTERVALS = 2.5
 """A hole of more than so many logging intervals between two runs is a gap: something was not logged."""
 
@@ -72,16 +70,28 @@ def stitch(
 def _grown(
     ordered: list[Run], checkpoints: Sequence[Checkpoint], *, force: bool, scale: Sequence[float] | None
 ) -> list[Node]:
-    """The trees in the order of the clocks, or in that of the counters and losses where much more speaks for it."""
+    """The trees in the order of the clocks, or in that of the counters and losses where more speaks for it.
+
+    What is said is as sure as the order is, where the other one joins what this one does not.
+    """
     nodes = grow(ordered, checkpoints, force=force, scale=scale)
     other = by_progress(ordered)
     alike = all(a is b for a, b in zip(ordered, other, strict=True))
     if alike or scale is not None or force or len(ordered) > MOST_REORDERED:
         return nodes
     again = grow(other, checkpoints)
-    more = sum(n.parent is not None for n in again) > sum(n.parent is not None for n in nodes)
-    better = sum(n.gain for n in again) > sum(n.gain for n in nodes) + REORDERED
-    return again if more and better else nodes
+    if sum(n.parent is not None for n in again) <= sum(n.parent is not None for n in nodes):
+        return nodes
+    # What wrong clocks cost is in what was found at each join.
+    ahead = sum(n.gain for n in again) - sum(n.gain for n in nodes)
+    sure = 1 / (1 + math.exp(-min(abs(ahead), 50.0)))
+    taken, left = (again, nodes) if ahead > 0 else (nodes, again)
+    parents = {n.profile.run: n.parent and n.parent.profile.run for n in left}
+    for node in taken:
+        parent = node.parent and node.parent.profile.run
+        if parent is not parents[node.profile.run] or (parent is None and taken is nodes):
+            node.confidence = round(node.confidence * sure, 4)
+    return taken
 
 
 def _logged(runs: Sequence[Run]) -> tuple[Sequence[Run], list[Run]]:

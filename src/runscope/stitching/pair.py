@@ -21,11 +21,14 @@ COUNTER_SURE = {
     "epoch": 0.97,
     "tokens": 0.98,
     "schedule": 0.97,
+    "curve": 0.99,
 }
 """How often a counter that goes on is right, on interrupted runs with a known join."""
 GOES_ON, RECORDED, RESTARTED = log(100.0), log(3000.0), log(0.6)
 """A counter that goes on is itself evidence of kinship: half of all resumed runs have one, and hardly any run that
-continues nothing begins far from zero. A record is proof. A counter that restarted is weak evidence against."""
+continues nothing begins far from zero. A record is proof, and so are the very losses once more. A counter that
+restarted is weak evidence against."""
+PROOF = ("resume_metadata", "curve")
 COMPLETE, FINISHED, SAME_LENGTH = log(0.2 / 0.6), log(0.4 / 0.7), log(0.05 / 0.4)
 """A run that reached the end of its plan is continued less often than it stands beside another; so is, by less, one
 that ended by itself and of which no plan is known. Two finished runs of one length are mostly two trainings."""
@@ -33,12 +36,14 @@ SAME_ORDER = log(20.0)
 """Runs whose single batches agree so well have to do with each other, whatever they are called."""
 NOT_HANDED_OVER = log(0.02)
 """Whose model is what the run before wrote begins from the state that this names, or from its last one."""
+NOT_TRAINED = log(0.02)
+"""A run that logged no training loss, and all else at one step, evaluated a state and trained nothing on."""
 EARLIEST = 0.01
 """Share of runs that save a state as soon as they have logged anything."""
 _CHECKPOINT = re.compile(r"(?:checkpoint|step|ckpt)[-_=]?(\d+)")
 COUNTERS = (
     counters.recorded, counters.carried_history, counters.global_step, counters.epochs, counters.tokens,
-    counters.samples, schedule.goes_on,
+    counters.samples, repeats.exactly, schedule.goes_on,
 )  # fmt: skip
 
 
@@ -77,7 +82,7 @@ def compare(
         found = counter(before, after)
         if found:
             best = _snapped(found[0], before, after, checkpoints)
-            best.weights["counter"] = RECORDED if best.method == "resume_metadata" else GOES_ON
+            best.weights["counter"] = RECORDED if best.method in PROOF else GOES_ON
             best.by_then = best.start <= reached_step(before, after)
             clocks.weigh(before, after, [best])
             return Pair([best], True, True, kin)
@@ -90,6 +95,8 @@ def compare(
         state.weights["counter"] = RESTARTED
         state.weights["ended"] = ended
         state.weights["saved"] = saved
+        if _only_evaluated(after):
+            state.weights["trained"] = NOT_TRAINED
         state.weights["scale"] = step.continues
         if step.why:
             state.say(step.why)
@@ -108,6 +115,10 @@ def compare(
     if heir:
         _named(heir, states)
     return Pair(states, False, known, kin, beside, bool(heir))
+
+
+def _only_evaluated(after: Profile) -> bool:
+    return after.loss is None and after.run.first_step == after.run.last_step
 
 
 def _named(model: str, states: list[Candidate]) -> None:
@@ -147,7 +158,7 @@ def _snapped(
     found: Candidate, before: Profile, after: Profile, checkpoints: Sequence[Checkpoint]
 ) -> Candidate:
     """A clock is rounded: a saved state within one logging interval of it is where the run began."""
-    if found.method in ("resume_metadata", "schedule"):
+    if found.method in (*PROOF, "schedule"):
         return found
     near = max(before.interval, after.interval * found.scale)
     states, known = saved_states(before, after, checkpoints, found.scale)

@@ -28,11 +28,13 @@ together: of made-up trainings whose losses meet by chance one in a hundred fits
 CURVES = ("loss", "eval_loss")
 BEGINNING, BEGINS_ALIKE = 8, 0.15
 """A run begins at the median of so many points; within 15% of all that another one's loss moved it begins alike."""
+OTHER_RATE = 0.2
+"""Rates that differ by a fifth are two."""
 EQUAL = 1e-12
 """Probabilities that differ by less are the same but for rounding."""
-MOVED, HEIR_MOVED = 0.04, 0.5
-"""Share of continuations whose loss begins anywhere: other data, another loss; and of those that load as their model
-what the run before wrote: mostly to train it on something else."""
+MOVED, HEIR_MOVED = 0.06, 0.6
+"""Share of continuations that learn from other data, or another loss; and of those that load as their model what the
+run before wrote: mostly to train it on something else."""
 
 
 @dataclass(frozen=True)
@@ -176,18 +178,21 @@ def _best(choices: list[Choice], shares: list[float]) -> Choice:
 
 
 def _moved(choices: list[Choice], counted: bool) -> list[float]:
-    """Log-weights of a continuation whose loss begins anywhere: all the evidence but the curves'.
+    """Log-weights of a continuation that learns from other data.
 
     Where a counter goes on it is one all the same: the curves say at most so much against it.
     """
     if counted:
         for choice in choices:
             loss = choice.candidate.weights.get("loss", 0.0)
-            choice.candidate.weights["loss"] = log((1 - MOVED) * exp(loss) + MOVED)
+            choice.candidate.weights["loss"] = log(
+                (1 - MOVED) * exp(loss) + MOVED * exp(choice.candidate.moved)
+            )
         return []
     return [
         log(HEIR_MOVED if c.pair.heir else MOVED)
         + c.prior
+        + c.candidate.moved
         + sum(w for k, w in c.candidate.weights.items() if k not in CURVES)
         for c in choices
     ]
@@ -253,14 +258,15 @@ def _weigh_curves(choices: list[Choice], after: Profile) -> dict[Node, float]:
         places = [float(c.offset + scale * after.base) for c in some]
         same_order = max(c.candidate.weights.get("order", 0.0) for c in some) > SAME_ORDER
         other_rate = _other_rate(line.profile, after)
-        said = curves.weigh(
-            line.curve, later, places, scale, other_rate=other_rate, same_order=same_order,
-            same_log=line.profile.run.reference == after.run.reference,
+        same_log = line.profile.run.reference == after.run.reference
+        begun = curves.Begun(
+            np.array(places), np.array([_calmed(c, after) for c in some]), scale, other_rate, same_order, same_log
         )  # fmt: skip
+        said = curves.weigh(line.curve, later, begun)
         if said is None:
             continue
-        for choice, weight in zip(some, said.places, strict=True):
-            choice.candidate.weights["loss"] = float(weight)
+        for choice, weight, moved in zip(some, said.places, said.moved, strict=True):
+            choice.candidate.weights["loss"], choice.candidate.moved = float(weight), float(moved)
         beside[line.root] = max(beside.get(line.root, -inf), said.beside)
     return _capped(choices, beside)
 
@@ -276,6 +282,7 @@ def _capped(choices: list[Choice], beside: dict[Node, float]) -> dict[Node, floa
         over = max(0.0, whole - MOST_SAID)
         for choice in some:
             choice.candidate.weights["loss"] -= over
+            choice.candidate.moved -= over
         left[root] = said - over
     return left
 
@@ -291,7 +298,24 @@ def _other_rate(before: Profile, after: Profile) -> bool:
     if one is None or other is None or not len(one) or not len(other):
         return False
     top, peak = float(one.value.max()), float(other.value.max())
-    return top > 0 and abs(peak / top - 1) > 0.2
+    return top > 0 and abs(peak / top - 1) > OTHER_RATE
+
+
+def _calmed(choice: Choice, after: Profile) -> float:
+    """From which continuous step on the falling rate had calmed the loss that stood at a place: a rate that begins high
+    again raises it, to about where it stood when the rate was last halfway between the two (Gupta et al. 2023,
+    arXiv 2308.04014, on warming up again)."""
+    node, start, rates = choice.node, choice.candidate.start, after.rate
+    old = node.profile.rate
+    if old is None or rates is None or not len(rates) or not len(old):
+        return float(choice.start)
+    until = max(int(np.searchsorted(old.step, start, "right")), 1)
+    high = float(rates.value[: curves.FIRST_POINTS].max())
+    higher = np.flatnonzero(old.value[:until] >= (old.value[until - 1] + high) / 2)
+    if high <= float(old.value[until - 1]):
+        return float(choice.start)
+    place = float(old.step[higher[-1]] if len(higher) else old.step[0])
+    return node.scale * min(place, start) + node.offset
 
 
 def _by_line(choices: list[Choice]) -> list[tuple[Node, list[Choice]]]:

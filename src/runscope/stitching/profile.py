@@ -21,6 +21,8 @@ from runscope.stats.schedule import decay_end
 
 DEVIATIONS = 5000
 """The order of the data is told by so many points."""
+LAGS = 8
+"""How deviations hang together is known over an eighth of the rows; those that do so for longer are hardly noise."""
 CLOCK_POINTS = 4000
 """A clock or a schedule of a million points is told as well by so many of them."""
 NEGATIVE, FLOOR = 0.2, 0.02
@@ -94,8 +96,9 @@ class Profile:
     length: float | None
 
     @cached_property
-    def deviations(self) -> tuple[Ints, Floats] | None:
-        """Of the first losses: logging intervals since the run began, and what each misses of its neighbours' mean."""
+    def deviations(self) -> tuple[Ints, Floats, Floats] | None:
+        """Of the first losses: logging intervals since the run began, what each misses of its neighbours' mean, and how
+        that is correlated with the one so many rows later: of white noise 1, -2/3, 1/6, 0 …"""
         return _deviations(self.loss, self.base, self.interval)
 
     @cached_property
@@ -120,8 +123,7 @@ class Profile:
         return self.first_step <= 0 or (every > 1 and (self.first_step + 1) % every == 0)
 
 
-def _deviations(loss: Series | None, base: int, interval: float) -> tuple[Ints, Floats] | None:
-    """Logging intervals since the run began, and what the losses there miss of the mean of their neighbours."""
+def _deviations(loss: Series | None, base: int, interval: float) -> tuple[Ints, Floats, Floats] | None:
     if loss is None or len(loss) < 8:
         return None
     loss = loss.where(np.arange(len(loss)) < DEVIATIONS)
@@ -130,7 +132,9 @@ def _deviations(loss: Series | None, base: int, interval: float) -> tuple[Ints, 
     limit = 3 * 1.4826 * float(np.median(np.abs(rest)))
     place = np.rint((loss.step[1:-1] - base) / interval).astype(np.int64)
     place, first = np.unique(place, return_index=True)
-    return place, np.clip(rest, -limit, limit)[first]
+    rest = np.clip(rest, -limit, limit)[first]
+    power = np.fft.irfft(np.abs(np.fft.rfft(rest, 2 * len(rest))) ** 2)[: max(len(rest) // LAGS, 3)]
+    return place, rest, power / power[0] if power[0] > 0 else np.ones(1)
 
 
 def _levels(curve: Curve | None) -> tuple[ColouredLevel, ...]:

@@ -87,9 +87,9 @@ def place(node: Node, answer: Answer, *, force: bool = False) -> None:
     for choice, share in zip(answer.choices, answer.shares, strict=True):
         if choice.node.root is best.node.root:  # the same step of another training is another place
             mass[choice.offset] = mass.get(choice.offset, 0.0) + share
+    if candidate.span > 2 * near > 0:  # of what a place of the grid stands for
+        mass = {offset: share * 2 * near / candidate.span for offset, share in mass.items()}
     right = sum(share for offset, share in mass.items() if abs(offset - best.offset) <= near)
-    if candidate.span > 2 * near > 0:
-        right *= 2 * near / candidate.span
     if pair.counted:
         right *= COUNTER_SURE[candidate.method]
     node.hang(best.node, candidate.offset, candidate.scale, candidate.start)

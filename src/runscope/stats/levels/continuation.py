@@ -291,6 +291,7 @@ def log_likelihood(
     noise: Floats,
     kinds: Sequence[Continuation],
     memory: float = 0.0,
+    raised: tuple[Floats, Floats] | None = None,
 ) -> Floats:
     """Log-likelihood of a later run's first block means, for every way and place in which it may have begun.
 
@@ -302,6 +303,7 @@ def log_likelihood(
         value: (m,) their means.
         noise: (m, m) covariance of such means around the later run's level.
         kinds: (k) ways in which the later curve may differ.
+        raised: (c,) how far above the level the later curve is expected to begin, and the standard deviation of that.
         memory: of an averaged log, in units of the axis: it lags behind by so much, and a new average does not yet.
 
     Returns:
@@ -319,6 +321,9 @@ def log_likelihood(
     known = np.exp(-np.abs(inside[:, :, None] - inside[:, None, :]) / level.reach)
     known *= unsure[:, :, None] * unsure[:, None, :]
     known += noise
+    if raised is not None:
+        error -= raised[0][:, None]
+        known += (raised[1] ** 2)[:, None, None]
     # Beyond the end of the line its level walks on, or is the beginning of a smooth curve.
     walked = level.walk * np.minimum(beyond[:, :, None], beyond[:, None, :])
     if memory > 0:

@@ -22,6 +22,7 @@ class Candidate:
         prior: logarithm of how likely it was used, where that is not told by how many newer ones there are.
         span: how many steps of the earlier run it stands for: where nothing tells when states were saved the
             candidates are a grid, and the truth may lie between two of them.
+        moved: log-likelihood ratio of the later run's first losses where it learns from other data from there on.
         weights: log-likelihood ratio against a run that has nothing to do with the earlier one, by kind of evidence.
         why: a sentence for each, ``{}`` standing for the steps that go with it.
     """
@@ -35,6 +36,7 @@ class Candidate:
     finished: bool = False
     prior: float = 0.0
     span: float = 0.0
+    moved: float = 0.0
     weights: dict[str, float] = field(default_factory=dict)
     why: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
 

@@ -48,6 +48,10 @@ OTHER_RATE = (0.4, 0.35, 0.25)
 BENDS, BENT = (0.02, 0.1, 0.3), (0.25, 0.25, 0.25, 0.25)
 """How strongly the level bends in a smooth curve of its own over the compared stretch, as a share of it, and how often:
 what the line has not shown, as the later run went further."""
+RAISED = (0.15, 0.25)
+"""How far a rate that is high again raises the loss, and the standard deviation of that, as a share of what it fell
+since the rate was last halfway between the two: in small trainings of three kinds that began anew with a rate 1.4 to 50
+times as high by -3% to 32%, the quartiles of 25."""
 ANYWHERE = 2.2
 """Standard deviation of the logarithm of where another run's loss begins against where one ended, over pairs of
 public logs."""
@@ -63,6 +67,9 @@ OWN = 0.1
 """How often a run that goes on in the same log learns from there in a way of its own, as a new one may, that the line
 has not shown: of a curve without noise each digit would else speak against every state. Of runs that nothing but their
 names ties it would say too much where their losses happen to meet."""
+AS_HARD, HARD_SHARE = 0.1, 0.33
+"""Standard deviation, as a share, of where the loss begins on other data that are as hard, and how often those that a
+training goes on with are: the next stage, more of one kind. On all others it begins anywhere."""
 SECOND_CHANNEL = 0.5
 """Weight of the gradient norm: it moves together with the loss, so that the two are not independent."""
 
@@ -179,87 +186,66 @@ def _head(after: Profile, curve: Curve | None, logged: Series | None, taken: int
 
 @dataclass(frozen=True)
 class Said:
-    """Log-likelihood ratios of the later run's first points against any other run: for each place, and for another
-    training of the project, from scratch as the line itself began or about so."""
+    """Log-likelihood ratios of the later run's first points against any other run: for each place, going on from there
+    and learning from other data from there on; and for another training of the project, from scratch as the line itself
+    began or about so."""
 
     places: Floats
+    moved: Floats
     beside: float
 
     def __add__(self, more: Said) -> Said:
-        return Said(self.places + more.places, self.beside + more.beside)
+        return Said(self.places + more.places, self.moved + more.moved, self.beside + more.beside)
 
 
-def weigh(
-    line: Reference,
-    later: Heads,
-    places: list[float],
-    scale: float,
-    *,
-    other_rate: bool,
-    same_order: bool,
-    same_log: bool,
-) -> Said | None:
-    """What the later run's first losses and gradient norms say.
+@dataclass(frozen=True)
+class Begun:
+    """Where and how the later run may have begun.
 
-    Args:
-        line: what they are held against.
-        later: the later run's first points.
-        places: states of the line that it may have begun from.
+    Attributes:
+        places: (c,) states of the line.
+        calmed: (c,) for each, from where on the falling rate had calmed the line, where the later run's is high again.
         scale: steps of the line per step of the later run.
         other_rate: its learning rate is another than the line's.
         same_order: it sees its batches in the order in which the line saw them from its beginning.
         same_log: both were written into one log.
-
-    Returns:
-        None where no curve could be compared.
     """
-    begin = np.array([*places, line.origin], dtype=np.float64)
-    loss = (
-        None
-        if line.logs != later.logs
-        else _channel(line.loss, later.loss, begin, scale, other_rate, same_order, same_log, 1.0, line.logs)
-    )
-    grad = _channel(line.grad, later.grad, begin, scale, other_rate, same_order, same_log, SECOND_CHANNEL)
+
+    places: Floats
+    calmed: Floats
+    scale: float
+    other_rate: bool
+    same_order: bool
+    same_log: bool
+
+
+def weigh(line: Reference, later: Heads, begun: Begun) -> Said | None:
+    """What the later run's first losses and gradient norms say; None where no curve could be compared."""
+    places, calmed = (np.append(x, line.origin) for x in (begun.places, begun.calmed))
+    begun = replace(begun, places=places, calmed=calmed)
+    loss = _channel(line.loss, later.loss, begun, 1.0, line.logs) if line.logs == later.logs else None
+    grad = _channel(line.grad, later.grad, replace(begun, calmed=places), SECOND_CHANNEL)
     if loss is None or grad is None:
         return loss or grad
     return loss + grad
 
 
 def _channel(
-    levels: tuple[ColouredLevel, ...],
-    head: Head | None,
-    begin: Floats,
-    scale: float,
-    other_rate: bool,
-    same_order: bool,
-    same_log: bool,
-    weight: float,
-    logs: bool = True,
+    levels: tuple[ColouredLevel, ...], head: Head | None, begun: Begun, weight: float, logs: bool = True
 ) -> Said | None:
     """What one curve says, over all forms that its noise may have, each as likely as both runs make it."""
     if not levels or head is None:
         return None
-    every = [_under(level, head, begin, scale, other_rate, same_order, same_log, logs) for level in levels]
-    places, beside, other = (np.stack([np.asarray(x[n]) for x in every]) for n in range(3))
-    stranger = np.logaddexp.reduce(other)
-    return Said(
-        weight * (np.logaddexp.reduce(places) - stranger),
-        weight * float(np.logaddexp.reduce(beside) - stranger),
-    )
+    every = [_under(level, head, begun, logs) for level in levels]
+    whole = [np.logaddexp.reduce(np.stack([np.asarray(x[n]) for x in every])) for n in range(4)]
+    places, moved, beside = (weight * (some - whole[-1]) for some in whole[:-1])
+    return Said(places, moved, float(beside))
 
 
-def _under(
-    level: ColouredLevel,
-    head: Head,
-    begin: Floats,
-    scale: float,
-    other_rate: bool,
-    same_order: bool,
-    same_log: bool,
-    logs: bool,
-) -> tuple[Floats, float, float]:
-    """Log-likelihoods of the first points where the noise has one form: from each place, of another training
-    of the project, and of any other run."""
+def _under(level: ColouredLevel, head: Head, begun: Begun, logs: bool) -> tuple[Floats, Floats, float, float]:
+    """Log-likelihoods of the first points where the noise has one form: from each place, on other data from there on,
+    of another training of the project, and of any other run."""
+    begin, scale = begun.places, begun.scale
     seen, own_walk, told = head.noise(level, scale)
     told += level.weight
     noise = seen.covariance(head.own, head.size)
@@ -279,25 +265,31 @@ def _under(
     smooth = [replace(close, drift=0.0, bend=bend * height, length=length) for bend in BENDS]
     kinds = [close, *smooth]
     kinds += [replace(how, bend=BENDS[-1] * height, length=length) for how in (off, livelier)]
-    near, *others = OTHER_RATE if other_rate else RESTARTS
+    near, *others = OTHER_RATE if begun.other_rate else RESTARTS
     weights = np.log([*(near * share for share in BENT), *others])
     memory = scale / seen.decay if _averaged(seen) else 0.0
-    found = log_likelihood(level, begin, scale, head.own, head.mean, noise, kinds, memory)
+    # What the line fell by since then is what the falling rate had calmed, and what it learned.
+    fell = np.maximum(
+        np.interp(begun.calmed, level.x, level.mean) - np.interp(begin, level.x, level.mean), 0.0
+    )
+    raised = RAISED[0] * fell, RAISED[1] * fell
+    found = log_likelihood(level, begin, scale, head.own, head.mean, noise, kinds, memory, raised)
     found = np.logaddexp.reduce(found + weights[:, None])
     drifts = [
         (share, how.drift * scale) for share, how in zip((near, *others), (close, off, livelier), strict=True)
     ]
     stood = np.interp(begin[:-1], level.x, level.mean)
     unsure = np.sqrt(np.interp(begin[:-1], level.x, level.variance) + (NEAR * point) ** 2)
-    own_way, other, apart = _elsewhere(head, noise, drifts, height, level, stood, unsure)
-    if same_log:
+    own_way, as_hard, other, apart = _elsewhere(head, noise, drifts, height, level, stood, unsure)
+    if begun.same_log:
         found[:-1] = np.logaddexp(np.log(1 - OWN) + found[:-1], np.log(OWN) + own_way)
     # Of runs that see the same batches the beginnings look alike wherever they began.
-    siblings = () if same_order else tuple((wide * height, share) for wide, share in SIBLINGS)
+    siblings = () if begun.same_order else tuple((wide * height, share) for wide, share in SIBLINGS)
     anew = _again(head, noise, level, begin[-1:], scale, own, max(point, AGAIN_SHIFT * span), siblings)
     start = np.logaddexp(found[-1], anew) - np.log(2)
     beside = float(np.logaddexp(start, apart) - np.log(2))
-    return told + found[:-1], told + beside, told + other
+    moved = np.logaddexp(np.log(HARD_SHARE) + as_hard, np.log(1 - HARD_SHARE) + other)
+    return told + found[:-1], told + moved, told + beside, told + other
 
 
 def _passing(noise: Noise, interval: float, scale: float, usual: float) -> tuple[float, float]:
@@ -342,10 +334,11 @@ def _elsewhere(
     level: ColouredLevel,
     stood: Floats,
     unsure: Floats,
-) -> tuple[Floats, float, float]:
+) -> tuple[Floats, Floats, float, float]:
     """Log-likelihoods of the first points where they move in a way of their own: of a run that begins where the line
-    stood, give or take ``unsure``; of any other run, and of another training of the project: the loss of the one begins
-    anywhere, that of the other as far from where the line began as trainings of one project do.
+    stood, give or take ``unsure``, and of one on other data that are as hard; of any other run, and of another training
+    of the project: the loss of the one begins anywhere, that of the other as far from where the line began as trainings
+    of one project do.
 
     A new run's level is a random walk in the logarithm of its steps, or moves from the start as it may move in a
     continuation: what a run does later on says nothing of where it came from.
@@ -356,13 +349,15 @@ def _elsewhere(
         walks += [(SMOOTH / 2 * share, (fall * height) ** 2 * bend) for fall, share in FALLS]
     walks += [(STEADY * share, drift * later) for share, drift in drifts]
     middle = float(np.median(head.mean))
-    off = np.concatenate([middle - stood, [0.0], np.full(len(SIBLINGS), middle - float(level.mean[0]))])
-    wide = np.concatenate([unsure, height * np.array([ANYWHERE, *(wide for wide, _ in SIBLINGS)])])
+    begun, at = np.full(len(SIBLINGS), float(level.mean[0])), len(stood)
+    off = middle - np.concatenate([stood, stood, begun, [middle]])
+    hard = np.hypot(unsure, AS_HARD * height)
+    wide = np.concatenate([unsure, hard, height * np.array([*(wide for wide, _ in SIBLINGS), ANYWHERE])])
     spread = np.stack([walk for _, walk in walks]) + noise
     found = log_t_anywhere(head.mean - middle, spread, FREEDOM, off, wide)
     found = np.logaddexp.reduce(found + np.log([share for share, _ in walks]), axis=1)
-    own_way, other, apart = np.split(found, [len(stood), len(stood) + 1])
-    return own_way, float(other[0]), float(np.logaddexp.reduce(apart + np.log([s for _, s in SIBLINGS])))
+    apart = np.logaddexp.reduce(found[2 * at : -1] + np.log([s for _, s in SIBLINGS]))
+    return found[:at], found[at : 2 * at], float(found[-1]), float(apart)
 
 
 def explain(before: Profile, after: Profile, candidate: Candidate) -> str:

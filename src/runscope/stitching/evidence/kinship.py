@@ -200,8 +200,12 @@ def _model(before: Profile, after: Profile) -> Sign:
 
 def handed_over(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """The later run's model, if it is what the earlier one wrote (its folder, a checkpoint in it, its repository)."""
-    model = next((str(other[n]) for n in MODEL if isinstance(other.get(n), str)), "")
+    own, model = (
+        next((str(run[n]) for n in MODEL if isinstance(run.get(n), str)), "") for run in (one, other)
+    )
     written = [str(one[n]) for n in PLACES if isinstance(one.get(n), str) and one.get(n)]
+    if own == model and own not in written:
+        return ""  # both begin from one model, which was there before either
     parts = _parts(model)
     for place in written:
         name = _parts(place)[-1]

@@ -12,14 +12,46 @@ import numpy as np
 
 from runscope.stats.arrays import Floats, Ints
 from runscope.stitching.evidence.candidate import Candidate
+from runscope.stitching.evidence.counters import SAME_POINTS
 from runscope.stitching.profile import Profile
 
+PROOF = log(1e7)
+"""How rare equal losses in a row must be to be no chance: a thousand places are tried, and everything was restored in
+one of a hundred restarts whose counters begin anew."""
+MOST_EQUAL = 50
+"""So many rows, and places of them, are held against the run before."""
 REPEATS = 0.2
 """How often the order is the same."""
 FEWEST = 16
 """So many common points are compared at least."""
 MOST_SAID = 12.0
 """Log-likelihood ratio above which it is no more sure."""
+
+
+def exactly(before: Profile, after: Profile) -> list[Candidate]:
+    """The later run's first losses are those that the earlier one logged from a later step on, to the last digit.
+
+    Each is as rare as it is for two of the earlier run's losses to be equal. Who repeats the very beginning trains the
+    same again.
+    """
+    old, new = before.loss, after.loss
+    if old is None or new is None or min(len(old), len(new)) < SAME_POINTS:
+        return []
+    often = np.unique(old.value, return_counts=True)[1] / len(old)
+    rare = -log(float(often @ often))
+    count, row = 0, 0
+    for begin in np.flatnonzero(old.value == new.value[0])[:MOST_EQUAL].tolist():
+        both = min(len(old) - begin, len(new), MOST_EQUAL)
+        same = old.value[begin : begin + both] == new.value[:both]
+        same &= old.step[begin : begin + both] - old.step[begin] == new.step[:both] - new.step[0]
+        equal = int(np.logical_and.accumulate(same).sum())
+        count, row = max((count, row), (equal, begin))
+    offset = int(old.step[row] - new.step[0]) if count else 0
+    if count < SAME_POINTS or count * rare < PROOF or offset + after.base < before.base + before.interval:
+        return []
+    found = Candidate(offset, "curve", offset + after.base)
+    found.say(f"its first {count} losses are those that the run before logged after step {{}}", found.start)
+    return [found]
 
 
 def weigh(before: Profile, after: Profile, candidates: list[Candidate]) -> None:
@@ -41,7 +73,7 @@ def again(before: Profile, after: Profile) -> float:
     return max(_ratio(before.deviations, after.deviations, 0), 0.0)
 
 
-def _ratio(old: tuple[Ints, Floats], own: tuple[Ints, Floats], begin: int) -> float:
+def _ratio(old: tuple[Ints, Floats, Floats], own: tuple[Ints, Floats, Floats], begin: int) -> float:
     """Of the deviations of both runs, of which the later one began so many logging intervals after the earlier one."""
     place = own[0] + begin
     if len(old[0]) < FEWEST or place[0] > old[0][-FEWEST]:
@@ -56,8 +88,11 @@ def _ratio(old: tuple[Ints, Floats], own: tuple[Ints, Floats], begin: int) -> fl
     together = float(one @ two) / sqrt(size)
     if together <= 0:
         return log(1 - REPEATS)
-    # What each misses of its neighbours is correlated from point to point (-2/3, 1/6): it counts as half as many.
-    free = count / 2
+    # What hangs together in both counts as fewer (Bartlett 1935): half as many of white noise, hardly any of a bend.
+    lags = min(len(old[2]), len(own[2]))
+    free = min(count / max(2 * float(old[2][:lags] @ own[2][:lags]) - 1, 1.0), count / 2)
+    if 2 * free < FEWEST:
+        return 0.0
     gain = -0.5 * free * log(max(1 - together**2, 1e-9)) + log(sqrt(2 * pi / free))
     return min(log(1 - REPEATS + REPEATS * exp(min(gain, 50.0))), MOST_SAID)
 

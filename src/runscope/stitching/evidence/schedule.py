@@ -7,6 +7,7 @@ from math import floor, log, log10
 import numpy as np
 
 from runscope.stitching.evidence.candidate import Candidate
+from runscope.stitching.evidence.saves import complete
 from runscope.stitching.profile import Profile, clock_rate
 
 SAME_RATE = 0.02
@@ -23,6 +24,8 @@ FINISHES_PLAN, FINISHES_EPOCHS = 0.4, 0.2
 """Share of restarted runs with a schedule of their own that are planned to finish what was planned first; fewer where
 plans are whole epochs, as only a state at a whole epoch can be finished so. Nothing is known of how often people do
 otherwise; this leaves the curve a say."""
+FINISHED = 0.1
+"""How much rarer that is of a plan that was carried out: nothing of it is left to finish."""
 SAME_PLAN, WHOLE_EPOCHS, NO_EPOCHS = 0.3, 0.85, 0.2
 """Of the others: how often the plan is as long as the first one's; and else a whole number of epochs, where the first
 plan was one, and where it was not."""
@@ -111,6 +114,8 @@ def weigh(before: Profile, after: Profile, candidates: list[Candidate]) -> float
     same = abs(offset) < 2 * slack
     chance, whole = _chance(before, length, slack)
     finishing = FINISHES_EPOCHS if whole else FINISHES_PLAN
+    if before.run.state == "finished" and complete(before):
+        finishing *= FINISHED
     own = SAME_PLAN * same + (1 - SAME_PLAN) * chance
     strange = SAME_PLAN_STRANGE * same + (1 - SAME_PLAN_STRANGE) * chance
     for candidate in candidates:
