@@ -11,7 +11,7 @@ from runscope.stats.arrays import Floats
 from runscope.stitching.node import Node
 from runscope.stitching.profile import Profile
 
-FORM = 3
+FORM = 4
 """Of what is kept of an answer: those of another form are not known any more."""
 SAME = 1
 """Decimals of log-odds to which settings, places and clocks say the same as before: a run more in ten thousand moves

@@ -257,6 +257,7 @@ class Continuation:
         freedom: degrees of freedom of the Student t likelihood: how heavy its tails are.
         passing: standard deviation of a shift that passes, and after how many units of ``x`` it has fallen by a
             factor e.
+        back: share of what the earlier curve had fallen that it gives back, and the standard deviation of that.
         bend, length: standard deviation that it gains by a smooth curve of its own over that length.
     """
 
@@ -267,6 +268,7 @@ class Continuation:
     passing: tuple[float, float] = (0.0, 1.0)
     bend: float = 0.0
     length: float = 1.0
+    back: tuple[float, float] = (0.0, 0.0)
 
     def spread(self, own: Floats, since: Floats, bent: Floats) -> Floats:
         """(m, m) covariance of what does not depend on the place; ``since`` is the smaller of each two ``own``, and
@@ -291,7 +293,7 @@ def log_likelihood(
     noise: Floats,
     kinds: Sequence[Continuation],
     memory: float = 0.0,
-    raised: tuple[Floats, Floats] | None = None,
+    fell: Floats | float = 0.0,
 ) -> Floats:
     """Log-likelihood of a later run's first block means, for every way and place in which it may have begun.
 
@@ -303,7 +305,7 @@ def log_likelihood(
         value: (m,) their means.
         noise: (m, m) covariance of such means around the later run's level.
         kinds: (k) ways in which the later curve may differ.
-        raised: (c,) how far above the level the later curve is expected to begin, and the standard deviation of that.
+        fell: (c,) how far the earlier curve fell before each place, of which a later one gives a share back.
         memory: of an averaged log, in units of the axis: it lags behind by so much, and a new average does not yet.
 
     Returns:
@@ -316,14 +318,12 @@ def log_likelihood(
     beyond = np.maximum(place - end, 0.0)
     expected = np.interp(inside, level.x, level.mean)
     error = value[None, :] - expected
+    fallen = np.broadcast_to(np.asarray(fell, dtype=np.float64), begin.shape)
     moved = expected - np.interp(begin, level.x, level.mean)[:, None]
     unsure = np.sqrt(np.interp(inside, level.x, level.variance))
     known = np.exp(-np.abs(inside[:, :, None] - inside[:, None, :]) / level.reach)
     known *= unsure[:, :, None] * unsure[:, None, :]
     known += noise
-    if raised is not None:
-        error -= raised[0][:, None]
-        known += (raised[1] ** 2)[:, None, None]
     # Beyond the end of the line its level walks on, or is the beginning of a smooth curve.
     walked = level.walk * np.minimum(beyond[:, :, None], beyond[:, None, :])
     if memory > 0:
@@ -340,7 +340,11 @@ def log_likelihood(
         spread = known if how.bend and not how.drift else walked
         spread = spread + how.spread(own, since, bent[how.length])
         spread += paced[how.pace]
-        found.append(log_t(error, spread, kinds[0].freedom))
+        off = error
+        if how.back[1]:
+            off = error - how.back[0] * fallen[:, None]
+            spread += (how.back[1] * fallen[:, None, None]) ** 2
+        found.append(log_t(off, spread, kinds[0].freedom))
     return np.stack(found)
 
 

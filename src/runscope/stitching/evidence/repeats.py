@@ -37,8 +37,6 @@ def exactly(before: Profile, after: Profile) -> list[Candidate]:
     old, new = before.loss, after.loss
     if old is None or new is None or min(len(old), len(new)) < SAME_POINTS:
         return []
-    often = np.unique(old.value, return_counts=True)[1] / len(old)
-    rare = -log(float(often @ often))
     count, row = 0, 0
     for begin in np.flatnonzero(old.value == new.value[0])[:MOST_EQUAL].tolist():
         both = min(len(old) - begin, len(new), MOST_EQUAL)
@@ -47,7 +45,10 @@ def exactly(before: Profile, after: Profile) -> list[Candidate]:
         equal = int(np.logical_and.accumulate(same).sum())
         count, row = max((count, row), (equal, begin))
     offset = int(old.step[row] - new.step[0]) if count else 0
-    if count < SAME_POINTS or count * rare < PROOF or offset + after.base < before.base + before.interval:
+    if count < SAME_POINTS or offset + after.base < before.base + before.interval:
+        return []
+    often = np.unique(old.value, return_counts=True)[1] / len(old)
+    if -count * log(float(often @ often)) < PROOF:
         return []
     found = Candidate(offset, "curve", offset + after.base)
     found.say(f"its first {count} losses are those that the run before logged after step {{}}", found.start)
@@ -97,7 +98,7 @@ def _ratio(old: tuple[Ints, Floats, Floats], own: tuple[Ints, Floats, Floats], b
     return min(log(1 - REPEATS + REPEATS * exp(min(gain, 50.0))), MOST_SAID)
 
 
-def _common(old: tuple[Ints, Floats], place: Ints, value: Floats) -> tuple[Floats, Floats]:
+def _common(old: tuple[Ints, Floats, Floats], place: Ints, value: Floats) -> tuple[Floats, Floats]:
     """Values of both at the places that both have; all places increase."""
     first = int(old[0][0])
     if old[0][-1] - first == len(old[0]) - 1 and place[-1] - place[0] == len(place) - 1:  # none is missing
