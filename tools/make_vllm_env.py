@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
         wheel = next(Path(place).glob("*.whl"))
         pip(python, "install", *PINNED, *needs(wheel))
         pip(python, "install", "--no-deps", str(wheel))
-        pip(python, "install", *PINNED, "-e", f"{ROOT}[eval]", "pytest>=8.3")
+        pip(python, "install", *PINNED, "-e", f"{ROOT}[eval]", "pytest>=8.3", "hypothesis>=6.100")
 
 
 def needs(wheel: Path) -> list[str]:

@@ -334,6 +334,23 @@ def test_what_does_not_go_together(tmp_path: Path, settings: dict[str, Any], wor
         _ = find_task(EvaluateSettings(**{"task": named} | settings)).metric
 
 
+def test_tasks_that_come_with_the_harness_are_found_by_name() -> None:
+    with pytest.raises(UnsafeFile, match=r"hellaswag would run code: the function utils\.process_docs"):
+        find_task(EvaluateSettings(task="lm-eval:hellaswag"))
+    with pytest.raises(UsageError, match=r"several: mmlu_stem, mmlu_other"):
+        find_task(EvaluateSettings(task="lm-eval:mmlu"))
+
+
+def test_a_group_or_a_class_in_a_file_is_refused(stranger: Path) -> None:
+    (stranger / "group.yaml").write_text("group: all\ntask: [one, {task: two}]\n")
+    with pytest.raises(UsageError, match=r"but several: one, two"):
+        find_task(EvaluateSettings(task="lm-eval:group.yaml"))
+    (stranger / "class.yaml").write_text("task: own\nclass: !function evil.run\n")
+    with pytest.raises(InputError, match="a task in Python"):
+        find_task(EvaluateSettings(task="lm-eval:class.yaml", trust_task_code=True))
+    assert not (stranger / "it-ran").exists()
+
+
 def test_includes_are_read_once_and_anchors_may_go_round(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("include: b.yaml\nx: &x [1, *x]\n")
     (tmp_path / "b.yaml").write_text("include: a.yaml\ny: {deep: [!function some.thing]}\n")
