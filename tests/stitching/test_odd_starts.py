@@ -4,11 +4,13 @@ over, beside runs that died at once or that only evaluated."""
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from runscope.history import Run, Series
+from runscope.sources import load
 from runscope.stitching import stitch
 from runscope.stitching.evidence.kinship import handed_over
 from runscope.stitching.evidence.repeats import again
@@ -167,3 +169,12 @@ def test_a_base_model_of_the_name_of_the_output_folder_was_not_written_by_the_ru
     assert handed_over(
         settings | {"model_name_or_path": "out/pricer"}, settings | {"model_name_or_path": "out/pricer"}
     )
+
+
+def test_two_losses_tell_of_no_place_and_that_is_said(tmp_path: Path) -> None:
+    """Where a line stood cannot be known from two points: nothing is said of how far from it another run begins."""
+    (tmp_path / "a.csv").write_text("step,loss,epoch\n500,1.875,0.5\n1000,1.75,1.0\n")
+    later = "".join(f"{500 * n},{1.75 - n / 16},{n / 2}\n" for n in range(1, 9))
+    (tmp_path / "b.csv").write_text(f"step,loss,epoch\n{later}")
+    (note,) = stitch([load(tmp_path / "a.csv"), load(tmp_path / "b.csv")]).notes
+    assert "a logged too few losses to tell whether b begins where it stood" in note

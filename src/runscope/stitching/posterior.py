@@ -213,6 +213,12 @@ def _why_not(
         ended = best.node.profile
         before = f"{ended.run.name} ended at step {ended.last_step:,}"
         return (f"{before}, probably before it had saved a checkpoint to resume from", *kin.against)
+    if best is not None and "loss" not in said:
+        name = best.node.profile.run.name
+        return (
+            f"{name} logged too few losses to tell whether {after.run.name} begins where it stood",
+            *kin.against,
+        )
     if what == "beside":
         return (_beside(pairs, after, said.get("loss", 0.0) > 0), *kin.against)
     if what == "moved" and best is not None:

@@ -73,11 +73,12 @@ def roles_of(cells: pd.DataFrame, stem: str) -> Roles | None:
     Raises:
         UnreadableRun: rows of one metric and step are told apart by a column whose meaning is not known.
     """
+    counters = (*STEPS, *EPOCHS)
+    if by_name(cells, counters) is None or all(_numeric(cells[c]) for c in cells.columns):
+        return None  # names of metrics are words
     known = [c for c in cells.columns if bool((cells[c] != "").any())]
-    step = by_name(
-        cells[known], (*STEPS, *EPOCHS)
-    )  # Comet has a step that Keras leaves empty, beside the epoch
-    if step is None or all(_numeric(cells[c]) for c in cells.columns):  # names of metrics are words
+    step = by_name(cells[known], counters)  # Comet has a step that Keras leaves empty, beside the epoch
+    if step is None:
         return None
     metric = _metric_column(cells)
     value = None if metric is None else _value_column(cells, metric)
@@ -312,5 +313,8 @@ def _repeats(words: pd.Series) -> bool:
 
 
 def _numeric(words: pd.Series) -> bool:
+    """Whether more than half of the filled cells are numbers, or none is filled."""
+    if 2 * int(np.isfinite(to_floats(words)).sum()) > len(words):  # as of most columns: no copy is made
+        return True
     known = filled(words)
     return not len(known) or bool(np.isfinite(to_floats(known)).mean() > 0.5)
