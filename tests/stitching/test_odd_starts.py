@@ -178,3 +178,26 @@ def test_two_losses_tell_of_no_place_and_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text(f"step,loss,epoch\n{later}")
     (note,) = stitch([load(tmp_path / "a.csv"), load(tmp_path / "b.csv")]).notes
     assert "a logged too few losses to tell whether b begins where it stood" in note
+
+
+def held_out_alone(run: Run, every: int) -> Run:
+    """The run, with nothing logged but a held-out loss."""
+    loss = run.series["train/loss"]
+    held_out = replace(loss.where(loss.step % every == 0), name="eval/loss")
+    return replace(run, series={"eval/loss": held_out}, roles={"eval_loss": "eval/loss"})
+
+
+@pytest.mark.parametrize("every", [20, 50, 100])
+def test_rows_of_evaluations_are_no_counter_that_goes_on(every: int) -> None:
+    """The first row lies one evaluation after the beginning."""
+    first = held_out_alone(session("pricer", begins=0, ends=1000, at=0), every)
+    second = held_out_alone(session("pricer-2", begins=1000, ends=2000, at=9000, seed=1), every)
+    said = stitch([first, second]).segments[1]
+    assert said.method != "global_step"
+    assert not said.continues or said.offset == 1000
+
+
+def test_who_evaluates_a_late_state_goes_on_from_none() -> None:
+    first = session("pricer", begins=0, ends=1070, at=0)
+    second = held_out_alone(session("pricer-2", begins=0, ends=1070, at=9000, config=CONFIG), 1000)
+    assert not stitch([first, second]).segments[1].continues

@@ -37,7 +37,7 @@ SAME_ORDER = log(20.0)
 NOT_HANDED_OVER = log(0.02)
 """Whose model is what the run before wrote begins from the state that this names, or from its last one."""
 NOT_TRAINED = log(0.02)
-"""A run that logged no training loss, and all else at one step, evaluated a state and trained nothing on."""
+"""A run that only evaluated goes on from no state."""
 EARLIEST = 0.01
 """Share of runs that save a state as soon as they have logged anything."""
 _CHECKPOINT = re.compile(r"(?:checkpoint|step|ckpt)[-_=]?(\d+)")
@@ -95,7 +95,7 @@ def compare(
         state.weights["counter"] = RESTARTED
         state.weights["ended"] = ended
         state.weights["saved"] = saved
-        if _only_evaluated(after):
+        if after.only_evaluated:
             state.weights["trained"] = NOT_TRAINED
         state.weights["scale"] = step.continues
         if step.why:
@@ -115,10 +115,6 @@ def compare(
     if heir:
         _named(heir, states)
     return Pair(states, False, known, kin, beside, bool(heir))
-
-
-def _only_evaluated(after: Profile) -> bool:
-    return after.loss is None and after.run.first_step == after.run.last_step
 
 
 def _named(model: str, states: list[Candidate]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from runscope.history import Run, Series
 from runscope.history.batch import batch_size, sequence_length
+from runscope.history.parts import main_series
 from runscope.stats.arrays import Floats, Ints
 from runscope.stats.levels.continuation import ColouredLevel, fit
 from runscope.stats.levels.filters import running_median
@@ -66,8 +67,8 @@ class Profile:
         logs: the losses are positive, so that their noise is taken as a share of them.
         held_out: finite losses on held-out data, sorted.
         base: own step of the state that it began from: 0 where its first step counts as 1, -1 where it counts as 0.
-        interval: median distance between logged losses, in steps.
-        last_step: the last step at which it logged a loss.
+        interval: median distance between logged losses, in steps; of what was logged most where there are none.
+        last_step: the last step at which it logged that.
         sound: the last step before its loss stayed NaN or infinite, or had exploded, up to its end.
         broken: that end was left out: no state after it is one that a run could go on from.
         decay: step at which its learning rate reaches zero, and the standard error of that.
@@ -116,6 +117,11 @@ class Profile:
         """Whether its planned end is known."""
         return self.decay is not None or self.run.setting("max_steps") is not None
 
+    @property
+    def only_evaluated(self) -> bool:
+        """Whether it logged no training loss, and all else at one step: it evaluated a state and trained nothing on."""
+        return self.loss is None and self.run.first_step == self.run.last_step
+
     @cached_property
     def zero_based(self) -> bool:
         """Whether the first step of its training counts as 0: the state after n steps then lies at n - 1."""
@@ -147,7 +153,8 @@ def profile(run: Run) -> Profile:
     grad = _clean(run.role("grad_norm"))
     if grad is not None:
         grad = grad.where(grad.value > 0)
-    logged = run.role("train_loss")
+    logged = main_series(run) if loss is None else run.role("train_loss")
+    interval = interval_of(loss if loss is not None or logged is None else logged.sorted())
     logs = loss is not None and bool((loss.value > 0).any()) and float(np.mean(loss.value < 0)) <= NEGATIVE
     curve = None if loss is None else Curve.of(loss.step, _logs(loss.value) if logs else loss.value)
     grad_curve = None if grad is None else Curve.of(grad.step, np.log(grad.value))
@@ -166,8 +173,8 @@ def profile(run: Run) -> Profile:
         grad_curve=grad_curve,
         logs=logs,
         held_out=_clean(run.role("eval_loss")),
-        base=_base(first_step, interval_of(loss)),
-        interval=interval_of(loss),
+        base=_base(first_step, interval),
+        interval=interval,
         first_step=first_step,
         last_step=last,
         sound=last if loss is None or logged is None or not len(loss) else _sound(loss, logged),

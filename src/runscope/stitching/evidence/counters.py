@@ -89,7 +89,7 @@ def carried_history(before: Profile, after: Profile) -> list[Candidate]:
 def global_step(before: Profile, after: Profile) -> list[Candidate]:
     """The run's own step goes on: its first logged step lies far from zero."""
     first, interval = after.first_step, after.interval
-    if first <= EARLY_INTERVALS * interval or after.run.step_key == "row":
+    if first <= EARLY_INTERVALS * interval or after.run.step_key == "row" or after.only_evaluated:
         return []
     if after.loss is not None and len(after.loss) == 1 and first <= before.first_step:
         return []  # one row shows no interval: it may be the first row of a training from scratch, as the other's is
