@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from runscope.errors import InputError, UsageError
+from runscope.errors import InputError, UnsafeFile, UsageError
 from runscope.evaluation import EvaluateSettings, Study, evaluate
 from runscope.hub import fetch, list_checkpoints
 from tests.evaluation import headed
@@ -199,3 +200,34 @@ def test_what_gives_no_vectors_is_refused(trained: Path, tmp_path: Path) -> None
     save_file(kept, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match="are missing"):
         study(tmp_path / "cut", data)
+
+
+@pytest.mark.parametrize("router", [False, True])
+def test_layers_that_are_code_or_pickles_are_refused(router: bool, trained: Path, tmp_path: Path) -> None:
+    from sentence_transformers.models import Dense
+
+    mark = tmp_path / "ran"
+    data = tmp_path / "pairs.jsonl"
+    headed.write(data, pairs(2, 10))
+    model = at(trained, 40)
+    model.append(Dense(32, 8))
+    folder = tmp_path / "out/checkpoint-1"
+    model.save(str(folder))
+    assert study(tmp_path / "out", data).scores
+    named = json.loads((folder / "modules.json").read_text())
+    layer = folder / named[-1]["path"]
+    weights = layer / "model.safetensors"
+    (layer / "pytorch_model.bin").write_bytes(weights.read_bytes())
+    weights.unlink()
+    with pytest.raises(UnsafeFile, match="can run code"):
+        study(tmp_path / "out", data)
+    (layer / "pytorch_model.bin").rename(weights)
+    (folder / "evil.py").write_text(f"open({str(mark)!r}, 'w').close()\nclass Layer: pass\n")
+    if router:
+        (layer / "router_config.json").write_text(json.dumps({"types": {"query_0_Layer": "evil.Layer"}}))
+    else:
+        named[-1]["type"] = "evil.Layer"
+        (folder / "modules.json").write_text(json.dumps(named))
+    with pytest.raises(UnsafeFile, match=r"evil\.Layer: that is code"):
+        study(tmp_path / "out", data)
+    assert not mark.exists()

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from runscope.errors import InputError, MissingExtra
+from runscope.errors import InputError, MissingExtra, UnsafeFile
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.models import loading
 from runscope.evaluation.models.adapters.adapter import Adapter
@@ -16,6 +16,8 @@ from runscope.evaluation.models.backend import Role
 from runscope.evaluation.models.local import LocalModels
 from runscope.evaluation.models.saved import weights
 from runscope.evaluation.models.saved.kinds import Kind
+from runscope.evaluation.settings import EvaluateSettings
+from runscope.schema import read_json
 from runscope.stats.arrays import Floats
 
 UNUSED = ("pooler.",)
@@ -47,6 +49,7 @@ class VectorModels(LocalModels):
                 "sentence-transformers", extra="embeddings", needed_for="models of embeddings"
             ) from error
         loading.refuse_pickle(Path(name), self.settings)
+        refuse_unsafe_layers(Path(name), self.settings)
         self.loads += 1
         try:
             self.model = SentenceTransformer(
@@ -122,6 +125,33 @@ class VectorModels(LocalModels):
         """Tokens that each example loses, as its longest text is longer than the model takes."""
         most = self.model.max_seq_length or 1 << 30
         return [max(max(map(self._length, texts_of(e))) - most, 0) for e in examples]
+
+
+def refuse_unsafe_layers(folder: Path, settings: EvaluateSettings) -> None:
+    """Stop at layers that are pickles, or code: before version 6 sentence-transformers runs a folder's own unasked.
+
+    Raises:
+        UnsafeFile: ``modules.json`` names one, or a router (a layer that holds others) does.
+    """
+    named = _json(folder / "modules.json")
+    for layer in (part for part in named if isinstance(part, dict)) if isinstance(named, list) else ():
+        place = folder / str(layer.get("path", ""))
+        routed = _json(place / "router_config.json")
+        others = routed.get("types") if isinstance(routed, dict) else None
+        for kind in (layer.get("type"), *(others.values() if isinstance(others, dict) else ())):
+            if not str(kind).startswith("sentence_transformers.") and not settings.trust_remote_code:
+                raise UnsafeFile(
+                    f"{folder} has a layer of its own, {kind}: that is code, which would be run",
+                    hint="read it, and if you trust it, --trust-remote-code",
+                )
+        loading.refuse_pickle(place, settings)
+
+
+def _json(file: Path) -> Any:
+    try:
+        return read_json(file.read_bytes())
+    except (OSError, ValueError):
+        return None  # what is missing the library says
 
 
 def texts_of(example: Example) -> tuple[str, ...]:
