@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from runscope.errors import UnreadableRun
 from runscope.history import Run, Series, State
 from runscope.schema import Meta, sorted_out
 from runscope.sources.base import LARGEST_STEP, MEMBER, LoadContext, finish, pick, split_member
-from runscope.sources.columns import checkpoint_lineage, system_series
+from runscope.sources.columns import Rows, checkpoint_lineage, machine_series
 from runscope.sources.trackers.sqlite import has_columns, opened
 from runscope.stats.arrays import Floats, Ints
 
@@ -30,8 +31,10 @@ _LARGEST = float(np.finfo(np.float64).max)
 """The database holds infinity as this."""
 _SYSTEM = "system/"
 
-Point = tuple[str, int, float, float]
-"""Metric, step, value, Unix seconds."""
+Point = tuple[int, float, float]
+"""Step, value, Unix seconds."""
+_MANY = 1 << 12
+"""Rows that are looked at together."""
 
 
 _Step = Annotated[int, Meta(ge=-LARGEST_STEP, le=LARGEST_STEP)]
@@ -53,8 +56,22 @@ class _Entry:
 
 
 @dataclass
+class _Points:
+    """Of one metric, in order; as objects they would take ten times the file."""
+
+    step: array[int] = field(default_factory=lambda: array("q"))
+    value: array[float] = field(default_factory=lambda: array("d"))
+    time: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(self, step: int, value: float, time: float) -> None:
+        self.step.append(step)
+        self.value.append(value)
+        self.time.append(time)
+
+
+@dataclass
 class _Content:
-    points: list[Point] = field(default_factory=list)
+    points: dict[str, _Points] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -143,19 +160,23 @@ def _database_entries(path: Path) -> list[_Entry]:
 
 
 def _read_database(path: Path, entry: _Entry) -> _Content:
+    content, lost = _Content(), 0
     with opened(path) as connection:
         rows = connection.execute(
             "SELECT key, step, value, is_nan, timestamp FROM metrics WHERE run_uuid = ? ORDER BY timestamp, rowid",
             (entry.id,),
-        ).fetchall()
-        config = _config(connection.execute("SELECT key, value FROM params WHERE run_uuid = ?", (entry.id,)))
-    known, lost = sorted_out(rows, _MetricRow)
-    points = [
-        (key, step, _from_database(value, bool(is_nan)), when / 1000)
-        for key, step, value, is_nan, when in known
-    ]
-    notes = (f"{lost:,} rows of the database are damaged and were left out",) if lost else ()
-    return _Content(points, config, notes)
+        )
+        while some := rows.fetchmany(_MANY):
+            known, damaged = sorted_out(some, _MetricRow)
+            lost += damaged
+            for key, step, value, is_nan, when in known:
+                points = content.points.setdefault(key, _Points())
+                points.add(step, _from_database(value, bool(is_nan)), when / 1000)
+        parameters = connection.execute("SELECT key, value FROM params WHERE run_uuid = ?", (entry.id,))
+        content.config = _config(parameters)
+    if lost:
+        content.notes = (f"{lost:,} rows of the database are damaged and were left out",)
+    return content
 
 
 def _from_database(value: float, is_nan: bool) -> float:
@@ -217,30 +238,48 @@ def _read_meta(file: Path) -> dict[str, str]:
 
 def _read_folder(place: Path) -> _Content:
     """``metrics/NAME`` has a line a point: milliseconds, value, step; ``params/NAME`` one value."""
-    points: list[Point] = []
-    lost = 0
+    content, lost = _Content(), 0
     metrics = place / "metrics"
     for file in sorted(f for f in metrics.rglob("*") if f.is_file()):
-        *lines, rest = _bytes(file).decode(errors="replace").split("\n")
-        lost += bool(rest.strip())  # MLflow ends every line: this one was cut, and half a number is none
-        for line in lines:
-            point = _point(file.relative_to(metrics).as_posix(), line)
-            points += [point] if point else []
-            lost += point is None
+        points, damaged = _points_in(file)
+        lost += damaged
+        if points.step:
+            content.points[file.relative_to(metrics).as_posix()] = points
     params = [
         (f.relative_to(place / "params").as_posix(), _text(f))
         for f in (place / "params").rglob("*")
         if f.is_file()
     ]
-    notes = (f"{lost} lines are no metric and were left out",) if lost else ()
-    return _Content(points, _config(params), notes)
+    content.config = _config(params)
+    if lost:
+        content.notes = (f"{lost} lines are no metric and were left out",)
+    return content
 
 
-def _point(name: str, line: str) -> Point | None:
+def _points_in(file: Path) -> tuple[_Points, int]:
+    """The points of a metric's file, and how many lines are none."""
+    points, lost = _Points(), 0
+    try:
+        with file.open("rb") as lines:
+            for line in lines:
+                whole = line.endswith(
+                    b"\n"
+                )  # MLflow ends every line: another was cut, and half a number is none
+                point = _point(line.decode(errors="replace")) if whole else None
+                if point is not None:
+                    points.add(*point)
+                else:
+                    lost += whole or bool(line.strip())
+    except OSError:
+        lost += 1
+    return points, lost
+
+
+def _point(line: str) -> Point | None:
     words = line.split()
     try:
         step, when = int(words[2]) if len(words) > 2 else 0, int(words[0]) / 1000
-        return (name, step, float(words[1]), when) if abs(step) <= LARGEST_STEP else None
+        return (step, float(words[1]), when) if abs(step) <= LARGEST_STEP else None
     except (ValueError, IndexError, OverflowError):
         return None
 
@@ -272,23 +311,33 @@ def _seconds(milliseconds: Any) -> float | None:
         return None
 
 
-def _series(points: list[Point]) -> tuple[dict[str, Series], dict[str, Series], tuple[str, ...]]:
+def _series(
+    points: Mapping[str, _Points],
+) -> tuple[dict[str, Series], dict[str, Series], tuple[str, ...]]:
     """Metrics, machine metrics and notes. ``log_metric`` without a step writes 0 each time: then points are counted."""
-    columns: dict[str, list[Point]] = {}
-    for point in points:
-        columns.setdefault(point[0], []).append(point)
-    found, counted = {}, []
-    for name, rows in columns.items():
+    found, machine, counted = {}, {}, []
+    for name, column in points.items():
+        series = Series.of(name, column.step, column.value, column.time)
         if name.startswith(_SYSTEM):
+            machine[name] = series
             continue
-        step: Ints = np.array([r[1] for r in rows], dtype=np.int64)
-        if len(step) > 1 and not step.any():
-            step = np.arange(len(step), dtype=np.int64)
+        if len(series) > 1 and not series.step.any():
+            series = replace(series, step=np.arange(len(series), dtype=np.int64))
             counted.append(name)
-        found[name] = Series.of(name, step, [r[2] for r in rows], [r[3] for r in rows])
-    stats = [(when, name, value) for name, _, value, when in points if name.startswith(_SYSTEM)]
+        found[name] = series
     notes = (f"{', '.join(counted[:4])}: logged without a step, so points are counted",) if counted else ()
-    return found, system_series(stats, *_clock(found)), notes
+    return found, _on_steps(machine, found), notes
+
+
+def _on_steps(machine: Mapping[str, Series], found: Mapping[str, Series]) -> dict[str, Series]:
+    """Machine metrics, joined to the steps by time."""
+    rows, begin = Rows(), 0
+    for name, series in machine.items():
+        rows.add_block(name, np.arange(begin, begin + len(series), dtype=np.int64), series.value)
+        begin += len(series)
+    if not begin:
+        return {}
+    return machine_series(rows, np.concatenate([s.time for s in machine.values()]), *_clock(found))
 
 
 def _clock(series: Mapping[str, Series]) -> tuple[Floats, Ints]:
