@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 from runscope.evaluation import EvaluateSettings, Study, evaluate
+from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.models.local import LocalModels
 from runscope.evaluation.work.bench import Remembered
@@ -60,6 +61,18 @@ def write_examples(path: Path, count: int, seed: int) -> Path:
             prompt = " ".join(f"w{rng.randrange(WORDS - 4)}" for _ in range(rng.randint(8, LONGEST - 9)))
             said = " ".join(f"w{int(rng.paretovariate(0.7)) % 600}" for _ in range(8))
             file.write(json.dumps({"prompt": prompt + " ", "completion": said}) + "\n")
+    return path
+
+
+def write_questions(path: Path, count: int, seed: int) -> Path:
+    """Questions of 20 to 40 words with four choices of 1 to 6, as benchmarks have them."""
+    rng = random.Random(seed)
+    with path.open("w") as file:
+        for _ in range(count):
+            prompt = " ".join(f"w{rng.randrange(WORDS - 4)}" for _ in range(rng.randint(20, 40)))
+            for _ in range(4):
+                said = " ".join(f"w{rng.randrange(WORDS - 4)}" for _ in range(rng.randint(1, 6)))
+                file.write(json.dumps({"prompt": prompt + " ", "completion": said}) + "\n")
     return path
 
 
@@ -146,8 +159,8 @@ import torch
 torch.set_num_threads(1)
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
-folder, adapter, batch = sys.argv[1:]
-rows = [json.loads(line) for line in open(folder + "/heldout.jsonl")]
+folder, adapter, batch, rows = sys.argv[1:]
+rows = [json.loads(line) for line in open(rows)]
 model = HFLM(pretrained=folder + "/base", peft=adapter, batch_size=int(batch), device="cpu", dtype="float32")
 asked = [Instance("loglikelihood", {}, (r["prompt"], r["completion"]), i) for i, r in enumerate(rows)]
 model.loglikelihood(asked[:2], disable_tqdm=True)
@@ -157,17 +170,18 @@ print(json.dumps({"seconds": time.process_time() - begun, "sums": [-t[0] for t i
 """
 
 
-def harness(folder: Path, python: str, repeats: int = 2) -> None:
-    """One checkpoint on all examples at the same batch size, in turns; loading is not counted."""
+def harness(folder: Path, python: str, asked: Path, longest: int, repeats: int = 2) -> None:
+    """One checkpoint on all rows at the same batch size, in turns; loading is not counted."""
     adapter = folder / "output" / "checkpoint-800"
-    examples = read_examples(folder / "heldout.jsonl")
-    models = LocalModels(EvaluateSettings(batch_tokens=BATCH * LONGEST, device="cpu"), folder / "base")
+    rows = [json.loads(line) for line in asked.read_text().splitlines()]
+    examples = [Example(row["prompt"], row["completion"]) for row in rows]
+    models = LocalModels(EvaluateSettings(batch_tokens=BATCH * longest, device="cpu"), folder / "base")
     models.use(adapter)
     models.token_losses(examples[:2])
     own, theirs = [], []
     for _ in range(repeats):
         done = subprocess.run(
-            [python, "-c", HARNESS, str(folder), str(adapter), str(BATCH)],
+            [python, "-c", HARNESS, str(folder), str(adapter), str(BATCH), str(asked)],
             capture_output=True,
             text=True,
             check=True,
@@ -179,9 +193,9 @@ def harness(folder: Path, python: str, repeats: int = 2) -> None:
         own.append(time.process_time() - started)
         np.testing.assert_allclose(found, told["sums"], rtol=1e-4)
     print(
-        f"one checkpoint, {len(examples)} examples, batch {BATCH}: lm-evaluation-harness {np.median(theirs):.1f} s, "
-        f"runscope --full {np.median(own):.1f} s ({np.median(theirs) / np.median(own):.2f} times as fast; "
-        f"medians of {repeats}), losses equal to 1e-4"
+        f"one checkpoint, {len(examples)} rows of {asked.stem}, batch {BATCH}: lm-evaluation-harness "
+        f"{np.median(theirs):.1f} s, runscope --full {np.median(own):.1f} s "
+        f"({np.median(theirs) / np.median(own):.2f} times as fast; medians of {repeats}), losses equal to 1e-4"
     )
 
 
@@ -223,7 +237,9 @@ def main() -> None:
         np.testing.assert_allclose(means, losses.mean(axis=1), rtol=1e-4)
         print(f"mean losses of the full grid: {' '.join(f'{s.mean:.3f}' for s in full.scores)}")
         if options.lm_eval:
-            harness(folder, options.lm_eval)
+            harness(folder, options.lm_eval, folder / "heldout.jsonl", LONGEST)
+            questions = write_questions(folder / "choices.jsonl", options.examples // 4, 3)
+            harness(folder, options.lm_eval, questions, 46)
 
 
 if __name__ == "__main__":

@@ -162,6 +162,15 @@ def _options(
             "spread over (default: 1).",
         ),
     ] = None,
+    disk: Annotated[
+        str | None,
+        typer.Option(
+            "--disk",
+            metavar="SIZE",
+            help="Disk space for fetched whole models, such as 50GB: those that were evaluated make room for the "
+            "next. Nothing that was there before is removed.",
+        ),
+    ] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Load pickled weights; these can run code.")
     ] = False,

@@ -30,8 +30,10 @@ from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.study import Evaluation, Extra, Study
 from runscope.evaluation.tasks.kinds import Answer, Row, Task, find_task
 from runscope.evaluation.work.bench import BASE, Bench, Errand, Results
+from runscope.evaluation.work.disk import within_limit
 from runscope.evaluation.work.shards import Fetch
 from runscope.history.checkpoint import Checkpoint
+from runscope.hub.fetching import fetched
 from runscope.progress import Progress
 from runscope.stats.arrays import Floats
 from runscope.stats.comparing.paired import cluster_codes, grouping
@@ -80,6 +82,7 @@ def evaluate(
     settings = proposed(settings, fetch(arms[-1]), data)
     find_task(settings).metric  # noqa: B018  so is a metric that it does not have
     require_members(arms, settings.average)
+    fetch = within_limit(fetch, arms, settings)
     settings, followed = as_trained(settings, arms, training)
     notes += [*followed, *renamed(fetch(arms[-1])), *pooled(fetch(arms[-1]))]
     task = find_task(settings)
@@ -105,7 +108,7 @@ def evaluate(
         ]
         race = Trial(bench, task, held_out, nearest_arms(arms, focus))
         race.run()
-        arms = [_at_hand(c, fetch) if n else c for c, n in zip(arms, race.race.reached, strict=True)]
+        arms = [_at_hand(c) if n else c for c, n in zip(arms, race.race.reached, strict=True)]
         decision = decide(race.race, [called(c) for c in arms], task.metric)
         if len(arms) - 1 in race.race.withdrawn:
             decision = replace(decision, reason=f"{decision.reason} {race.why[len(arms) - 1]}.")
@@ -202,9 +205,11 @@ def _left_out(checkpoint: Checkpoint, fetch: Fetch) -> str | None:
     return None
 
 
-def _at_hand(checkpoint: Checkpoint, fetch: Fetch) -> Checkpoint:
+def _at_hand(checkpoint: Checkpoint) -> Checkpoint:
     """With its folder where a model is loaded from one: a clone or bundle names none, on the Hub the revision does."""
-    return replace(checkpoint, local_path=fetch(checkpoint)) if Path(checkpoint.repo).exists() else checkpoint
+    return (
+        replace(checkpoint, local_path=fetched(checkpoint)) if Path(checkpoint.repo).exists() else checkpoint
+    )
 
 
 def _went_back(arms: Sequence[Checkpoint]) -> list[str]:
@@ -310,6 +315,8 @@ class Trial:
         groups = [[arm] for arm in arms] if self.bench.settings.launch == "local" else [arms]
         for number, group in enumerate(groups):
             for arm in group:
+                if arm in self.rows:  # it was whole, and need not lie here any more
+                    continue
                 if (left := _left_out(self.bench.checkpoints[arm], self.bench.fetch)) is not None:
                     self._withdraw(arm, left)
             for following in groups[number + 1 : number + 2]:

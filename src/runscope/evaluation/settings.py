@@ -9,6 +9,7 @@ from runscope.errors import UsageError
 from runscope.evaluation.examples.columns import parse_columns
 from runscope.evaluation.examples.scoring import COMPLETION, SCORES, Scoring
 from runscope.stats.comparing.racing import ALPHA
+from runscope.units import count_bytes
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16", "4bit")
@@ -66,6 +67,7 @@ class EvaluateSettings:
         workers: of Ray; None takes one a GPU, or one a CPU where there is no GPU. Of vLLM the GPUs that a model is
             spread over; None takes one.
         sample: how many examples to show, with answers, where best and last differ most.
+        disk: bytes that whole models may take on this disk that the evaluation fetches, as ``50GB``; None for no limit.
         trust_remote_code: let the base model's repository run its own code.
         trust_task_code: let a task of lm-evaluation-harness run the functions that it names.
         allow_pickle: load weights that are not safetensors; loading those can run code.
@@ -102,6 +104,7 @@ class EvaluateSettings:
     launch: str = "local"
     workers: int | None = None
     sample: int = 10
+    disk: str | None = None
     trust_remote_code: bool = False
     trust_task_code: bool = False
     allow_pickle: bool = False
@@ -134,6 +137,7 @@ class EvaluateSettings:
             raise UsageError(
                 "the smallest difference that matters cannot be negative", hint="0.02 nats is a start"
             )
+        self._require_disk()
         if self.temperature < 0 or (self.samples > 1 and not self.temperature):
             raise UsageError(
                 "answers are drawn at a temperature above 0",
@@ -142,4 +146,17 @@ class EvaluateSettings:
         if min(self.longest_answer, self.top_tokens, self.workers or 1, self.samples) < 1:
             raise UsageError(
                 "--max-new-tokens, --top-tokens, --samples and --workers are counts", hint="take 1 or more"
+            )
+
+    def _require_disk(self) -> None:
+        if self.disk is None:
+            return
+        try:
+            count_bytes(self.disk)
+        except ValueError:
+            raise UsageError(f"--disk {self.disk} is no amount", hint="for example --disk 50GB") from None
+        if self.average is not None or self.launch != "local":
+            raise UsageError(
+                "--disk goes with neither --average nor --launch ray",
+                hint="an average needs its checkpoints side by side, and each machine has a disk of its own",
             )

@@ -6,8 +6,9 @@ import hashlib
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -62,7 +63,7 @@ def fetch(
     with _disk(home):
         blobs = home / "blobs"
         blobs.mkdir(parents=True, exist_ok=True)
-        part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        part = folder.with_name(f"{folder.name}.{os.getpid()}.{threading.get_ident()}.part")
         shutil.rmtree(part, ignore_errors=True)
         for number, file in enumerate(wanted):
             if progress is not None:
@@ -96,6 +97,39 @@ def fetched(checkpoint: Checkpoint, *, cache: Path | None = None) -> Path | None
     except StoreError:  # there is no store: nothing lies in it
         return None
     return folder if (folder / _WHOLE).exists() else None
+
+
+def contents_here(checkpoint: Checkpoint, *, cache: Path | None = None) -> frozenset[str]:
+    """Ids of those of its files that an earlier fetch of any checkpoint left on this disk."""
+    blobs = (cache or cache_folder("checkpoints")) / "blobs"
+    wanted = needed(checkpoint, allow_pickle=True)
+    return frozenset(f.content_id for f in wanted if _blob_place(checkpoint, f, blobs).exists())
+
+
+def let_go(checkpoint: Checkpoint, *, but: frozenset[str] = frozenset(), cache: Path | None = None) -> None:
+    """Remove a fetched checkpoint from this disk, but for what others share with it; it can be fetched again.
+
+    Args:
+        checkpoint: one that was fetched; a folder of the user's own stays.
+        but: ids of contents that stay.
+        cache: as of :func:`fetch`.
+    """
+    from filelock import FileLock
+
+    if checkpoint.local_path is not None:
+        return
+    home = cache or cache_folder("checkpoints")
+    folder = _place(checkpoint, home)
+    (folder / _WHOLE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    for file in needed(checkpoint, allow_pickle=True):
+        blob = _blob_place(checkpoint, file, home / "blobs")
+        with (
+            suppress(OSError),
+            FileLock(f"{blob}.lock"),
+        ):  # a model that is being read may not be removed on Windows
+            if file.content_id not in but and blob.stat().st_nlink == 1:
+                blob.unlink()
 
 
 def _place(checkpoint: Checkpoint, home: Path) -> Path:
@@ -134,9 +168,7 @@ def _blob(repo: Repo, checkpoint: Checkpoint, file: File, blobs: Path) -> Path:
     """The file by its content: from an earlier fetch, or brought now and checked."""
     from filelock import FileLock
 
-    named = f"{checkpoint.repo}@{checkpoint.revision}:{file.path}"
-    known = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", file.content_id)
-    blob = blobs / (file.content_id if known else hashlib.sha256(named.encode()).hexdigest())
+    blob = _blob_place(checkpoint, file, blobs)
     # One name for all processes, so that a download that was killed goes on; only one works on it at a time.
     arriving = blob.with_name(f"{blob.name}.new")
     with FileLock(f"{blob}.lock"):
@@ -149,6 +181,12 @@ def _blob(repo: Repo, checkpoint: Checkpoint, file: File, blobs: Path) -> Path:
                 arriving.unlink(missing_ok=True)
                 shutil.rmtree(f"{arriving}.part", ignore_errors=True)
     return blob
+
+
+def _blob_place(checkpoint: Checkpoint, file: File, blobs: Path) -> Path:
+    named = f"{checkpoint.repo}@{checkpoint.revision}:{file.path}"
+    known = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", file.content_id)
+    return blobs / (file.content_id if known else hashlib.sha256(named.encode()).hexdigest())
 
 
 def _check(arrived: Path, file: File) -> None:

@@ -17,6 +17,7 @@ from runscope.evaluation.models.adapters.adapter import CONFIG as ADAPTER_CONFIG
 from runscope.evaluation.models.loading import base_of
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import Row, Task, identity
+from runscope.evaluation.work.disk import Shelf
 from runscope.evaluation.work.launch import Launcher, open_launcher
 from runscope.evaluation.work.shards import Fetch, Shard
 from runscope.history.checkpoint import Checkpoint
@@ -113,7 +114,7 @@ class Bench:
         self._launcher: Launcher | None = None
         self._model_keys: dict[int, str] = {}
         self.errands: list[Errand] = []
-        self._one_by_one: bool | None = None
+        self._one_by_one: bool | None = True if isinstance(fetch, Shelf) else None
 
     def add(self, checkpoint: Checkpoint) -> int:
         """Take in one more that the training did not save, and return its arm."""
@@ -122,6 +123,8 @@ class Bench:
 
     def close(self) -> None:
         """Let go of models and workers."""
+        if isinstance(self.fetch, Shelf):
+            self.fetch.close()
         if self._launcher is not None:
             self._launcher.close()
             self._launcher = None
@@ -143,7 +146,7 @@ class Bench:
     def prefetch(self, arm: int) -> None:
         """Bring a checkpoint to this disk while another one is computed; whoever needs it says what went wrong."""
         checkpoint = self.checkpoints[arm]
-        if fetched(checkpoint) is not None:
+        if arm in self._model_keys or fetched(checkpoint) is not None:  # one that was let go has been asked
             return
 
         def bring() -> None:
@@ -153,7 +156,7 @@ class Bench:
         threading.Thread(target=bring, daemon=True).start()
 
     def one_by_one(self) -> bool:
-        """Whether checkpoints are whole models of which not all fit into memory at once."""
+        """Whether checkpoints are whole models of which not all fit into memory, or on the disk, at once."""
         if self._one_by_one is None:
             saved = self.checkpoints[: self.last + 1]
             size = max(sum(f.size_bytes for f in c.weights) for c in saved)
