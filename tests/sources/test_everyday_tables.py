@@ -204,3 +204,39 @@ def test_a_table_of_runs_without_their_state_is_no_curve(column: str, tmp_path: 
     rows = [(f"sweet-{n}", 0.001, b, a) for n, (a, b) in enumerate(zip(LOSS, HELD_OUT, strict=True))]
     with pytest.raises(UnreadableRun, match="table of 20 runs"):
         read(tmp_path, csv([column, "lr", "eval/loss", "train/loss"], rows))
+
+
+def test_results_by_example_are_no_curve(tmp_path: Path) -> None:
+    rows = "".join(
+        json.dumps({"id": n, "prediction": 0.5, "label": 1, "loss": a}) + "\n" for n, a in enumerate(LOSS)
+    )
+    with pytest.raises(UnreadableRun, match="are examples"):
+        read(tmp_path, rows, "predictions.jsonl")
+
+
+def test_a_column_that_says_what_was_saved_counts_no_rows(tmp_path: Path) -> None:
+    rows = [(a, f"checkpoint-{s}" if s % 250 == 0 else "") for s, a in CURVE]
+    run = read(tmp_path, csv(["loss", "checkpoint"], rows))
+    assert points(run, "train_loss") == list(enumerate(LOSS))
+
+
+def test_whole_thousands_of_steps_between_quotes(tmp_path: Path) -> None:
+    run = read(tmp_path, csv(["Step", "Loss"], [(f'"{100 * s:,}"', a) for s, a in CURVE]))
+    assert points(run, "train_loss") == [(100 * s, a) for s, a in CURVE]
+
+
+def test_a_name_in_each_row_is_no_metric(tmp_path: Path) -> None:
+    run = read(tmp_path, csv(["name", "epoch", "loss"], [("resnet", n, a) for n, a in enumerate(LOSS)]))
+    assert points(run, "train_loss") == list(enumerate(LOSS))
+
+
+def test_a_title_with_empty_cells_beside_it_is_no_header(tmp_path: Path) -> None:
+    run = read(tmp_path, "Training of a model,,\n,,\n" + csv(["Step", "Loss", "Val Loss"], ROWS))
+    assert (points(run, "train_loss"), points(run, "eval_loss")) == (CURVE, EVALUATED)
+
+
+def test_rows_in_any_order_are_sorted_and_nothing_else_is_said(tmp_path: Path) -> None:
+    rows = [CURVE[n * 7 % N] for n in range(N)]
+    run = read(tmp_path, csv(["step", "loss"], rows))
+    assert points(run, "train_loss") == CURVE
+    assert run.notes == ("the rows stand in no order of their steps: they were sorted",)

@@ -148,3 +148,20 @@ def test_a_log_that_was_rotated(name: str, tmp_path: Path) -> None:
     assert (
         points(read(tmp_path, "".join(f"step {s} loss {a}\n" for s, a in CURVE), name), "train_loss") == CURVE
     )
+
+
+def test_epochs_with_fractions_are_kept_with_their_losses(tmp_path: Path) -> None:
+    run = read(tmp_path, "".join(f"epoch {s / 500:.2f} loss {a}\n" for s, a in CURVE))
+    assert points(run, "train_loss") == list(enumerate(a for _, a in CURVE))
+    assert [value for _, value in points(run, "epoch")] == [s / 500 for s, _ in CURVE]
+
+
+def test_pytorch_s_tutorial_of_training(tmp_path: Path) -> None:
+    batches = {e: [f"  batch {n} loss: {3 - e / 5}\n" for n in range(500, 2001, 500)] for e in range(1, 6)}
+    text = "".join(
+        f"EPOCH {e}:\n{''.join(lines)}LOSS train {3 - e / 5} valid {4 - e / 5}\n"
+        for e, lines in batches.items()
+    )
+    run = read(tmp_path, text)
+    assert points(run, "eval_loss") == [(2000 * e, 4 - e / 5) for e in range(1, 6)]
+    assert points(run, "train_loss") == [(500 * n, 3 - (1 + (n - 1) // 4) / 5) for n in range(1, 21)]

@@ -89,9 +89,11 @@ def side_by_side(run: Run) -> Run:
     series = {name: _by_step(s) for name, s in run.series.items()}
     steps = len(np.unique(main.step))
     note = (
-        f"{order.writers} processes wrote this log at once: {len(main) - steps:,} rows of {main.name} are duplicates, "
-        f"and {steps:,} steps remain"
+        f"{order.writers} processes wrote this log at once: {len(main) - steps:,} rows of {main.name} are "
+        f"duplicates, and {steps:,} steps remain"
     )
+    if steps == len(main):
+        note = "the rows stand in no order of their steps: they were sorted"
     return replace(run, series=series, notes=(*run.notes, note))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from runscope.sources.columns import LARGEST_STEP
 from runscope.sources.tables.cells import Numbers
-from runscope.sources.tables.column_names import TIMES, counters_first, is_epoch, is_step
+from runscope.sources.tables.column_names import SAVED, TIMES, counters_first, is_epoch, is_step
 from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def axis_of(columns: Mapping[str, tuple[Floats, Bools]], rows: int) -> Axis:
     telling = [c for c in candidates if _changes(_at(c.step, main)) >= CHANGES and _in_order(c, main)]
     if not telling:
         still = [c.name for c in candidates if not _changes(_at(c.step, main))]
-        whole = [c for c in candidates if not is_epoch(c.name) and c.name not in still]
+        coarse = {*still, *(c.name for c in candidates if is_epoch(c.name) or c.name.lower() in SAVED)}
+        whole = [c for c in candidates if c.name not in coarse]
         if not whole:
             said = f"{still[0]} stands still" if still else "no column counts steps"
             return Axis(

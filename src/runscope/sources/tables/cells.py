@@ -185,7 +185,9 @@ class Numbers:
             if bool(with_comma.str.contains(r",.*[,.]").any()):
                 return texts.str.replace(",", "", regex=False)
             others = texts[~texts.str.contains(",", regex=False) & (texts != "")]
-            if not len(others) or not bool(others.str.fullmatch(r"[-+]?\d{1,3}").all()):
+            whole = is_step(name) and not self.commas  # nobody writes a part of a step
+            below = bool(len(others)) and bool(others.str.fullmatch(r"[-+]?\d{1,3}").all())
+            if not whole and not below:
                 raise ValueError(
                     f"the comma in {with_comma.iloc[0]} (column {name or 'without a name'}) may part thousands or be "
                     "a decimal mark"

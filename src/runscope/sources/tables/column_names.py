@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+SAVED = ("checkpoint", "ckpt")
+"""They count where every row is of another one; elsewhere they say when something was saved."""
 STEPS = (
     "train/global_step", "trainer/global_step", "global_step", "step", "current_steps", "steps", "iteration",
     "iterations", "iter", "it", "num_updates", "update", "updates", "time/total_timesteps", "total_timesteps",
     "timesteps_total", "num_env_steps", "training_iteration", "_step", "batch", "batches", "n_iter", "episode", "round",
-    "checkpoint", "ckpt",
+    *SAVED,
 )  # fmt: skip
 """Columns that count steps, best first: Trainer, Lightning, plain, LLaMA-Factory, nanoGPT, fairseq, SB3, Ray, W&B."""
 EPOCHS = ("epoch", "epochs", "epoch_num")

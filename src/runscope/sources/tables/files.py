@@ -119,7 +119,7 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         raise UnreadableRun(f"{file} cannot be read as a table: {error}", hint=_HINT) from None
 
 
-_SPOKEN = ("message", "msg", "log", "line", "text", "data", "event", "textpayload", "body", "@message")
+_SPOKEN = ("message", "msg", "log", "line", "data", "event", "textpayload", "@message")
 
 
 def _spoken(cells: pd.DataFrame, notes: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -84,6 +84,20 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
     return {name: _by_set(rows) for name, rows in parted(cells, run).items()}
 
 
+_OF_EXAMPLES = frozenset(
+    (
+        "label",
+        "labels",
+        "target",
+        "prediction",
+        "predictions",
+        "predicted",
+        "pred",
+        "y_true",
+        "y_pred",
+        "reference",
+    )
+)
 _NAMES_OF_RUNS = (
     "name",
     "run name",
@@ -212,6 +226,12 @@ def _refuse_trials(cells: pd.DataFrame, stem: str) -> None:
     Raises:
         UnreadableRun: it is such a table.
     """
+    of_examples = [str(c) for c in cells.columns if plain(c) in _OF_EXAMPLES]
+    if len(of_examples) > 1:
+        raise UnreadableRun(
+            f"the rows of {stem} are examples and what a model made of them ({', '.join(of_examples[:3])}): no curve",
+            hint="name the log of the training; runscope evaluate --scores takes results by example",
+        )
     named = by_name(cells, _NAMES_OF_RUNS)
     if (
         len(cells) >= _FEWEST_ROWS

@@ -82,7 +82,7 @@ def roles_of(cells: pd.DataFrame, stem: str) -> Roles | None:
         return None
     metric = _metric_column(cells)
     value = None if metric is None else _value_column(cells, metric)
-    if metric is None or value is None:
+    if metric is None or value is None or _measures_itself(cells, metric, value):
         return None
     whole = (cells[step] != "") & (cells[value] != "") & (cells[metric] != "")
     points = cells if bool(whole.all()) else cells[whole]  # a copy is as large as the file
@@ -174,6 +174,15 @@ def _value_column(cells: pd.DataFrame, metric: str) -> str | None:
         return named
     numbers = [c for c in _numbers(cells) if c != metric]
     return numbers[0] if len(numbers) == 1 else None
+
+
+def _measures_itself(cells: pd.DataFrame, metric: str, value: str) -> bool:
+    """Whether a column is called as what it measures, beside words that are no metrics: ``name, epoch, loss``."""
+    return (
+        plain(value) not in VALUES
+        and bool(NAMES_A_METRIC.search(value))
+        and not _holds_metrics(cells[metric])
+    )
 
 
 def _numbers(cells: pd.DataFrame) -> list[str]:

@@ -58,6 +58,10 @@ _ONLY_DATA = re.compile(rf"(?<![\w/\\.-])(?P<name>{_HELD_OUT})\s+(?P<value>{N}){
 """``loss=0.5 [val 0.6]``: of which data, and nothing else."""
 _NAMES_SET = re.compile(rf"(?:^|[_/.-])(?:{_TRAINED}|{_HELD_OUT})(?:$|[_/.-])", re.IGNORECASE)
 NAMES_HELD_OUT = re.compile(rf"(?:^|[_/.-]){_HELD_OUT}(?:$|[_/.-])", re.IGNORECASE)
+_LOSS_OF_BOTH = re.compile(
+    rf"\bloss(?:es)?\s*[:(]?\s*{_TRAINED}\s*[:=]?\s*({N})[\s,;|]+{_HELD_OUT}\s*[:=]?\s*({N})", re.IGNORECASE
+)
+"""``LOSS train 0.5 valid 0.6``: PyTorch's tutorial of training."""
 _HEADING = re.compile(r"^\W*(?:[A-Za-z]+\W+){1,4}$")
 _SOURCES = (".py", ".cpp", ".cc", ".cu", ".c", ".go", ".rs", ".java", ".jl", ".js", ".ts")
 _BEST = re.compile(r"(?:^|[\W_])(?:best|lowest|highest|minimum|maximum)(?:$|[\W_])", re.IGNORECASE)
@@ -105,7 +109,7 @@ def loop(line: str, state: State) -> Row | None:
     if not row and held_out:
         row = state.last  # an evaluation, told after the last step that was
     row = row if "epoch" in row else {**state.counters, **row}
-    if not row:
+    if not row and "epoch" not in values:  # an epoch with a fraction counts nothing, and tells how far it was
         state.unplaced += 1
         return None
     return {**row, **values}
@@ -153,6 +157,7 @@ def _remember(line: str, row: Row, rest: str, state: State) -> None:
 def _metrics(text: str, *, held_out: bool) -> Row:
     """Names and numbers of a line, each name with the data that it is of."""
     text = _NESTED.sub(lambda found: _unnested(found[1], found[2]), text)
+    text = _LOSS_OF_BOTH.sub(r"train_loss=\1 val_loss=\2 ", text)
     pairs = list(_NAMED.finditer(text))
     if not any(
         _is_measured(found["name"]) for found in pairs

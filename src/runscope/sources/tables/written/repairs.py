@@ -124,6 +124,7 @@ def without_title(text: str, notes: list[str]) -> str:
             if number:
                 notes.append(f"{number} line{'s' if number > 1 else ''} above the header line skipped")
             return text.split("\n", number)[number]
-        if not number and len(cells) > 1 and len(names) == len(cells):
+        named = sum(bool(name.strip()) for name in names) > 1
+        if not number and named and len(cells) > 1 and len(names) == len(cells):
             break
     return text
