@@ -86,3 +86,21 @@ def test_grpo_is_looked_at_by_its_rewards(tmp_path: Path) -> None:
     assert rewards is not None
     assert len(rewards) >= 3
     assert facts_of(tmp_path / "output" / "checkpoint-3")["data_hash"]
+
+
+def test_preference_tuning_of_a_fine_tuned_model_is_a_training_of_its_own(tmp_path: Path) -> None:
+    from datasets import Dataset
+    from trl import DPOConfig, DPOTrainer
+
+    sft(model(tmp_path / "base"), tmp_path / "tuned", 3, RunscopeCallback()).train()
+    start = str(tmp_path / "tuned" / "checkpoint-3")
+    rows = [{"prompt": f"{a} =", "chosen": f" {a}", "rejected": " a"} for a in "bcdefgh"]
+    config = DPOConfig(output_dir=str(tmp_path / "preferred"), max_steps=3, save_steps=3, **QUIET)
+    DPOTrainer(
+        model=start, args=config, train_dataset=Dataset.from_list(rows), callbacks=[RunscopeCallback()]
+    ).train()
+    first, second = facts_of(Path(start)), facts_of(tmp_path / "preferred" / "checkpoint-3")
+    assert second["parent"] is None
+    assert second["training"] not in (None, first["training"])
+    line = rs.stitch([start, str(tmp_path / "preferred")])
+    assert not line.segments[1].continues

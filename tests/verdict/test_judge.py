@@ -341,6 +341,23 @@ def test_of_a_model_that_the_first_steps_destroyed_nothing_is_kept() -> None:
     assert not found.verdict.overfitting.change_of_mind
 
 
+def test_of_a_policy_whose_reward_never_rose_no_step_is_kept() -> None:
+    rng = np.random.default_rng(0)
+    names = {
+        "reward": 0.5 + 0.1 * rng.standard_normal(len(STEP)),
+        "kl": 0.01 + 0 * T,
+        "reward_std": 0.1 + 0 * T,
+    }
+    series = {name: Series.of(name, STEP, value) for name, value in names.items()}
+    run = Run(
+        reference="r", id="r", name="r", source="test", series=series, roles={"reward": "reward"}, state="finished"
+    )  # fmt: skip
+    found = diagnose(View(Timeline.of(run)))
+    assert "RWD011" in {f.code for f in found.findings}
+    assert found.verdict.keep_step is None
+    assert not found.verdict.recommendation.startswith("Keep")
+
+
 def test_layers_without_gradients_are_mended_and_not_evaluated() -> None:
     rng = np.random.default_rng(0)
     noise = 0.02 * rng.standard_normal(len(T))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Literal, ParamSpec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 _COMMAND = re.compile(r"--[a-z]|\brunscope [a-z]")
 Transport = Literal["stdio", "http"]
+LOOPBACK = "127.0.0.1"
 MOST_POINTS = 100
 MOST_OF_A_REFUSAL = 800
 """Letters of an error or a hint."""
@@ -44,13 +46,25 @@ def serve(
 
     Raises:
         MissingExtra: the SDK is not installed.
-        UsageError: a root that is nowhere.
+        UsageError: a root that is nowhere, or a port that another program has.
     """
     server = make_server(Roots(roots), allow_run=allow_run)
     if transport == "http":
-        server.run("streamable-http", host="127.0.0.1", port=port)
+        _check_free(port)
+        server.run("streamable-http", host=LOOPBACK, port=port)
     else:
         server.run("stdio")
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself binds
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise UsageError(
+                f"port {port} cannot be served: {error.strerror}", hint="name another: --port 8766"
+            ) from error
 
 
 def make_server(roots: Roots, *, allow_run: bool = False) -> MCPServer:

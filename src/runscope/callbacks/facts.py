@@ -38,6 +38,7 @@ class Facts:
         data_hash: hash of the first rows of the training data; None where they cannot be read without harm.
         anew: whether a run without a parent is known to begin a training; False where its counters alone say so, since
             weights can be loaded in ways that no callback sees.
+        objective: what kind of training it is, as its tool calls it (``SFTConfig``); None where that is not known.
     """
 
     training: str | None = field(default_factory=_new_id)
@@ -48,6 +49,7 @@ class Facts:
     world_size: int = 1
     data_hash: str | None = None
     anew: bool = True
+    objective: str | None = None
 
     @classmethod
     def of_folder(cls, folder: Path | None, start_step: int | None) -> Facts:

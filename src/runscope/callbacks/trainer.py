@@ -90,10 +90,13 @@ def _tried(work: Callable[[], T], otherwise: T) -> T:
 
 def _facts(args: Any, state: Any, model: Any) -> Facts:
     seed = args.data_seed if args.data_seed is not None else args.seed
-    facts = replace(Facts(), data_seed=seed, world_size=args.world_size, anew=False)
+    objective = type(args).__name__
+    facts = replace(Facts(), data_seed=seed, world_size=args.world_size, anew=False, objective=objective)
     if state.global_step:
         return facts.continued(_kept(state.stateful_callbacks), state.global_step)
     before, step = _loaded(model)
+    if isinstance(before, Mapping) and before.get("objective") not in (None, objective):
+        return replace(facts, anew=True)  # preference tuning of what was fine-tuned is a training of its own
     if before is not None or _trained_adapter(model):  # the weights go on, though the counters begin anew
         return facts.continued(before, step)
     return facts

@@ -23,6 +23,7 @@ from runscope.verdict.types import Overfitting
 
 BROKEN = ("LOS001", "LOS002", "LOS006", "GRD001", "GRD003", "GRD004", "RWD002")
 NEVER_LEARNED = "LOS005"
+NEVER_ROSE = "RWD011"
 NO_GRADIENT = ("GRD001", "GRD002", "GRD006")
 """Findings of layers that hardly learn or do not learn at all, however long the training goes on."""
 FINE = "Nothing looks wrong in the logged curves."
@@ -251,10 +252,10 @@ def _loss_at(view: View, overfitting: Overfitting, checkpoint: Checkpoint) -> fl
 
 
 def _best_reward(view: View, findings: Findings) -> int | None:
-    """The step of the best reward where it fell after it, else the last."""
+    """The step of the best reward where it fell after it, else the last; None where nothing was learned."""
     reward = reward_curve(view)
     fell = next((f for f in findings.findings if f.code == "RWD003"), None)
-    if reward is None or broken_by(findings) is not None:
+    if reward is None or broken_by(findings) is not None or _found(findings, NEVER_ROSE) is not None:
         return None
     return int(fell.evidence["best_step"]) if fell is not None else view.timeline.last_step
 
