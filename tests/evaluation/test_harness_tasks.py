@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import shutil
 import subprocess
@@ -19,8 +20,10 @@ import yaml
 from runscope.api import evaluate
 from runscope.cli import main
 from runscope.errors import InputError, UnsafeFile, UsageError
+from runscope.evaluation.models.writing import WritingModels
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.harness.code import code_of, functions_in, with_included
+from runscope.evaluation.tasks.harness.task import HarnessTask
 from runscope.evaluation.tasks.kinds import find_task
 from tests.evaluation import tiny
 from tests.evaluation.conftest import Place
@@ -227,8 +230,23 @@ def test_from_the_command_line(two: Place, tmp_path: Path, capsys: pytest.Captur
     answer = json.loads(capsys.readouterr().out)
     assert answer["task"] == named
     assert answer["metric"] == "acc"
+    assert main([call[0], str(two.output), *call[1:]]) == 0, "against the same training"
+    assert json.loads(capsys.readouterr().out)["baseline"]["effect"] == 0
     assert main([*call, "--data", str(two.held_out)]) == 2
     assert "brings its own examples" in capsys.readouterr().err
+
+
+def test_who_works_elsewhere_needs_no_documents(two: Place, tmp_path: Path) -> None:
+    task = find_task(EvaluateSettings(task=write(tmp_path, "texts", **TEXTS), metric="bits_per_byte"))
+    carried = pickle.dumps(task)
+    assert len(carried) < 10_000
+    again = pickle.loads(carried)
+    assert isinstance(again, HarnessTask)
+    assert (again._deciding.ours.name, again.key) == ("bits_per_byte", task.key)
+    model = WritingModels(EvaluateSettings(device="cpu"), str(two.base))
+    model.use(two.output / "checkpoint-100")
+    examples = task.own_examples()[:3]
+    assert again.measure(model, examples) == task.measure(model, examples)
 
 
 def test_another_metric_needs_no_model(two: Place, tmp_path: Path) -> None:
