@@ -17,6 +17,8 @@ DATA = {
     "tokens.jsonl": [{"input_ids": [1, 2], "labels": [1, 2]}] * 9,
     "train.jsonl": [{"prompt": f"question {n}", "completion": "an answer"} for n in range(9)],
     "heldout.jsonl": [{"text": "some words", "label": n % 3} for n in range(9)],
+    "documents.jsonl": [{"text": "a word and another " * 3000}] * 3,
+    "letters.jsonl": [{"text": "Überprüfung " * 5000}] * 3,
     "pairs.jsonl": [{"id": n, "score": n / 9, "text": "words"} for n in range(9)],
     "samples.jsonl": [{"doc": n, "acc": 1.0, "answer": "the answer that it gave"} for n in range(9)],
 }
@@ -25,6 +27,7 @@ TABLES = {
     "prices.csv": "date,open,close\n2024-01-01,1.0,2.0\n2024-01-02,2.0,3.0\n",
     "scores.csv": "id,score\n1,0.5\n2,0.7\n",
     "points.csv": "1,2\n3,4\n",
+    "letters.csv": "wort\n" + "ü\n" * 5000,
     "quoted.csv": 'question,answer\n"what, if",yes\n"who ""else""",no\n',
 }
 LOGS = {

@@ -17,6 +17,8 @@ one to three, and trainings that differ in three of six settings are no sweep.
 """
 LEAST_SETTINGS = 4
 """Configurations of fewer settings say nothing of kinship."""
+SHORTEST_NAME = 3
+"""What names have in common is a name from so many letters on: those of a sweep often begin with a setting."""
 SEED_NAMES = ("seed", "data_seed", "random_seed", "manual_seed")
 NOT_SETTINGS = (
     "output_dir", "save_dir", "log_dir", "logging_dir", "run_name", "name", "project", "hub_model_id", "_wandb",
@@ -90,7 +92,7 @@ def _within(cards: Sequence[Card], members: list[int]) -> list[Group]:
         varied = {n: count for n in settings[0] if (count := len({repr(settings[k][n]) for k in inside})) > 1}
         indices = tuple(members[k] for k in inside)
         seeds = all(n.rpartition(".")[2] in SEED_NAMES for n in varied)
-        found.append(Group(_common_name([cards[i].name for i in indices]), indices, varied, seeds))
+        found.append(Group(_name([cards[i] for i in indices]), indices, varied, seeds))
     return found
 
 
@@ -99,9 +101,11 @@ def _codes(values: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.array([seen.setdefault(repr(v), len(seen)) for v in values], dtype=np.int64)
 
 
-def _common_name(names: Sequence[str]) -> str:
+def _name(cards: Sequence[Card]) -> str:
+    """What the names of trainings have in common; where that is next to nothing, the project that they lie in."""
+    names = [card.name for card in cards]
     first, last = min(names), max(names)
-    length = next(
-        (k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last))
-    )
-    return first[:length].rstrip("-_. 0123456789") or names[0]
+    pairs = enumerate(zip(first, last, strict=False))
+    length = next((k for k, (a, b) in pairs if a != b), min(len(first), len(last)))
+    common = first[:length].rstrip("-_. 0123456789")
+    return common if len(common) >= SHORTEST_NAME else cards[0].project.rpartition("/")[2] or common or first

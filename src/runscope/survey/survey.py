@@ -76,14 +76,22 @@ class Survey(Shown):
 
     @property
     def verdicts(self) -> dict[str, int]:
-        """How many readable trainings overfit, diverged, never learned, died (ended with an error or were killed), or
-        stopped early: before what was planned, and nothing says why."""
+        """How many readable trainings overfit, diverged, never learned, died or stopped early."""
         readable = [card for card in self.cards if card.error is None]
         found = {name: sum(bool(judge(card)) for card in readable) for name, judge in VERDICTS.items()}
-        died = [card.state in ("failed", "killed") for card in readable]
-        early = [any(f.code in STOPPED_EARLY for f in card.findings) for card in readable]
-        stopped = sum(e and not d for d, e in zip(died, early, strict=True))
-        return {**found, "died": sum(died), "stopped early": stopped}
+        return {**found, "died": len(self.died), "stopped early": len(self.stopped_early)}
+
+    @property
+    def died(self) -> tuple[int, ...]:
+        """Indices of the trainings that ended with an error or were killed."""
+        return tuple(n for n, card in enumerate(self.cards) if card.state in ("failed", "killed"))
+
+    @property
+    def stopped_early(self) -> tuple[int, ...]:
+        """Indices of those that end before what was planned, and nothing says why, or whether they are running."""
+        died = set(self.died)
+        short = (n for n, c in enumerate(self.cards) if any(f.code in STOPPED_EARLY for f in c.findings))
+        return tuple(n for n in short if n not in died)
 
     @property
     def joined(self) -> tuple[int, ...]:

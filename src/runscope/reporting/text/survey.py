@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from runscope.reporting.data import plain
 from runscope.reporting.text.escaping import escape, markdown_table
 from runscope.reporting.text.run import sparkline
 from runscope.survey.card import NEEDS, Card
+from runscope.survey.grouping import Group
 from runscope.survey.survey import Survey
 from runscope.survey.telling import Telling
 
@@ -31,9 +32,12 @@ _COUNTED = {
 """The same after one and after several."""
 _VERDICTS = {
     "overfits": ("overfits", "overfit"), "diverged": ("diverged",) * 2, "never learned": ("never learned",) * 2,
-    "died": ("ended with an error or was killed", "ended with an error or were killed"),
-    "stopped early": ("stopped short of its plan or is running", "stopped short of their plan or are running"),
 }  # fmt: skip
+_DIED = ("training ended with an error or was killed", "trainings ended with an error or were killed")
+_STOPPED = (
+    "training stopped short of its plan, or is running", "trainings stopped short of their plan, or are running"
+)  # fmt: skip
+_NAMED = 4
 _STYLES = {"act": "bold red", "look": "yellow", "unreadable": "magenta", "unknown": "dim", "fine": "green"}
 SURVEY_ROWS = 40
 """Rows on a terminal; all of them stand in a file."""
@@ -63,9 +67,17 @@ def summary(survey: Survey) -> list[str]:
         bad = sum(survey.cards[i].need in ("act", "look") for i in survey.new)
         some = f"{_many(len(survey.new), 'training')}, {bad:,} of them to look at" if survey.new else "none"
         lines.append(f"New or changed since the last scan: {some}.")
-    said = [f"{count:,} {_VERDICTS[name][count > 1]}" for name, count in survey.verdicts.items() if count]
+    verdicts = survey.verdicts
+    said = [
+        f"{verdicts[name]:,} {words[verdicts[name] > 1]}"
+        for name, words in _VERDICTS.items()
+        if verdicts[name]
+    ]
     if said:
         lines.append(f"Of all trainings {', '.join(said)}.")
+    for some, words in ((survey.died, _DIED), (survey.stopped_early, _STOPPED)):
+        if some:
+            lines.append(f"{len(some):,} {words[len(some) > 1]}: {_named(survey, some)}.")
     if survey.joined:
         lines.append(_joined_words(survey))
     if survey.wasted_hours >= 0.05:
@@ -77,10 +89,31 @@ def summary(survey: Survey) -> list[str]:
     if survey.without_heldout:
         lines.append(f"{_many(survey.without_heldout, 'training')} logged no held-out values.")
     lines += [telling_words(t) for t in survey.tellings[:5]]
-    for group in survey.groups[:5]:
-        what = "seeds of one configuration" if group.seeds else f"a sweep over {', '.join(group.varied)}"
-        lines.append(f"{group.name}: {_many(len(group.members), 'training')}, {what}.")
-    return lines
+    return lines + [_group_words(survey, group) for group in survey.groups[:5]]
+
+
+def _named(survey: Survey, some: Sequence[int]) -> str:
+    """The names of some trainings, or of the first ones."""
+    more = f" and {len(some) - _NAMED:,} more" if len(some) > _NAMED else ""
+    return ", ".join(survey.titles[n] for n in some[:_NAMED]) + more
+
+
+def _group_words(survey: Survey, group: Group) -> str:
+    """A sweep with its best training, seeds with how far they lie apart."""
+    said = f"{group.name}: {_many(len(group.members), 'training')}"
+    known = {n: c.best for n in group.members if (c := survey.cards[n]).best is not None}
+    metrics = {survey.cards[n].metric for n in known}
+    reached = ""
+    if len(metrics) == 1 and len(known) > 1:
+        low, high = (f"{find(v for v in known.values() if v is not None):.4g}" for find in (min, max))
+        best = min(known, key=lambda n: (known[n], n))
+        reached = (
+            f"; best {metrics.pop()} {low} to {high}"
+            if group.seeds
+            else f"; lowest {metrics.pop()} {low}: {survey.titles[best]}"
+        )
+    what = "seeds of one configuration" if group.seeds else f"a sweep over {', '.join(group.varied)}"
+    return f"{said}, {what}{reached}."
 
 
 def _joined_words(survey: Survey) -> str:

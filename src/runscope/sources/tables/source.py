@@ -79,7 +79,9 @@ def stray(place: str) -> bool:
     if file is None:
         return False
     ending = file.suffix.lower()
-    return is_stray_csv(file) if ending in CSV else ending in LINES and is_stray_lines(file)
+    if ending in CSV:
+        return is_stray_csv(file, called_a_log=file.name in _FOLDER_NAMES)
+    return ending in LINES and is_stray_lines(file)
 
 
 def is_part(folder: Path, inner: Path) -> bool:  # noqa: ARG001 - one signature for all sources

@@ -14,6 +14,8 @@ from runscope.sources.tables.written.marks import cells_of, is_number, separator
 from runscope.sources.text import head_of
 
 HEAD_BYTES = 1 << 13
+LONG_LINE = 1 << 20
+"""A row that holds a document may be as long."""
 ROWS = 20
 SENTENCE = 4
 """Words of a cell from which on it is a text, and no label."""
@@ -22,16 +24,25 @@ _OF_A_TRAINING = re.compile(
     r"valid|validation|eval)(?:_|$)"
 )
 """What a table without a counter must name to be a log: a score or an error alone is one of something that ended."""
+DAMAGED = ("\0", "\ufffd")
+"""What stands in no text: a hole in the file, or bytes that are no letter."""
 _COMMENT = re.compile(r"\s*(?:#|//|%)\s*")
 
 
-def is_stray_csv(file: Path) -> bool:
-    """Whether no header of a table names a counter, a loss, or what else a training logs."""
-    lines = [line for line in head_of(file, HEAD_BYTES).split("\n")[:ROWS] if line.strip()]
+def is_stray_csv(file: Path, *, called_a_log: bool) -> bool:
+    """Whether no header of a table names a counter, a loss, or what else a training logs.
+
+    What is damaged is no stray, so that somebody hears of it: nor is one called as a log is that has lost its header.
+    """
+    head = head_of(file, HEAD_BYTES).rstrip("\ufffd")  # half a letter at its end
+    lines = [line for line in head.split("\n")[:ROWS] if line.strip()]
+    if len(lines) < 2 or any(sign in head for sign in DAMAGED):
+        return False
     try:
-        return bool(lines) and not _told(_names(lines), ())
+        names = _names(lines)
     except csv.Error:
         return False
+    return not _told(names, ()) if names else not called_a_log
 
 
 def _names(lines: Iterable[str]) -> list[str]:
@@ -52,10 +63,14 @@ def _names(lines: Iterable[str]) -> list[str]:
 def is_stray_lines(file: Path) -> bool:
     """Whether no row of a file with one JSON object per line names a counter, a loss, or what else a training logs."""
     lines = head_of(file, HEAD_BYTES).split("\n")
+    if len(lines) == 1:
+        lines = head_of(file, LONG_LINE).split("\n")
     whole = [line for line in lines[: max(len(lines) - 1, 1)][:ROWS] if line.strip()]
     rows = [row for line in whole if (row := row_of(line)) is not None]
     cells = [pair for row in rows for pair in flat(row, Counter())]
-    return bool(rows) and not _told((n for n, _ in cells), (v for _, v in cells if isinstance(v, str)))
+    return len(rows) == len(whole) > 0 and not _told(
+        (n for n, _ in cells), (v for _, v in cells if isinstance(v, str))
+    )
 
 
 def _told(names: Iterable[str], texts: Iterable[str]) -> bool:
