@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -79,8 +79,8 @@ class Digest:
     noise: float
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
+        """As JSON has it; what it holds is shared, not copied."""
+        return dict(vars(self))
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Digest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -95,8 +95,9 @@ class Card:
     hint: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
+        """As JSON has it; what it holds is shared, not copied."""
+        curves = {"train": vars(self.train), "heldout": vars(self.heldout)}
+        return {**vars(self), "findings": [vars(finding) for finding in self.findings], **curves}
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Card:

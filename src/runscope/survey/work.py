@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from runscope.stitching import Digest, Plan, in_order_of
@@ -91,7 +91,8 @@ class Done:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        return asdict(self)
+        cards, digests = ([each.as_dict() for each in some] for some in (self.cards, self.digests))
+        return {**vars(self), "cards": cards, "digests": digests}
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:

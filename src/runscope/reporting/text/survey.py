@@ -75,9 +75,9 @@ def summary(survey: Survey) -> list[str]:
     ]
     if said:
         lines.append(f"Of all trainings {', '.join(said)}.")
-    for some, words in ((survey.died, _DIED), (survey.stopped_early, _STOPPED)):
-        if some:
-            lines.append(f"{len(some):,} {words[len(some) > 1]}: {_named(survey, some)}.")
+    for ended, words in ((survey.died, _DIED), (survey.stopped_early, _STOPPED)):
+        if ended:
+            lines.append(f"{len(ended):,} {words[len(ended) > 1]}: {_named(survey, ended)}.")
     if survey.joined:
         lines.append(_joined_words(survey))
     if survey.wasted_hours >= 0.05:
