@@ -341,7 +341,8 @@ def test_a_task_whose_data_cannot_be_had_says_why(two: Place, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"task": "lm-eval:nowhere.yaml"}, "there is no task at"), ({"metric": "accu"}, "has no metric"),
+        ({"task": "lm-eval:nowhere.yaml"}, "there is no task at"),
+        ({"task": "lm-eval:"}, "names no task"), ({"metric": "accu"}, "has no metric"),
         ({"chat": True}, "--chat does not go with"), ({"backend": "vllm"}, "--backend transformers"),
         ({"beside": "answer"}, "--beside does not go with"),
     ],

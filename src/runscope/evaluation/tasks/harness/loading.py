@@ -126,6 +126,8 @@ def _found(name: str) -> Path:
     """
     from lm_eval import tasks
 
+    if not name:
+        raise UsageError("--task lm-eval: names no task", hint="for example --task lm-eval:arc_easy")
     if _is_file(name):
         file = Path(name).expanduser()
         if not file.is_file():
