@@ -35,7 +35,10 @@ _PREFERENCE = re.compile(r"rewards[/_](chosen|rejected|margins|accuracies)", re.
 
 def reinforcement_names(view: View) -> tuple[str, ...]:
     """Logged names that only reinforcement learning has (GRPO, PPO …); preference tuning (DPO) has others."""
-    names = view.timeline.names
+    return view.remember("reinforcement names", lambda: _reinforcement(view.timeline.names))
+
+
+def _reinforcement(names: Sequence[str]) -> tuple[str, ...]:
     if any(_PREFERENCE.search(name) for name in names):
         return ()
     return tuple(name for name in names if _REINFORCEMENT.search(name))
@@ -43,6 +46,10 @@ def reinforcement_names(view: View) -> tuple[str, ...]:
 
 def adversarial_names(view: View) -> tuple[str, ...]:
     """The losses of a generator and of its discriminator, where both were logged: neither measures progress."""
+    return view.remember("adversarial names", lambda: _adversarial(view))
+
+
+def _adversarial(view: View) -> tuple[str, ...]:
     names = view.timeline.names
     sides = [tuple(n for n in names if side.search(plain(n))) for side in (_GENERATOR, _DISCRIMINATOR)]
     return () if not all(sides) or reinforcement_names(view) else (*sides[0], *sides[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ NAMES_A_METRIC = re.compile(
 )
 
 
+@lru_cache(maxsize=1 << 14)  # asked of every column once for each meaning that it may have
 def plain(name: object) -> str:
     """A column's name in the words of this module: ``metricName``, ``metric.name`` and ``Metric name`` are one."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(name))
