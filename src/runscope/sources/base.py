@@ -170,7 +170,7 @@ def folder_name(folder: Path) -> str:
 def existing(reference: str) -> Path | None:
     """The reference as a path, where something lies there."""
     try:
-        path = _path(reference)
+        path = _path(reference).expanduser()
         return path if path.exists() else None
     except (OSError, ValueError, RuntimeError):
         return None
@@ -179,7 +179,7 @@ def existing(reference: str) -> Path | None:
 @lru_cache(8)
 def _path(reference: str) -> Path:
     """Of what all sources are asked for in turn."""
-    return Path(reference).expanduser()
+    return Path(reference)
 
 
 def names_in(folder: Path) -> list[str]:

@@ -23,6 +23,9 @@ _PARTS = frozenset(
 _HPARAMS = re.compile(r"\d{9,}(\.\d+)?")
 """Sub-folder that ``SummaryWriter.add_hparams`` makes: the time of the call."""
 
+_HEAD = 1 << 16
+"""The tags of a folder stand in so many bytes of each of its files: every one is logged early."""
+
 Columns = dict[str, tuple[list[int], list[float], list[float]]]
 
 
@@ -41,7 +44,8 @@ def is_part(folder: Path, inner: Path) -> bool:  # noqa: ARG001 - one signature 
     if inner.name.lower() in _PARTS or is_hparams(inner.name):
         return True
     files = _files(inner)
-    return bool(files) and bool(_full_names(inner.name, _read(files), []))
+    begun = read_part((file.name, _bytes(file, _HEAD)) for file in files)
+    return bool(files) and bool(_full_names(inner.name, begun, []))
 
 
 def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one signature for all sources
@@ -118,9 +122,10 @@ def read_part(files: Iterable[tuple[str, bytes]]) -> _Part:
     return part
 
 
-def _bytes(file: Path) -> bytes:
+def _bytes(file: Path, most: int = -1) -> bytes:
     try:
-        return file.read_bytes()
+        with file.open("rb") as opened:
+            return opened.read(most)
     except OSError as error:
         raise UnreadableRun(
             f"{file} cannot be read: {error.strerror}", hint="check the path and its rights"
