@@ -98,6 +98,51 @@ def _run(script: str, folder: Path, needs: str) -> str:
     return done.stdout
 
 
+SCIKIT_LEARN = """
+import sys
+import numpy as np
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.neural_network import MLPRegressor
+rng = np.random.default_rng(0)
+x = rng.normal(size=(200, 4))
+y = x @ rng.normal(size=4)
+if sys.argv[1].endswith("perceptron"):
+    MLPRegressor(hidden_layer_sizes=(8,), max_iter=25, n_iter_no_change=25, verbose=True, random_state=0).fit(x, y)
+else:
+    GradientBoostingRegressor(n_estimators=25, verbose=2, random_state=0).fit(x, y)
+"""
+SENTENCES = """
+import sys
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.evaluation import EmbeddingSimilarityEvaluator
+from sentence_transformers.models import BoW
+model = SentenceTransformer(modules=[BoW(["red", "green", "blue", "cat", "dog"])], device="cpu")
+some, others = ["red cat", "green dog", "blue cat"], ["red dog", "green dog", "blue"]
+evaluator = EmbeddingSimilarityEvaluator(some, others, [0.5, 1.0, 0.7], name="dev")
+for epoch in range(3):
+    for steps in (20, 40):
+        evaluator(model, output_path=sys.argv[1], epoch=epoch, steps=40 * epoch + steps)
+"""
+
+
+@pytest.mark.parametrize("model", ["perceptron", "boosting"])
+def test_what_scikit_learn_prints(model: str, tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    log.write_text(_run(SCIKIT_LEARN, tmp_path / model, "sklearn"))
+    series = load(log).role("train_loss")
+    assert series is not None
+    assert series.step.tolist() == list(range(1, 26))
+    assert series.value[-1] < series.value[0]
+
+
+def test_the_evaluator_of_sentence_transformers(tmp_path: Path) -> None:
+    _run(SENTENCES, tmp_path, "sentence_transformers")
+    (file,) = tmp_path.rglob("similarity_evaluation_dev_results.csv")
+    run = load(file)
+    assert run.step_key == "steps"
+    assert run.series["eval/cosine_spearman"].step.tolist() == [20, 40, 60, 80, 100, 120]
+
+
 def test_lightning_csv_logger(tmp_path: Path) -> None:
     _run(LIGHTNING, tmp_path, "lightning")
     run = load(tmp_path)
