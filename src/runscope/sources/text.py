@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from runscope.errors import UnreadableRun
@@ -15,6 +17,8 @@ _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
+_PIECE = 1 << 16
+"""Characters that are looked at together."""
 _ESCAPE = re.compile(
     r"\x1b(?:\[[0-9;:?<=>]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()*+#%][0-9A-Za-z]|[=>78A-Z])"
 )
@@ -82,6 +86,21 @@ def refuse_pointer(data: bytes, where: str) -> None:
             f"{where} is a Git LFS pointer: the file itself was not fetched",
             hint="fetch it with git lfs pull",
         )
+
+
+def lines_of(text: str, begin: int = 0, end: int | None = None) -> Iterator[str]:
+    """The lines of a stretch of text without their ends, some at a time: all at once take more than the text."""
+    end = len(text) if end is None else end
+    while begin <= end:
+        found = text.find("\n", min(begin + _PIECE, end), end)
+        until = end if found < 0 else found
+        yield from text[begin:until].split("\n")
+        begin = until + 1
+
+
+def first_lines(text: str, count: int) -> list[str]:
+    """The first lines of a text, of which the rest is not copied."""
+    return list(islice(lines_of(text), count))
 
 
 def without_colours(text: str) -> str:

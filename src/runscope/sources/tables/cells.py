@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runscope.sources.tables.column_names import is_epoch, is_step
-from runscope.sources.tables.frames import to_floats
+from runscope.sources.tables.frames import as_texts, has_numbers, is_filled, to_floats
 from runscope.stats.arrays import Bools, Floats
 
 if TYPE_CHECKING:
@@ -101,12 +101,11 @@ class Numbers:
         Raises:
             ValueError: a comma in its numbers may part thousands or be a decimal mark.
         """
+        if has_numbers(cells):  # as nearly all columns are
+            return cells.to_numpy(), is_filled(cells)
         if is_step(name) and self._parts_thousands(cells):
             self.dotted.append(name)
             cells = cells.str.replace(".", "", regex=False)
-        values = to_floats(cells)
-        if bool(np.isfinite(values).all()):  # as nearly all columns are: no copy of their texts is made
-            return values, np.ones(len(values), dtype=np.bool_)
         texts = cells.str.strip().str.replace("\u2212", "-", regex=False)
         values, logged = _plain(texts)
         filled = (texts != "").to_numpy(np.bool_)
@@ -140,7 +139,7 @@ class Numbers:
         texts = texts[texts != ""].str.strip()
         dotted = texts.str.fullmatch(_DOTTED)
         if bool(dotted.all()):
-            heads = (column.iloc[:_SAMPLE].str.strip() for column in self.others.values())
+            heads = (as_texts(column.iloc[:_SAMPLE]).str.strip() for column in self.others.values())
             return bool(self.commas) or any(bool(head.str.fullmatch(_COMMA).any()) for head in heads)
         return bool(dotted.any()) and bool(texts[~dotted].str.fullmatch(r"\d{1,3}").all())
 

@@ -98,6 +98,12 @@ _OF_ALL = re.compile(r"(\w+)/(?:max|total|num)_\w+")
 """``global_step/max_steps``, the counter of ms-swift: its cells are ``50/1000``."""
 
 
+def is_label(name: str) -> bool:
+    """Whether a column's cells are words by its name, numbers among them: the ``007`` of a run is no 7."""
+    word = plain(name)
+    return word in RUNS or word.startswith("context")
+
+
 def counters_first(names: Iterable[object]) -> list[str]:
     """The columns that count by their names, best first: the usual ones for steps, others, then those for epochs."""
     place = {name: n for n, name in enumerate((*STEPS, *EPOCHS))}

@@ -1,7 +1,7 @@
-"""Tables as they lie on disk: CSV, JSON lines, JSON, console logs, Parquet. All become cells of text.
+"""Tables as they lie on disk: CSV, JSON lines, JSON, console logs, Parquet. All become columns of numbers or texts.
 
-Text keeps two facts apart that numbers would not: an empty cell (not logged) and ``nan`` (logged as NaN). What a file
-is, its content tells: JSON lines lie under ``.json``, ``.txt`` and ``.log`` as well.
+Both keep an empty cell (not logged) and ``nan`` (logged as NaN) apart. What a file is, its content tells: JSON lines
+lie under ``.json``, ``.txt`` and ``.log`` as well.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runscope.errors import UnreadableRun
 from runscope.sources.tables.cells import LIKE_A_METRIC
+from runscope.sources.tables.column_names import is_label
 from runscope.sources.tables.console import lines as console
 from runscope.sources.tables.documents import json_text, notebooks
+from runscope.sources.tables.frames import NOTHING, stacked
 from runscope.sources.tables.written.csv_text import read_csv
 from runscope.sources.tables.written.marks import is_number
 from runscope.sources.tables.written.repairs import MOST_ABOVE
@@ -98,7 +100,7 @@ def _in_columns(head: str) -> bool:
 
 
 def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The cells of a table as text, and what was lost.
+    """The cells of a table, and what was lost.
 
     Raises:
         UnreadableRun: it cannot be opened or parsed.
@@ -151,13 +153,11 @@ def _together(
     logs: list[tuple[str, Text, Literal["csv", "console"]]],
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Logs as one table, with a column that tells them apart where there are several."""
-    import pandas as pd
-
     read = [(name, *_READERS[kind](text)) for name, text, kind in logs]
     notes = tuple(dict.fromkeys(note for _, _, said in read for note in said))
     if len(read) == 1:
         return read[0][1], notes
-    return pd.concat([cells.assign(run=name) for name, cells, _ in read], ignore_index=True).fillna(""), notes
+    return stacked([cells.assign(run=name) for name, cells, _ in read]), notes
 
 
 _READERS: dict[str, Callable[[Text], tuple[pd.DataFrame, tuple[str, ...]]]] = {
@@ -181,7 +181,7 @@ def parts_of(file: Path) -> list[Path]:
 
 
 def _parquet(file: Path) -> pd.DataFrame:
-    """The cells of a Parquet file as text, a column at a time: decoded they take many times the file.
+    """The cells of a Parquet file, a column at a time: decoded they take many times the file.
 
     Raises:
         ValueError: it unfolds to more cells than any log has, or has a kind of column that nobody writes.
@@ -201,14 +201,15 @@ def _parquet(file: Path) -> pd.DataFrame:
             for field in pq.read_schema(part)
             if not pa.types.is_nested(field.type)
         )
-        columns = {name: pd.array(_texts(parts, name), dtype="str") for name in names}
+        columns = {name: _column(parts, name) for name in names}
     except (NotImplementedError, KeyError) as error:  # an odd kind of column, a name twice
         raise ValueError(str(error)) from error
     return pd.DataFrame(columns, copy=False)
 
 
-def _texts(parts: list[Path], name: str) -> Any:
-    """One column of a file in parts as texts, "" where a part has none."""
+def _column(parts: list[Path], name: str) -> Any:
+    """One column of a file in parts, empty where a part has none."""
+    import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -217,9 +218,12 @@ def _texts(parts: list[Path], name: str) -> Any:
     column = pa.concat_tables(tables, promote_options="default").column(name)
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us")).cast(pa.int64())
-        column = pc.divide(column.cast(pa.float64()), 1e6)
+        column = pc.divide(column.cast(pa.float64(), safe=False), 1e6)
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    return column.cast(pa.large_string()).fill_null("")
+    kind = column.type
+    if (
+        pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+    ) and not is_label(name):
+        return column.cast(pa.float64(), safe=False).fill_null(NOTHING).to_numpy()
+    return pd.array(column.cast(pa.large_string()).fill_null(""), dtype="str")

@@ -1,34 +1,45 @@
-"""How a table lies in memory: cells of text as Arrow keeps them, numbers only where there are some.
+"""How a table lies in memory: numbers as numbers, words as Arrow keeps texts.
 
-A Python object a cell would take ten times the file. Rows are gathered in stretches, and columns that are empty there
-share one; of numbers the rows that have one are kept.
+A Python object a cell would take ten times the file, and the text of a number twice what the number does. Rows are
+gathered in stretches; a column is one of numbers (float64) where all its cells are numbers or empty, else of texts,
+where an empty cell is ``""``. Among numbers an empty cell is a NaN of its own (:data:`NOTHING`), as R has one: NaN was
+logged, this was not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from runscope.sources.tables.column_names import is_label, is_step
 from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
 
-STRETCH_CELLS = 1 << 16
-"""Cells that are Python objects at one time: some 6 MB."""
+STRETCH_CELLS = 1 << 15
+"""Cells that are Python objects at one time: with what pandas keeps beside them some 10 MB."""
 FEWEST_ROWS = 1 << 10
 """Of a wide table so many rows are taken at one time, since each stretch of a column costs time."""
 MOST_COLUMNS = 20_000
 """No training logs so many metrics; rows that each have names of their own are no table."""
+_NOTHING_BITS = 0x7FF8_0000_0000_07A2
+NOTHING = float(np.uint64(_NOTHING_BITS).view(np.float64))
+"""An empty cell among numbers; kept apart from other NaNs by its bits, which copies do not change."""
+_EXACT = 1e15
+"""Whole numbers below are written without a point."""
+_SPARSE = 1 << 10
+"""Steps may lie so far apart and still tell themselves apart: this many times the rows is a small number."""
+_LARGEST_CODE = 1 << 62
 Rows = npt.NDArray[np.int32] | None
 """Numbers of rows; None for all."""
 
 
 class Cells:
-    """Cells of text, gathered in stretches of rows; what a stretch does not name is empty there."""
+    """Cells of a table, gathered in stretches of rows; what a stretch does not name is empty there."""
 
     def __init__(self) -> None:
         self._counts: list[int] = []
@@ -39,7 +50,7 @@ class Cells:
         """Put rows below those that are there.
 
         Args:
-            columns: by name, texts or an array of Arrow's.
+            columns: by name, texts and numbers; ``""`` is an empty cell.
             count: how many rows they are.
 
         Raises:
@@ -50,39 +61,185 @@ class Cells:
         for name in columns:
             self._stretches.setdefault(name, [])
         for name, stretches in self._stretches.items():
-            while len(stretches) < len(self._counts):
-                stretches.append(self._nothing(self._counts[len(stretches)]))
-            stretches.append(self._nothing(count) if name not in columns else self._texts(columns[name]))
+            stretches += [None] * (len(self._counts) - len(stretches))
+            stretches.append(_stretch(columns[name], name) if name in columns else None)
         self._counts.append(count)
 
-    def _texts(self, texts: Any) -> Any:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        made = pa.array(texts, pa.large_string(), from_pandas=True)
-        if isinstance(made, pa.ChunkedArray):
-            made = made.combine_chunks()
-        made = made.fill_null("")
-        return made if pc.max(pc.binary_length(made)).as_py() else self._nothing(len(made))
-
-    def _nothing(self, count: int) -> Any:
-        """So many empty cells: one array for all columns that are empty there."""
-        import pyarrow as pa
-
-        if count not in self._empty:
-            self._empty[count] = pa.array([""], pa.large_string()).take(pa.array(np.zeros(count, np.int32)))
-        return self._empty[count]
-
     def frame(self) -> pd.DataFrame:
-        """All rows as a table."""
+        """All rows as a table; nothing is kept here."""
         import pandas as pd
         import pyarrow as pa
 
-        made = {
-            name: pd.array(pa.chunked_array(stretches, pa.large_string()), dtype="str")
-            for name, stretches in self._stretches.items()
-        }
+        made = {}
+        for name in list(self._stretches):
+            made[name] = self._column(self._stretches.pop(name))
+            pa.default_memory_pool().release_unused()  # else it is there twice for a while
         return pd.DataFrame(made, index=range(sum(self._counts)), copy=False)
+
+    def _column(self, stretches: list[Any]) -> Any:
+        """Stretches end to end: numbers where none holds a word; texts too where most are empty, which share one."""
+        import pyarrow as pa
+
+        kinds = [stretch.type for stretch in stretches if stretch is not None]
+        placed = zip(stretches, self._counts, strict=True)
+        if pa.large_string() not in kinds and 2 * len(kinds) >= len(stretches):
+            return np.concatenate(
+                [np.broadcast_to(NOTHING, n) if part is None else part.to_numpy() for part, n in placed]
+            )
+        return _array([self._nothing(n) if part is None else _as_texts(part) for part, n in placed])
+
+    def _nothing(self, count: int) -> Any:
+        """So many empty texts: one array for all columns that are empty there."""
+        if count not in self._empty:
+            self._empty[count] = _no_texts(count)
+        return self._empty[count]
+
+
+def _stretch(cells: Any, name: str) -> Any:
+    """Some cells of a column, as Arrow has them: numbers where all of them are, else texts; None where all are empty.
+
+    Arrow's memory is apart from that of Python's objects, among which what stays would keep what goes from being freed.
+    """
+    import pyarrow as pa
+
+    objects = np.asarray(cells, dtype=np.object_)
+    dotted = is_step(name) and any(
+        type(cell) is str and "." in cell for cell in objects
+    )  # thousands, perhaps
+    numbers = None if is_label(name) or dotted else _as_numbers(objects)
+    if numbers is None:
+        return _texts([cell if type(cell) is str else repr(cell) for cell in objects])
+    if bool(is_nothing(numbers).all()):
+        return None
+    kept = np.frombuffer(pa.allocate_buffer(numbers.nbytes))
+    kept[:] = numbers
+    return pa.array(kept)
+
+
+def _as_numbers(objects: npt.NDArray[np.object_]) -> Floats | None:
+    """Texts and numbers as numbers; None where there is a word among them."""
+    values = _coerced(objects)
+    unknown = np.flatnonzero(np.isnan(values))
+    if len(unknown):
+        rest = objects[unknown]
+        empty = np.asarray(rest == "", dtype=np.bool_)
+        if any(str(cell).lower() != "nan" for cell in rest[~empty]):
+            return None
+        values[unknown] = np.where(empty, NOTHING, np.nan)
+    return values
+
+
+def _coerced(cells: Any) -> Floats:
+    """Numbers as pandas reads them, NaN for all else."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:  # Arrow reads the same numbers ten times as fast, and refuses what else stands in a cell: blanks, words
+        texts = pa.array(cells, pa.large_string(), from_pandas=True)
+        numbers = pc.cast(pc.if_else(pc.equal(texts, ""), None, texts), pa.float64())
+        return np.array(numbers.to_numpy(zero_copy_only=False))
+    except pa.ArrowException:
+        values = np.empty(len(cells))
+        values[:] = pd.to_numeric(cells, errors="coerce")
+        return values
+
+
+def _texts(texts: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(texts, pa.large_string())
+
+
+def _no_texts(count: int) -> Any:
+    return _texts([""]).take(np.zeros(count, np.int32))
+
+
+def _array(stretches: list[Any]) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    return pd.array(pa.chunked_array(stretches, pa.large_string()), dtype="str")
+
+
+def _as_texts(stretch: Any) -> Any:
+    """A stretch as texts: whole numbers without a point, an empty cell as ``""``."""
+    if stretch.type != "double":
+        return stretch
+    numbers = stretch.to_numpy()
+    nothing = is_nothing(numbers)
+    texts = [
+        "" if empty else str(int(value)) if abs(value) < _EXACT and value == int(value) else repr(value)
+        for value, empty in zip(numbers.tolist(), nothing.tolist(), strict=True)
+    ]
+    return _texts(texts)
+
+
+def is_nothing(numbers: Floats) -> Bools:
+    """Which of some numbers are empty cells."""
+    bits: npt.NDArray[np.uint64] = numbers.view(np.uint64)
+    found: Bools = bits == _NOTHING_BITS
+    return found
+
+
+def has_numbers(column: pd.Series) -> bool:
+    """Whether a column is one of numbers."""
+    return column.dtype == np.float64
+
+
+def is_filled(column: pd.Series) -> Bools:
+    """Which cells of a column are not empty."""
+    return ~is_nothing(column.to_numpy()) if has_numbers(column) else (column != "").to_numpy(np.bool_)
+
+
+def as_texts(column: pd.Series) -> pd.Series:
+    """A column as texts."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if not has_numbers(column):
+        return column
+    stretches = [_as_texts(pa.array(part.to_numpy())) for part in _stretches(column)]
+    return pd.Series(_array(stretches), index=column.index, name=column.name)
+
+
+def chosen(which: Bools, column: pd.Series, other: pd.Series | None = None) -> pd.Series:
+    """A column with the cells of another one in place of those that are not chosen; with empty ones where None is."""
+    import pandas as pd
+
+    if has_numbers(column) and (other is None or has_numbers(other)):
+        rest = NOTHING if other is None else other.to_numpy()
+        made = np.where(which, column.to_numpy(), rest)  # pandas' own turns NOTHING into another NaN
+        return pd.Series(made, index=column.index, name=column.name)
+    return as_texts(column).where(which, "" if other is None else as_texts(other))
+
+
+def with_nan(column: pd.Series) -> pd.Series:
+    """A column with NaN, as if that were logged, in its empty cells."""
+    return column.where(is_filled(column), np.nan if has_numbers(column) else "nan")
+
+
+def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables one below the other; columns that one does not have are empty there."""
+    import pandas as pd
+
+    names = dict.fromkeys(str(name) for table in tables for name in table.columns)
+    made = {}
+    for name in names:
+        mine = [table[name] if name in table.columns else None for table in tables]
+        if all(column is None or has_numbers(column) for column in mine):
+            parts = [
+                np.full(len(table), NOTHING) if column is None else column.to_numpy()
+                for column, table in zip(mine, tables, strict=True)
+            ]
+            made[name] = np.concatenate(parts)
+        else:
+            texts = [
+                _no_texts(len(table)) if column is None else _texts(list(as_texts(column)))
+                for column, table in zip(mine, tables, strict=True)
+            ]
+            made[name] = _array(texts)
+    return pd.DataFrame(made, copy=False)
 
 
 class Columns(Mapping[str, tuple[Floats, Bools]]):
@@ -163,33 +320,40 @@ def stretch_rows(columns: int) -> int:
     return max(FEWEST_ROWS, STRETCH_CELLS // max(columns, 1))
 
 
-def filled(texts: pd.Series) -> pd.Series:
+def filled(column: pd.Series) -> pd.Series:
     """Cells that are not empty; not copied where none is."""
-    mask = texts != ""
-    return texts if bool(mask.all()) else texts[mask]
+    mask = is_filled(column)
+    return column if bool(mask.all()) else column[mask]
 
 
-def kinds(texts: pd.Series, most: int | None = None) -> list[str]:
+def kinds(column: pd.Series, most: int | None = None) -> list[str]:
     """Different cells in order of appearance; where more than ``most`` are found, no more are looked for."""
     found: dict[str, None] = {}
-    for part in _stretches(texts):
-        found |= dict.fromkeys(map(str, part.unique()))
+    for part in _stretches(column):
+        words: Iterable[object] = part.unique()
+        if has_numbers(part):  # by their bits: pandas takes an empty cell for another NaN
+            first = np.unique(part.to_numpy().view(np.uint64), return_index=True)[1]
+            words = as_texts(part.iloc[np.sort(first)])
+        found |= dict.fromkeys(map(str, words))
         if most is not None and len(found) > most:
             break
     return list(found)
 
 
-def codes(texts: pd.Series) -> Ints:
-    """A number for each cell, the same for equal ones: 0, 1, 2, ….
-
-    Cells that are numbers are told apart as such: a hash table of their texts takes many times as much as they.
-    """
+def codes(column: pd.Series) -> Ints:
+    """A number from 0 up for each cell, the same for equal ones."""
     import pandas as pd
 
-    numbers = to_floats(texts)
-    if bool(np.isfinite(numbers).all()):
-        return np.unique(numbers, return_inverse=True)[1].astype(np.int64, copy=False)
-    return pd.factorize(texts)[0].astype(np.int64, copy=False)
+    if not has_numbers(column):
+        return pd.factorize(column)[0].astype(np.int64, copy=False)
+    numbers = column.to_numpy()
+    low, high = numbers.min(initial=np.inf), numbers.max(initial=-np.inf)
+    if np.isfinite(low) and np.isfinite(high) and high - low < _SPARSE * len(numbers):  # as steps do
+        above = numbers - low
+        whole: Ints = above.astype(np.int64)
+        if bool((whole == above).all()):
+            return whole
+    return np.unique(numbers.view(np.uint64), return_inverse=True)[1].astype(np.int64, copy=False)
 
 
 def groups(codes: Ints, count: int) -> list[Ints]:
@@ -200,37 +364,27 @@ def groups(codes: Ints, count: int) -> list[Ints]:
 
 def repeated(columns: Sequence[pd.Series]) -> int:
     """How many rows have cells that a row before has."""
-    one = np.zeros(len(columns[0]), dtype=np.int64)
-    for texts in columns:
-        more = codes(texts)
-        one = np.unique(one * (int(more.max(initial=0)) + 1) + more, return_inverse=True)[1]
-    return len(one) - (int(one.max(initial=-1)) + 1)
+    one, kinds = np.zeros(len(columns[0]), dtype=np.int64), 1
+    for column in columns:
+        more = codes(column)
+        width = int(more.max(initial=0)) + 1
+        if kinds * width > _LARGEST_CODE:
+            one = np.unique(one, return_inverse=True)[1].astype(np.int64, copy=False)
+            kinds = int(one.max(initial=0)) + 1
+        one *= width
+        one += more
+        kinds *= width
+    one.sort()
+    return int((one[1:] == one[:-1]).sum())
 
 
-def to_floats(texts: pd.Series) -> Floats:
-    """Numbers as pandas reads them, NaN for all else; a stretch at a time, since cells may become objects."""
-    values = np.empty(len(texts))
-    begin = 0
-    for part in _stretches(texts):
-        values[begin : begin + len(part)] = _floats(part)
-        begin += len(part)
-    return values
+def to_floats(column: pd.Series) -> Floats:
+    """Numbers as pandas reads them, NaN for all else; of texts a stretch at a time, since each becomes an object."""
+    if has_numbers(column):
+        return column.to_numpy()
+    return np.concatenate([np.empty(0), *map(_coerced, _stretches(column))])
 
 
-def _floats(texts: pd.Series) -> Floats:
-    """Arrow reads the same numbers ten times as fast, and refuses what else stands in a cell: blanks, words."""
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    try:
-        cells = pa.array(texts.array, from_pandas=True)
-        filled = pc.if_else(pc.equal(cells, ""), None, cells)
-        return np.asarray(pc.cast(filled, pa.float64()).to_numpy(zero_copy_only=False))
-    except pa.ArrowException:
-        return np.asarray(pd.to_numeric(texts, errors="coerce"), dtype=np.float64)
-
-
-def _stretches(texts: pd.Series) -> Iterator[pd.Series]:
-    for begin in range(0, len(texts), STRETCH_CELLS):
-        yield texts.iloc[begin : begin + STRETCH_CELLS]
+def _stretches(column: pd.Series) -> Iterator[pd.Series]:
+    for begin in range(0, len(column), STRETCH_CELLS):
+        yield column.iloc[begin : begin + STRETCH_CELLS]

@@ -22,7 +22,7 @@ from runscope.sources.tables.column_names import (
     plain,
 )
 from runscope.sources.tables.files import read_cells
-from runscope.sources.tables.frames import kinds, repeated, to_floats
+from runscope.sources.tables.frames import as_texts, chosen, is_filled, kinds, repeated, stacked, to_floats
 from runscope.sources.tables.long import of_sets, parted, roles_of, run_columns, split
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
     if tag and list(cells.columns) == ["Wall time", "Step", "Value"]:  # TensorBoard's own download
         return {tag[1] or stem: cells.rename(columns={"Value": tag[2]})}
     if "kept" in cells.columns:  # a stitched line of runscope's own: its dead tails are left out
-        cells = cells[cells["kept"].str.lower().isin(("true", "1"))].drop(
+        cells = cells[as_texts(cells["kept"]).str.lower().isin(("true", "1"))].drop(
             columns=["kept", "run"], errors="ignore"
         )
         if "metric" in cells.columns:
-            cells = cells.assign(metric=cells["metric"].map(from_cell))
+            cells = cells.assign(metric=as_texts(cells["metric"]).map(from_cell))
     cells = _one_below_the_other(cells)
     if _EVALUATOR.search(stem) and list(cells.columns[:2]) == ["epoch", "steps"]:
         cells = cells.rename(columns={c: f"eval/{c}" for c in cells.columns[2:]})
@@ -119,11 +119,9 @@ def _one_below_the_other(cells: pd.DataFrame) -> pd.DataFrame:
 
     Spreadsheets lay curves side by side: ``step, loss, step, val_loss``.
     """
-    import pandas as pd
-
     first = next((str(c) for c in cells.columns if is_step(c) or is_epoch(c)), None)
     again = [str(c) for c in cells.columns if (m := _AGAIN.fullmatch(str(c))) and m[1] == first]
-    again = [c for c in again if not bool((cells[c] == cells[first]).all())]
+    again = [c for c in again if not as_texts(cells[c]).equals(as_texts(cells[first]))]
     if first is None or not again:
         return cells
     columns = list(map(str, cells.columns))
@@ -131,8 +129,7 @@ def _one_below_the_other(cells: pd.DataFrame) -> pd.DataFrame:
     blocks = [
         cells.iloc[:, begin:end] for begin, end in zip(starts, [*starts[1:], len(columns)], strict=True)
     ]
-    rows = [b[b.iloc[:, 0] != ""].rename(columns={b.columns[0]: first}) for b in blocks]
-    return pd.concat(rows, ignore_index=True).fillna("")
+    return stacked([b[is_filled(b.iloc[:, 0])].rename(columns={b.columns[0]: first}) for b in blocks])
 
 
 _CLOCK = "_timestamp"
@@ -147,7 +144,7 @@ def _with_one_clock(cells: pd.DataFrame) -> pd.DataFrame:
         return cells
     first = cells[clocks[0]]
     for column in clocks[1:]:
-        first = first.where(first != "", cells[column])
+        first = chosen(is_filled(first), first, cells[column])
     rest = cells.drop(columns=clocks)
     return rest if by_name(rest, TIMES) else rest.assign(timestamp=first)
 
@@ -157,17 +154,17 @@ def _by_set(rows: pd.DataFrame) -> pd.DataFrame:
     column = next((str(c) for c in rows.columns if of_sets(rows[c])), None)
     if column is None:
         return rows
-    words = rows[column].str.lower()
+    words = as_texts(rows[column]).str.lower()
     known = kinds(words, len(SET_WORDS) + 1)
     counters = {*STEPS, *EPOCHS, *TIMES}
     made = {str(c): rows[c] for c in rows.columns if str(c).lower() in counters}
     for word in known:
-        mine = words == word
+        mine = (words == word).to_numpy(np.bool_)
         head = "" if word in TRAIN_WORDS or not word else f"{word}/"
         for c in rows.columns:
-            if c == column or str(c).lower() in counters or not bool((rows[c][mine] != "").any()):
+            if c == column or str(c).lower() in counters or not is_filled(rows[c])[mine].any():
                 continue
-            made[f"{head}{c}"] = rows[c].where(mine, "")
+            made[f"{head}{c}"] = chosen(mine, rows[c])
     import pandas as pd
 
     return pd.DataFrame(made)
@@ -264,9 +261,9 @@ _SETTINGS = frozenset(
 
 def _only_words(words: pd.Series) -> bool:
     """Whether every cell is filled, and none with a number."""
-    if bool((words == "").any()) or bool(np.isfinite(to_floats(words.iloc[:_SAMPLE])).any()):
+    if not is_filled(words).all() or bool(np.isfinite(to_floats(words.iloc[:_SAMPLE])).any()):
         return False
-    return bool(np.isnan(to_floats(words)).all() and not (words == "nan").any())
+    return bool(np.isnan(to_floats(words)).all() and not (as_texts(words) == "nan").any())
 
 
 def _chart_export(cells: pd.DataFrame, exported: list[str]) -> dict[str, pd.DataFrame]:
@@ -283,7 +280,8 @@ def _chart_export(cells: pd.DataFrame, exported: list[str]) -> dict[str, pd.Data
         steps = f"{name} - _step"
         extra = {steps: "_step"} if steps in cells.columns and steps not in mine else {}
         table = cells[[*axis, *extra, *mine]].rename(columns={**extra, **mine})
-        found[name] = table[(table[list(mine.values())] != "").any(axis=1)].reset_index(drop=True)
+        known = np.logical_or.reduce([is_filled(table[c]) for c in mine.values()])
+        found[name] = table[known].reset_index(drop=True)
     return found
 
 
@@ -307,8 +305,6 @@ def column_files(folder: Path) -> dict[Path, str]:
 
 def read_columns(folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """A folder of :func:`column_files` as one table."""
-    import pandas as pd
-
     tables, notes = [], []
     for file, head in column_files(folder).items():
         cells, lost = read_cells(file)
@@ -316,4 +312,4 @@ def read_columns(folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
         notes += [f"{file.name}: {note}" for note in lost]
         named = {c: c if str(c).lower() in counters or head == "." else f"{head}/{c}" for c in cells.columns}
         tables.append(cells.rename(columns=named))
-    return pd.concat(tables, ignore_index=True).fillna(""), tuple(notes)
+    return stacked(tables), tuple(notes)

@@ -33,10 +33,12 @@ from runscope.sources.tables.column_names import (
     by_name,
     plain,
 )
-from runscope.sources.tables.frames import filled, groups, kinds, repeated, to_floats
+from runscope.sources.tables.frames import as_texts, filled, groups, is_filled, kinds, repeated, to_floats
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from runscope.stats.arrays import Bools
 
 LONG = ("\0metric", "\0value")
 """How the columns of a long table are called here: what a point is of, and its value."""
@@ -76,7 +78,7 @@ def roles_of(cells: pd.DataFrame, stem: str) -> Roles | None:
     counters = (*STEPS, *EPOCHS)
     if by_name(cells, counters) is None or all(_numeric(cells[c]) for c in cells.columns):
         return None  # names of metrics are words
-    known = [c for c in cells.columns if bool((cells[c] != "").any())]
+    known = [c for c in cells.columns if is_filled(cells[c]).any()]
     step = by_name(cells[known], counters)  # Comet has a step that Keras leaves empty, beside the epoch
     if step is None:
         return None
@@ -84,7 +86,7 @@ def roles_of(cells: pd.DataFrame, stem: str) -> Roles | None:
     value = None if metric is None else _value_column(cells, metric)
     if metric is None or value is None or _measures_itself(cells, metric, value):
         return None
-    whole = (cells[step] != "") & (cells[value] != "") & (cells[metric] != "")
+    whole = is_filled(cells[step]) & is_filled(cells[value]) & is_filled(cells[metric])
     points = cells if bool(whole.all()) else cells[whole]  # a copy is as large as the file
     contexts = tuple(
         c for c in cells.columns if c not in (metric, value, step) and _is_context(points, str(c))
@@ -107,7 +109,7 @@ def split(cells: pd.DataFrame, roles: Roles) -> dict[str, pd.DataFrame]:
     cells = cells.assign(**{roles.metric: name}).drop(columns=list(roles.contexts))
     found: dict[str, pd.DataFrame] = {}
     for run, part in parted(cells, roles.runs).items():
-        without = part[part[roles.step] == ""]
+        without = part[~is_filled(part[roles.step])]
         other = _of_another_kind(part, roles)
         rows = part[~other] if bool(other.any()) else part
         rows = rows.drop(columns=[c for c in part.columns if _no_point(part, str(c), roles)])
@@ -122,9 +124,9 @@ def parted(cells: pd.DataFrame, columns: Sequence[str]) -> dict[str, pd.DataFram
     """Rows by the words of some columns, which are left out; ``""`` where there are none."""
     if not columns:
         return {"": cells}
-    name = cells[columns[0]]
+    name = as_texts(cells[columns[0]])
     for column in columns[1:]:
-        name = name + "/" + cells[column]
+        name = name + "/" + as_texts(cells[column])
     import pandas as pd
 
     rows = cells.drop(columns=list(columns))
@@ -191,7 +193,7 @@ def _numbers(cells: pd.DataFrame) -> list[str]:
     return [
         str(c)
         for c in cells.columns
-        if plain(c) not in known and bool((cells[c] != "").any()) and _numeric(cells[c])
+        if plain(c) not in known and is_filled(cells[c]).any() and _numeric(cells[c])
     ]
 
 
@@ -209,7 +211,7 @@ def _is_context(points: pd.DataFrame, column: str) -> bool:
     """Whether a column says of what data a value is: by its name, or by its words."""
     name = plain(column)
     if name in ("context", "run_context") or name.startswith("context_"):
-        return bool((points[column] != "").any())
+        return bool(is_filled(points[column]).any())
     return of_sets(points[column])
 
 
@@ -248,17 +250,20 @@ def _no_point(rows: pd.DataFrame, column: str, roles: Roles) -> bool:
     return plain(column) in _SETTING_VALUES or len(kinds(rows[column], 1)) <= 1 or not _numeric(rows[column])
 
 
-def _of_another_kind(rows: pd.DataFrame, roles: Roles) -> pd.Series:
+def _of_another_kind(rows: pd.DataFrame, roles: Roles) -> Bools:
     """Rows whose value stands in a column for another kind: texts, flags, dates, histograms, files."""
-    others = [c for c in rows.columns if plain(c) in _SETTING_VALUES and c != roles.value]
-    return (rows[roles.value] == "") & ((rows[others] != "").any(axis=1) | neptune.no_numbers(rows))
+    other = np.zeros(len(rows), dtype=np.bool_) | np.asarray(neptune.no_numbers(rows), dtype=np.bool_)
+    for column in rows.columns:
+        if plain(column) in _SETTING_VALUES and column != roles.value:
+            other |= is_filled(rows[column])
+    return other & ~is_filled(rows[roles.value])
 
 
 def _settings(rows: pd.DataFrame, roles: Roles) -> dict[str, str | float]:
     """Facts about a run, which stand among its points without a step: learning rate, name of the model."""
     kinds = [c for c in map(str, rows.columns) if plain(c) in _SETTING_VALUES or c == roles.value]
     found: dict[str, str | float] = {}
-    for row in rows.to_dict("records"):
+    for row in rows.apply(as_texts).to_dict("records"):
         value = next((str(row[c]) for c in kinds if row[c] != ""), None)
         path = str(row[roles.metric])
         name = path.rpartition("/")[2]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runscope.sources.tables.frames import as_texts
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -55,4 +57,4 @@ def no_numbers(rows: pd.DataFrame) -> pd.Series | bool:
 def _told(rows: pd.DataFrame) -> str | None:
     """The value of a fact, which stands in the column of its kind."""
     columns = [c for c in rows.columns if str(c).endswith("_value")]
-    return next((str(word) for c in columns for word in rows[c] if word != ""), None)
+    return next((str(word) for c in columns for word in as_texts(rows[c]) if word != ""), None)

@@ -30,7 +30,7 @@ from runscope.sources.tables.axis import Axis, axis_of, clock_of, of_points, wit
 from runscope.sources.tables.cells import Numbers
 from runscope.sources.tables.column_names import is_epoch
 from runscope.sources.tables.files import CSV, LINES, kind_of, parts_of, read_cells
-from runscope.sources.tables.frames import Columns, groups
+from runscope.sources.tables.frames import Columns, groups, with_nan
 from runscope.sources.tables.layouts import column_files, read_columns, runs_in
 from runscope.sources.tables.long import LONG
 from runscope.sources.tables.neptune import Place
@@ -239,7 +239,7 @@ class _Table:
                 columns.put(str(name), *numbers.read(cells.pop(name), str(name)))
         of_long = LONG[1] if columns else "loss"
         if values is not None:
-            columns.put(of_long, *numbers.read(values.replace("", "nan"), "value"))
+            columns.put(of_long, *numbers.read(with_nan(values), "value"))
         table.axis = without_words(axis_of(columns, count), numbers)
         _refuse_two_counters(columns, table.axis)
         notes = numbers.notes()

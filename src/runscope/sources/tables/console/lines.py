@@ -10,9 +10,12 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Callable
-from itertools import pairwise
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from runscope.sources.tables.cells import unwrapped
 from runscope.sources.tables.console import dicts, grids, printed
@@ -21,8 +24,9 @@ from runscope.sources.tables.console.printed import N as _N
 from runscope.sources.tables.console.processes import of_one_process
 from runscope.sources.tables.console.state import Row, State
 from runscope.sources.tables.documents.json_text import frame
+from runscope.sources.tables.frames import NOTHING, is_filled, to_floats
 from runscope.sources.tables.written.csv_text import of_one_form
-from runscope.sources.text import Text, without_colours
+from runscope.sources.text import Text, lines_of, without_colours
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +49,7 @@ def is_console(head: str) -> bool:
     """Whether a text that begins so holds lines of metrics."""
     found = 0
     state = State()
-    for line in _lines(head):
+    for line in lines_of(_plain(head)):
         found += _row(line, state) is not None
         if found >= FEWEST:
             return True
@@ -54,36 +58,20 @@ def is_console(head: str) -> bool:
 
 def read_console(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The lines of metrics as a table, and what was passed over."""
+    text, ended = _plain(source.text), source.ended
     notes = [*source.notes, "read from a console log: metrics have the digits that were printed"]
+    del source  # each copy that is left behind is one more of the whole file
     state = State()
-    lines = of_one_process(_lines(source.text), notes)
-    rows: list[Row] = []
-    for line in lines[:-1]:
-        row = _row(line, state)
-        if row is not None and not (rows and row.items() <= rows[-1].items()):  # printed twice
-            rows.append(row)
-    last = _row(lines[-1], state)
-    if last is not None and (source.ended or _is_whole(lines, last, rows)):
-        rows.append(last)
-    elif lines[-1].strip() and not source.ended:
-        notes.append("the last line has no end and was left out")
+    lines = of_one_process(text, notes)
+    cells = frame(_whole(_rows(lines, state, notes, ended=ended), state))
     if state.unplaced:
-        lines_of = "line of metrics" if state.unplaced == 1 else "lines of metrics"
-        notes.append(f"{state.unplaced:,} {lines_of} before the first epoch or step: left out")
+        what = "line of metrics" if state.unplaced == 1 else "lines of metrics"
+        notes.append(f"{state.unplaced:,} {what} before the first epoch or step: left out")
     if state.shortened:
         notes.append("the table was shortened when it was printed: rows are missing where it has dots")
     if state.total is not None:
-        notes += _settle(rows, state.total)
-    return frame(rows), tuple(notes)
-
-
-def _is_whole(lines: list[str], row: Row, rows: list[Row]) -> bool:
-    """Whether a last line without its end has all that a line of its kind has, and a last number that is not cut."""
-    if row.keys() not in [other.keys() for other in rows[-MOST_KINDS:]]:
-        return False
-    word = lines[-1].split()[-1]
-    above = [line.split()[-1] for line in lines[:-1][-MOST_KINDS:] if line.strip()]
-    return not re.search(r"[\w.+-]$", word) or of_one_form(word, above)
+        cells = _settled(cells, state.total, notes)
+    return cells, tuple(notes)
 
 
 MOST_KINDS = 20
@@ -92,34 +80,67 @@ STEADY = 0.9
 """Share of equal distances between logs from which on the bar told the step of each."""
 
 
-def _settle(rows: list[Row], total: int) -> list[str]:
+def _rows(lines: Iterator[str], state: State, notes: list[str], *, ended: bool) -> Iterator[Row]:
+    """The metrics of each line that has some; of a last one without its end where it is whole."""
+    above, rows = deque[str](maxlen=MOST_KINDS), deque[Row](maxlen=MOST_KINDS)
+    line = next(lines)
+    for below in chain(lines, (None,)):
+        row = _row(line, state)
+        if below is None and not ended and (row is None or not _is_whole(line, row, above, rows)):
+            if line.strip():
+                notes.append("the last line has no end and was left out")
+            return
+        twice = below is not None and row is not None and rows and row.items() <= rows[-1].items()
+        if row is not None and not twice:
+            rows.append(row)
+            yield row
+        above.append(line)
+        line = below or ""
+
+
+def _whole(rows: Iterator[Row], state: State) -> Iterator[Row]:
+    """The rows, each once no line below adds to it: Keras and YOLO tell of one epoch in several."""
+    waiting = deque[Row]()
+    for row in rows:
+        waiting.append(row)
+        while waiting and waiting[0] is not state.epoch_row:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _is_whole(line: str, row: Row, above: Iterable[str], rows: Iterable[Row]) -> bool:
+    """Whether a last line without its end has all that a line of its kind has, and a last number that is not cut."""
+    if row.keys() not in [other.keys() for other in rows]:
+        return False
+    word = line.split()[-1]
+    return not re.search(r"[\w.+-]$", word) or of_one_form(word, [a.split()[-1] for a in above if a.strip()])
+
+
+def _settled(cells: pd.DataFrame, total: int, notes: list[str]) -> pd.DataFrame:
     """Steps of the Trainer's lines, where its progress bar lags behind: it is drawn ten times a second at most.
 
     Every so many steps a loss is logged; the bar is never ahead, so it bounds that number from below, and the planned
     steps bound it from above.
     """
-    logged = [row for row in rows if "loss" in row and "step" in row]
-    seen = [int(row["step"]) for row in logged]
-    ahead = [b - a for a, b in pairwise(seen)]
-    if len(ahead) < 2 or ahead.count(max(set(ahead), key=ahead.count)) >= STEADY * len(ahead):
-        return []
-    every = max(1, math.ceil(max(step / number for number, step in enumerate(seen, 1)) - 1e-9))
+    if not {"loss", "step"} <= {*cells.columns}:
+        return cells
+    counted = is_filled(cells["step"])
+    logged = counted & is_filled(cells["loss"])
+    seen = np.trunc(to_floats(cells["step"])[logged])
+    ahead = np.diff(seen)
+    if len(ahead) < 2 or np.unique(ahead, return_counts=True)[1].max() >= STEADY * len(ahead):
+        return cells
+    every = max(1, math.ceil((seen / np.arange(1, len(seen) + 1)).max() - 1e-9))
     if every * len(seen) > total:
-        for row in rows:
-            row.pop("step", None)
-        return ["the progress bar does not tell the steps: rows are counted instead"]
-    step = 0
-    for row in rows:
-        if row.keys() & {"loss"} and "step" in row:
-            step += every
-        if "step" in row:
-            row["step"] = step
-    return [f"the progress bar lags behind: losses are taken to be logged every {every} steps"]
+        notes.append("the progress bar does not tell the steps: rows are counted instead")
+        return cells.drop(columns="step")
+    notes.append(f"the progress bar lags behind: losses are taken to be logged every {every} steps")
+    return cells.assign(step=np.where(counted, every * np.cumsum(logged), NOTHING))
 
 
-def _lines(text: str) -> list[str]:
+def _plain(text: str) -> str:
     plain = unwrapped(without_colours(text)).translate(grids.BOX)
-    return dicts.on_one_line(plain.replace("\r", "\n")).split("\n")
+    return dicts.on_one_line(plain.replace("\r", "\n"))
 
 
 def _row(line: str, state: State) -> Row | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from runscope.sources.tables.console.loops import counters_in
+from runscope.sources.text import lines_of
 
 _FIRST_IN_LINE = re.compile(r"^\[?(?:rank|default)[ _]?(\d+)\]?[:\s]", re.IGNORECASE)
 """``[rank1]: step 10 loss 2.1`` of torchtitan, ``[default1]:`` of torchrun: what stands so is no number of its own."""
@@ -18,31 +20,35 @@ _MARKS = (
 _SHARE = 0.5
 
 
-def of_one_process(lines: list[str], notes: list[str]) -> list[str]:
+def of_one_process(text: str, notes: list[str]) -> Iterator[str]:
     """The lines without those of other processes than the first; how many they are is said in a note."""
-    ranks = _ranks(lines, _FIRST_IN_LINE)
+    ranks = _ranks(text, _FIRST_IN_LINE)
     if len({rank for rank in ranks if rank is not None}) < 2:
-        told = ((mark, _ranks(lines, mark)) for mark in _MARKS)
-        ranks = next((found for mark, found in told if _tell_processes(mark, found, lines)), [])
+        told = ((mark, _ranks(text, mark)) for mark in _MARKS)
+        ranks = next((found for mark, found in told if _tell_processes(mark, found, text)), [])
     known = {rank for rank in ranks if rank is not None}
     if len(known) < 2:
-        return lines
-    first = min(known)
-    kept = [line for line, rank in zip(lines, ranks, strict=True) if rank in (None, first)]
-    notes.append(f"{len(lines) - len(kept):,} lines of other processes than rank {first} were left out")
-    return kept
+        yield from lines_of(text)
+        return
+    first, lost = min(known), 0
+    for line, rank in zip(lines_of(text), ranks, strict=True):
+        if rank in (None, first):
+            yield line
+        else:
+            lost += 1
+    notes.append(f"{lost:,} lines of other processes than rank {first} were left out")
 
 
-def _ranks(lines: list[str], mark: re.Pattern[str]) -> list[int | None]:
-    return [None if (found := mark.search(line)) is None else int(found[1]) for line in lines]
+def _ranks(text: str, mark: re.Pattern[str]) -> list[int | None]:
+    return [None if (found := mark.search(line)) is None else int(found[1]) for line in lines_of(text)]
 
 
-def _tell_processes(mark: re.Pattern[str], ranks: list[int | None], lines: list[str]) -> bool:
+def _tell_processes(mark: re.Pattern[str], ranks: list[int | None], text: str) -> bool:
     """Whether most steps that stand in marked lines stand there with several marks: a step alone has one."""
     if len({rank for rank in ranks if rank is not None}) < 2:
         return False
     marks: dict[tuple[tuple[str, str], ...], set[int]] = {}
-    for line, rank in zip(lines, ranks, strict=True):
+    for line, rank in zip(lines_of(text), ranks, strict=True):
         counted = None if rank is None else counters_in(mark.sub(" ", line))
         if counted and rank is not None:
             marks.setdefault(tuple(sorted(counted.items())), set()).add(rank)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Row = dict[str, Any]
+Cell = str | float
+"""``""`` is an empty one."""
 _OBJECT = re.compile(r"\s*\{\s*\"")
 _METRIC = r"[^\"]*(?:loss|acc|error|rmse|mae|mse|auc|l[12]|map|ndcg|score|reward)[^\"]*"
 _COLUMNS = re.compile(rf"\"{_METRIC}\"\s*:\s*\[\s*[-\d\[\"N]", re.IGNORECASE)
@@ -273,14 +276,14 @@ def _side_by_side(columns: Mapping[str, Sequence[Any]], lost: Counter[str]) -> t
     return cells.frame(), said
 
 
-def _thinned(values: Sequence[Any], begin: int, count: int, every: int, lost: Counter[str]) -> list[str]:
+def _thinned(values: Sequence[Any], begin: int, count: int, every: int, lost: Counter[str]) -> list[Cell]:
     """Cells of some rows of a column that has a value in the last of every so many rows."""
-    made = [""] * count
+    made: list[Cell] = [""] * count
     first = -(-(begin + 1) // every)  # number of the first value at or below the first row, from 1
     for place, value in zip(
         range(first * every - 1 - begin, count, every), values[first - 1 :], strict=False
     ):
-        made[place] = _as_text(value, lost)
+        made[place] = _cell(value, lost)
     return made
 
 
@@ -329,7 +332,7 @@ ROW_CELLS = 4
 
 
 def frame(rows: Iterable[Row], lost: Counter[str] | None = None) -> pd.DataFrame:
-    """Rows as cells of text; nested names are joined with a dot, and what is lost is counted in ``lost``."""
+    """Rows as a table; nested names are joined with a dot, and what is lost is counted in ``lost``."""
     count = Counter[str]() if lost is None else lost
     cells = Cells()
     waiting: list[Mapping[str, Any]] = []
@@ -353,15 +356,13 @@ def frame(rows: Iterable[Row], lost: Counter[str] | None = None) -> pd.DataFrame
 
 def _columns(
     rows: Sequence[Mapping[str, Any]], names: Iterable[str], lost: Counter[str]
-) -> dict[str, list[str]]:
-    """Texts by name, of rows that are flat."""
-    return {name: _as_texts([row.get(name) for row in rows], lost) for name in names}
+) -> dict[str, list[Cell]]:
+    """Cells by name, of rows that are flat."""
+    return {name: _cells([row.get(name) for row in rows], lost) for name in names}
 
 
-def _as_texts(values: Sequence[Any], lost: Counter[str]) -> list[str]:
-    if set(map(type, values)) == {float}:
-        return list(map(repr, values))
-    return [_as_text(value, lost) for value in values]
+def _cells(values: Sequence[Any], lost: Counter[str]) -> list[Cell]:
+    return [value if type(value) is float else _cell(value, lost) for value in values]
 
 
 def flat(
@@ -384,19 +385,19 @@ def flat(
             lost[LISTS] += 1
 
 
-def _as_text(value: Any, lost: Counter[str]) -> str:
+def _cell(value: Any, lost: Counter[str]) -> Cell:
     if value is None:
         return ""
     if isinstance(value, bool | float):
-        return repr(float(value))
+        return float(value)
     if isinstance(value, int):
-        return str(value) if abs(value) < 1 << 63 else _large(value, lost)
+        return value if abs(value) < 1 << 63 else _large(value, lost)
     return whole_letters(str(value))
 
 
-def _large(value: int, lost: Counter[str]) -> str:
+def _large(value: int, lost: Counter[str]) -> float:
     try:
-        return repr(float(value))
+        return float(value)
     except OverflowError:
         lost[LARGE] += 1
-        return "inf" if value > 0 else "-inf"
+        return math.inf if value > 0 else -math.inf

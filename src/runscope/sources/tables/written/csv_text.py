@@ -27,7 +27,7 @@ from runscope.sources.tables.written.repairs import (
     without_title,
 )
 from runscope.sources.tables.written.turned import upright
-from runscope.sources.text import Text, without_colours
+from runscope.sources.text import Text, first_lines, lines_of, without_colours
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +36,6 @@ EXTRA = "\0cell "
 """Begins the name of a column that the header does not name."""
 _LIKE_HEADER = re.compile(r"^[ \t]*[\"'|]?[ \t]*[^\W\d][^\n]*$", re.MULTILINE)
 _SAMPLE = 20
-_PIECE = 1 << 20
-"""Characters that are looked at together."""
 _DECIMALS = re.compile(r"[-+]?(\d+)[.,](\d+)(e[-+]?\d+)?", re.IGNORECASE)
 FEWEST_ALIKE = 4
 """So many numbers above with as many decimals are a format; fewer may be chance."""
@@ -152,12 +150,7 @@ class _Body(io.TextIOBase):
 
     def lines(self) -> Iterator[str]:
         """All lines, without their ends."""
-        begin = self.begin
-        while begin <= self.end:
-            found = self.text.find("\n", min(begin + _PIECE, self.end), self.end)
-            until = self.end if found < 0 else found
-            yield from self.text[begin:until].split("\n")
-            begin = until + 1
+        return lines_of(self.text, self.begin, self.end)
 
     def has(self, mark: str) -> bool:
         """Whether a mark stands in it."""
@@ -171,7 +164,7 @@ def _blocks(text: str, separator: str) -> list[tuple[list[str], _Body]]:
         ValueError: the first line is no header.
     """
     text = text.lstrip("\n")
-    line = text.partition("\n")[0]
+    line = first_lines(text, 1)[0]
     first = cells_of(line, separator)
     if not line.strip():
         raise ValueError("it is empty" if not text.strip() else "its first line is blank")
@@ -247,7 +240,7 @@ def _stretches(body: _Body, separator: str, names: list[str]) -> Iterator[pd.Dat
     import pandas as pd
 
     with pd.read_csv(
-        body, sep=separator, header=None, names=names, dtype=str, keep_default_na=False, index_col=False,
+        body, sep=separator, header=None, names=names, dtype=object, keep_default_na=False, index_col=False,
         engine="python" if separator == SPACE else "c", skip_blank_lines=True,
         chunksize=stretch_rows(len(names)),
     ) as stretches:  # fmt: skip

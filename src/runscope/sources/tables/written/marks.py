@@ -6,6 +6,8 @@ import csv
 import re
 from collections import Counter
 
+from runscope.sources.text import first_lines
+
 SEPARATORS = (",", "\t", ";", "|")
 SPACE = r"\s+"
 _NUMBER = re.compile(
@@ -17,7 +19,7 @@ _SAMPLE = 20
 
 def separator_of(text: str) -> str:
     """What parts cells: the mark that stands equally often in the first lines, else blanks, else nothing does."""
-    lines = [line for line in text.lstrip("\n").split("\n", _SAMPLE)[:_SAMPLE] if line.strip()]
+    lines = [line for line in first_lines(text.lstrip("\n"), _SAMPLE) if line.strip()]
     if not lines:
         return ","
     best = max(SEPARATORS, key=lambda mark: (lines[0].count(mark), -SEPARATORS.index(mark)))
@@ -42,7 +44,7 @@ def cells_of(line: str, separator: str) -> list[str]:
 
 def without_bars(text: str) -> str:
     """A table between bars, as Markdown draws it, without its outer bars and rules."""
-    first = text.lstrip().partition("\n")[0].strip()
+    first = first_lines(text.lstrip(), 1)[0].strip()
     begin, end = ("|" if first.startswith("|") else ""), ("|" if first.endswith("|") else "")
     lines = (
         line.strip().removeprefix(begin).removesuffix(end)  # empty cells stand at its ends too

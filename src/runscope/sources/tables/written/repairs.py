@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from runscope.sources.tables.written.aligned import cells_below
 from runscope.sources.tables.written.marks import SEPARATORS, SPACE, cells_of, is_number, separator_of
+from runscope.sources.text import first_lines
 
 _COMMENT = re.compile(r"^[ \t]*(?:#|//|%)[^\n]*\n", re.MULTILINE)
 MOST_ABOVE = 20
@@ -29,7 +30,7 @@ def unwrapped_base64(text: str, notes: list[str]) -> str:
 
 def named_in_rows(text: str, separator: str) -> str:
     """The text under a header line where each row names its own cells: ``epoch=1,loss=2.1``, ``epoch,1,loss,2.1``."""
-    first = cells_of(text.lstrip().partition("\n")[0], separator) if separator != SPACE else []
+    first = cells_of(first_lines(text.lstrip(), 1)[0], separator) if separator != SPACE else []
     parted = [cell.partition("=") for cell in first]
     if len(first) > 1 and all(mark and v and is_number(v) for _, mark, v in parted):
         names, rows = [name for name, _, _ in parted], _rows(text, separator)
@@ -61,7 +62,7 @@ def refuse_broken(text: str) -> None:
     Raises:
         ValueError: it is one.
     """
-    if text.lstrip("\n").partition("\n")[0].rstrip().endswith("\\"):
+    if first_lines(text.lstrip("\n"), 1)[0].rstrip().endswith("\\"):
         raise ValueError("it was broken over lines when it was printed: write it with to_csv()")
 
 
@@ -93,7 +94,7 @@ def without_comments(text: str, notes: list[str]) -> str:
     if not _COMMENT.search(text):
         return text
     first = next(
-        (line for line in text.split("\n", 50) if line.strip() and not _COMMENT.match(line + "\n")), ""
+        (line for line in first_lines(text, 50) if line.strip() and not _COMMENT.match(line + "\n")), ""
     )
     found = _COMMENT.findall(text)
     plain = _COMMENT.sub("", text)
@@ -108,7 +109,7 @@ def without_comments(text: str, notes: list[str]) -> str:
 
 def without_title(text: str, notes: list[str]) -> str:
     """The text from its header line on: a title, or a progress bar that was copied along, may stand above it."""
-    lines = [line.strip() for line in text.split("\n", MOST_ABOVE + 1)[: MOST_ABOVE + 1]]
+    lines = [line.strip() for line in first_lines(text, MOST_ABOVE + 1)]
     if re.fullmatch(r"sep=[,;|\t]?", lines[0]):  # a spreadsheet's own
         return text.partition("\n")[2]
     for number, (line, below) in enumerate(pairwise(lines)):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from runscope.history.metrics import plain
 from runscope.sources.tables.cells import LIKE_A_METRIC
 from runscope.sources.tables.column_names import is_epoch, is_step
+from runscope.sources.text import first_lines
 
 MOST_METRICS = 100
 """A table on its side has a line a metric: with more lines it stands upright."""
@@ -33,7 +34,7 @@ def upright(
         mark: what shall part cells.
         notes: what was turned is said here.
     """
-    rows = [split(line) for line in text.split("\n", MOST_METRICS + 1)[: MOST_METRICS + 1] if line.strip()]
+    rows = [split(line) for line in first_lines(text, MOST_METRICS + 1) if line.strip()]
     if text.count("\n") <= MOST_METRICS and _lies(rows, is_number):
         notes.append("the table lies on its side: its lines are metrics, its columns are steps")
         return "".join(f"{mark.join(row)}\n" for row in zip(*_with_counter(rows), strict=True))
