@@ -231,9 +231,12 @@ def _with_held_out(run: Run, level: np.ndarray, each: int, begin: int, rng: np.r
 
 def score(runs: list[Run], offset: int, near: float) -> tuple[bool, float]:
     """Whether the answer is right, and the probability that it gave to what it said."""
-    found = next((s for s in stitch(runs).segments if s.run.id == "bbbb"), None)
-    if found is None or (found.parent is None and found.continues):
+    line = stitch(runs)
+    found = next((s for s in line.segments if s.run.id == "bbbb"), None)
+    if found is None:
         return False, 1.0
+    if found.parent is None and found.continues:  # what is said is said of the other run
+        return False, min(segment.confidence for segment in line.segments)
     if offset < 0:
         return not found.continues, found.confidence
     return found.continues and abs(found.offset - offset) <= near, found.confidence
