@@ -120,6 +120,17 @@ def test_clocks_may_be_wrong() -> None:
         assert (answer.continues, answer.parent, answer.offset) == (True, "p", 1000)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_contradicts_a_clock_is_said_less_surely(seed: int) -> None:
+    first = session("p", begins=0, ends=1070, at=1e9, seed=2 * seed)
+
+    def said(at: float) -> float:
+        later = session("p-2", begins=1000, ends=2000, at=at, seed=2 * seed + 1)
+        return next(s for s in stitch([later, first]).segments if s.run.id == "p-2").confidence
+
+    assert said(1e9 - 30 * 86400) < said(1e9 + 30 * 86400)
+
+
 def test_smoothing_makes_no_evidence() -> None:
     """Of a smoothed log many rows are one: what is said at nine in ten is hardly ever wrong."""
 
