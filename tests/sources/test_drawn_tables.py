@@ -105,3 +105,13 @@ def test_rows_that_were_left_out_when_printing_are_said(dots: str, tmp_path: Pat
     run = load(tmp_path / "log.txt")
     assert run.series["loss"].step.tolist() == [1, 2, 3, 98, 99]
     assert any("shortened when it was printed" in note for note in run.notes)
+
+
+@pytest.mark.parametrize("left", ["| ", ""])
+def test_remarks_in_a_drawn_table_cost_no_row(left: str, tmp_path: Path) -> None:
+    rows = [(10 * n, 9 - n, "saved" if n % 3 == 0 else "") for n in range(1, 9)]
+    text = "".join(
+        f"{left}{a} | {b} | {c}{' |' if left else ''}\n" for a, b, c in (("step", "loss", "note"), *rows)
+    )
+    (tmp_path / "log.txt").write_text(text)
+    assert load(tmp_path / "log.txt").series["loss"].step.tolist() == [row[0] for row in rows]

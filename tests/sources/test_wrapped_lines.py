@@ -165,3 +165,17 @@ def test_pytorch_s_tutorial_of_training(tmp_path: Path) -> None:
     run = read(tmp_path, text)
     assert points(run, "eval_loss") == [(2000 * e, 4 - e / 5) for e in range(1, 6)]
     assert points(run, "train_loss") == [(500 * n, 3 - (1 + (n - 1) // 4) / 5) for n in range(1, 21)]
+
+
+def test_what_only_another_process_prints_is_kept(tmp_path: Path) -> None:
+    text = "".join(
+        f"rank=0 step {s} loss {a}\nrank=1 step {s} loss {a + 1:.4f}\nrank=1 step {s} val loss {a + 0.25:.4f}\n"
+        for s, a in CURVE
+    )
+    run = read(tmp_path, text)
+    assert (points(run, "train_loss"), points(run, "eval_loss")) == (CURVE, HELD_OUT)
+
+
+def test_settings_beside_a_loss_do_not_hide_it(tmp_path: Path) -> None:
+    run = read(tmp_path, "".join(f"step {s} loss {a} {{'lr': 0.0001}}\n" for s, a in CURVE))
+    assert points(run, "train_loss") == CURVE

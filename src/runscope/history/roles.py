@@ -90,7 +90,7 @@ def assign_roles(series: Mapping[str, Series], *, step_key: str = "step") -> Rol
                 notes += _why(role, chosen, kinds)
     _two_sets(roles, series, notes)
     _pair_losses(roles, logged, notes)
-    _find_twins(roles, logged)
+    _find_twins(roles, logged, notes)
     if step_key in roles.values():
         roles = {r: n for r, n in roles.items() if n != step_key or r == "epoch"}
     _add_undecided(roles, logged, notes)
@@ -313,7 +313,7 @@ _SET_WORD = re.compile(rf"(?:^|_)(?:{TRAIN}|{HELD_OUT}|test)(?=_|$)")
 _HELD_OUT_WORD = re.compile(rf"(?:^|_)(?:{HELD_OUT}|test)(?=_|$)")
 
 
-def _find_twins(roles: dict[str, str], logged: Mapping[str, _Logged]) -> None:
+def _find_twins(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:
     """Where one of the two losses has a name that says so, the other one is called like it but for the data.
 
     ``val_ce_loss`` goes with ``ce_loss``, ``xent`` with ``val_xent``.
@@ -330,6 +330,12 @@ def _find_twins(roles: dict[str, str], logged: Mapping[str, _Logged]) -> None:
         ]  # fmt: skip
         if stem and twins:
             roles[role] = twins[0]
+            rest = [n for n, one in logged.items() if _may_be_trained_on(one) and n not in roles.values()]
+            if role == "train_loss" and rest:
+                notes.append(
+                    f"{twins[0]} is taken as train_loss, as {known.name} is taken as eval_loss; {_few(rest)} could "
+                    f"be it too: --map train_loss={rest[0]} takes that"
+                )
 
 
 def _pair_losses(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:

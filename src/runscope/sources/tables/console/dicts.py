@@ -6,7 +6,7 @@ import ast
 import re
 from typing import Any
 
-from runscope.sources.tables.console.loops import BAR, called, counters_in, data_said
+from runscope.sources.tables.console.loops import BAR, called, counters_in, data_said, is_measured, names_loss
 from runscope.sources.tables.console.state import Row, State
 
 _DICT = re.compile(r"\{\s*['\"][\w ./@()-]+['\"]\s*:\s*[^{}]*\}")
@@ -43,6 +43,9 @@ def row(line: str, state: State) -> Row | None:
             told.append((held_out, values))
     if not told:
         return None
+    measured = any(is_measured(name) for _, part in told for name in part)
+    if not measured and not bars and names_loss(_DICT.sub(" ", line)):
+        return None  # settings beside a loss that stands in the line itself
     several = any(known for known, _ in told)
     values = {called(name, known, several=several): v for known, part in told for name, v in part.items()}
     if not values.keys() & _COUNTS:

@@ -120,17 +120,19 @@ def _below(line: str, cells: list[str] | None, state: State) -> Row | None:
         names = state.columns
     if cells is None or len(cells) != len(names) or not any(cells):
         return None
-    named = {
+    numbers = {
         name.lower() if name.lower() in _COUNTS else name: cell
-        for name, cell in zip(names, cells, strict=True) if cell
+        for name, cell in zip(names, cells, strict=True) if _CELL.fullmatch(cell)
     }  # fmt: skip
-    if (
-        not named.keys() & {*_COUNTS, "E"}
-        or len(named) < _FEWEST
-        or not all(map(_CELL.fullmatch, named.values()))
-    ):
+    words = [name for name, cell in zip(names, cells, strict=True) if cell and not _CELL.fullmatch(cell)]
+    if not numbers.keys() & {*_COUNTS, "E"} or len(numbers) < _FEWEST or any(map(_says_number, words)):
         return None
-    return named
+    return numbers
+
+
+def _says_number(name: str) -> bool:
+    """Whether a column counts or measures: a word there is no remark, and the line no row of the table."""
+    return name.lower() in _COUNTS or _METRIC.search(name) is not None
 
 
 def _named(state: State) -> tuple[str, ...]:

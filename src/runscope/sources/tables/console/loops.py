@@ -87,11 +87,11 @@ def loop(line: str, state: State) -> Row | None:
     values = _metrics(rest, held_out=state.held_out and not row)
     if len(values) > _MOST_VALUES and row.keys() <= _IN_SETTINGS:
         return None  # all settings in a line: batch=4, epochs=100
-    if not any(map(_is_measured, values)):
+    if not any(map(is_measured, values)):
         _remember(line, row, rest, state)
         after = printed.opennmt(line)
         return {**state.last, **after} if after and state.last else None
-    losses = [name for name in values if _LOSS.search(name)] or list(filter(_is_measured, values))
+    losses = [name for name in values if _LOSS.search(name)] or list(filter(is_measured, values))
     held_out = all(NAMES_HELD_OUT.search(name) for name in losses)
     if row:
         state.held_out = False
@@ -115,7 +115,8 @@ def loop(line: str, state: State) -> Row | None:
     return {**row, **values}
 
 
-def _is_measured(name: str) -> bool:
+def is_measured(name: str) -> bool:
+    """Whether a name is of a loss or a score."""
     return _MEASURED.search(name) is not None or _LOSS.search(name) is not None
 
 
@@ -160,7 +161,7 @@ def _metrics(text: str, *, held_out: bool) -> Row:
     text = _LOSS_OF_BOTH.sub(r"train_loss=\1 val_loss=\2 ", text)
     pairs = list(_NAMED.finditer(text))
     if not any(
-        _is_measured(found["name"]) for found in pairs
+        is_measured(found["name"]) for found in pairs
     ):  # a place in a program is a name and a number as well
         pairs = list(_PAIR.finditer(text))
     else:
@@ -183,9 +184,14 @@ def called(name: str, held_out: bool | None, *, several: bool) -> str:
         held_out: what the words before it say; None for nothing.
         several: whether others beside it are of held-out data.
     """
-    if _NAMES_SET.search(name) or not _is_measured(name):
+    if _NAMES_SET.search(name) or not is_measured(name):
         return name
     return f"val/{name}" if held_out else f"train/{name}" if several and held_out is False else name
+
+
+def names_loss(text: str) -> bool:
+    """Whether a text names a loss."""
+    return _LOSS.search(text) is not None
 
 
 def data_said(text: str) -> bool | None:
