@@ -47,6 +47,12 @@ def lines(path: Path) -> Path:
     return path
 
 
+def console(path: Path) -> Path:
+    path = path / "log.txt"
+    path.write_text("".join(f"step {s} loss {loss(s):.6f} lr 0.0001\n" for s in STEPS))
+    return path
+
+
 def columns(path: Path) -> Path:
     path = path / "history.json"
     path.write_text(json.dumps({"loss": [loss(s) for s in STEPS], "val_loss": [2.0 for _ in STEPS]}))
@@ -183,8 +189,8 @@ def _checkpoint(path: Path) -> Path:
 
 
 RUNS: dict[str, Callable[[Path], Path]] = {
-    "state": state, "table": table, "lines": lines, "columns": columns, "parquet": parquet, "wandb": wandb,
-    "events": events, "trackio": trackio, "mlflow": mlflow, "folder": folder,
+    "state": state, "table": table, "lines": lines, "console": console, "columns": columns, "parquet": parquet,
+    "wandb": wandb, "events": events, "trackio": trackio, "mlflow": mlflow, "folder": folder,
 }  # fmt: skip
 CHECKPOINTS: dict[str, Callable[[Path], Path]] = {"adapter": adapter, "weights": weights}
 
