@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +45,23 @@ def test_no_network_is_one_error_and_one_hint(
     error, hint = done.stderr.splitlines()
     assert error.startswith("error: the Hub did not answer when asked for config.json of me/base")
     assert hint.startswith("hint: check the network")
+
+
+def test_a_base_that_cannot_fit_is_refused_before_it_is_fetched(
+    place: Place, hub: Hub, tmp_path: Path
+) -> None:
+    """By its header alone, which tells of 8 TB in float32."""
+    files = {p.name: p.read_bytes() for p in place.base.iterdir()}
+    tensor = {"dtype": "BF16", "shape": [2_000_000, 1_000_000], "data_offsets": [0, 4_000_000_000_000]}
+    header = json.dumps({"model.layers.0.w": tensor}).encode()
+    files["model.safetensors"] = struct.pack("<Q", len(header)) + header + bytes(99_999)
+    repos.push(hub, "me/base", "base", files, tmp_path / "pushed")
+    done = evaluate(place, "me/base", tmp_path / "home")
+    assert done.returncode == 2, done.stderr
+    assert (
+        "error: the model me/base does not fit into memory: its weights need 8.0 TB in float32" in done.stderr
+    )
+    assert not [p for p in (tmp_path / "hf").rglob("*") if p.is_file() and p.stat().st_size > 90_000]
 
 
 def test_what_was_downloaded_before_serves_without_the_hub(place: Place, hub: Hub, tmp_path: Path) -> None:

@@ -146,19 +146,19 @@ def available(told: str, *, swap: bool = False) -> int | None:
 def refuse_too_large(torch: Any, name: str, dtype: str, device: str) -> None:
     """Stop before a model is loaded that cannot fit, with the arithmetic: a system that runs out of memory kills.
 
+    Of one on the Hub the headers of its weights are read, before gigabytes are fetched in vain.
+
     Args:
         torch: the module.
-        name: of the model; one whose weights do not lie in a folder is not judged.
+        name: of the model, a folder or a repository.
         dtype: ``float32``, ``bfloat16``, ``float16`` or ``4bit``.
         device: where it is to go.
 
     Raises:
         InputError: its weights are larger than the free memory.
     """
-    if not Path(name).is_dir():
-        return
     try:
-        need = weights_of(name).in_memory(dtype)
+        need = weights_of(name if Path(name).is_dir() else f"hf://{name}").in_memory(dtype)
     except RunscopeError:  # what is wrong with it is said where it is loaded
         return
     free = free_bytes(torch, device)
@@ -168,7 +168,7 @@ def refuse_too_large(torch: Any, name: str, dtype: str, device: str) -> None:
         raise InputError(
             f"the model {name} does not fit into memory: its weights need {readable_bytes(need)} in {dtype}, and "
             f"{readable_bytes(free)} is free on {device}",
-            hint=SMALLER if dtype != "4bit" else "it takes a larger machine",
+            hint=SMALLER if dtype != "4bit" else "a model goes onto one device: it takes a larger one",
         )
 
 
