@@ -17,12 +17,15 @@ NAMED := 2> >(grep -v '^WARNING' >&2) | awk '/^Collecting/ {sub(/[^A-Za-z0-9._-]
 # The others need a folder of labelled logs, a GPU, or another environment; each says so with --help.
 BENCH  := racing report rules stitch wandb_read trainer_state pull hub evaluate error_rates scan loads baseline callback
 
-.PHONY: demo test test-vllm torture check docs site bench pins dist clean
+.PHONY: demo test suite test-vllm torture check docs site bench pins dist clean
 
 demo: $(VENV)/.eval  ## the whole of it on the bundled example: reports/demo/report.html
 	$(BIN)/runscope demo
 
-test: $(VENV)/.dev check  ## linters, types, layers, then all tests
+test: $(VENV)/.dev  ## linters, types and layers beside all tests
+	$(MAKE) --no-print-directory -j 2 check suite
+
+suite: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder  # on two cores: many tests wait for a server
 
 test-vllm:  ## the vLLM backend on a CPU, in an environment of its own: two minutes to install, five to run
@@ -30,7 +33,7 @@ test-vllm:  ## the vLLM backend on a CPU, in an environment of its own: two minu
 	VLLM_CPU_KVCACHE_SPACE=1 HF_HUB_OFFLINE=1 .venv-vllm/bin/python -m pytest -p no:cacheprovider tests/evaluation/test_vllm.py
 
 torture: $(VENV)/.dev  ## ten times as many damaged files, bad answers and kills as the suite takes; about an hour
-	RUNSCOPE_TORTURE=300 $(BIN)/python -m pytest -n 2 tests/robustness tests/survey/test_odd_trees.py
+	RUNSCOPE_TORTURE=300 $(BIN)/python -m pytest -n 2 tests/robustness tests/survey/test_odd_trees.py tests/survey/test_damaged.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
