@@ -33,7 +33,7 @@ test-vllm:  ## the vLLM backend on a CPU, in an environment of its own: two minu
 	VLLM_CPU_KVCACHE_SPACE=1 HF_HUB_OFFLINE=1 .venv-vllm/bin/python -m pytest -p no:cacheprovider tests/evaluation/test_vllm.py
 
 torture: $(VENV)/.dev  ## ten times as many damaged files, bad answers and kills as the suite takes; about an hour
-	RUNSCOPE_TORTURE=300 $(BIN)/python -m pytest -n 2 tests/robustness tests/survey/test_odd_trees.py tests/survey/test_damaged.py
+	RUNSCOPE_TORTURE=300 $(BIN)/python -m pytest -n 2 --dist worksteal tests/robustness tests/survey/test_odd_trees.py tests/survey/test_damaged.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check
