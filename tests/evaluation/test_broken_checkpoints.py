@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from runscope import api
 from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings, Study, evaluate
+from runscope.evaluation.models.loading import config_of
 from runscope.hub import fetch, list_checkpoints
 from tests.evaluation import tiny
 from tests.evaluation.conftest import Place
@@ -134,3 +135,9 @@ def test_where_all_were_cut_it_is_an_error(place: Place, tmp_path: Path) -> None
         cut(output / f"checkpoint-{step}" / "adapter_model.safetensors")
     with pytest.raises(InputError, match="was cut off"):
         study(place, output)
+
+
+def test_a_configuration_of_brackets_within_brackets_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama", "x": ' + "[" * 700 + "]" * 700 + "}")
+    with pytest.raises(InputError, match="cannot be loaded: maximum recursion depth"):
+        config_of(str(tmp_path))

@@ -262,7 +262,7 @@ def config_of(name: str) -> dict[str, Any]:
     transformers: Any = import_module("transformers")
     try:
         found, _ = transformers.PretrainedConfig.get_config_dict(name)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last of brackets within brackets
         raise InputError(f"the model {name} cannot be loaded: {first_line(error)}", hint=NAME_IT) from error
     return dict(found)
 
