@@ -157,7 +157,7 @@ def test_what_came_together_is_kept_where_the_rest_is_refused(
     project.fail, project.fail_only, project.fail_after = 401, {"RunsHistory"}, 2
     assert main(["pull", "me/pricer"]) == 2
     kept = len(RunStore().all())
-    assert kept == 64
+    assert kept in {64, 56}, "two of the lots of 32, 32, 32 and 24 that were asked for side by side"
     project.fail = None
     capsys.readouterr()
     assert pulled("me/pricer", capsys=capsys)["fetched"] == 120 - kept
