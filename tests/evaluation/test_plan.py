@@ -28,7 +28,7 @@ def test_a_plan_counts_what_is_left_to_do(place: Place, tmp_path: Path) -> None:
 
     before = plan(saved, place.held_out, base=place.base, train_data=place.train, results=results)
     assert (before.checkpoints, before.starting, before.examples) == (6, 3, 120)
-    assert (before.at_least, before.at_most, before.kept) == (3 * 64 + 2 * 56, 6 * 120, 0)
+    assert (before.at_least, before.at_most, before.kept) == (3 * 32 + 2 * 88, 6 * 120, 0)
     assert before.train_examples == 40
     assert before.download_at_most_bytes == 0, "they lie on this disk"
     assert before.base == str(place.base)
@@ -69,8 +69,8 @@ def test_the_command_prints_the_plan_and_loads_no_torch(place: Place, tmp_path: 
     done = subprocess.run(
         [sys.executable, "-c", script, *words], capture_output=True, text=True, check=True, env=environment
     )
-    assert "held-out examples  120, the first look is after 64" in done.stdout
-    assert "304 to 720 example evaluations" in done.stdout
+    assert "held-out examples  120, the first look is after 32" in done.stdout
+    assert "272 to 720 example evaluations" in done.stdout
     assert done.stderr.splitlines()[-1] == "False"
 
 

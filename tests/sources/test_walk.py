@@ -112,3 +112,10 @@ def test_event_files_above_folders_of_runs(tmp_path: Path) -> None:
             for step in range(5):
                 writer.add_scalar(tag, 2 / (step + 1), step)
     assert names(tmp_path) == ["runs", "runs/exp1", "runs/group/exp2"]
+
+
+def test_a_table_of_a_usual_name_hides_no_table_beside_it(tmp_path: Path) -> None:
+    for name in ("log.csv", "metrics.csv", "second.csv"):
+        (tmp_path / name).write_text(LOGS["plain.csv"])
+    trainer_folder(tmp_path / "trainer", seed=1)
+    assert names(tmp_path) == ["log.csv", "metrics.csv", "second.csv", "trainer"]

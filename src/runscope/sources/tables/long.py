@@ -109,7 +109,8 @@ def split(cells: pd.DataFrame, roles: Roles) -> dict[str, pd.DataFrame]:
     cells = cells.assign(**{roles.metric: name}).drop(columns=list(roles.contexts))
     found: dict[str, pd.DataFrame] = {}
     for run, part in parted(cells, roles.runs).items():
-        without = part[~is_filled(part[roles.step])]
+        placed = is_filled(part[roles.step])
+        without = part.iloc[:0] if placed.all() else part[~placed]  # a mask takes memory by the row
         other = _of_another_kind(part, roles)
         rows = part[~other] if bool(other.any()) else part
         rows = rows.drop(columns=[c for c in part.columns if _no_point(part, str(c), roles)])
