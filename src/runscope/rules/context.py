@@ -123,6 +123,10 @@ BEGUN = 0.1
 
 def continued(view: View) -> bool:
     """Whether the line begins with a run that continues a training whose first part is not given."""
+    return view.remember("continued", lambda: _continued(view))
+
+
+def _continued(view: View) -> bool:
     if not view.timeline.line:
         return False
     run = view.timeline.line[0].run

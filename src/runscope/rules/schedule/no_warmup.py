@@ -53,6 +53,8 @@ def look(view: View) -> Iterable[Finding]:
     first, highest = float(loss.value[0]), float(np.max(loss.value[1 : 1 + count]))
     worst = int(np.argmax(loss.value[1 : 1 + count])) + 1
     climb = (highest - first) / max(abs(first), 1e-12)
+    if climb <= SMALL_CLIMB:
+        return
     norm_times = _norm_peak(view, int(loss.step[count]))
     if not (climb > CLIMB or (climb > SMALL_CLIMB and norm_times > NORM_TIMES)):
         return
