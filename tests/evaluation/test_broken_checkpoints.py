@@ -141,3 +141,10 @@ def test_a_configuration_of_brackets_within_brackets_is_refused(tmp_path: Path) 
     (tmp_path / "config.json").write_text('{"model_type": "llama", "x": ' + "[" * 700 + "]" * 700 + "}")
     with pytest.raises(InputError, match="cannot be loaded: maximum recursion depth"):
         config_of(str(tmp_path))
+
+
+@pytest.mark.parametrize("config", [{"num_hidden_layers": 100_000}, {"text_config": {"n_layer": 2**40}}])
+def test_a_configuration_of_layers_without_end_is_refused(config: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", **config}))
+    with pytest.raises(InputError, match=r"layers? is 1"):
+        config_of(str(tmp_path))

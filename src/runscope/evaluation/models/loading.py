@@ -253,6 +253,10 @@ def first_line(error: Exception) -> str:
     return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
+MOST_LAYERS = 10_000
+"""Ten times those of the deepest one published (DeepNet, 1,000 layers): each is built, with or without weights."""
+
+
 def config_of(name: str) -> dict[str, Any]:
     """``config.json`` of a model, as it stands there.
 
@@ -264,6 +268,10 @@ def config_of(name: str) -> dict[str, Any]:
         found, _ = transformers.PretrainedConfig.get_config_dict(name)
     except (OSError, ValueError, RecursionError) as error:  # the last of brackets within brackets
         raise InputError(f"the model {name} cannot be loaded: {first_line(error)}", hint=NAME_IT) from error
+    for part in (found, *(inner for inner in found.values() if isinstance(inner, dict))):
+        deep = {k: v for k, v in part.items() if "layer" in k and isinstance(v, int) and v > MOST_LAYERS}
+        for key, count in deep.items():
+            raise InputError(f"the model {name} cannot be loaded: its {key} is {count:,}", hint=NAME_IT)
     return dict(found)
 
 
