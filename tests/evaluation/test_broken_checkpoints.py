@@ -148,3 +148,9 @@ def test_a_configuration_of_layers_without_end_is_refused(config: dict[str, obje
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama", **config}))
     with pytest.raises(InputError, match=r"layers? is 1"):
         config_of(str(tmp_path))
+
+
+def test_sizes_of_a_layer_are_no_number_of_layers(tmp_path: Path) -> None:
+    told = {"model_type": "gemma3n_text", "vocab_size_per_layer_input": 262_144, "num_hidden_layers": 30}
+    (tmp_path / "config.json").write_text(json.dumps(told))
+    assert config_of(str(tmp_path)) == told

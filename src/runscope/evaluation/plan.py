@@ -13,10 +13,11 @@ from runscope.errors import RunscopeError
 from runscope.evaluation.beside.forgetting import SecondSet
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.following import as_trained, training_examples
+from runscope.evaluation.held_out import held_out_examples, require_examples
 from runscope.evaluation.models.saved import costs
 from runscope.evaluation.ordering import in_order
 from runscope.evaluation.proposing import proposed
-from runscope.evaluation.run import held_out_examples, nearest_arms, new_race, require_examples
+from runscope.evaluation.run import nearest_arms, new_race
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import AUTO, Task, find_task
 from runscope.evaluation.work.bench import Bench, Results

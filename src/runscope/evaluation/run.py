@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError, UsageError
+from runscope.errors import InputError, NotFound, RunscopeError, ServiceError, StoreError
 from runscope.evaluation.beside.averages import average_rows, require_members
 from runscope.evaluation.beside.base import Ran, base_row
 from runscope.evaluation.beside.forgetting import SecondSet, forgotten, with_second
@@ -21,8 +21,8 @@ from runscope.evaluation.beside.second_task import Beside, second_task
 from runscope.evaluation.caveats import cut_notes, futile, left_unscored
 from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples.example import Example, shuffled
-from runscope.evaluation.examples.reading import Form, read_examples
 from runscope.evaluation.following import as_trained, renamed, training_examples
+from runscope.evaluation.held_out import held_out_examples, require_examples
 from runscope.evaluation.models.saved.whole import refuse_broken
 from runscope.evaluation.ordering import called, in_order
 from runscope.evaluation.proposing import pooled, proposed
@@ -220,49 +220,6 @@ def _went_back(arms: Sequence[Checkpoint]) -> list[str]:
         f"the steps go back to {step:,}: commits were taken in their order (the runs would place them on one line)"
         for step in back[:1]
     ]
-
-
-def require_examples(task: Task, data: str | Path | None, train_data: str | Path | None) -> None:
-    """Refuse a task that brings its examples together with others, and another one without any.
-
-    Raises:
-        UsageError: they do not go together.
-    """
-    if task.brings_examples and (data is not None or train_data is not None):
-        raise UsageError(
-            f"{task.settings.task} brings its own examples",
-            hint=f"leave out {'--data' if data is not None else '--train-data'}",
-        )
-    if data is None and not task.brings_examples:
-        raise UsageError("there are no examples to evaluate on", hint="name them: --data heldout.jsonl")
-
-
-def held_out_examples(
-    data: str | Path | None,
-    train: Sequence[Example],
-    settings: EvaluateSettings,
-    notes: list[str] | None = None,
-    form: Form | None = None,
-) -> tuple[tuple[Example, ...], int]:
-    """Held-out examples in random order without those that were trained on, and how many those were.
-
-    Without data they are the task's own.
-    """
-    known = {e.id for e in train}
-    every = (
-        read_examples(data, settings.columns, settings.scoring.text, notes, settings.cluster, form)
-        if data is not None
-        else find_task(settings).own_examples()
-    )
-    fresh = [e for e in every if e.id not in known]
-    if len(fresh) < 2:
-        count = "1 example" if len(fresh) == 1 else f"{len(fresh)} examples"
-        which = "not trained on" if train else "in all, of which equal ones count once"
-        raise InputError(
-            f"{data or settings.task} holds {count} {which}",
-            hint="a comparison needs two at least, and a few hundred to be sure of anything",
-        )
-    return shuffled(fresh, settings.seed, settings.max_examples), len(every) - len(fresh)
 
 
 def nearest_arms(arms: Sequence[Checkpoint], focus: Sequence[int | None]) -> list[int]:

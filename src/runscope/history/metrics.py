@@ -99,14 +99,12 @@ HUMP = re.compile(r"(?<=[a-z]{2})(?=[A-Z])")
 
 
 @lru_cache(NAMES)
-@lru_cache(maxsize=1 << 14)  # every rule asks for every name, and many runs of a survey log the same ones
 def plain(name: str) -> str:
     """A logged name in lower case, every separator and every hump (``valAcc``) as ``_``."""
     return re.sub(r"[^0-9a-z]+", "_", HUMP.sub("_", name).lower()).strip("_")
 
 
 @lru_cache(NAMES)
-@lru_cache(maxsize=1 << 14)
 def meaning(name: str) -> Meaning | None:
     """What a logged name means; None where the name does not say."""
     bare = _PREFIX.sub("", plain(name))

@@ -6,7 +6,7 @@ import inspect
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -268,11 +268,17 @@ def config_of(name: str) -> dict[str, Any]:
         found, _ = transformers.PretrainedConfig.get_config_dict(name)
     except (OSError, ValueError, RecursionError) as error:  # the last of brackets within brackets
         raise InputError(f"the model {name} cannot be loaded: {first_line(error)}", hint=NAME_IT) from error
-    for part in (found, *(inner for inner in found.values() if isinstance(inner, dict))):
-        deep = {k: v for k, v in part.items() if "layer" in k and isinstance(v, int) and v > MOST_LAYERS}
-        for key, count in deep.items():
-            raise InputError(f"the model {name} cannot be loaded: its {key} is {count:,}", hint=NAME_IT)
+    _refuse_endless(name, found)
     return dict(found)
+
+
+def _refuse_endless(name: str, config: Mapping[str, Any]) -> None:
+    """Stop at a number of layers that no model has."""
+    for part in (config, *(inner for inner in config.values() if isinstance(inner, dict))):
+        for key, count in part.items():
+            # Not "layer" anywhere: Gemma 3n has a vocab_size_per_layer_input of 262,144.
+            if key.endswith(("layers", "n_layer")) and isinstance(count, int) and count > MOST_LAYERS:
+                raise InputError(f"the model {name} cannot be loaded: its {key} is {count:,}", hint=NAME_IT)
 
 
 def try_out(model: Any, name: str) -> None:

@@ -377,9 +377,8 @@ def flat(
                 lost[DEEP] += 1
         elif not isinstance(value, list):
             yield f"{head}{key}", value
-        elif len(value) == 1 and isinstance(
-            value[0], int | float
-        ):  # one group of parameters, one learning rate
+        # One group of parameters has one learning rate.
+        elif len(value) == 1 and isinstance(value[0], int | float):
             yield f"{head}{key}", value[0]
         elif value and all(isinstance(number, int | float) for number in value):
             lost[LISTS] += 1
