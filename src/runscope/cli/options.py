@@ -90,7 +90,9 @@ RUN_HELP = (
     "hf://user/repo; TensorBoard folder; MLflow or Trackio store; CSV, JSON lines, Parquet. "
     "PLACE::RUN is one of several runs in a place."
 )
-RunsArgument = Annotated[list[str], typer.Argument(metavar="RUN", help=RUN_HELP, autocompletion=local_runs)]
+RunsArgument = Annotated[
+    list[str], typer.Argument(metavar="RUN...", help=RUN_HELP, autocompletion=local_runs)
+]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="What to print.")]
 OutputOption = Annotated[
     Path | None,

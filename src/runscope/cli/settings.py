@@ -71,13 +71,17 @@ def defaults(folder: Path | None = None, environment: Mapping[str, str] | None =
     Raises:
         InputError: the file is not TOML, or holds a key that no command knows.
     """
-    known = _options()
     mine, path = own_file(), find(folder)
+    given = {
+        k: v for k, v in (os.environ if environment is None else environment).items() if k.startswith(PREFIX)
+    }
+    if not given and path is None and not _is_file(mine):
+        return {}
+    known = _options()
     found: Defaults = _from_file(mine, known) if _is_file(mine) else {name: {} for name in known}
     if path is not None and not (_is_file(mine) and path.samefile(mine)):
         for command, values in _from_file(path, known, trusted=False).items():
             found[command] |= values
-    given = dict(os.environ if environment is None else environment)
     if "RUNSCOPE_EVENT" in given:  # a command that ``watch`` called: it tells of a finding under such names
         from runscope.watching.hooks import WORDS
 

@@ -36,7 +36,7 @@ FOR_CI = (opt.ReportFormat.sarif, opt.ReportFormat.junit)
 def report(
     context: typer.Context,
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN|RECIPE", help=opt.RUN_HELP + " Or a recipe.toml.")
+        list[str], typer.Argument(metavar="RUN...|RECIPE", help=opt.RUN_HELP + " Or a recipe.toml.")
     ],
     output: Annotated[
         Path | None,
