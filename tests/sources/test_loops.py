@@ -125,7 +125,7 @@ def test_metrics_before_any_counter_are_counted(tmp_path: Path) -> None:
     )
     run = read(tmp_path, text)
     assert points(run, "eval_loss") == HELD_OUT
-    assert "1 line of metrics before the first epoch or step: left out" in run.notes
+    assert "1 line of metrics at no epoch or step: left out" in run.notes
 
 
 BOX = """---------------------------------

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CHANGES = 0.9
 """A counter tells rows apart if it changes at nine of ten of them; a coarser one (litgpt's ``step`` beside its
 ``iter``) stands still for several rows."""
+SHORTEST = 4
+"""Epochs that a session has at least, on the mean, where it began a column of epochs anew."""
 ROUNDS = 3
 """So many rounds are a counter that begins anew in every epoch."""
 _BEFORE = -1
@@ -165,7 +167,7 @@ def _in_order(axis: Axis, main: Ints) -> bool:
     if not is_epoch(axis.name):
         return True
     ahead = np.diff(_at(axis.step, main))
-    return int((ahead < 0).sum()) <= 0.1 * len(ahead) or bool((ahead < 0).all())  # newest first
+    return int((ahead < 0).sum()) <= len(ahead) / SHORTEST or bool((ahead < 0).all())  # newest first
 
 
 def _counted_through(axis: Axis, columns: Mapping[str, tuple[Floats, Bools]], main: Ints) -> Axis:

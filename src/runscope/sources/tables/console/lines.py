@@ -36,7 +36,10 @@ SOUGHT_BYTES = 1 << 18
 FEWEST = 2
 """One line that looks like a metric is chance."""
 _FAIRSEQ_JSON = re.compile(r"\|\s*(train|train_inner|valid|test)\s*\|\s*(\{.*\})\s*$")
-_FAIRSEQ = re.compile(r"epoch\s+(\d+)(?::\s+(\d+)\s*/\s*(\d+)|\s*\|\s*(valid|train)\b[^|:=]*(?=\|))(.*)$")
+_FAIRSEQ = re.compile(
+    r"(?:\|\s*(?P<above>valid|train)\s*\|\s*)?\bepoch\s+(?P<epoch>\d+)(?::\s+\d+\s*/\s*\d+"
+    r"|\s*\|\s*(?P<set>valid|train)\b[^|:=]*(?=\|)|(?=\s*\|\s*loss\s))(?P<rest>.*)$"
+)
 _MEGATRON = re.compile(r"iteration\s+(\d+)\s*/\s*(\d+)\s*\|(.*)$")
 _MEGATRON_VALID = re.compile(r"validation (?:loss|results) at iteration (\d+)[^|]*\|(.*)$")
 _NANO_STEP = re.compile(rf"\bstep (\d+): train loss ({_N}), val loss ({_N})")
@@ -66,7 +69,12 @@ def read_console(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     cells = frame(_whole(_rows(lines, state, notes, ended=ended), state))
     if state.unplaced:
         what = "line of metrics" if state.unplaced == 1 else "lines of metrics"
-        notes.append(f"{state.unplaced:,} {what} before the first epoch or step: left out")
+        notes.append(f"{state.unplaced:,} {what} at no epoch or step: left out")
+    for name, second in state.seconds.items():
+        notes.append(
+            f"behind {name} stands a second number that no word names, read as {second}: if it is of held-out data, "
+            f"--map eval_loss={second} says so"
+        )
     if state.shortened:
         notes.append("the table was shortened when it was printed: rows are missing where it has dots")
     if state.total is not None:
@@ -139,7 +147,9 @@ def _settled(cells: pd.DataFrame, total: int, notes: list[str]) -> pd.DataFrame:
 
 
 def _plain(text: str) -> str:
-    plain = unwrapped(without_colours(text)).translate(grids.BOX)
+    plain = (
+        unwrapped(without_colours(text)).translate(grids.BOX).replace("#011", "\t")
+    )  # as syslog writes a tab
     return dicts.on_one_line(plain.replace("\r", "\n"))
 
 
@@ -203,18 +213,19 @@ def _fairseq(line: str, _: State) -> Row | None:
         named = {f"{head}{name}" if name != "epoch" else name: value for name, value in row.items()}
         return named if step is None else {"num_updates": step, **named}
     found = _FAIRSEQ.search(line)
-    if found is None or "loss" not in found[5]:
+    if found is None or "loss" not in found["rest"]:
         return None
-    pairs = re.findall(rf"\b([a-z_]+)[ =]({_N})", found[5])
+    pairs = re.findall(rf"\b([a-z_]+)[ =]({_N})", found["rest"])
     row = dict(pairs)
     if "loss" not in row or len(row) < len(
         pairs
     ):  # another form, or of several sets of data, as fairseq prints none
         return None
     step = row.pop("num_updates", None)
-    head = "valid/" if found[4] == "valid" else "train_epoch/" if found[4] else ""
+    data = found["set"] or found["above"]
+    head = "valid/" if data == "valid" else "train_epoch/" if data else ""
     named = {f"{head}{name}": value for name, value in row.items()}
-    return {"epoch": found[1], **({} if step is None else {"num_updates": step}), **named}
+    return {"epoch": found["epoch"], **({} if step is None else {"num_updates": step}), **named}
 
 
 def _keras(line: str, state: State) -> Row | None:

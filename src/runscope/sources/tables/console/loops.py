@@ -62,6 +62,16 @@ _LOSS_OF_BOTH = re.compile(
     rf"\bloss(?:es)?\s*[:(]?\s*{_TRAINED}\s*[:=]?\s*({N})[\s,;|]+{_HELD_OUT}\s*[:=]?\s*({N})", re.IGNORECASE
 )
 """``LOSS train 0.5 valid 0.6``: PyTorch's tutorial of training."""
+_SETS = rf"{_TRAINED}\s*[/|]\s*{_HELD_OUT}"
+_TWO = rf"({N})\s*[/|,]\s*({N})(?![\w.])"
+_BOTH = re.compile(rf"\b{_SETS}[ _]+([a-z]\w*)\s*[:=]?\s*{_TWO}", re.IGNORECASE)
+_BOTH_BEHIND = re.compile(rf"\b([a-z]\w*)\s*[(\[]\s*{_SETS}\s*[)\]]\s*[:=]?\s*{_TWO}", re.IGNORECASE)
+"""``train/val loss: 0.5 / 0.6``, ``loss (train/val): 0.5/0.6``."""
+_UNNAMED = re.compile(rf"\s*[|/]\s*({N})\s*(?=$|[|,;])")
+"""``loss: 0.5 | 0.6``: a second number that no word names."""
+_VERB = re.compile(r"(?<=\w)\s+(?:is|was)\b\s*[:=]?\s*(?=\[?\s*(?:[-+]?\.?\d|nan|inf))", re.IGNORECASE)
+_PLACED = re.compile(r"\bloss\s+(\d+)\s*:?\s+(?=[-+]?\d+\.\d)", re.IGNORECASE)
+"""``Train loss 120 2.31``, ``Validation loss 120: 2.4`` of NVIDIA's Tacotron: the step stands behind the name."""
 _HEADING = re.compile(r"^\W*(?:[A-Za-z]+\W+){1,4}$")
 _SOURCES = (".py", ".cpp", ".cc", ".cu", ".c", ".go", ".rs", ".java", ".jl", ".js", ".ts")
 _BEST = re.compile(r"(?:^|[\W_])(?:best|lowest|highest|minimum|maximum)(?:$|[\W_])", re.IGNORECASE)
@@ -84,7 +94,7 @@ def loop(line: str, state: State) -> Row | None:
     The counter may stand in a line of its own above, or in a progress bar.
     """
     row, rest = _counters(line, state)
-    values = _metrics(rest, held_out=state.held_out and not row)
+    values = _metrics(rest, state, held_out=state.held_out and not row)
     if len(values) > _MOST_VALUES and row.keys() <= _IN_SETTINGS:
         return None  # all settings in a line: batch=4, epochs=100
     if not any(map(is_measured, values)):
@@ -130,6 +140,9 @@ def _counters(line: str, state: State) -> tuple[Row, str]:
     if pair is not None:
         return {"epoch": pair[1], "batch": pair[2]}, line[pair.end() :]
     row = counters_in(line)
+    placed = None if row else _PLACED.search(line)
+    if placed is not None:
+        return {"iteration": placed[1]}, f"{line[: placed.start(1)]}{line[placed.end() :]}"
     place = _PLACE.search(line) or _BATCHES.search(line)
     if place is not None and not row.keys() - {"epoch"}:
         row["step"] = _counted_on(row, int(place[1]), int(place[2]), state)
@@ -155,10 +168,13 @@ def _remember(line: str, row: Row, rest: str, state: State) -> None:
         state.held_out = said[1] is None
 
 
-def _metrics(text: str, *, held_out: bool) -> Row:
+def _metrics(text: str, state: State, *, held_out: bool) -> Row:
     """Names and numbers of a line, each name with the data that it is of."""
+    text = _VERB.sub(": ", text)
     text = _NESTED.sub(lambda found: _unnested(found[1], found[2]), text)
     text = _LOSS_OF_BOTH.sub(r"train_loss=\1 val_loss=\2 ", text)
+    for both in (_BOTH, _BOTH_BEHIND):
+        text = both.sub(r"train_\1=\2 val_\1=\3 ", text)
     pairs = list(_NAMED.finditer(text))
     if not any(
         is_measured(found["name"]) for found in pairs
@@ -173,6 +189,12 @@ def _metrics(text: str, *, held_out: bool) -> Row:
     values: Row = {}
     for known, name, value in said:
         values.setdefault(called(name, known, several=several), value)
+    for found in pairs:
+        unnamed = _UNNAMED.match(text, found.end()) if _LOSS.search(found["name"]) else None
+        if unnamed is not None:
+            second = f"{re.sub(r'[^a-z0-9]+', '_', found['name'].strip().lower())}_2"
+            values[second] = unnamed[1]
+            state.seconds.setdefault(found["name"].strip(), second)
     return _scores_of_their_losses(values)
 
 
@@ -216,7 +238,7 @@ def _of_their_data(
         between = text[end : found.start()]
         end = found.end()
         known = known if (said := data_said(between)) is None else said
-        name = re.sub(r"\s+", "_", HUMP.sub("_", found["name"].strip())).lower()
+        name = re.sub(r"\s+", "_", HUMP.sub("_", found["name"].strip())).lower().removeprefix("the_")
         if name.endswith(_SOURCES):  # a place in a program
             continue
         if not _BEST.search(name) and not _BEST.search(re.split(r"[,;|]", between)[-1]):

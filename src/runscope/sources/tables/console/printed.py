@@ -15,7 +15,7 @@ N = (
 )
 """A number as programs print it, never a part of one; a comma parts thousands only."""
 PAIR = rf"[A-Za-z][\w'/.@ -]*?\s*[:=]\s*(?:{N})"
-_BRACKETED = re.compile(rf"(?:^|\s)\[(\d+)\]:?\s+({PAIR}(?:[\s,|]+{PAIR})*)\s*$")
+_BRACKETED = re.compile(rf"(?:^|\s)\[(\d+)\]:?\s+(?:collection=(\S+)\s+)?({PAIR}(?:[\s,|]+{PAIR})*)\s*$")
 _PAIRS = re.compile(rf"([A-Za-z][\w'/.@ -]*?)\s*[:=]\s*({N})")
 _CATBOOST = re.compile(rf"^(\d+):\s+learn: ({N})(?:\s+test: ({N}))?")
 _LITGPT = re.compile(rf"\biter (\d+) step \d+ \| loss train: ({N})(?:,\s*val: ({N}|n/a))?")
@@ -24,14 +24,20 @@ _ESPNET = re.compile(r"\b(\d+)epoch results: (.*)$")
 _SECTION = re.compile(r"\[(\w+)\] ([^\[]*)")
 _ESTIMATOR = re.compile(r"Saving dict for global step (\d+): (.*)$")
 _OPENNMT = re.compile(rf"\bValidation (perplexity|accuracy|xent|ppl)\s*:\s*({N})")
-_LLMC = re.compile(rf"^s:(\d+) (trl|tel|eval):({N})\s*$")
-_OF_LLMC = {"trl": "train/loss", "tel": "val/loss", "eval": "hellaswag_accuracy"}
+_LLMC = re.compile(rf"^(?:s:)?(\d+) (trl|tel|eval|train|val|hella)[: ]({N})(?: lr:({N}) norm:({N}))?\s*$")
+_OF_LLMC = {
+    "trl": "train/loss", "train": "train/loss", "tel": "val/loss", "val": "val/loss",
+    "eval": "hellaswag_accuracy", "hella": "hellaswag_accuracy",
+}  # fmt: skip
 _WENET = re.compile(rf"\bTRAIN Batch (\d+)/(\d+) loss ({N})")
 _TRAIN = ("train", "training", "learn")
 
 
 def boosting(line: str) -> Row | None:
-    """XGBoost's ``[3] train-logloss:0.5 eval-logloss:0.6``, LightGBM's, CatBoost's; ``[120] loss=0.5`` of clu."""
+    """XGBoost's ``[3] train-logloss:0.5 eval-logloss:0.6``, LightGBM's, CatBoost's; ``[120] loss=0.5`` of clu.
+
+    T5X names the data in front: ``[120] collection=train loss=0.5``.
+    """
     found = _CATBOOST.match(line)
     if found is not None:
         row = {"iteration": found[1], "train/loss": found[2]}
@@ -39,7 +45,8 @@ def boosting(line: str) -> Row | None:
     found = _BRACKETED.search(line)
     if found is None:
         return None
-    return {"iteration": found[1], **{_named(name): value for name, value in _PAIRS.findall(found[2])}}
+    head = f"{found[2]}/" if found[2] else ""
+    return {"iteration": found[1], **{f"{head}{_named(name)}": v for name, v in _PAIRS.findall(found[3])}}
 
 
 def _named(name: str) -> str:
@@ -97,9 +104,12 @@ def opennmt(line: str) -> Row | None:
 
 
 def llmc(line: str) -> Row | None:
-    """``s:250 tel:3.71``: the log of llm.c and its ports: step, and loss of training or held-out data, or HellaSwag."""
+    """``s:250 tel:3.71`` of llm.c, ``250 val 3.71`` of build-nanogpt: step, and loss of its data, or HellaSwag."""
     found = _LLMC.match(line)
-    return None if found is None else {"step": found[1], _OF_LLMC[found[2]]: found[3]}
+    if found is None:
+        return None
+    row = {"step": found[1], _OF_LLMC[found[2]]: found[3]}
+    return row if found[4] is None else {**row, "lr": found[4], "norm": found[5]}
 
 
 def wenet(line: str) -> Row | None:

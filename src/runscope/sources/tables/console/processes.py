@@ -17,6 +17,7 @@ _MARKS = (
     re.compile(r"^(\d+): "),  # srun --label
 )
 """What a process puts into its lines, or a launcher before them; the same step comes with several of them."""
+_QUOTES = {ord(sign): None for sign in "\"'"}
 _SHARE = 0.5
 
 
@@ -59,7 +60,7 @@ def _tell_processes(mark: re.Pattern[str], ranks: list[int | None], text: str) -
         return False
     marks: dict[tuple[tuple[str, str], ...], set[int]] = {}
     for line, rank in zip(lines_of(text), ranks, strict=True):
-        counted = None if rank is None else counters_in(mark.sub(" ", line))
+        counted = None if rank is None else counters_in(mark.sub(" ", line).translate(_QUOTES))
         if counted and rank is not None:
             marks.setdefault(tuple(sorted(counted.items())), set()).add(rank)
     several = sum(len(found) > 1 for found in marks.values())

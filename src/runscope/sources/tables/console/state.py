@@ -25,6 +25,7 @@ class State:
         held_out: whether a line of its own said that the lines below it are about held-out data.
         last: counters of the last metrics.
         shown: what a progress bar showed last.
+        seconds: losses behind which a second number stands that no word names, and what it is called.
         unplaced: lines of metrics before any that counts.
     """
 
@@ -43,4 +44,5 @@ class State:
     held_out: bool = False
     last: Row = field(default_factory=dict)
     shown: Row = field(default_factory=dict)
+    seconds: dict[str, str] = field(default_factory=dict)
     unplaced: int = 0

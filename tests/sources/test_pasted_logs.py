@@ -1,0 +1,104 @@
+"""Logs by the lines that public repositories print: which number is the loss, of what, at which step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runscope.history import Run
+from runscope.sources import load
+
+STEPS = [25 * n for n in range(1, 17)]
+CURVE = [(step, round(0.4 + 30 / (step + 10), 4)) for step in STEPS]
+HELD_OUT = [(step, round(value + 0.31, 4)) for step, value in CURVE[3::4]]
+LATER = dict(HELD_OUT)
+
+
+def read(folder: Path, text: str, name: str = "train.log") -> Run:
+    (folder / name).write_text(text)
+    return load(folder / name)
+
+
+def points(run: Run, role: str) -> list[tuple[int, float]]:
+    series = run.role(role)
+    return [] if series is None else list(zip(series.step.tolist(), series.value.tolist(), strict=True))
+
+
+BOTH = {
+    "fairseq, the mean of an epoch": (
+        "2026-01-02 | INFO | train_inner | epoch 001: {s:5d} / 400 loss={a}, ppl=3.1, num_updates={s}, lr=1e-4\n",
+        "2026-01-02 | INFO | valid | epoch 001 | valid on 'valid' subset | loss {b} | ppl 4.1 | num_updates {s}\n"
+        "2026-01-02 | INFO | train | epoch 001 | loss 9.99 | ppl 4.1 | num_updates {s} | lr 1e-4 | gnorm 1.1\n",
+    ),
+    "llm.c": ("s:{s} trl:{a} lr:0.000300 norm:0.91\n", "s:{s} tel:{b}\ns:{s} eval:0.2712\n"),
+    "build-nanogpt": ("{s} train {a}\n", "{s} val {b}\n{s} hella 0.2712\n"),
+    "T5X": (
+        "I0102 03:04:05 9 logging_writer.py:48] [{s}] collection=train accuracy=0.4, learning_rate=0.01, loss={a}\n",
+        "I0102 03:04:05 9 logging_writer.py:48] [{s}] collection=training_eval/mix accuracy=0.3, loss={b}\n",
+    ),
+    "Tacotron 2": ("Train loss {s} {a:.4f} Grad Norm 0.912345 1.93s/it\n", "Validation loss {s}: {b:9f}  \n"),
+    "Paddle": ("epoch: 0, batch: {s}, loss is: [{a}], acc is [0.4]\n", "[validation] batch: {s}, loss is: [{b}]\n"),
+    "a verb": ("step {s}: the loss is {a}\n", "step {s}: the validation loss was {b}\n"),
+    "syslog": ("[{s}]#011train-logloss:{a:.4f}\n", "[{s}]#011validation-logloss:{b:.4f}\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", BOTH)
+def test_a_log_gives_its_curves(form: str, tmp_path: Path) -> None:
+    trained, evaluated = BOTH[form]
+    text = "".join(
+        trained.format(s=s, a=a) + (evaluated.format(s=s, b=LATER[s]) if s in LATER else "") for s, a in CURVE
+    )
+    run = read(tmp_path, text)
+    assert (points(run, "train_loss"), points(run, "eval_loss")) == (CURVE, HELD_OUT), run.notes
+
+
+PAIRED = [
+    "Epoch {e}/16 Train/Val Loss: {a} / {b}",
+    "epoch {e} | loss (train/val): {a}/{b} | acc (train/val): 0.5/0.4",
+    "Epoch: {e}, train|valid loss = {a} | {b}",
+    "[{e}/16] Epoch {e} Training/Validation loss {a}, {b}",
+]
+
+
+@pytest.mark.parametrize("form", PAIRED)
+def test_of_two_numbers_for_two_sets_of_data_each_is_of_its_own(form: str, tmp_path: Path) -> None:
+    lines = [(e, a, round(a + 0.2, 4)) for e, (_, a) in enumerate(CURVE, 1)]
+    run = read(tmp_path, "".join(form.format(e=e, a=a, b=b) + "\n" for e, a, b in lines))
+    assert points(run, "train_loss") == [(e, a) for e, a, _ in lines]
+    assert points(run, "eval_loss") == [(e, b) for e, _, b in lines]
+
+
+def test_a_second_number_without_a_name_is_kept_and_said(tmp_path: Path) -> None:
+    run = read(tmp_path, "".join(f"Epoch {e}: Loss: {a} | {a + 1:.4f}\n" for e, (_, a) in enumerate(CURVE)))
+    assert points(run, "train_loss") == [(e, a) for e, (_, a) in enumerate(CURVE)]
+    assert points(run, "eval_loss") == []
+    assert run.series["loss_2"].value.tolist() == [float(f"{a + 1:.4f}") for _, a in CURVE]
+    assert any("--map eval_loss=loss_2" in note for note in run.notes)
+
+
+@pytest.mark.parametrize("parted", [" {b} {a}", ": {a}/{b} samples", " ({a} | {b})"])
+def test_numbers_of_other_kinds_are_no_second_loss(parted: str, tmp_path: Path) -> None:
+    text = "".join(f"step {s} seen{parted.format(a=a, b=a)} loss {a}\n" for s, a in CURVE)
+    assert set(read(tmp_path, text).series) & {"loss_2", "seen_2"} == set()
+
+
+def test_objects_of_several_ranks_are_read_once(tmp_path: Path) -> None:
+    rows = (f"{rank}: {json.dumps({'step': s, 'loss': a + rank})}\n" for s, a in CURVE for rank in (0, 1))
+    run = read(tmp_path, "".join(rows), "slurm-1.out")
+    assert points(run, "train_loss") == CURVE
+    assert any("lines of other processes" in note for note in run.notes)
+
+
+@pytest.mark.parametrize("again", ["", "epoch,train_loss,valid_loss,time\n"])
+@pytest.mark.parametrize("epochs", [4, 5, 30])
+def test_a_short_table_that_was_written_to_again_is_of_two_parts(
+    epochs: int, again: str, tmp_path: Path
+) -> None:
+    """fastai's CSVLogger with ``append=True``: few epochs, counted from 0 in each."""
+    rows = "".join(f"{e},{2 / (e + 1):.4f},{2.2 / (e + 1):.4f},00:12\n" for e in range(epochs))
+    run = read(tmp_path, f"epoch,train_loss,valid_loss,time\n{rows}{again}{rows}", "history.csv")
+    assert (run.step_key, len(run.parts)) == ("epoch", 2)
+    assert run.role("train_loss").step.tolist() == [*range(epochs)] * 2  # type: ignore[union-attr]
