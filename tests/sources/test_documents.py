@@ -196,7 +196,7 @@ STRANGERS = {
     "all_results.json": (b'{"eval_loss": 0.5, "epoch": 3.0}', "one value of each metric"),
     "losses.json": (b"[2.3, 2.2, 2.1]", "nothing says of what"), "loss.txt": (b"2.3\n2.2\n", "nothing says of what"),
     "study.db": (b"SQLite format 3\0more", "neither MLflow's nor Trackio's"), "empty.log": (b"", "empty"),
-    "notes.txt": (b"we trained it for a while\n", "no two of its lines"), "log.gz": (b"\x1f\x8b\x08\x00", "archive"),
+    "notes.txt": (b"we trained it for a while\n", "no two of its lines"), "log.gz": (b"\x1f\x8b\x08\x00", "unpacked"),
     "train.ipynb": (notebook(WORDS).encode(), "no cell of the notebook"),
     "README.md": (b"# Title\n", "none of its tables"),
     "cut.json": (b'{"train_loss": {"a', "no whole JSON"),

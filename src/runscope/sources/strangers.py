@@ -7,6 +7,8 @@ from pathlib import Path
 
 import orjson
 
+from runscope.errors import UnreadableRun
+from runscope.sources.packed import content_of, is_packed, unpacked_name
 from runscope.sources.text import head_of
 
 _CSV = "name a CSV file with a header line (step,loss,val_loss) and one row per step"
@@ -19,7 +21,7 @@ _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
       ".gguf"), "it holds arrays or weights, and no log", _CSV),
     ((".png", ".jpg", ".jpeg", ".svg", ".pdf", ".gif", ".html", ".htm", ".docx"), "it is a picture or a page",
      "name the log that its curves were drawn from"),
-    ((".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z"), "it is an archive",
+    ((".zip", ".tgz", ".tar", ".zst", ".7z", ".rar"), "it is an archive",
      "unpack it, and name what was in it"),
     ((_SWANLAB[0],), "it is SwanLab's own file, which is not read", _SWANLAB[1]),
     ((".ipynb",), "no cell of the notebook shows a table or lines of losses",
@@ -44,7 +46,7 @@ def why_no_run(path: Path) -> tuple[str, str] | None:
         )
     if not path.is_file():
         return None
-    ending = path.suffix.lower()
+    ending = unpacked_name(path).suffix.lower()
     if not path.stat().st_size:
         return "it is empty", "name another file, or wait until something was logged"
     with path.open("rb") as opened:
@@ -56,6 +58,8 @@ def why_no_run(path: Path) -> tuple[str, str] | None:
     known = next(((what, hint) for endings, what, hint in _KINDS if ending in endings), None)
     if known is not None:
         return known
+    if is_packed(path) and not head_of(path):
+        return "it cannot be unpacked", "it is damaged, or was packed in another way: take another copy of it"
     if ending in (".json", ".jsonl", ".ndjson"):
         return _document(path)
     head = head_of(path)
@@ -68,8 +72,8 @@ def why_no_run(path: Path) -> tuple[str, str] | None:
 
 def _document(path: Path) -> tuple[str, str] | None:
     try:
-        data = orjson.loads(path.read_bytes()) if path.stat().st_size < _SMALL else None
-    except (ValueError, OSError):
+        data = orjson.loads(content_of(path)[0]) if path.stat().st_size < _SMALL else None
+    except (ValueError, OSError, UnreadableRun):
         return "it is no whole JSON", "take another copy of it, or wait until it is written"
     if isinstance(data, list) and data and not any(isinstance(value, dict) for value in data):
         return (

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from runscope.errors import UnreadableRun
+from runscope.sources.packed import content_of, head_bytes
 
 HEAD_BYTES = 1 << 16
 LFS = b"version https://git-lfs.github.com/spec/"
@@ -44,10 +45,10 @@ def read_text(file: Path) -> Text:
     """Read a file whatever its encoding; stretches of zero bytes are passed over.
 
     Raises:
-        UnreadableRun: it holds nothing but zero bytes, or is a Git LFS pointer.
+        UnreadableRun: it holds nothing but zero bytes, is a Git LFS pointer, or cannot be unpacked.
         OSError: it cannot be read.
     """
-    data = file.read_bytes()
+    data, whole = content_of(file)
     refuse_pointer(data, str(file))
     if data and not data.strip(b"\0"):
         raise UnreadableRun(
@@ -55,6 +56,8 @@ def read_text(file: Path) -> Text:
             hint="a crash or a full disk leaves such files; take a copy that is whole",
         )
     text, notes = data.decode(_encoding(data), "replace"), []
+    if not whole:
+        notes.append("the packed file has no end: it was cut off, or is still being written")
     del data  # as large as the text
     if "\0" in text:
         text, lost = _without_zeros(text)
@@ -67,11 +70,7 @@ def read_text(file: Path) -> Text:
 
 def head_of(file: Path, size: int = HEAD_BYTES) -> str:
     """The beginning of a file as text; empty where it cannot be read."""
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(size)
-    except OSError:
-        return ""
+    data = head_bytes(file, size)
     return data.decode(_encoding(data), "replace")
 
 

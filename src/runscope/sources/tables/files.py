@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runscope.errors import UnreadableRun
+from runscope.sources.packed import unpacked_name
 from runscope.sources.tables.cells import LIKE_A_METRIC
 from runscope.sources.tables.column_names import is_label
 from runscope.sources.tables.console import lines as console
@@ -67,7 +68,8 @@ _TURNED_OVER = re.compile(r"\.(?:\d+|\d{4}-?\d\d-?\d\d|old|bak|prev)")
 
 
 def ending_of(file: Path) -> str:
-    """The ending that tells of a file's kind, in lower case: ``.log`` of ``train.log.2``, which was rotated."""
+    """The ending that tells of a file's kind, in lower case: ``.log`` of ``train.log.2.gz``, which was rotated."""
+    file = unpacked_name(file)
     ending = file.suffix.lower()
     if _TURNED_OVER.fullmatch(ending):
         inner = Path(file.stem).suffix.lower()
@@ -111,7 +113,7 @@ def read_cells(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
             return _parquet(file), ()
         if kind == "document":
             return _together(_logs_of(file))
-        read = _READERS[kind or ("json" if file.suffix.lower() == ".json" else "csv")]
+        read = _READERS[kind or ("json" if ending_of(file) == ".json" else "csv")]
         return _spoken(*read(read_text(file)))  # nobody else holds the text, which is as large as the file
     except OSError as error:
         raise UnreadableRun(

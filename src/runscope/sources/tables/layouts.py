@@ -12,10 +12,12 @@ from runscope.errors import UnreadableRun
 from runscope.safe_text import from_cell
 from runscope.sources.tables.column_names import (
     EPOCHS,
+    NAMES_A_METRIC,
     SET_WORDS,
     STEPS,
     TIMES,
     TRAIN_WORDS,
+    VALUES,
     by_name,
     is_epoch,
     is_step,
@@ -60,9 +62,9 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
         exported = list(cells.columns[1:])  # without its ranges
     if exported:
         return _chart_export(cells, exported)
-    tag = re.fullmatch(r"(?:run-(.*)-)?tag-(.+)", stem)
-    if tag and list(cells.columns) == ["Wall time", "Step", "Value"]:  # TensorBoard's own download
-        return {tag[1] or stem: cells.rename(columns={"Value": tag[2]})}
+    alone = _value_alone(cells)
+    if alone is not None and (named := _of_its_file(stem)) is not None:
+        return {named[0]: cells.rename(columns={alone: named[1]})}
     if "kept" in cells.columns:  # a stitched line of runscope's own: its dead tails are left out
         cells = cells[as_texts(cells["kept"]).str.lower().isin(("true", "1"))].drop(
             columns=["kept", "run"], errors="ignore"
@@ -82,6 +84,30 @@ def runs_in(cells: pd.DataFrame, stem: str) -> dict[str, pd.DataFrame]:
     if step is None and not run and not any(is_step(c) or is_epoch(c) for c in cells.columns):
         _refuse_trials(cells, stem)
     return {name: _by_set(rows) for name, rows in parted(cells, run).items()}
+
+
+def _value_alone(cells: pd.DataFrame) -> str | None:
+    """The one column of values in a table that tells of a single metric, and not of which."""
+    others = [str(c) for c in cells.columns if not is_step(c) and not is_epoch(c) and plain(c) not in TIMES]
+    return others[0] if len(others) == 1 < len(cells.columns) and plain(others[0]) in _ANY_VALUE else None
+
+
+_ANY_VALUE = frozenset(VALUES) - {"val"}
+_DOWNLOADED = re.compile(r"(?:run-(.*)-)?tag-(.+)")
+
+
+def _of_its_file(stem: str) -> tuple[str, str] | None:
+    """Run and metric that a file's name tells: ``run-validation-tag-epoch_loss`` of TensorBoard, ``val_loss``.
+
+    Where the metric does not say of which data it is, the run may: Keras calls two metrics alike.
+    """
+    found = _DOWNLOADED.fullmatch(stem)
+    if found is None:
+        return (stem, stem) if NAMES_A_METRIC.search(stem) else None
+    run, tag = found[1] or stem, found[2]
+    data = re.split(r"[^a-z]+", run.lower())[-1]
+    said = data in TRAIN_WORDS or SET_WORDS & set(re.split(r"[^a-z]+", tag.lower()))
+    return run, tag if said or data not in SET_WORDS else f"{data}/{tag}"
 
 
 _OF_EXAMPLES = frozenset(

@@ -26,10 +26,11 @@ from runscope.sources.base import (
     pick,
     split_member,
 )
+from runscope.sources.packed import unpacked_name
 from runscope.sources.tables.axis import Axis, axis_of, clock_of, of_points, without_words
 from runscope.sources.tables.cells import Numbers
 from runscope.sources.tables.column_names import is_epoch
-from runscope.sources.tables.files import CSV, LINES, kind_of, parts_of, read_cells
+from runscope.sources.tables.files import CSV, LINES, ending_of, kind_of, parts_of, read_cells
 from runscope.sources.tables.frames import Columns, groups, with_nan
 from runscope.sources.tables.layouts import column_files, read_columns, runs_in
 from runscope.sources.tables.long import LONG
@@ -78,9 +79,9 @@ def stray(place: str) -> bool:
     file = _in_folder(path) if path.is_dir() else path
     if file is None:
         return False
-    ending = file.suffix.lower()
+    ending = ending_of(file)
     if ending in CSV:
-        return is_stray_csv(file, called_a_log=file.name in _FOLDER_NAMES)
+        return is_stray_csv(file, called_a_log=unpacked_name(file).name in _FOLDER_NAMES)
     return ending in LINES and is_stray_lines(file)
 
 
@@ -94,7 +95,7 @@ def members(reference: str) -> list[str]:
     path, member = split_member(reference)
     if path is None or member is not None or path.is_dir():
         return [reference]
-    names = list(runs_in(read_cells(path)[0], path.stem))
+    names = list(runs_in(read_cells(path)[0], unpacked_name(path).stem))
     return [f"{reference}{MEMBER}{name}" for name in names] if len(names) > 1 else [reference]
 
 
@@ -114,7 +115,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
             f"{file} holds no metric: no cell of its rows is a number or a word",
             hint="it may be a data set: name the log of the training",
         )
-    runs = runs_in(cells, file.stem)
+    runs = runs_in(cells, unpacked_name(file).stem)
     if not runs or not any(len(rows) for rows in runs.values()):
         raise UnreadableRun(
             f"{file} holds no rows" + "".join(f"; {note}" for note in notes),
@@ -175,8 +176,9 @@ def _in_folder(folder: Path) -> Path | None:
 
 def _run_name(file: Path) -> str:
     """The file's name, or its folder's where every run's log has that name."""
-    if file.is_file() and file.name not in _FOLDER_NAMES:
-        return file.stem
+    bare = unpacked_name(file)
+    if file.is_file() and bare.name not in _FOLDER_NAMES:
+        return bare.stem
     folder = file if file.is_dir() else file.absolute().parent
     while folder.name in _INNER:
         folder = folder.parent
