@@ -22,6 +22,8 @@ NAMED = {
     "label2id": {name: number for number, name in enumerate(seen.NAMES)},
 }
 
+SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+
 
 def study(folder: Path, data: Path | str, **settings: Any) -> Study:
     words: dict[str, Any] = {"full": True, "device": "cpu", "sample": 3, **settings}
@@ -138,6 +140,38 @@ def test_convnext_without_names_takes_folders_in_their_order_and_its_processor_f
     found = study(tmp_path / "out", seen.folder_of(tmp_path / "heldout", shown))
     logged = trainer.evaluate(seen.rows(shown, seen.processor()))
     assert found.scores[-1].mean == pytest.approx(logged["eval_loss"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "own"),
+    [
+        ("Swin", {"patch_size": 2, "embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4}),
+        ("ConvNextV2", {"hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1], "patch_size": 2}),
+        ("Dinov2", {"patch_size": 4}),
+        ("DeiT", {"patch_size": 4, "intermediate_size": 32}),
+        ("ResNet", {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic"}),
+        ("Siglip", {"vision_config": {"patch_size": 4, "image_size": seen.SIDE, **SMALL}}),
+        ("CLIP", {"vision_config": {"patch_size": 4, "image_size": seen.SIDE, **SMALL}}),
+    ],
+)
+def test_other_families_are_what_a_plain_loop_gives(
+    family: str, own: dict[str, Any], trained: Any, tmp_path: Path
+) -> None:
+    import transformers as hf
+
+    folder, shown, _ = trained
+    words = {"image_size": seen.SIDE, **(SMALL if family in ("Dinov2", "DeiT") else {}), **own, **NAMED}
+    for step in (1, 2):
+        torch.manual_seed(step)
+        model = getattr(hf, f"{family}ForImageClassification")(getattr(hf, f"{family}Config")(**words))
+        model.save_pretrained(tmp_path / f"checkpoint-{step}")
+        seen.processor().save_pretrained(tmp_path / f"checkpoint-{step}")
+    found = study(tmp_path, folder / "heldout")
+    losses, said = plain_loop(tmp_path / "checkpoint-2", shown, model)
+    assert found.scores[1].mean == pytest.approx(np.mean(losses), abs=1e-5)
+    assert found.scores[1].scores["accuracy"] == pytest.approx(
+        np.mean(np.equal(said, [label for _, label in shown]))
+    )
 
 
 def test_one_channel_and_splits(tmp_path: Path) -> None:

@@ -25,17 +25,16 @@ def left_unscored(examples: Sequence[Example], scoring: Scoring) -> list[str]:
     )
 
 
-def cut_notes(rows: Sequence[Row], scoring: Scoring) -> list[str]:
+def cut_notes(rows: Sequence[Row], task: Task) -> list[str]:
     """What was cut off examples and answers, from the rows of one checkpoint."""
     cut = [row[CUT] for row in rows if CUT in row]
     lost = sum(row.get("tokens") == 0 for row in rows)
     unended = sum(bool(row.get(UNENDED)) for row in rows)
     of = f"of {len(rows):,}"
-    where = (
-        f"the training's {scoring.max_length:,} tokens, and were cut at the end as it did"
-        if scoring.max_length and scoring.keep == "start"
-        else "the model takes, and were cut in front"
-    )
+    scoring = task.settings.scoring
+    where = f"the model takes, and were cut {task.cuts}"
+    if scoring.max_length and scoring.keep == "start":
+        where = f"the training's {scoring.max_length:,} tokens, and were cut at the end as it did"
     notes = (
         [f"{len(cut):,} {of} examples are longer than {where} (by {max(cut):,} tokens at most)"]
         if cut

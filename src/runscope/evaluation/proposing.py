@@ -11,17 +11,27 @@ from typing import Any
 from runscope.errors import UsageError
 from runscope.evaluation.examples.columns import by_plain_name, parse_columns
 from runscope.evaluation.examples.labelled import LABELS
+from runscope.evaluation.examples.labels import (
+    MISSING,
+    Reading,
+    doubtful,
+    reading_of,
+    reading_of_lists,
+)
 from runscope.evaluation.examples.pairs import task_of
-from runscope.evaluation.examples.reading import rows_of
-from runscope.evaluation.models.adapters.trained_as import kind_in, model_type, refuse_in
+from runscope.evaluation.examples.reading import read_examples, rows_of
+from runscope.evaluation.models.adapters.trained_as import kind_in, label_names, model_type, refuse_in
 from runscope.evaluation.models.saved.kinds import EMBEDDINGS, Kind, is_causal
 from runscope.evaluation.settings import EvaluateSettings
+from runscope.evaluation.tasks.heads import UNCOUNTED
 from runscope.evaluation.tasks.kinds import AUTO, find_task
 
 OF_ONE_NUMBER = ("regression", "reward")
 """What a head with a single number may be: the rows tell."""
 
 
+LABELLED = ("classify", "multi-label", "tags")
+"""Tasks whose rows have labels by name or number."""
 OF_VECTORS = ("embed", "similarity", "triplets", "retrieval")
 """What vectors are asked: the rows tell."""
 
@@ -54,9 +64,29 @@ def proposed(settings: EvaluateSettings, folder: Path, data: str | Path | None) 
     if kind is EMBEDDINGS:
         task = task_of(_first(data), parse_columns(settings.columns))
     if settings.task == AUTO or task.startswith(f"{settings.task}-"):  # classify, of pictures
-        return replace(settings, task=task)
+        settings = replace(settings, task=task)
     _require_fit(settings, kind, task)
-    return settings
+    return replace(settings, labels=_labels_read(settings, folder, data))
+
+
+def _labels_read(settings: EvaluateSettings, folder: Path, data: str | Path) -> Reading:
+    """How the labels are read; where each is clear by itself, the file is not looked through for that.
+
+    Raises:
+        InputError: they may be read in two ways.
+    """
+    if not settings.task.startswith(LABELLED):
+        return "auto"
+    names, lists = label_names(folder), settings.task.startswith("multi-label")
+    odd = doubtful(names)
+    if not odd and not (lists and len(names) <= 2):
+        return "auto"
+    form = find_task(replace(settings, labels="names") if MISSING in odd else settings).example
+    rows = read_examples(data, settings.columns, form=form)
+    if lists:
+        return reading_of_lists([e.completion for e in rows], names)
+    said = {t for e in rows for t in (e.parts[1] if settings.task == "tags" else (e.completion,))}
+    return reading_of(said - {"", UNCOUNTED}, names)
 
 
 def pooled(folder: Path) -> list[str]:

@@ -306,7 +306,7 @@ class Trial:
     def notes(self) -> tuple[str, ...]:
         """Which checkpoints had to be left out, and why; what was cut off examples and answers."""
         most = max(self.rows.values(), key=len)
-        return (*self.why.values(), *cut_notes(most, self.bench.settings.scoring))
+        return (*self.why.values(), *cut_notes(most, self.task))
 
     def all_scores(self, arm: int) -> dict[str, Floats]:
         """Every metric of an arm over its examples."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from runscope.errors import UsageError
 from runscope.evaluation.examples.columns import parse_columns
+from runscope.evaluation.examples.labels import Reading
 from runscope.evaluation.examples.scoring import COMPLETION, SCORES, Scoring
 from runscope.stats.comparing.racing import ALPHA
 from runscope.units import count_bytes
@@ -46,6 +47,7 @@ class EvaluateSettings:
         score: what of an example the loss is taken of: ``completion``, ``assistant`` (every turn of it), ``all``,
             ``last`` (the assistant's last turn), or ``auto``: what the training scored, where its configuration says.
         scoring: what ``score`` comes down to; found out when checkpoints are evaluated.
+        labels: how the labels of the rows are read, as names or numbers; found out from all of them.
         cluster: column that says which examples belong together; None takes ``cluster``, ``source``, ``group`` or
             ``document`` where there is one, ``none`` takes every example for itself.
         beside: a second task on the same examples, shown beside the verdict: ``answer``, ``number``, ``choice``, ….
@@ -87,6 +89,7 @@ class EvaluateSettings:
     columns: str | None = None
     score: str = "auto"
     scoring: Scoring = COMPLETION
+    labels: Reading = "auto"
     cluster: str | None = None
     beside: str | None = None
     average: str | None = None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.evaluation.examples.columns import as_text
+from runscope.evaluation.examples.columns import as_text, by_plain_name
 
 LISTS = ("choices", "options", "endings", "mc1_targets")
 """Columns that hold a list of choices."""
@@ -97,6 +97,18 @@ def question_of(row: Mapping[str, Any]) -> str:
     asked = next((row[c] for c in GIVEN if isinstance(row.get(c), str)), "")
     before = next((row[c] for c in BEFORE if isinstance(row.get(c), str) and row[c] != asked), "")
     return f"{before}\n{asked}" if before and asked and "ctx" not in row else asked or before
+
+
+def continued(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row of SWAG as heads for multiple choice are trained on it: the sentence that begins is part of each choice."""
+    told = by_plain_name(row)
+    begun, offered = told.get("sent2"), choices_of(told)
+    if offered is None or not isinstance(begun, str) or not isinstance(told.get("sent1"), str):
+        return row
+    kept = {
+        name: value for name, value in told.items() if name not in GIVEN and not name.startswith("ending")
+    }
+    return kept | {"prompt": told["sent1"], "choices": [f"{begun} {choice}" for choice in offered[0]]}
 
 
 def spaced(prompt: Any, choices: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -132,6 +134,19 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, list) and value and isinstance(value[0], str):  # several right answers: the first
         return value[0]
     return None
+
+
+def list_in(value: Any) -> Any:
+    """The list that a cell of a table holds as JSON or as Python writes it; anything else as it is."""
+    if not (isinstance(value, str) and value.strip()[:1] == "[" and value.strip()[-1:] == "]"):
+        return value
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(value.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        return found if isinstance(found, list) else value
+    return value
 
 
 def paired(row: Mapping[str, Any]) -> tuple[str, str, tuple[str, ...]] | None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from runscope.errors import InputError
-from runscope.evaluation.examples.columns import as_text, by_plain_name, chosen_columns, cluster_of, listed
+from runscope.evaluation.examples.columns import (
+    as_text,
+    by_plain_name,
+    chosen_columns,
+    cluster_of,
+    list_in,
+    listed,
+)
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.media import COLUMNS, WORDS, Kind, media_in
 
@@ -38,11 +45,14 @@ TAGS = ("ner_tags", "tags", "labels", "label", "pos_tags", "chunk_tags", "upos")
 Row = Mapping[str, Any]
 
 
-def labelled(row: Row, columns: Mapping[str, str], where: str, *, several: bool = False) -> Example | None:
+def labelled(
+    row: Row, columns: Mapping[str, str], where: str, missing: Collection[str], *, several: bool = False
+) -> Example | None:
     """A text, or two, with a label as text; None where the text is empty or the label is missing.
 
     Args:
         row, columns, where: as :func:`runscope.evaluation.examples.reading.example_of` has them.
+        missing: what stands for no label.
         several: the label may be a list, or columns of 0 and 1 each named by a label; it becomes JSON then.
 
     Raises:
@@ -61,12 +71,12 @@ def labelled(row: Row, columns: Mapping[str, str], where: str, *, several: bool 
             f"{where}, has no {'text' if not texts else 'label'} for a classifier; found: {listed(row)}",
             hint="text and label, or sentence1, sentence2 and label; else --columns prompt=COLUMN,completion=COLUMN",
         )
-    value = told[label]
+    value = list_in(told[label]) if several else told[label]
     if isinstance(value, list | Mapping) and not several:
         raise InputError(
             f"{where}, has several labels, and the model gives one", hint="one label for each text"
         )
-    said = _json(value) if isinstance(value, list | Mapping) else label_words(value)
+    said = _json(value) if isinstance(value, list | Mapping) else _label_words(value, missing)
     if said is None or not told[texts[0]].strip():
         return None
     return Example(
@@ -75,13 +85,20 @@ def labelled(row: Row, columns: Mapping[str, str], where: str, *, several: bool 
 
 
 def shown(
-    row: Row, columns: Mapping[str, str], where: str, kind: Kind, *, several: bool = False
+    row: Row,
+    columns: Mapping[str, str],
+    where: str,
+    kind: Kind,
+    missing: Collection[str],
+    *,
+    several: bool = False,
 ) -> Example | None:
     """A picture or sound with a label as text; None where the label or the picture is missing.
 
     Args:
         row, columns, where: as :func:`runscope.evaluation.examples.reading.example_of` has them.
         kind: picture or sound.
+        missing: what stands for no label.
         several: the label may be a list; it becomes JSON then.
 
     Raises:
@@ -97,8 +114,8 @@ def shown(
             f"{where}, has no {WORDS[kind] if found is None else 'label'}; found: {listed(row)}",
             hint=f"{kind} (the place of a file) and label; else --columns prompt=COLUMN,completion=COLUMN",
         )
-    value = told[label]
-    said = _json(value) if several and isinstance(value, list) else label_words(value)
+    value = list_in(told[label]) if several else told[label]
+    said = _json(value) if several and isinstance(value, list) else _label_words(value, missing)
     if said is None:
         return None
     media, column = found
@@ -137,6 +154,7 @@ def tagged(row: Row, columns: Mapping[str, str], where: str) -> Example | None:
         InputError: the row has no words or tags, or not as many of the one as of the other.
     """
     told = _told(row, columns, where)
+    told = {name: list_in(value) for name, value in told.items()}
     words = next((told[n] for n in (*WORDS_OF_TEXT, "prompt") if _listed(told.get(n))), None)
     tags = next((told[n] for n in (*TAGS, "completion") if _listed(told.get(n))), None)
     if words is None or tags is None:
@@ -166,10 +184,10 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def label_words(value: Any) -> str | None:
-    """A label as text; None where it is missing, as −100 says too, which no loss counts."""
+def _label_words(value: Any, missing: Collection[str]) -> str | None:
+    """A label as text; None where it is missing."""
     said = as_text(value)
-    return None if said is None or said.strip() in ("", "-100") else said
+    return None if said is None or said.strip() in ("", *missing) else said
 
 
 def _told(row: Row, columns: Mapping[str, str], where: str) -> Mapping[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runscope.errors import InputError
 from runscope.evaluation.examples.chats import roles_of
+from runscope.evaluation.examples.columns import list_in
 from runscope.evaluation.examples.example import Example, said
 
 LOOKED_AT = 200
@@ -117,15 +119,16 @@ def _told(example: Example) -> Iterator[str]:
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
-        if value.lstrip()[:1] in ("[", "{"):
-            import json
-
+        inner = list_in(value)
+        if inner is value and value.lstrip()[:1] == "{":
             try:
-                yield from _texts(json.loads(value))
+                inner = json.loads(value)
             except ValueError:
-                yield value
-            return
-        yield value
+                inner = value
+        if isinstance(inner, str):
+            yield inner
+        else:
+            yield from _texts(inner)
     elif isinstance(value, Mapping):
         for inner in value.values():
             yield from _texts(inner)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.labels import Reading
 from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models.generation import Answer
 from runscope.stats.arrays import Floats
@@ -21,8 +22,8 @@ a text with gaps, a picture or sound."""
 class HeadOutputs(Protocol):
     """Models with a head that gives numbers."""
 
-    def label(self, said: str, every: Sequence[str] = ()) -> int:
-        """The number of a label; ``every`` are all of them in order, where the rows tell."""
+    def label(self, said: str, every: Sequence[str] = (), read: Reading = "auto") -> int:
+        """The number of a label; ``every`` are all in order, where the rows tell, ``read`` how they are read."""
 
     def name(self, label: int) -> str:
         """What a label is called."""

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from runscope.errors import InputError
 from runscope.evaluation.examples.encoding import encode, text_ids
 from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.labels import Reading, label_number, names_of
 from runscope.evaluation.examples.scoring import Scoring
 from runscope.evaluation.models import loading
 from runscope.evaluation.models.adapters.adapter import Adapter, embeddings
@@ -68,7 +68,8 @@ class HeadModels(LocalModels):
     def _load(self, name: str, adapter: Adapter | None = None) -> None:
         self.model = self._read_model(name, adapter)
         self._asked, self._embeddings = loading.forward_words(self.model), embeddings(self.model)
-        self.labels: dict[str, int] = {str(k): int(v) for k, v in (self.model.config.label2id or {}).items()}
+        config = self.model.config
+        self.labels = names_of({n: getattr(config, n, None) for n in ("id2label", "label2id", "num_labels")})
         self.budget.fit(self.torch, self.model, self.device)
         self._given: dict[tuple[str, Form], Given] = {}
 
@@ -81,32 +82,13 @@ class HeadModels(LocalModels):
         ):  # a classifier on a decoder finds the last token by it
             config.pad_token_id = self.tokenizer.pad_token_id
 
-    def label(self, said: str, every: Sequence[str] = ()) -> int:
-        """The number of a label: by its name, else as a number.
-
-        Args:
-            said: what the row says.
-            every: all labels in order, where the rows come in folders called by them. A model that was told no names
-                (LABEL_0, …) was trained on their numbers in that order, as torchvision and ``datasets`` give them.
+    def label(self, said: str, every: Sequence[str] = (), read: Reading = "auto") -> int:
+        """The number of a label, as :func:`label_number` has it.
 
         Raises:
             InputError: the model has no such label.
         """
-        if said in self.labels:
-            return self.labels[said]
-        count = int(self.model.config.num_labels)
-        number = said.removesuffix(".0")  # as tables write them
-        if number.isdecimal() and int(number) < count:
-            return int(number)
-        if said in every and len(every) == count and all(n == f"LABEL_{k}" for n, k in self.labels.items()):
-            return every.index(said)
-        if said in ("false", "true") and count == 2:
-            return int(said == "true")
-        names = ", ".join(list(self.labels)[:8]) + (", …" if len(self.labels) > 8 else "")
-        raise InputError(
-            f"the model has no label {said[:60]!r}; it has {count:,}: {names}",
-            hint="labels are the model's own names (id2label in config.json) or numbers from 0",
-        )
+        return label_number(said, self.labels, every, read)
 
     def name(self, label: int) -> str:
         """What a label is called."""

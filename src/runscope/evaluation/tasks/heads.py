@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from runscope.errors import InputError
+from runscope.evaluation.examples.choices import continued
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.labelled import labelled, shown, tagged
+from runscope.evaluation.examples.labels import MISSING
 from runscope.evaluation.models.backend import Form, HeadOutputs, Models
 from runscope.evaluation.tasks.scorers import target_number
 from runscope.evaluation.tasks.task import Metric, Row, Task
@@ -19,6 +21,8 @@ from runscope.stats.comparing.pooled import class_counts, macro_f1, r_squared
 from runscope.stats.overfitting.turn import MATTERS
 
 NATS = Metric("loss", True, "nats", 0.0, MATTERS, continuous=True)
+UNCOUNTED = "-100"
+"""A label that no loss counts, as torch has it."""
 ACCURACY = Metric("accuracy", False, "in accuracy")
 F1 = Metric("macro_f1", False, "in macro F1", pooled=True)
 
@@ -27,6 +31,20 @@ class Head(Task):
     """Base of the tasks that ask a head."""
 
     writes: ClassVar[bool] = False
+    cuts: ClassVar[str] = "to fit, as its tokenizer does"
+    no_label: ClassVar[tuple[str, ...]] = (UNCOUNTED, MISSING)
+    """What a row has for no label."""
+
+    @property
+    def key(self) -> str:
+        """With how labels are read, where that is not clear of each."""
+        read = self.settings.labels
+        return f"{self.name}/1" + (f"/{read}" if read != "auto" else "")
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What stands for no label here: -1 may be a label's name."""
+        return tuple(n for n in self.no_label if n != MISSING or self.settings.labels != "names")
 
     def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
         """Ask the head of the model that is in use.
@@ -56,11 +74,11 @@ class Classify(Head):
 
     def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
         """Text and label."""
-        return labelled(row, columns, where)
+        return labelled(row, columns, where, self.missing)
 
     def ask(self, models: HeadOutputs, examples: Sequence[Example]) -> list[Row]:
         """The log-probability of every label, and the number of the right one."""
-        right = [models.label(e.completion, e.choices) for e in examples]
+        right = [models.label(e.completion, e.choices, self.settings.labels) for e in examples]
         return [
             {"log_probabilities": _log_softmax(v).tolist(), "right": k, "said": models.name(int(v.argmax()))}
             for v, k in zip(models.outputs(examples, self.form), right, strict=True)
@@ -100,7 +118,7 @@ class ClassifyImages(Classify):
 
     def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
         """Picture and label."""
-        return shown(row, columns, where, "image")
+        return shown(row, columns, where, "image", self.missing)
 
 
 class ClassifySounds(Classify):
@@ -111,7 +129,7 @@ class ClassifySounds(Classify):
 
     def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
         """Sound and label."""
-        return shown(row, columns, where, "audio")
+        return shown(row, columns, where, "audio", self.missing)
 
 
 class Regression(Head):
@@ -124,10 +142,11 @@ class Regression(Head):
         Metric("r2", False, "in R²", pooled=True),
     )
     pooled: ClassVar[Mapping[str, Any]] = {"r2": r_squared}
+    no_label: ClassVar[tuple[str, ...]] = ()  # any number is a target
 
     def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
         """Text and number, or a list of them."""
-        found = labelled(row, columns, where, several=True)
+        found = labelled(row, columns, where, self.missing, several=True)
         if found is not None:
             _targets(found)  # says what is no number
         return found
@@ -190,6 +209,7 @@ class Reward(Head):
     """Whether the chosen answer is worth more to a reward model than the rejected one."""
 
     name = "reward"
+    cuts = "in front"
     metrics = (
         ACCURACY,
         Metric("loss", True, "nats", 0.0, MATTERS, continuous=True),
@@ -236,6 +256,10 @@ class MultipleChoice(Head):
     name = "multiple-choice"
     metrics = (NATS, ACCURACY)
 
+    def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
+        """A question and its choices; of SWAG what happens first, and each sentence that may follow."""
+        return super().example(row if columns else continued(row), columns, where)
+
     def ask(self, models: HeadOutputs, examples: Sequence[Example]) -> list[Row]:
         """The log-probability of every choice.
 
@@ -275,7 +299,8 @@ class Tags(Head):
         """Mean loss a word, and of each word the right and the likeliest tag."""
         found: list[Row] = []
         for v, e in zip(models.outputs(examples, "words"), examples, strict=True):
-            right = [(i, models.label(t)) for i, t in enumerate(e.parts[1]) if t not in ("", "-100")]
+            told = [(i, t) for i, t in enumerate(e.parts[1]) if t not in ("", UNCOUNTED)]
+            right = [(i, models.label(t, (), self.settings.labels)) for i, t in told]
             kept = [(i, k) for i, k in right if i < len(v) and not np.isnan(v[i]).all()]
             chances = [_log_softmax(v[i]) for i, _ in kept]
             losses = [-float(c[k]) for c, (_, k) in zip(chances, kept, strict=True)]

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from runscope.errors import InputError
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.labelled import labelled, shown
+from runscope.evaluation.examples.labels import Reading, are_marks, plain_label
 from runscope.evaluation.models.backend import Form, HeadOutputs
 from runscope.evaluation.tasks.heads import ACCURACY, F1, NATS, Head
 from runscope.evaluation.tasks.task import Metric, Row, Task
@@ -27,13 +29,14 @@ class MultiLabel(Head):
 
     def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
         """Text and labels."""
-        return labelled(row, columns, where, several=True)
+        return labelled(row, columns, where, self.missing, several=True)
 
     def ask(self, models: HeadOutputs, examples: Sequence[Example]) -> list[Row]:
         """The logit of every label, and which are right."""
         found: list[Row] = []
         for v, e in zip(models.outputs(examples, self.form), examples, strict=True):
-            right = hot_labels(e.completion, len(v), models.label)
+            read = self.settings.labels
+            right = hot_labels(e.completion, len(v), lambda said: models.label(said, (), read), read)  # noqa: B023
             said = [models.name(int(k)) for k in np.flatnonzero(v > 0)]
             found.append({"logits": v.tolist(), "right": right, "said": ", ".join(said) or "none"})
         return found
@@ -64,16 +67,17 @@ class MultiLabelImages(MultiLabel):
 
     def example(self, row: Mapping[str, Any], columns: Mapping[str, str], where: str) -> Example | None:
         """Picture and labels."""
-        return shown(row, columns, where, "image", several=True)
+        return shown(row, columns, where, "image", self.missing, several=True)
 
 
-def hot_labels(said: str, count: int, number: Callable[[str], int]) -> list[int]:
+def hot_labels(said: str, count: int, number: Callable[[str], int], read: Reading = "auto") -> list[int]:
     """0 or 1 for each label, of what a row says.
 
     Args:
         said: a label, or as JSON a list of labels, a 0 or 1 for each in order, or a mapping from labels to these.
         count: of labels.
         number: of a label by its name.
+        read: how the labels of the file are read: ``[0, 1]`` of two labels may be either.
 
     Raises:
         InputError: the model has no such label.
@@ -83,14 +87,27 @@ def hot_labels(said: str, count: int, number: Callable[[str], int]) -> list[int]
     except ValueError:
         told = said
     if isinstance(told, Mapping):
-        marks = {number(str(name)): bool(mark) for name, mark in told.items()}
+        marks = _marks(told, count, number)
         return [int(marks.get(k, False)) for k in range(count)]
     every = told if isinstance(told, list) else [said]
-    if len(every) == count and all(not isinstance(v, str) and v in (0, 1) for v in every):
+    if read in ("auto", "marks") and are_marks(every, count):
         return [int(v) for v in every]
-    names = [f"{v:g}" if isinstance(v, float) else str(v) for v in every]
-    given = {number(name) for name in names}
+    given = {number(plain_label(v)) for v in every}
     return [int(k in given) for k in range(count)]
+
+
+def _marks(told: Mapping[str, Any], count: int, number: Callable[[str], int]) -> dict[int, bool]:
+    """Marks by label; other columns that hold 0 or 1 are none, where all labels have theirs."""
+    marks: dict[int, bool] = {}
+    unknown: InputError | None = None
+    for name, mark in told.items():
+        try:
+            marks[number(str(name))] = bool(mark)
+        except InputError as error:
+            unknown = error
+    if unknown is not None and len(marks) < count:
+        raise unknown
+    return marks
 
 
 TASKS: tuple[type[Task], ...] = (MultiLabel, MultiLabelImages)

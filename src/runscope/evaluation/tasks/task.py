@@ -58,6 +58,8 @@ class Task:
     metrics: tuple[Metric, ...]
     writes: ClassVar[bool] = True
     """Whether it asks a model that writes text."""
+    cuts: ClassVar[str] = "in front"
+    """Where texts are cut that are longer than the model takes."""
     brings_examples: ClassVar[bool] = False
     """Whether it has examples of its own, and takes no file of them."""
     pooled: ClassVar[Mapping[str, Callable[[Floats], Floats]]] = {}

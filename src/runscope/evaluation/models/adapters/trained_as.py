@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError
+from runscope.evaluation.examples.labels import names_of
 from runscope.evaluation.models.saved.kinds import (
     CAUSAL,
     ELSEWHERE,
@@ -146,6 +147,22 @@ def adapted_kind(folder: Path, config: Config, shapes: Shapes) -> Kind:
             hint=kind.hint or ELSEWHERE,
         )
     return kind
+
+
+def label_names(folder: Path) -> dict[str, int]:
+    """What a checkpoint calls its labels, with their numbers; an adapter without a ``config.json`` has its base's.
+
+    Raises:
+        InputError: its configuration contradicts itself.
+    """
+    place = folder / "config.json"
+    try:
+        if not place.is_file() and (folder / ADAPTER_CONFIG).is_file():
+            told = read_object((folder / ADAPTER_CONFIG).read_bytes())
+            place = Path(str(told.get("base_model_name_or_path"))) / "config.json"
+        return names_of(read_object(place.read_bytes()))
+    except (OSError, ValueError):  # said where it is loaded
+        return names_of({})
 
 
 def _problem(folder: Path) -> Any:
