@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runscope.errors import UnknownReference
 from runscope.history import Run
 from runscope.sources import load
 
@@ -102,3 +103,61 @@ def test_a_short_table_that_was_written_to_again_is_of_two_parts(
     run = read(tmp_path, f"epoch,train_loss,valid_loss,time\n{rows}{again}{rows}", "history.csv")
     assert (run.step_key, len(run.parts)) == ("epoch", 2)
     assert run.role("train_loss").step.tolist() == [*range(epochs)] * 2  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("suffix", ["", "-3", ".out"])
+def test_what_a_job_printed_is_a_console_log(suffix: str, tmp_path: Path) -> None:
+    text = "".join(f"step {s} loss {a}\n" for s, a in CURVE)
+    assert points(read(tmp_path, text, f"train.sh.o81234{suffix}"), "train_loss") == CURVE
+
+
+def test_lines_of_dllogger_are_rows(tmp_path: Path) -> None:
+    """Its step is a list of epoch and iteration, of the epoch alone, or empty; settings are no metrics."""
+    lines: list[dict[str, object]] = [
+        {"type": "LOG", "step": "PARAMETER", "data": {"lr": 0.1, "batch_size": 64}}
+    ]
+    for number, (step, value) in enumerate(CURVE):
+        lines.append(
+            {
+                "timestamp": f"{1.75e9 + step}",
+                "type": "LOG",
+                "step": [number // 4, step],
+                "data": {"train_loss": value},
+            }
+        )
+        if step in LATER:
+            lines.append({"type": "LOG", "step": [number // 4], "data": {"val_loss": LATER[step]}})
+    lines.append({"type": "LOG", "step": [], "data": {"train_loss": 0.1, "throughput": 900.0}})
+    run = read(tmp_path, "".join(f"DLLL {json.dumps(line)}\n" for line in lines), "nvlog.json")
+    assert (points(run, "train_loss"), points(run, "eval_loss")) == (CURVE, HELD_OUT)
+    assert set(run.roles) == {"train_loss", "eval_loss", "epoch"}
+
+
+def test_a_document_an_epoch_is_a_row_each(tmp_path: Path) -> None:
+    """AllenNLP's folder; ``metrics.json`` beside them sums the training up, and the last file is cut."""
+    folder = tmp_path / "tagger"
+    folder.mkdir()
+    for epoch in range(12):
+        held_out = round(0.5 + 1 / (epoch + 1), 4)
+        row = {"best_epoch": epoch, "training_duration": "0:00:12.3", "epoch": epoch, "training_loss": 2 / (epoch + 1),
+               "validation_loss": held_out, "best_validation_loss": 0.1}  # fmt: skip
+        (folder / f"metrics_epoch_{epoch}.json").write_text(json.dumps(row, indent=2))
+    (folder / "metrics.json").write_text(json.dumps(row))
+    (folder / "metrics_epoch_12.json").write_text('{"best_epoch": 1')
+    run = load(folder)
+    assert points(run, "train_loss") == [(e, 2 / (e + 1)) for e in range(12)]
+    assert points(run, "eval_loss") == [(e, round(0.5 + 1 / (e + 1), 4)) for e in range(12)]
+    assert (run.name, run.step_key) == ("tagger", "epoch")
+    assert "1 file is no whole JSON and left out" in run.notes
+
+
+def test_a_folder_with_a_card_alone_says_where_the_table_is(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    rows = "".join(f"| {a} | {s} | {a + 1:.4f} |\n" for s, a in CURVE)
+    (tmp_path / "README.md").write_text(
+        f"# model\n\n| Training Loss | Step | Validation Loss |\n|---|---|---|\n{rows}"
+    )
+    with pytest.raises(UnknownReference, match=r"README\.md in it has a table of the training") as refused:
+        load(tmp_path)
+    assert refused.value.hint == f"name {tmp_path / 'README.md'}"
+    assert points(load(tmp_path / "README.md"), "train_loss") == CURVE

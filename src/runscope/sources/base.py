@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runscope.errors import SeveralRuns, UnknownReference, UnreadableRun, nearest
 from runscope.history import Lineage, Run, Series
+from runscope.history.carried import without_carried
 from runscope.history.ending import came_to_its_end
 from runscope.history.parts import side_by_side
 from runscope.history.roles import assign_roles
@@ -95,7 +96,7 @@ def finish(run: Run, *, where: str) -> Run:
             notes=(*run.notes, *assigned.notes),
         )
     )
-    found = with_sums(found)
+    found = without_carried(with_sums(found))
     if found.state in ("unknown", "killed") and came_to_its_end(found):
         return replace(found, state="finished")
     return found

@@ -9,6 +9,7 @@ import orjson
 
 from runscope.errors import UnreadableRun
 from runscope.sources.packed import content_of, is_packed, unpacked_name
+from runscope.sources.tables import files as tables
 from runscope.sources.text import head_of
 
 _CSV = "name a CSV file with a header line (step,loss,val_loss) and one row per step"
@@ -39,11 +40,10 @@ def why_no_run(path: Path) -> tuple[str, str] | None:
     """Why a file holds no run, and what to name in its place; None where its kind says nothing."""
     if path.is_dir():
         found = next((file for depth in ("*", "*/*") for file in path.glob(f"{depth}{_SWANLAB[0]}")), None)
-        return (
-            None
-            if found is None
-            else (f"{found.name} in it is SwanLab's own file, which is not read", _SWANLAB[1])
-        )
+        if found is not None:
+            return f"{found.name} in it is SwanLab's own file, which is not read", _SWANLAB[1]
+        card = next((file for file in sorted(path.glob("*.md")) if tables.kind_of(file) is not None), None)
+        return None if card is None else (f"{card.name} in it has a table of the training", f"name {card}")
     if not path.is_file():
         return None
     ending = unpacked_name(path).suffix.lower()

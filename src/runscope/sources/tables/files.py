@@ -64,6 +64,8 @@ def kind_of(file: Path) -> Kind | None:
     return _kind_of_text(head_of(file, console.SOUGHT_BYTES))
 
 
+_OF_A_JOB = re.compile(r"\.[oe]\d+(?:[.-]\d+)?")
+"""``train.o81234``: what a job of Grid Engine, PBS or LSF printed."""
 _TURNED_OVER = re.compile(r"\.(?:\d+|\d{4}-?\d\d-?\d\d|old|bak|prev)")
 
 
@@ -71,6 +73,8 @@ def ending_of(file: Path) -> str:
     """The ending that tells of a file's kind, in lower case: ``.log`` of ``train.log.2.gz``, which was rotated."""
     file = unpacked_name(file)
     ending = file.suffix.lower()
+    if _OF_A_JOB.fullmatch(ending):
+        return PLAIN[0]
     if _TURNED_OVER.fullmatch(ending):
         inner = Path(file.stem).suffix.lower()
         return inner if inner in (*CSV, *LINES, *PLAIN) else ending

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.safe_text import from_cell
+from runscope.sources.base import names_in
 from runscope.sources.tables.column_names import (
     EPOCHS,
     NAMES_A_METRIC,
@@ -23,9 +27,11 @@ from runscope.sources.tables.column_names import (
     is_step,
     plain,
 )
+from runscope.sources.tables.documents.json_text import frame
 from runscope.sources.tables.files import read_cells
 from runscope.sources.tables.frames import as_texts, chosen, is_filled, kinds, repeated, stacked, to_floats
 from runscope.sources.tables.long import of_sets, parted, roles_of, run_columns, split
+from runscope.sources.text import head_of, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -327,6 +333,45 @@ def column_files(folder: Path) -> dict[Path, str]:
         if (place / "learn_error.tsv").is_file():
             return {place / name: head for name, head in _CATBOOST.items() if (place / name).is_file()}
     return {}
+
+
+_OF_ONE_ROW = re.compile(r"(.*?)[_-]?(epoch|step|iteration|iter)[_-]?(\d+)\.json", re.IGNORECASE)
+
+
+def row_files(folder: Path) -> list[tuple[str, int, Path]]:
+    """Documents of a folder that hold a row each: what their names count, the number, the file; none elsewhere.
+
+    AllenNLP writes a ``metrics_epoch_3.json`` after each epoch.
+    """
+    named = [m for name in names_in(folder) if name.endswith(".json") and (m := _OF_ONE_ROW.fullmatch(name))]
+    alike = Counter((m[1], m[2]) for m in named)
+    kind = next((kind for kind, count in alike.most_common(1) if count >= _FEWEST_ROWS), None)
+    found = sorted((int(m[3]), folder / m[0]) for m in named if (m[1], m[2]) == kind)
+    if kind is None or not _ONE_ROW.match(head_of(found[0][1])):
+        return []
+    return [(kind[1].lower(), number, file) for number, file in found]
+
+
+_ONE_ROW = re.compile(r"\s*\{[^\[]*\"[^\"]*loss[^\"]*\"\s*:\s*[-\dN]", re.IGNORECASE)
+
+
+def read_rows(folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The documents of :func:`row_files` as one table."""
+    rows, lost = [], 0
+    for word, number, file in row_files(folder):
+        try:
+            row = json.loads(read_text(file).text)
+        except (OSError, ValueError, RecursionError, UnreadableRun):
+            row = None
+        lost += not isinstance(row, dict)
+        rows += [row if by_counter(row) else {word: number, **row}] if isinstance(row, dict) else []
+    files = "file is" if lost == 1 else "files are"
+    return frame(rows), (f"{lost:,} {files} no whole JSON and left out",) if lost else ()
+
+
+def by_counter(row: Mapping[str, object]) -> bool:
+    """Whether a row counts itself."""
+    return any(is_step(name) or is_epoch(name) for name in row)
 
 
 def read_columns(folder: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.history import Lineage, Run, Series
+from runscope.history.carried import without_carried
 from runscope.history.ending import PLANNED_STEPS
 from runscope.history.metrics import held_out, plain
 from runscope.history.parts import MOST_PARTS, numbered, order_of
@@ -32,7 +33,7 @@ from runscope.sources.tables.cells import Numbers
 from runscope.sources.tables.column_names import is_epoch
 from runscope.sources.tables.files import CSV, LINES, ending_of, kind_of, parts_of, read_cells
 from runscope.sources.tables.frames import Columns, groups, with_nan
-from runscope.sources.tables.layouts import column_files, read_columns, runs_in
+from runscope.sources.tables.layouts import column_files, read_columns, read_rows, row_files, runs_in
 from runscope.sources.tables.long import LONG
 from runscope.sources.tables.neptune import Place
 from runscope.sources.tables.strays import is_stray_csv, is_stray_lines
@@ -67,7 +68,7 @@ def claims(reference: str) -> bool:
     if path is None:
         return False
     if path.is_dir():
-        return _in_folder(path) is not None or bool(column_files(path))
+        return _in_folder(path) is not None or bool(column_files(path) or row_files(path))
     if path.name == _OF_A_TRAINER:
         return False
     return kind_of(path) is not None and parts_of(path)[0] == path  # the first part stands for all
@@ -109,7 +110,10 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     path, member = split_member(reference)
     assert path is not None, "claimed"
     file = (_in_folder(path) or path) if path.is_dir() else path
-    cells, notes = read_columns(file) if file.is_dir() else read_cells(file)
+    if file.is_dir():
+        cells, notes = read_columns(file) if column_files(file) else read_rows(file)
+    else:
+        cells, notes = read_cells(file)
     if not len(cells.columns):
         raise UnreadableRun(
             f"{file} holds no metric: no cell of its rows is a number or a word",
@@ -152,7 +156,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     done = finish(run, where=where)
     if not 1 < len(table.sessions) <= MOST_PARTS:
         return done
-    return replace(done, parts=tuple(numbered(done, table.sessions)))
+    return without_carried(replace(done, parts=tuple(numbered(done, table.sessions))))
 
 
 def _lineage(place: Place | None, counter: str) -> Lineage | None:

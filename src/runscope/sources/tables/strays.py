@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from runscope.sources.tables.column_names import is_epoch, is_step, plain
-from runscope.sources.tables.documents.json_text import flat, row_of
+from runscope.sources.tables.documents.json_row import row_of
+from runscope.sources.tables.documents.json_text import flat
 from runscope.sources.tables.written.marks import cells_of, is_number, separator_of
 from runscope.sources.text import head_of
 

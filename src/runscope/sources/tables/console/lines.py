@@ -135,8 +135,12 @@ def _settled(cells: pd.DataFrame, total: int, notes: list[str]) -> pd.DataFrame:
     counted = is_filled(cells["step"])
     logged = counted & is_filled(cells["loss"])
     seen = np.trunc(to_floats(cells["step"])[logged])
-    ahead = np.diff(seen)
-    if len(ahead) < 2 or np.unique(ahead, return_counts=True)[1].max() >= STEADY * len(ahead):
+    ahead, often = np.unique(np.diff(seen), return_counts=True)
+    if len(seen) < 3:
+        return cells
+    stride = max(1.0, float(ahead[often.argmax()]))
+    told = seen[0] == 1 or (seen[0] > 0 and seen[0] % stride == 0)  # a loss is logged at no step 0
+    if told and often.max() >= STEADY * (len(seen) - 1):
         return cells
     every = max(1, math.ceil((seen / np.arange(1, len(seen) + 1)).max() - 1e-9))
     if every * len(seen) > total:

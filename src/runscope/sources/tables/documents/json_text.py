@@ -11,11 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from runscope.errors import UnreadableRun
 from runscope.safe_text import whole_letters
 from runscope.sources.tables.documents import literals
+from runscope.sources.tables.documents.json_row import row_of
 from runscope.sources.tables.documents.json_shapes import (
     DEEPEST,
     columns_of,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Cell = str | float
 """``""`` is an empty one."""
-_OBJECT = re.compile(r"\s*\{\s*\"")
+_OBJECT = re.compile(r"\s*(?:DLLL )?\{\s*\"")
 _METRIC = r"[^\"]*(?:loss|acc|error|rmse|mae|mse|auc|l[12]|map|ndcg|score|reward)[^\"]*"
 _COLUMNS = re.compile(rf"\"{_METRIC}\"\s*:\s*\[\s*[-\d\[\"N]", re.IGNORECASE)
 _LIST = re.compile(r"\s*\[\s*\{")
@@ -289,19 +288,6 @@ def _thinned(values: Sequence[Any], begin: int, count: int, every: int, lost: Co
 
 FEW_MISSING = 2
 """A column that is so little shorter lacks its last values: a training was stopped between them."""
-
-
-def row_of(line: str) -> Row | None:
-    """The object in a line; None where it holds none."""
-    line = line.strip().removesuffix(",")
-    try:
-        row = orjson.loads(line)
-    except ValueError:  # perhaps for a bare NaN or a number of a hundred digits, which every script writes
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            return None
-    return row if isinstance(row, dict) else None
 
 
 DEEP, LARGE, CUT, NO_JSON = "deep", "large", "cut", "no JSON"
