@@ -13,12 +13,14 @@ import pytest
 from runscope.api import evaluate
 from runscope.errors import InputError, UsageError
 from runscope.evaluation.examples.reading import read_examples
+from runscope.evaluation.held_out import held_out_examples
 from runscope.evaluation.models.backend import Draws
 from runscope.evaluation.models.writing import WritingModels
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import find_task
 from runscope.evaluation.tasks.passing import pass_at, passes_of
 from runscope.evaluation.tasks.scorers import find_scorer
+from tests.evaluation import letters
 from tests.evaluation.conftest import Place
 
 
@@ -124,3 +126,26 @@ def test_the_row_is_no_part_of_what_an_example_is(tmp_path: Path) -> None:
     assert one.id == two.id
     assert one == two
     assert one.row != two.row
+
+
+def test_rows_that_differ_for_the_scorer_alone_are_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"prompt": "a", "completion": "b", "tests": tests} for tests in ("1", "2", "1")]
+    letters.write(tmp_path / "rows.jsonl", [*rows, {"prompt": "c", "completion": "d", "tests": "3"}])
+    letters.write(tmp_path / "train.jsonl", [{"prompt": "c", "completion": "d"}])
+    (tmp_path / "own_tests.py").write_text(
+        "def passes(answer, target, row):\n    return answer == row['tests']\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    for scorer, count in (("exact", 2), ("own_tests:passes", 3)):
+        for settings in (
+            EvaluateSettings(task="answer", scorer=scorer), EvaluateSettings(scorer=scorer, beside="answer")
+        ):  # fmt: skip
+            notes: list[str] = []
+            found, _ = held_out_examples("rows.jsonl", (), settings, notes)
+            assert len(found) == len({e.id for e in found}) == count
+            assert any(f"{4 - count} row" in note and "equal to another one" in note for note in notes)
+    by_row = EvaluateSettings(task="answer", scorer="own_tests:passes")
+    left, seen = held_out_examples("rows.jsonl", read_examples("train.jsonl"), by_row)
+    assert (len(left), seen) == (2, 1), "what was trained on is told by its words"

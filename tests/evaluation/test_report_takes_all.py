@@ -118,3 +118,20 @@ def test_a_metric_that_nobody_has_is_refused(
     error = capsys.readouterr().err.splitlines()
     assert "no metric 'elegance' was logged, and the task has none" in error[0]
     assert "of the task: loss" in error[1]
+
+
+def test_a_task_in_a_file_is_looked_for_from_its_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "own.yaml").write_text("task: own\n")
+    monkeypatch.chdir(tmp_path / "tasks")
+    given = {"task": "lm-eval:own.yaml", "max_examples": 5}
+    Recipe(("run.csv",), settings=given).write(tmp_path / "recipe.toml", facts={})
+    written = tomllib.loads((tmp_path / "recipe.toml").read_text())["investigation"]["settings"]
+    assert written == {"task": "lm-eval:tasks/own.yaml", "max_examples": 5}
+    monkeypatch.chdir("/")
+    read = Recipe.read(tmp_path / "recipe.toml").settings
+    assert read == {"task": f"lm-eval:{tmp_path / 'tasks' / 'own.yaml'}", "max_examples": 5}
+    Recipe(("run.csv",), settings={"task": "lm-eval:arc_easy"}).write(tmp_path / "named.toml", facts={})
+    assert Recipe.read(tmp_path / "named.toml").settings == {"task": "lm-eval:arc_easy"}

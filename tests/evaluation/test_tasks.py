@@ -145,6 +145,10 @@ def test_wrong_names_are_told_before_anything_is_loaded() -> None:
     with pytest.raises(UsageError) as caught:
         find_task(EvaluateSettings(task="number", metric="hitrate")).metric  # noqa: B018
     assert "'hit_rate'" in caught.value.hint
+    with pytest.raises(UsageError, match="tasks of Inspect are programs") as caught:
+        find_task(EvaluateSettings(task="inspect:arc.py"))
+    assert "inspect eval arc.py" in caught.value.hint
+    assert "--scores logs" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shlex
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -316,6 +316,8 @@ def _write_value(key: str, value: Any, folder: Path) -> Any:
         return os.path.relpath(value, folder)
     if key in _REFERENCES:
         return _relative(str(value), folder)
+    if key == "settings":
+        return {name: _task_at(v, folder, _relative) for name, v in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -331,7 +333,18 @@ def _read_value(key: str, value: Any, folder: Path) -> Any:
         return value if is_dataset(value) and not (folder / value).exists() else str(folder / value)
     if key in _REFERENCES:
         return _resolved(value, folder)
+    if key == "settings":
+        return {name: _task_at(v, folder, _resolved) for name, v in value.items()}
     return tuple(value) if isinstance(value, list) else value
+
+
+def _task_at(value: Any, folder: Path, placed: Callable[[str, Path], str]) -> Any:
+    """A setting; where it is a task in a file (``lm-eval:my.yaml``), with the file's place as it is asked for."""
+    from runscope.evaluation.settings import HARNESS, brings_examples
+
+    if not isinstance(value, str) or not brings_examples(value):
+        return value
+    return HARNESS + placed(value.removeprefix(HARNESS), folder)
 
 
 def _relative(reference: str, folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from runscope.errors import InputError, UsageError
@@ -38,13 +39,17 @@ def held_out_examples(
 
     Without data they are the task's own.
     """
-    known = {e.id for e in train}
+    known = {e.content for e in train}
+    tasks = [find_task(replace(settings, task=t, metric=None)) for t in (settings.task, settings.beside) if t]
+    whole_rows = any(task.reads_rows for task in tasks)
     every = (
-        read_examples(data, settings.columns, settings.scoring.text, notes, settings.cluster, form)
+        read_examples(
+            data, settings.columns, settings.scoring.text, notes, settings.cluster, form, whole_rows
+        )
         if data is not None
         else find_task(settings).own_examples()
     )
-    fresh = [e for e in every if e.id not in known]
+    fresh = [e for e in every if e.content not in known]
     if len(fresh) < 2:
         count = "1 example" if len(fresh) == 1 else f"{len(fresh)} examples"
         which = "not trained on" if train else "in all, of which equal ones count once"

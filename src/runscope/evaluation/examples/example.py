@@ -59,6 +59,7 @@ class Example:
         parts: what else is asked: of a model with a head a second text, words, a picture, a sound; by a task of
             lm-evaluation-harness its requests.
         row: what else the user's file has of it, for scorers: tests, references, metadata. No part of its identity.
+        apart: tells it from examples of the same content, where what else is in the row matters.
     """
 
     prompt: str | tuple[Turn, ...]
@@ -68,10 +69,16 @@ class Example:
     chat: Chat | None = None
     parts: tuple[Any, ...] = ()
     row: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    apart: str = ""
 
     @cached_property
     def id(self) -> str:
-        """Identity of the content."""
+        """Identity: that of its content, and of the row where that matters."""
+        return self.content if not self.apart else _digest([self.content, self.apart])
+
+    @cached_property
+    def content(self) -> str:
+        """Identity of what a model reads and is to say."""
         content: list[Any] = [self.prompt, self.completion]
         if self.choices or self.chat:
             content.append(self.choices)
@@ -79,8 +86,7 @@ class Example:
             content += [self.chat.turns, self.chat.given, self.chat.tools, self.chat.extra]
         if self.parts:
             content.append({"parts": self.parts})
-        text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
-        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
+        return _digest(content)
 
     @property
     def size(self) -> int:
@@ -97,6 +103,16 @@ class Example:
     def with_each_choice(self) -> list[Example]:
         """The prompt with each choice as its completion."""
         return [Example(self.prompt, choice, self.cluster) for choice in self.choices]
+
+
+def apart_from_others(row: Mapping[str, Any]) -> str:
+    """What tells an example from others of the same content: all of its row."""
+    return _digest(row)
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
 
 
 def said(turn: Turn) -> str:

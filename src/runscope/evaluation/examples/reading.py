@@ -26,7 +26,7 @@ from runscope.evaluation.examples.columns import (
     paired,
     parse_columns,
 )  # fmt: skip
-from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.example import Example, apart_from_others
 from runscope.evaluation.examples.left_out import LeftOut
 from runscope.evaluation.examples.preferences import preference
 
@@ -44,6 +44,7 @@ def read_examples(
     notes: list[str] | None = None,
     cluster: str | None = None,
     form: Form | None = None,
+    whole_rows: bool = False,
 ) -> tuple[Example, ...]:
     """Read examples, equal ones once, in the order of the file.
 
@@ -57,6 +58,7 @@ def read_examples(
         notes: what was left out is appended to it.
         cluster: column that says which examples belong together; None takes one that is called so.
         form: makes an example of a row, as a task asks for it; None for :func:`example_of`.
+        whole_rows: rows are equal only where all that stands in them is, and not what a model reads alone.
 
     Raises:
         InputError: no such file, another form, or no usable column.
@@ -91,6 +93,8 @@ def read_examples(
                 example = replace(example, cluster=named_cluster(row, cluster, where))
             if form is None:
                 example = replace(example, row=own)
+                if whole_rows and example.id in found and found[example.id].row != own:
+                    example = replace(example, apart=apart_from_others(own))
             left.equal += example.id in found
             found.setdefault(example.id, example)
             labelled |= form is None and not example.prompt and "label" in row and not named

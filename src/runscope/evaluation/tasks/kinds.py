@@ -85,6 +85,7 @@ class Answer(Task):
     def __init__(self, settings: EvaluateSettings) -> None:
         super().__init__(settings)
         self.scorer = find_scorer(settings)
+        self.reads_rows = self.scorer.reads_row
         s = self.scorer
         self.metrics = (Metric(s.name, s.lower_is_better, s.unit or f"in {_words(s.name)}", s.min_effect),)
         self.passes = () if s.lower_is_better else passes_of(settings.samples)
@@ -278,6 +279,8 @@ TASKS: Mapping[str, type[Task]] = {
     "transcribe": speech.Transcribe,
     **{task.name: task for task in (*heads.TASKS, *multi_label.TASKS, *vectors.TASKS)},
 }
+INSPECT = "inspect:"
+"""How a task of Inspect would be named."""
 AUTO = "auto"
 """The task that fits the kind of model; where nothing is known of it, the loss of a language model."""
 
@@ -295,6 +298,12 @@ def find_task(settings: EvaluateSettings) -> Task:
         return TASKS[name](settings)
     if name.startswith(HARNESS):
         return HarnessTask(settings)
+    if name.startswith(INSPECT):
+        raise UsageError(
+            f"{name} is not run: tasks of Inspect are programs, with solvers and tools of their own",
+            hint=f"for each checkpoint: inspect eval {name.removeprefix(INSPECT) or 'FILE'} --model hf/local -M "
+            "model_path=./output/checkpoint-500 --log-dir logs/checkpoint-500; then runscope evaluate --scores logs",
+        )
     if ":" not in name:
         close = nearest(name, TASKS)
         raise UsageError(

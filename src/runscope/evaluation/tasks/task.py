@@ -62,6 +62,8 @@ class Task:
     """Where texts are cut that are longer than the model takes."""
     brings_examples: ClassVar[bool] = False
     """Whether it has examples of its own, and takes no file of them."""
+    reads_rows: bool = False
+    """Whether its scores depend on what else is in an example's row: rows that differ by that alone are two then."""
     pooled: ClassVar[Mapping[str, Callable[[Floats], Floats]]] = {}
     """Metrics of all examples together, by name, from sums of :meth:`statistics`."""
 
