@@ -81,6 +81,10 @@ def test_whole_models_that_were_trained_helped_and_the_base_is_the_one_that_is_n
     assert found.base.mean == pytest.approx(plain_loss(tiny.llama().eval(), place.held_out), abs=1e-5)
     assert found.base.difference_low > 0
     assert study(tmp_path / "out", place.held_out).base is None, "nothing names it"
+    little = study(tmp_path / "out", place.held_out, replace(QUIET, min_effect=50.0), base=base).base
+    assert little is not None
+    assert little.outcome == "helped_little", "it is shown, and less than what matters"
+    assert "less than the 50 nats per token that matter" in little.reason
 
 
 def test_a_training_that_went_wrong_is_said_to_have_harmed(place: Place, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from runscope.api import evaluate
+from runscope.cli import main
 from runscope.errors import InputError, UsageError
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.held_out import held_out_examples
@@ -90,6 +91,33 @@ def test_pass_at_k_decides_where_it_is_named(place: Place) -> None:
     assert best.mean == pytest.approx(best.scores["pass_at_5"])
     again = evaluate(str(place.output), place.held_out, scorer="regex", max_examples=20, **how)
     assert all(e.seconds == 0 for e in again.evaluations), "answers are kept, whatever scores them"
+
+
+@pytest.mark.parametrize("option", ["temperature", "tolerance", "relative_tolerance", "min_effect"])
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_what_is_no_size_is_refused(option: str, value: float) -> None:
+    words: dict[str, Any] = {option: value}
+    with pytest.raises(UsageError, match=f"--{option.replace('_', '-')} .* is no size"):
+        EvaluateSettings(**words)
+
+
+def test_options_for_answers_that_nobody_asked_for_are_named(place: Place) -> None:
+    how: dict[str, Any] = {"max_examples": 10, "device": "cpu", "sample": 0}
+    study = evaluate(str(place.output), place.held_out, samples=3, temperature=0.5, scorer="number", **how)
+    said = "--scorer number and --samples 3 and --temperature 0.5 had no effect: the task was loss"
+    assert any(note.startswith(said) for note in study.notes)
+    assert not any("no effect" in n for n in evaluate(str(place.output), place.held_out, **how).notes)
+
+
+def test_where_all_answers_are_wrong_nothing_is_kept(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(place.output), "--data", str(place.held_out), "--device", "cpu", "--quiet"]
+    assert main([*words, "--task", "answer", "--extract", "never", "--max-examples", "12"]) == 0
+    said = capsys.readouterr().out
+    assert "this shows nothing about which is better" in " ".join(said.split())
+    assert "Keep" not in said
+    assert "would decide" not in said
 
 
 def test_several_answers_need_a_temperature() -> None:

@@ -8,7 +8,8 @@ import numpy as np
 
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import Scoring
-from runscope.evaluation.tasks.kinds import CUT, UNENDED, Row, Task
+from runscope.evaluation.settings import EvaluateSettings
+from runscope.evaluation.tasks.kinds import CUT, TASKS, UNENDED, Row, Task
 from runscope.evaluation.tasks.speech import LOST
 
 
@@ -21,6 +22,26 @@ def left_unscored(examples: Sequence[Example], scoring: Scoring) -> list[str]:
     return (
         [f"{chats} with a turn that is not the assistant's, which is not scored: the answer before it is"]
         if count
+        else []
+    )
+
+
+def without_effect(settings: EvaluateSettings) -> list[str]:
+    """A note on options for answers where none are asked for; what a task of the user's own does with them is its."""
+    asked = {settings.task, settings.beside} - {None}
+    if "answer" in asked or not asked <= TASKS.keys():
+        return []
+    given = [f"--scorer {settings.scorer}"] if settings.scorer != EvaluateSettings.scorer else []
+    given += [f"--samples {settings.samples}"] if settings.samples > 1 else []
+    given += [f"--temperature {settings.temperature:g}"] if settings.temperature else []
+    given += (
+        [f"--extract {settings.extract}"] if settings.extract is not None and "number" not in asked else []
+    )
+    return (
+        [
+            f"{' and '.join(given)} had no effect: the task was {settings.task} (--task answer asks for answers)"
+        ]
+        if given
         else []
     )
 

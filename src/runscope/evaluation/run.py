@@ -18,7 +18,7 @@ from runscope.evaluation.beside.base import Ran, base_row
 from runscope.evaluation.beside.forgetting import SecondSet, forgotten, with_second
 from runscope.evaluation.beside.remembered import errands, remembered
 from runscope.evaluation.beside.second_task import Beside, second_task
-from runscope.evaluation.caveats import cut_notes, futile, left_unscored
+from runscope.evaluation.caveats import cut_notes, futile, left_unscored, without_effect
 from runscope.evaluation.decide import Decision, decide, scores, sign
 from runscope.evaluation.examples.example import Example, shuffled
 from runscope.evaluation.following import as_trained, renamed, training_examples
@@ -89,7 +89,7 @@ def evaluate(
     form = None if task.writes else task.example
     train = training_examples(train_data, settings, form)
     held_out, seen_in_training = held_out_examples(data, train, settings, notes, form)
-    notes += left_unscored(held_out, settings.scoring)
+    notes += [*without_effect(settings), *left_unscored(held_out, settings.scoring)]
     second = SecondSet(also, settings, task) if also is not None else None
     other = second_task(settings, task, held_out)
     if seen_in_training:
@@ -113,7 +113,7 @@ def evaluate(
         if len(arms) - 1 in race.race.withdrawn:
             decision = replace(decision, reason=f"{decision.reason} {race.why[len(arms) - 1]}.")
         if why := futile(task, held_out, race.rows):
-            decision = replace(decision, outcome="undecided", reason=why, onset=None)
+            decision = replace(decision, outcome="undecided", reason=why, onset=None, more_examples=None)
         rows = scores(race.race, decision, arms, task.metric, race.summaries())
         by_heart: tuple[dict[str, Any], ...] = ()
         if train:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import inf
 
 from runscope.errors import UsageError
 from runscope.evaluation.examples.columns import parse_columns
@@ -136,12 +137,15 @@ class EvaluateSettings:
                     f"--average {word} names no checkpoints",
                     hint="last:3, as-good, ema:0.5, or steps as 200,300,400",
                 )
-        if self.min_effect is not None and self.min_effect < 0:
-            raise UsageError(
-                "the smallest difference that matters cannot be negative", hint="0.02 nats is a start"
-            )
+        for option in ("min_effect", "tolerance", "relative_tolerance", "temperature"):
+            given = getattr(self, option)
+            if given is not None and not 0 <= given < inf:
+                raise UsageError(
+                    f"--{option.replace('_', '-')} {given:g} is no size: it cannot be negative, infinite or NaN",
+                    hint="give a number, 0 or more",
+                )
         self._require_disk()
-        if self.temperature < 0 or (self.samples > 1 and not self.temperature):
+        if self.samples > 1 and not self.temperature:
             raise UsageError(
                 "answers are drawn at a temperature above 0",
                 hint="--temperature 0.8 is usual for --samples 10 and more, 0.2 for a few",

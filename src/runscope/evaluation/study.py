@@ -117,9 +117,9 @@ class Extra:
         kind: ``base``: what the training began from; ``average``: of checkpoints, never saved.
         name: how people call it.
         steps: of the checkpoints that an average is made of.
-        outcome: of the base ``helped``, ``did_not_help`` (that the best is better by what matters is ruled out),
-            ``harmed`` (even the best is shown to be worse); of an average ``better`` than the best, ``as_good``,
-            ``worse``; else ``undecided``.
+        outcome: of the base ``helped``, ``helped_little`` (by less than what matters), ``did_not_help`` (that the
+            best is better by what matters is ruled out), ``harmed`` (even the best is shown to be worse); of an
+            average ``better`` than the best, ``as_good``, ``worse``; else ``undecided``.
         reason: the same in a sentence, with the numbers.
         mean, low, high: the metric with its 95% interval.
         examples: how many it was compared on.
@@ -130,7 +130,9 @@ class Extra:
 
     kind: Literal["base", "average"]
     name: str
-    outcome: Literal["helped", "did_not_help", "harmed", "better", "as_good", "worse", "undecided"]
+    outcome: Literal[
+        "helped", "helped_little", "did_not_help", "harmed", "better", "as_good", "worse", "undecided"
+    ]
     reason: str
     mean: float
     low: float
@@ -298,6 +300,11 @@ class Study(Shown):
     def compared(self) -> bool:
         """Whether two checkpoints or more gave numbers: of a single one nothing can be called better or worse."""
         return sum(score.examples > 0 for score in self.scores) > 1
+
+    @property
+    def tied(self) -> bool:
+        """Whether all checkpoints say the same and nothing is shown: the best is one of them, and no better."""
+        return self.outcome == "undecided" and len({s.mean for s in self.scores if s.examples}) == 1
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a checkpoint: step, epoch, revision, subfolder, title, its score, and ``score_<name>`` columns."""

@@ -135,6 +135,12 @@ def _judged(ran: Ran, found: Compared) -> Extra:
         reason = (
             f"fine-tuning did not help: even {ran.called}, the best, is worse than the base by {by} {proof}."
         )
+    elif pair.score_below(race.min_effect) <= race.alone and low > 0:
+        outcome = "helped_little"
+        reason = (
+            f"fine-tuning helped a little: {ran.called}, the best, is better than the base by {by} {proof}, less than "
+            f"the {amount(race.min_effect, metric)} that matter."
+        )
     elif pair.score_below(race.min_effect) <= race.alone:
         outcome = "did_not_help"
         much = f"better than the base by {amount(race.min_effect, metric)} or more"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from runscope.evaluation.decide import p_words
 from runscope.evaluation.study import Evaluation, Study
 from runscope.stats.arrays import Floats
 from runscope.stats.comparing.paired import cluster_codes
@@ -234,7 +235,7 @@ def _judged(groups: Sequence[Group], shared: _Shared, known: dict[str, Any]) -> 
     way = "worse" if gap.mean > 0 else "better"
     numbers = (
         f"{known['metric']} is {abs(gap.mean):.3g} {way} (95% interval {low:+.3g} to {high:+.3g}, positive is worse; "
-        f"p = {gap.p_value:.2g}), over {len(first.values)} and {len(second.values)} seeds and {len(differences):,} "
+        f"{p_words(gap.p_value)}), over {len(first.values)} and {len(second.values)} seeds and {len(differences):,} "
         f"examples; {matters:.3g} is what matters."
     )
     outcome: Outcome = "unknown"

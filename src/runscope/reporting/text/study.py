@@ -37,6 +37,7 @@ OUTCOMES = {
 }
 EXTRAS = {
     "helped": "fine-tuning helped",
+    "helped_little": "fine-tuning helped a little",
     "did_not_help": "fine-tuning did not help",
     "harmed": "fine-tuning did not help",
     "better": "better than the best",
@@ -225,7 +226,7 @@ def _headings(study: Study) -> tuple[str, ...]:
 def print_study(console: Console, study: Study) -> None:
     """The answer, then one row a checkpoint."""
     console.print(Text(_headline(study), style="bold"))
-    if study.best is not None and study.compared:
+    if study.best is not None and study.compared and not study.tied:
         console.print(Text(f"Keep {_which(study.best)}"))
     for sentence in extra_sentences(study):
         console.print(Text(sentence))
