@@ -233,3 +233,39 @@ def test_names_of_the_whole_loss_come_before_names_of_its_parts(name: str) -> No
 
 def test_a_loss_that_an_evaluation_took_on_training_examples_is_not_held_out() -> None:
     assert "eval_loss" not in _assign("loss", "eval/train_loss").roles
+
+
+PARTS = {
+    "beside the whole": (["loss", "val_aux_loss"], {"train_loss": "loss"}, "eval_loss=val_aux_loss"),
+    "of the training": (["train_router_aux_loss", "val_loss"], {"eval_loss": "val_loss"}, "train_loss=train_router"),
+    "with its whole": (
+        ["loss", "aux_loss", "val_loss", "val_aux_loss"], {"train_loss": "loss", "eval_loss": "val_loss"}, "",
+    ),
+    "in pairs": (["train_reg_loss", "val_reg_loss"], {"train_loss": "train_reg_loss", "eval_loss": "val_reg_loss"}, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_a_part_of_a_loss_stands_for_no_whole(kind: str) -> None:
+    names, roles, said = PARTS[kind]
+    found = _assign(*names)
+    assert found.roles == roles
+    assert bool(said) == any(f"--map {said}" in note for note in found.notes), found.notes
+
+
+def test_names_of_no_known_language_are_asked_about() -> None:
+    found = _assign("Trainingsverlust", "Validierungsverlust", "epoch")
+    assert found.roles == {"epoch": "epoch"}
+    assert found.notes == (
+        "no name says a loss or a score: Trainingsverlust, Validierungsverlust could be one "
+        "(--map train_loss=Trainingsverlust)",
+    )
+    assert not _assign("loss", "Verlust").notes
+
+
+def test_a_bare_loss_beside_one_of_training_may_be_held_out() -> None:
+    found = _assign("Training Loss", "loss", points={"Training Loss": 40, "loss": 4})
+    assert found.roles == {"train_loss": "Training Loss"}
+    assert found.notes == (
+        "loss, beside Training Loss, may be of held-out data: --map eval_loss=loss says so",
+    )

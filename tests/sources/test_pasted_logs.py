@@ -42,6 +42,19 @@ BOTH = {
     "Tacotron 2": ("Train loss {s} {a:.4f} Grad Norm 0.912345 1.93s/it\n", "Validation loss {s}: {b:9f}  \n"),
     "Paddle": ("epoch: 0, batch: {s}, loss is: [{a}], acc is [0.4]\n", "[validation] batch: {s}, loss is: [{b}]\n"),
     "a verb": ("step {s}: the loss is {a}\n", "step {s}: the validation loss was {b}\n"),
+    "Marian": (
+        "[2026-01-02] Ep. 1 : Up. {s} : Sen. 6,400 : Cost {a:.8f} * 9,123 @ 912 after 9,123 : Time 9.12s : gNorm 1.1\n",
+        "[2026-01-02] [valid] Ep. 1 : Up. {s} : cross-entropy : {b:.6f} : new best\n"
+        "[2026-01-02] [valid] Ep. 1 : Up. {s} : bleu : 21.5 : stalled 1 times\n",
+    ),
+    "OpenPCDet": (
+        "INFO  Train:    1/80 (  1%) [{s:>4}/3712 (  1%)]  Loss: {a} (2.31)  LR: 1.000e-03  Time cost: 00:09/06:01\n",
+        "INFO  val loss: {b}\n",
+    ),
+    "Swin": (
+        "[2026 swin] (main.py 200): INFO Train: [0/300][{s}/1251]\tlr 0.000010\tloss {a} (6.9)\tmem 9MB\n",
+        "[2026-01-02 swin] (main.py 260): INFO * val loss {b}\n",
+    ),
     "syslog": ("[{s}]#011train-logloss:{a:.4f}\n", "[{s}]#011validation-logloss:{b:.4f}\n"),
 }  # fmt: skip
 
@@ -161,3 +174,19 @@ def test_a_folder_with_a_card_alone_says_where_the_table_is(tmp_path: Path) -> N
         load(tmp_path)
     assert refused.value.hint == f"name {tmp_path / 'README.md'}"
     assert points(load(tmp_path / "README.md"), "train_loss") == CURVE
+
+
+def test_settings_that_every_row_repeats_are_no_curves(tmp_path: Path) -> None:
+    """Ray Tune's ``result.json``: the rate of the settings is none that was scheduled."""
+    rows = [{"training_iteration": s, "loss": a, "config": {"lr": 0.25, "layers": 4}} for s, a in CURVE]
+    run = read(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), "result.json")
+    assert (dict(run.roles), set(run.series)) == ({"train_loss": "loss"}, {"loss"})
+    assert (run.config["lr"], run.config["layers"]) == (0.25, 4)
+
+
+def test_two_equal_losses_of_two_batches_are_two(tmp_path: Path) -> None:
+    """Batches that no word counts; a line that two handlers print is one."""
+    text = "".join(f"Train Epoch: 1 [{64 * n}/6400 ({n}%)]\tLoss: {1 - n // 2 / 10:.6f}\n" for n in range(10))
+    assert read(tmp_path, text).role("train_loss").value.tolist() == [1 - n // 2 / 10 for n in range(10)]  # type: ignore[union-attr]
+    twice = "".join(2 * f"Epoch {n} loss {1 - n // 2 / 10:.6f}\n" for n in range(10))
+    assert read(tmp_path, twice, "twice.log").series["loss"].step.tolist() == [*range(10)]

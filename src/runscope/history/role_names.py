@@ -8,6 +8,7 @@ torchtitan, nanoGPT, NeMo, Megatron, Composer, YOLO, Stable-Baselines3, verl, an
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from runscope.history.metrics import HUMP
 
@@ -75,7 +76,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     ),
     "eval_loss": (
         rf"{HELD_OUT}_.*loss", rf"loss_{HELD_OUT}(?:_total)?", rf".*_{HELD_OUT}_loss",
-        rf"{HELD_OUT}_(?:{_MEASURE}|bpb)", rf"(?:l|{_MEASURE})_{HELD_OUT}", r".*_vloss", "test_loss", "loss_test",
+        rf"{HELD_OUT}_(?:{_MEASURE}|bpb)", rf"{HELD_OUT}_(?:.*_)?cross_entropy",  # Composer
+        rf"(?:l|{_MEASURE})_{HELD_OUT}", r".*_vloss", "test_loss", "loss_test",
         rf"{_MEASURE}_test",
         r"test_(?:avg|average|mean|set|epoch)_loss", r"(?:avg|average|mean|epoch)_test_loss",
     ),
@@ -125,3 +127,19 @@ def plain_name(name: str) -> str:
 
 def _words(lower: str) -> list[str]:
     return [word for word in re.split(r"[^0-9a-z]+", lower) if word]
+
+
+_PATH = re.compile(r"[/→]|\.(?=[A-Za-z])")
+_SETS = frozenset(
+    ("train", "training", "eval", "evaluation", "val", "valid", "validation", "dev", "test", "loss")
+)
+CLOCKS = frozenset(("epoch", "step", "global_step", "iteration", "iter", "time", "timestamp"))
+
+
+def wrapped_in(names: Iterable[str]) -> str:
+    """What every metric's name begins with, where that says nothing: ``history/`` of ``history/val_loss``."""
+    inside = [name for name in names if plain_name(name) not in CLOCKS]
+    found = [_PATH.search(name) for name in inside]
+    heads = {name[: match.end()] if match else "" for name, match in zip(inside, found, strict=True)}
+    head = heads.pop() if len(heads) == 1 and len(inside) > 1 else ""
+    return "" if _SETS & set(plain_name(head).split("_")) else head

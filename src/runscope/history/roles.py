@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runscope.history.metrics import meaning
-from runscope.history.role_names import EXACT, HELD_OUT, PATTERNS, SET_WORDS, TRAIN, plain_name
+from runscope.history.role_names import (
+    CLOCKS,
+    EXACT,
+    HELD_OUT,
+    PATTERNS,
+    SET_WORDS,
+    TRAIN,
+    plain_name,
+    wrapped_in,
+)
 from runscope.history.series import Series
 
 _SAME_CURVE = r"_(?:step|epoch)$|^(?:(?:batch|epoch|train)_)+"
@@ -67,7 +76,7 @@ def assign_roles(series: Mapping[str, Series], *, step_key: str = "step") -> Rol
     steps, as the fullest one. A name that was logged once, at the end, sums a curve up and is none where there is
     another. Training and held-out loss are paired: ``train/box_loss`` goes with ``val/box_loss``.
     """
-    head = _wrapped_in(series)
+    head = wrapped_in(series)
     logged = {
         name: _Logged(name, plain_name(name.removeprefix(head)), len(s), int(s.step.min()), int(s.step.max()))
         for name, s in series.items()
@@ -91,6 +100,7 @@ def assign_roles(series: Mapping[str, Series], *, step_key: str = "step") -> Rol
     _two_sets(roles, series, notes)
     _pair_losses(roles, logged, notes)
     _find_twins(roles, logged, notes)
+    _drop_parts(roles, logged, notes)
     if step_key in roles.values():
         roles = {r: n for r, n in roles.items() if n != step_key or r == "epoch"}
     _add_undecided(roles, logged, notes)
@@ -248,11 +258,29 @@ def _add_undecided(roles: dict[str, str], logged: Mapping[str, _Logged], notes: 
             f"--map train_loss={pair[0]} --map eval_loss={pair[1]}"
         )
     if "eval_loss" not in roles:
+        trained = logged.get(roles.get("train_loss", ""))
+        bare = [
+            n for n, one in logged.items() if one.plain == "loss" and one.points > 1 and one is not trained
+        ]
+        if bare and trained is not None and SET_WORDS["train_loss"] & set(trained.plain.split("_")):
+            notes[:] = [note for note in notes if f"train_loss={bare[0]} takes" not in note]
+            notes.append(
+                f"{bare[0]}, beside {trained.name}, may be of held-out data: --map eval_loss={bare[0]} says so"
+            )
         instead = [n for n, one in logged.items() if re.fullmatch(_MONOTONE, one.plain) and one.points > 1]
         if instead:
             notes.append(
                 f"no held-out loss was logged; {_few(instead)} could stand in for it: --map eval_loss={instead[0]}"
             )
+    judged = [n for n, one in logged.items() if one.points > 1 and one.plain not in CLOCKS and n != "_step"]
+    if judged and not notes and not roles.keys() - _NO_CURVES:
+        notes.append(
+            f"no name says a loss or a score: {_few(judged)} could be one (--map train_loss={judged[0]})"
+        )
+
+
+_NO_CURVES = frozenset(("learning_rate", "grad_norm", "epoch", "tokens", "samples"))
+"""Roles of what is watched beside a curve."""
 
 
 def _unnamed_pair(logged: Mapping[str, _Logged]) -> tuple[str, str] | None:
@@ -293,22 +321,6 @@ def _few(names: list[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-_PATH = re.compile(r"[/→]|\.(?=[A-Za-z])")
-_SETS = frozenset(
-    ("train", "training", "eval", "evaluation", "val", "valid", "validation", "dev", "test", "loss")
-)
-_CLOCKS = frozenset(("epoch", "step", "global_step", "iteration", "iter", "time", "timestamp"))
-
-
-def _wrapped_in(names: Iterable[str]) -> str:
-    """What every metric's name begins with, where that says nothing: ``history/`` of ``history/val_loss``."""
-    inside = [name for name in names if plain_name(name) not in _CLOCKS]
-    found = [_PATH.search(name) for name in inside]
-    heads = {name[: match.end()] if match else "" for name, match in zip(inside, found, strict=True)}
-    head = heads.pop() if len(heads) == 1 and len(inside) > 1 else ""
-    return "" if _SETS & set(plain_name(head).split("_")) else head
-
-
 _SET_WORD = re.compile(rf"(?:^|_)(?:{TRAIN}|{HELD_OUT}|test)(?=_|$)")
 _HELD_OUT_WORD = re.compile(rf"(?:^|_)(?:{HELD_OUT}|test)(?=_|$)")
 
@@ -336,6 +348,25 @@ def _find_twins(roles: dict[str, str], logged: Mapping[str, _Logged], notes: lis
                     f"{twins[0]} is taken as train_loss, as {known.name} is taken as eval_loss; {_few(rest)} could "
                     f"be it too: --map train_loss={rest[0]} takes that"
                 )
+
+
+_PARTS = frozenset(
+    ("aux", "auxiliary", "reg", "regularization", "regularizer", "penalty", "router", "balance", "balancing",
+     "commit", "commitment", "adv", "adversarial", "perceptual")
+)  # fmt: skip
+"""What is added to a loss: its curve says nothing of the whole."""
+
+
+def _drop_parts(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:
+    """No part of a loss stands for the whole, unless the same part is all that there is of the other data too."""
+    said = {role: _PARTS & set(logged[roles[role]].plain.split("_")) for role in _LOSSES if role in roles}
+    paired = len(said) == 2 and len(set(map(frozenset, said.values()))) == 1
+    for role in (role for role, parts in said.items() if parts and not paired):
+        name = roles.pop(role)
+        notes[:] = [note for note in notes if f" is taken as {role}" not in note]
+        notes.append(
+            f"{name} is called a part of a loss, and is not taken as {role}: --map {role}={name} takes it"
+        )
 
 
 def _pair_losses(roles: dict[str, str], logged: Mapping[str, _Logged], notes: list[str]) -> None:

@@ -31,6 +31,7 @@ from runscope.sources.packed import unpacked_name
 from runscope.sources.tables.axis import Axis, axis_of, clock_of, of_points, without_words
 from runscope.sources.tables.cells import Numbers
 from runscope.sources.tables.column_names import is_epoch
+from runscope.sources.tables.file_names import with_data
 from runscope.sources.tables.files import CSV, LINES, ending_of, kind_of, parts_of, read_cells
 from runscope.sources.tables.frames import Columns, groups, with_nan
 from runscope.sources.tables.layouts import column_files, read_columns, read_rows, row_files, runs_in
@@ -128,7 +129,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
     name = list(runs)[pick(str(path), member, list(runs))]
     where = f"{file}{MEMBER}{name}" if len(runs) > 1 else str(file)
     attrs = runs[name].attrs
-    mine = {str(column): texts for column, texts in runs[name].items()}
+    mine, said = with_data({str(column): texts for column, texts in runs[name].items()}, file)
     del cells, runs  # which take more than what is made of them
     try:
         table = _Table.of(mine)
@@ -146,17 +147,25 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         source="table",
         series=table.series,
         step_key=table.axis.name,
-        config={**_settings(file), **_facts(file), **attrs.get("config", {}), **table.config},
+        config={**_settings(file), **_facts(file), **attrs.get("config", {}), **_plainly(table.config)},
         started_at=min((float(known.min()) for known in times), default=None),
         ended_at=max((float(known.max()) for known in times), default=None),
         project=str(file.parent),
         lineage=_lineage(place, table.axis.name),
-        notes=(*notes, *table.notes),
+        notes=(*notes, *table.notes, *said),
     )
     done = finish(run, where=where)
     if not 1 < len(table.sessions) <= MOST_PARTS:
         return done
     return without_carried(replace(done, parts=tuple(numbered(done, table.sessions))))
+
+
+def _plainly(settings: Mapping[str, float]) -> dict[str, float]:
+    """Settings without the head of their columns' names, whole numbers as such."""
+    return {
+        _SETTING.sub("", name.lower()): int(value) if value.is_integer() else value
+        for name, value in settings.items()
+    }
 
 
 def _lineage(place: Place | None, counter: str) -> Lineage | None:
@@ -374,9 +383,15 @@ def _counted(columns: Columns, name: str) -> Bools | np.bool_:
 
 
 def _plans(columns: Columns) -> dict[str, float]:
-    """Numbers that every row repeats and that say how long the training shall be."""
+    """Numbers that every row repeats and that say how long the training shall be, or are called as settings."""
     found = {}
     for name, (values, logged) in columns.items():
-        if name.lower() in PLANNED_STEPS and logged.any() and len(set(values[logged][[0, -1]])) == 1:
-            found[name.lower()] = float(values[logged][0])
+        if (name.lower() in PLANNED_STEPS or _SETTING.match(name)) and logged.any():
+            known = values[logged]
+            if bool((known == known[0]).all()):
+                found[name] = float(known[0])
     return found
+
+
+_SETTING = re.compile(r"(?:config|hparams|hyperparameters)[./]", re.IGNORECASE)
+"""Ray Tune repeats the settings in every row of ``result.json``."""

@@ -11,7 +11,7 @@ import ast
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -98,12 +98,25 @@ def _rows(lines: Iterator[str], state: State, notes: list[str], *, ended: bool) 
             if line.strip():
                 notes.append("the last line has no end and was left out")
             return
-        twice = below is not None and row is not None and rows and row.items() <= rows[-1].items()
+        twice = below is not None and row is not None and rows and _told_again(line, row, above, rows)
         if row is not None and not twice:
             rows.append(row)
             yield row
         above.append(line)
         line = below or ""
+
+
+def _told_again(line: str, row: Row, above: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Whether a line tells what the one above told, and no number besides: a logger that prints twice."""
+    if not row.items() <= rows[-1].items():
+        return False
+    if row.keys() & {*_COUNTED} - {"epoch"}:
+        return True
+    here, there = set(_DIGITS.findall(line)), set(_DIGITS.findall(above[-1] if above else ""))
+    return here <= there or there <= here
+
+
+_DIGITS = re.compile(r"\d[\d.]*")
 
 
 def _whole(rows: Iterator[Row], state: State) -> Iterator[Row]:
@@ -260,7 +273,8 @@ def _own_form(line: str, state: State) -> Row | None:
 
 
 _OWN_FORMS = (
-    printed.boosting, printed.litgpt, printed.darknet, printed.espnet, printed.estimator, printed.llmc, printed.wenet
+    printed.boosting, printed.litgpt, printed.darknet, printed.espnet, printed.estimator, printed.llmc, printed.wenet,
+    printed.marian,
 )  # fmt: skip
 
 

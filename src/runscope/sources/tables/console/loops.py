@@ -24,8 +24,13 @@ _PLACE = re.compile(r"\bepoch\b(?:\(train\))?\s*:?\s*\[\s*\d+\]\s*\[\s*(\d+)\s*/
 """``Epoch: [3][ 40/100]``: PyTorch's ImageNet example, DETR, mmengine."""
 _TIMM = re.compile(r"^.{0,40}?\bTrain: (\d+) \[\s*(\d+)\s*/\s*(\d+)\s+\(\s*\d+%\)\]")
 _ON_ITS_WAY = re.compile(r"\[\s*\d+\s*/\s*\d+\s*\]")
-_TWO_PLACES = re.compile(r"^\s*\[\s*(\d+)\s*/\s*\d+\s*\]\s*\[\s*(\d+)\s*/\s*(\d+)\s*\]")
-"""``[0/25][50/1583]``: PyTorch's DCGAN example."""
+_TWO_PLACES = re.compile(
+    r"(?:^|\b(?:Train|Training|Epoch):?)\s*\[\s*(\d+)\s*/\s*\d+\s*\]\s*\[\s*(\d+)\s*/\s*(\d+)\s*\]",
+    re.IGNORECASE,
+)
+"""``[0/25][50/1583]``: PyTorch's DCGAN example; ``Train: [0/300][50/1251]``: Swin."""
+_WITH_SHARES = re.compile(r"\bTrain:\s*(\d+)/\d+\s*\([^()]*%\)\s*\[\s*(\d+)\s*/\s*(\d+)\b")
+"""``Train:    1/80 (  1%) [  50/3712 (  1%)]``: OpenPCDet."""
 _TWO_NUMBERS = re.compile(r"^\s*\[\s*(\d+)\s*,\s*(\d+)\s*\](?=\s*\w*\s*loss)", re.IGNORECASE)
 """``[1,  2000] loss: 2.196``: PyTorch's CIFAR-10 tutorial."""
 _BATCHES = re.compile(r"(\d+)\s*/\s*(\d+)\s+(?:batch|step|iteration)(?:e?s)\b", re.IGNORECASE)
@@ -132,7 +137,7 @@ def is_measured(name: str) -> bool:
 
 def _counters(line: str, state: State) -> tuple[Row, str]:
     """What a line counts, and the rest of it."""
-    two = _TWO_PLACES.search(line) or _TIMM.search(line)
+    two = _TWO_PLACES.search(line) or _TIMM.search(line) or _WITH_SHARES.search(line)
     if two is not None:
         row: Row = {"epoch": two[1]}
         return {**row, "step": _counted_on(row, int(two[2]), int(two[3]), state)}, line[two.end() :]

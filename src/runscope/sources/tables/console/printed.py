@@ -30,6 +30,9 @@ _OF_LLMC = {
     "eval": "hellaswag_accuracy", "hella": "hellaswag_accuracy",
 }  # fmt: skip
 _WENET = re.compile(rf"\bTRAIN Batch (\d+)/(\d+) loss ({N})")
+_MARIAN = re.compile(rf"\bEp\. (\d+) : Up\. (\d+) : (?:.*?\bCost ({N})(.*)|([\w-]+) : ({N}) : .*)$")
+_MARIAN_MORE = re.compile(rf"\b(gNorm|L\.r\.) ({N})")
+_OF_MARIAN = {"gNorm": "grad_norm", "L.r.": "learning_rate"}
 _TRAIN = ("train", "training", "learn")
 
 
@@ -116,3 +119,18 @@ def wenet(line: str) -> Row | None:
     """``TRAIN Batch 3/100 loss 12.5 …``: epoch, batch of the epoch, loss."""
     found = _WENET.search(line)
     return None if found is None else {"epoch": found[1], "batch": found[2], "loss": found[3]}
+
+
+def marian(line: str) -> Row | None:
+    """``Ep. 1 : Up. 500 : … : Cost 5.1 …`` and ``[valid] Ep. 1 : Up. 500 : cross-entropy : 70.3 : new best``."""
+    found = _MARIAN.search(line)
+    if found is None:
+        return None
+    row = {"epoch": found[1], "update": found[2]}
+    if found[3] is None:
+        return {**row, f"valid/{found[5].replace('-', '_')}": found[6]}
+    return {
+        **row,
+        "loss": found[3],
+        **{_OF_MARIAN[name]: value for name, value in _MARIAN_MORE.findall(found[4])},
+    }
