@@ -115,7 +115,35 @@ def test_event_files_above_folders_of_runs(tmp_path: Path) -> None:
 
 
 def test_a_table_of_a_usual_name_hides_no_table_beside_it(tmp_path: Path) -> None:
+    place = tmp_path / "all" / "tables"
+    place.mkdir(parents=True)
     for name in ("log.csv", "metrics.csv", "second.csv"):
-        (tmp_path / name).write_text(LOGS["plain.csv"])
-    trainer_folder(tmp_path / "trainer", seed=1)
-    assert names(tmp_path) == ["log.csv", "metrics.csv", "second.csv", "trainer"]
+        (place / name).write_text(LOGS["plain.csv"])
+    trainer_folder(place / "trainer", seed=1)
+    found = ["log.csv", "metrics.csv", "second.csv", "trainer"]
+    assert names(place) == found
+    assert names(tmp_path) == [f"all/tables/{name}" for name in found]
+    below_a_run = trainer_folder(tmp_path / "run", seed=2) / "exports"
+    shutil.copytree(place, below_a_run)
+    assert names(tmp_path) == [
+        *(f"all/tables/{name}" for name in found),
+        "run",
+        *(f"run/exports/{name}" for name in found),
+    ]
+
+
+def test_one_log_in_several_forms_is_one_run(tmp_path: Path) -> None:
+    place = tmp_path / "sac"
+    place.mkdir()
+    (place / "progress.csv").write_text("time/total_timesteps,train/actor_loss\n100,2.0\n200,1.5\n")
+    (place / "progress.json").write_text(
+        '{"total_timesteps": 100, "actor_loss": 2.0}\n{"total_timesteps": 200, "actor_loss": 1.5}\n'
+    )
+    (place / "0.monitor.csv").write_text('#{"t_start": 1.0, "env_id": "pole"}\nr,l,t\n1.0,9,0.1\n2.0,8,0.2\n')
+    (place / "result.json").write_text(
+        '{"training_iteration": 1, "loss": 2.0}\n{"training_iteration": 2, "loss": 1.5}\n'
+    )
+    assert names(tmp_path) == ["sac"]
+    assert list_references(str(place)) == [str(place)]
+    (place / "second_progress.csv").write_text(LOGS["plain.csv"])
+    assert {"sac/progress.csv", "sac/second_progress.csv"} < set(names(tmp_path))

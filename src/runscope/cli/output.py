@@ -6,8 +6,11 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from runscope.errors import StoreError, UsageError
 from runscope.safe_text import harmless_json, harmless_line
@@ -79,6 +82,10 @@ def print_json(data: Mapping[str, Any] | Sequence[Any], *, line: bool = False) -
 
 def as_json(data: Mapping[str, Any] | Sequence[Any], *, line: bool = False) -> str:
     """An object as text that every JSON parser takes: no bare NaN."""
+    if not line:
+        with suppress(TypeError):  # a number of more than 64 bits, or half a letter
+            text = orjson.dumps(data, option=orjson.OPT_INDENT_2).decode()
+            return harmless_json(text) + "\n"
     text = json.dumps(data, ensure_ascii=False, indent=None if line else 2, allow_nan=False)
     return harmless_json(text) + "\n"
 

@@ -17,8 +17,14 @@ DIAGNOSIS_SCHEMA = "runscope.diagnosis/1"
 STITCH_SCHEMA = "runscope.stitch/1"
 
 
+_PLAIN = frozenset((str, int, bool, type(None)))
+
+
 def plain(value: Any) -> Any:
     """A value as JSON can hold it: numpy scalars unpacked, non-finite numbers as W&B writes them."""
+    kind = type(value)
+    if kind in _PLAIN or (kind is float and math.isfinite(value)):
+        return value  # nearly all of a survey of thousands
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -210,16 +210,9 @@ class _Walk:
     def runs(self, folder: Path) -> list[str]:
         """The run that a folder is, and those below it."""
         source, inside = self._at(folder)
-        if source is None or not inside or self._of_several(folder, source):
+        if source is None or not inside:
             return self.below(folder)
         return _in_order([*inside, *self._further(folder, source)])
-
-    def _of_several(self, folder: Path, source: Source) -> bool:
-        """Whether the log that a folder goes by is a file among others that are runs of their own, as tables are."""
-        if not hasattr(source, "stray"):
-            return False
-        files = (entry for entry in _entries(folder) if not entry.is_dir())
-        return sum(len(inside) for kind, inside in map(self._at, files) if kind is source) > 1
 
     def below(self, folder: Path) -> list[str]:
         """The runs below a folder that is none itself."""

@@ -7,15 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from runscope.stats.arrays import Floats
 from runscope.stitching.node import Node
+from runscope.stitching.pool import Told
 from runscope.stitching.profile import Profile
 
-FORM = 4
+FORM = 5
 """Of what is kept of an answer: those of another form are not known any more."""
-SAME = 1
-"""Decimals of log-odds to which settings, places and clocks say the same as before: a run more in ten thousand moves
-them by a thousandth, and nothing is joined by so little."""
 
 
 class LateNode(Node):
@@ -57,20 +54,20 @@ class Answers:
         self._states: dict[int, str] = {}
         self.now: dict[str, Sequence[Any]] = {}
 
-    def ask(self, number: int, members: Sequence[int], told: Floats) -> tuple[str, Sequence[Any] | None]:
+    def ask(self, number: int, members: Sequence[int], told: Told) -> tuple[str, Sequence[Any] | None]:
         """The token of a run, empty where nothing can be remembered of it, and its answer of the earlier look, where
         that holds.
 
         Args:
             number: the run.
             members: the earlier runs that it is held against.
-            told: what all runs together say of it and of each of them, as logarithms.
+            told: what all runs together say of it and of each of them.
         """
         content = self._contents[number]
         states = [self._state(n) for n in members]
         if not content or not all(states):
             return "", None
-        token = _short([content, *states, (told.round(SAME) + 0.0).tolist()])
+        token = _short([content, *states, told])
         known = self._before.get(content)
         return token, known if known is not None and known[0] == token else None
 

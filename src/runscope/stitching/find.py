@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import exp, log
 from typing import Any
-
-import numpy as np
 
 from runscope.history import Run
 from runscope.history.parts import taken_apart
@@ -16,6 +15,7 @@ from runscope.stitching.digest import Digest, digest
 from runscope.stitching.node import Node, before_they_broke
 from runscope.stitching.pair import Pair, compare
 from runscope.stitching.plan import Plan
+from runscope.stitching.pool import Told
 from runscope.stitching.posterior import Prior, decide
 from runscope.stitching.profile import paced_like, profile
 from runscope.stitching.tree import MOST_SURE, place
@@ -52,13 +52,16 @@ def propose(runs: Sequence[Run], *, progress: Progress | None = None) -> list[Fo
     profiles = [profile(part) for run in runs for part in taken_apart(run)]
     digests = [digest(p) for p in profiles]
     order = in_order_of(digests)
-    nodes = [Node(profiles[n], start=profiles[n].run.first_step) for n in order]
+    nodes = {k: Node(profiles[n], start=profiles[n].run.first_step) for k, n in enumerate(order)}
     found = _joined(nodes, Plan.of([digests[n] for n in order]), progress)
     return [Found([nodes[n].profile.run for n in numbers], sure) for numbers, sure in found]
 
 
 def find_planned(
-    ordered: Sequence[Callable[[], Run]], plan: Plan, answers: Answers | None = None
+    ordered: Sequence[Callable[[], Run]],
+    plan: Plan,
+    answers: Answers | None = None,
+    among: Sequence[int] | None = None,
 ) -> list[list[int]]:
     """As :func:`find`, of runs in order of which a plan was made before, perhaps among many more.
 
@@ -67,16 +70,18 @@ def find_planned(
             :func:`in_order_of` has them.
         plan: of these, in this order.
         answers: of an earlier look at these runs: those of which it speaks are not read.
+        among: some of them, in order, that could be one training with none of the others; all where None.
 
     Returns:
         The trainings, as numbers of runs.
     """
-    nodes = [LateNode(lambda read=read: profile(read())) for read in ordered]  # type: ignore[misc]
+    numbers = range(len(ordered)) if among is None else among
+    nodes = {n: LateNode(lambda read=ordered[n]: profile(read())) for n in numbers}  # type: ignore[misc]
     return [numbers for numbers, _ in _joined(nodes, plan, None, answers, least=SURE)]
 
 
 def _joined(
-    nodes: Sequence[Node],
+    nodes: Mapping[int, Node],
     plan: Plan,
     progress: Progress | None,
     answers: Answers | None = None,
@@ -87,9 +92,9 @@ def _joined(
     and the curves of what could not be joined as surely are not looked at."""
     trainings: dict[Node, list[int]] = {}
     sure: dict[Node, float] = {}
-    for number, node in enumerate(nodes):
+    for done, (number, node) in enumerate(nodes.items()):
         if progress is not None:
-            progress("runs compared", number, len(nodes))
+            progress("runs compared", done, len(nodes))
         roots = {nodes[n].root for n in plan.near[number]}
         if roots:
             members = sorted(n for root in roots for n in trainings[root])
@@ -102,57 +107,54 @@ def _joined(
 def _answered(
     node: Node,
     number: int,
-    nodes: Sequence[Node],
+    nodes: Mapping[int, Node],
     plan: Plan,
     members: Sequence[int],
     answers: Answers | None,
     least: float,
 ) -> float:
     """As :func:`_attach`, or as an earlier look has hung the run where nothing has changed since."""
-    if answers is None:
-        return _attach(node, number, nodes, plan, members, least)
+    told = plan.pool.told(number, members)
     held = [nodes[n] for n in members]
-    token, known = answers.ask(number, members, plan.pool.told(number, members))
+    if answers is None:
+        return _attach(node, held, told, least)
+    token, known = answers.ask(number, members, told)
     if known is not None:
         said, own = hang_again(node, known, held), tuple[float, ...]()
     else:
         before = node.profile
-        said = _attach(node, number, nodes, plan, members, least)
+        said = _attach(node, held, told, least)
         own = () if node.profile is before else (node.profile.interval, node.profile.base)
     answers.keep(number, members, token, said, hung(node, held), own)
     return said
 
 
-def _attach(
-    node: Node, number: int, nodes: Sequence[Node], plan: Plan, members: Sequence[int], least: float
-) -> float:
+def _attach(node: Node, held: Sequence[Node], told: Told, least: float) -> float:
     """Hang a run on the training that it continues, if that is likely enough.
 
     Args:
         node: the run.
-        number: which it is.
-        nodes: all runs.
-        plan: what their settings and clocks say.
-        members: the earlier runs of all trainings that it could be of.
+        held: the earlier runs of all trainings that it could be of.
+        told: what settings, places and clocks say of it and of each of them.
         least: as :func:`runscope.stitching.posterior.decide` has it.
 
     Returns:
         The probability that it is right where it hangs now, on one of them or on none; at least.
     """
-    told, recent = plan.pool.agreement(number, members), plan.pool.recency(number)
-    node.profile = paced_like(node.profile, [nodes[n].profile for n in members])
+    node.profile = paced_like(node.profile, [member.profile for member in held])
     pairs: list[tuple[Node, Pair]] = []
     ago: dict[Node, float] = {}
-    with before_they_broke([nodes[n] for n in members], node.profile):
-        for which, together, beside in zip(members, *told, strict=True):
-            member = nodes[which]
+    with before_they_broke(held, node.profile):
+        for member, together, beside, recent in zip(
+            held, told.together, told.beside, told.recent, strict=True
+        ):
             pair = compare(member.profile, node.profile)
             own = pair.kin.told
-            kin = replace(pair.kin, odds=own[0] + float(together), beside=own[1] + float(beside))
+            kin = replace(pair.kin, odds=own[0] + together, beside=own[1] + beside)
             pairs.append((member, replace(pair, kin=kin)))
-            ago[member.root] = ago.get(member.root, 0.0) + float(recent[which])
-        since = {root: float(np.log(w)) for root, w in ago.items()}
-        answer = decide(pairs, node.profile, IN_A_PROJECT, since, plan.pool.usual(number), least)
+            ago[member.root] = ago.get(member.root, 0.0) + exp(recent)
+        since = {root: log(weight) for root, weight in ago.items()}
+        answer = decide(pairs, node.profile, IN_A_PROJECT, since, told.usual, least)
         if answer.best is None or answer.joined < SURE:
             return 1 - answer.joined
         place(node, answer)

@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from runscope.stitching.digest import Digest, may_continue
 from runscope.stitching.pool import Pool
 
@@ -100,15 +98,9 @@ class Plan:
 def _near(digests: Sequence[Digest], pool: Pool) -> Iterator[tuple[int, ...]]:
     """Of each run the earlier ones that it could continue: the likeliest, and those that something links it to."""
     answering: dict[str, list[int]] = defaultdict(list)
-    for number, own in enumerate(digests):
+    likeliest = pool.likeliest(NEAREST, LEAST_WORTH)
+    for number, (own, likely) in enumerate(zip(digests, likeliest, strict=True)):
         linked = {earlier for key in own.follows for earlier in answering[key][-LINKED:]}
-        likely: list[int] = []
-        if number:
-            worth = pool.agreement(number)[0][:number] + np.log(pool.recency(number))
-            some = np.flatnonzero(worth > LEAST_WORTH)
-            # Of equals the newest: a sort that leaves their order open would answer by the kind of processor.
-            best = some[np.lexsort((-some, -worth[some]))][:NEAREST]
-            likely = [n for n in best.tolist() if may_continue(digests[n], own)]
-        yield tuple(sorted({*linked, *likely}))
+        yield tuple(sorted({*linked, *(n for n in likely if may_continue(digests[n], own))}))
         for key in own.own:
             answering[key].append(number)

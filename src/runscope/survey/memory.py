@@ -88,12 +88,11 @@ class Memory:
                 found[tasks[key]] = [Digest.from_dict(d) for d in row["digests"]]
         return found
 
-    def answers(self, task: Task) -> dict[str, Any]:
-        """What earlier looks have decided of the runs of a lot, by their contents."""
-        assert task.lot is not None
+    def answers(self, told: Iterable[str]) -> dict[str, Any]:
+        """What earlier looks have decided of runs, by their contents."""
         if self._fresh:
             return {}
-        kept = self._table.get([f"{content} answer" for content in task.lot.told])
+        kept = self._table.get([f"{content} answer" for content in told])
         return {key.removesuffix(" answer"): row["answer"] for key, row in kept.items()}
 
     def joined(self, keys: Iterable[str]) -> list[Card] | None:

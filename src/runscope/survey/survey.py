@@ -19,13 +19,13 @@ from runscope.survey.grouping import Group, groups
 from runscope.survey.memory import NOW, Memory, key_of, marks_of
 from runscope.survey.spread import Spread
 from runscope.survey.telling import STOPPED_EARLY, VERDICTS, Telling, tellings
-from runscope.survey.work import Done, Task, lots
+from runscope.survey.work import Done, Lots, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AT_ONCE = 256
-"""Cards that are written to the memory together: what a killed survey may lose."""
+"""Cards, or answers, that are written to the memory together: what a killed survey may lose."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,29 +242,49 @@ class _Work:
             for task in tasks
             for d in digests[task]
         }
-        answers: dict[str, Sequence[Any]] = {}
+        lots = Lots([d for task in tasks for d in digests[task]], contents)
+        told = [lots.told(numbers) for numbers in lots.each]
+        before = self._memory.answers(c for some in told for c in some) if self._memory is not None else {}
+        found: list[tuple[str, ...]] = []
         first: list[Task] = []
         later: list[Task] = []
-        held = lots([d for task in tasks for d in digests[task]], contents)
-        for task, pieces in held:
-            known = self._memory.answers(task) if self._memory is not None else {}
-            answers |= known
+        for numbers, some, known in zip(lots.each, told, lots.known(before), strict=True):
+            if known is not None:
+                found += known
+                continue
             # Where most is known the lot itself reads no more than its pieces would.
-            in_pieces = bool(pieces) and 2 * len(known) < len(task.references)
-            first += pieces if in_pieces else [task]
-            later += [task] if in_pieces else []
-        found: list[tuple[str, ...]] = []
-        for some in (first, later):
-            for number, (task, done) in enumerate(self._spread.done([_knowing(t, answers) for t in some])):
-                found += done.trainings
-                answers |= done.answers
-                lost = (
-                    done.lost and task.lot is not None and task.lot.whole
-                )  # what a piece lost the lot does again
-                self.lost += len(task.references) if lost else 0
-                self._keep([(task, done)])
-                self._say("lots of runs compared", number + 1, len(some))
+            little = 2 * sum(content in before for content in some) < len(numbers)
+            pieces = lots.pieces(numbers) if little else []
+            first += pieces or [lots.task(numbers)]
+            later += [lots.task(numbers)] if pieces else []
+        for waiting in (first, later):
+            found += self._held(waiting, before)
         return [Task(references) for references in sorted(found)]
+
+    def _held(self, tasks: Sequence[Task], answers: dict[str, Sequence[Any]]) -> list[tuple[str, ...]]:
+        """The trainings of lots whose runs have to be held against one another.
+
+        Args:
+            tasks: the lots, or pieces of lots.
+            answers: what is known of their runs; what is decided is added.
+        """
+        found: list[tuple[str, ...]] = []
+        fresh: list[tuple[Task, Done]] = []
+        for number, (task, done) in enumerate(self._spread.done([_knowing(t, answers) for t in tasks])):
+            found += done.trainings
+            decided = {c: answer for c, answer in done.answers.items() if answers.get(c) != answer}
+            answers |= decided
+            fresh.append((task, replace(done, answers=decided)))
+            if sum(len(done.answers) for _, done in fresh) >= AT_ONCE:
+                self._keep(fresh)
+                fresh = []
+            lost = (
+                done.lost and task.lot is not None and task.lot.whole
+            )  # what a piece lost the lot does again
+            self.lost += len(task.references) if lost else 0
+            self._say("lots of runs compared", number + 1, len(tasks))
+        self._keep(fresh)
+        return found
 
     def _say(self, label: str, number: int, of: int) -> None:
         if self._progress is not None:
@@ -285,7 +305,7 @@ class _Work:
 def _knowing(task: Task, answers: Mapping[str, Sequence[Any]]) -> Task:
     """A lot with what was decided of its runs before."""
     assert task.lot is not None
-    before = {content: answers[content] for content in task.lot.told if content in answers}
+    before = {content: answers[content] for content in task.lot.told() if content in answers}
     return Task(task.references, replace(task.lot, before=before))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from runscope.stitching import Digest, Plan, in_order_of
+from runscope.history import Run
+from runscope.stitching import Answers, Digest, Plan, find_planned, in_order_of
 from runscope.survey.card import Card
 
 PIECE_RUNS, PIECE_POINTS = 256, 1 << 23
@@ -32,15 +33,14 @@ class Lot:
     before: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     whole: bool = True
 
-    @property
     def told(self) -> list[str]:
-        """What changes with each session of which something can be remembered."""
-        return [content for member in self.members if (content := self.content(member))]
+        """What changes with each session; empty for one of which nothing is to be remembered."""
+        return [content_of(self.contents[n] if self.contents else "", part) for n, part in self.members]
 
-    def content(self, member: tuple[int, int]) -> str:
-        """What changes with a session."""
-        number, part = member
-        return f"{self.contents[number]} {part}" if self.contents and self.contents[number] else ""
+
+def content_of(run: str, part: int) -> str:
+    """What changes with a session, by what changes with its run; empty where that is."""
+    return f"{run} {part}" if run else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,34 +102,87 @@ class Done:
         return cls(cards, digests, [tuple(t) for t in found["trainings"]], found["answers"], found["lost"])
 
 
-def lots(digests: Sequence[Digest], contents: Mapping[str, str]) -> list[tuple[Task, list[Task]]]:
-    """Of many runs those that have to be held against one another, each lot a task of its own; and a large one in
-    pieces.
-
-    What is decided in the pieces need not be decided again in the lot, but where a run was held against one of another
-    piece that is of a training of several.
+class Lots:
+    """Of many runs those that have to be held against one another, in lots that have nothing to do with each other.
 
     Args:
         digests: of all runs.
         contents: of each reference that is to be remembered what changes with its files.
+
+    Attributes:
+        each: the numbers of the runs of each lot.
     """
-    order = in_order_of(digests)
-    ordered = [digests[n] for n in order]
-    plan = Plan.of(ordered)
 
-    def task(numbers: Sequence[int], held: Collection[int] | None = None) -> Task:
-        references = list(dict.fromkeys(ordered[n].reference for n in numbers))
+    def __init__(self, digests: Sequence[Digest], contents: Mapping[str, str]) -> None:
+        self._ordered = [digests[n] for n in in_order_of(digests)]
+        self._contents = contents
+        self._plan = Plan.of(self._ordered)
+        self.each = [numbers for numbers in self._plan.apart() if len(self._references(numbers)) > 1]
+
+    def told(self, numbers: Sequence[int]) -> list[str]:
+        """What changes with each session of some runs of which something can be remembered."""
+        return [content for n in numbers if (content := self._content(n))]
+
+    def known(self, answers: Mapping[str, Sequence[Any]]) -> list[list[tuple[str, ...]] | None]:
+        """Of each lot its trainings, where earlier answers tell all of them: None where a run has to be read."""
+        ready = Answers([self._content(n) for n in range(len(self._ordered))], answers)
+        unread = [_unread] * len(self._ordered)
+        found: list[list[tuple[str, ...]] | None] = []
+        for numbers in self.each:
+            try:
+                trainings = find_planned(unread, self._plan, ready, numbers)
+            except _Unread:
+                found.append(None)
+            else:
+                found.append(as_runs([self._ordered[n].reference for n in some] for some in trainings))
+        return found
+
+    def task(self, numbers: Sequence[int], held: Collection[int] | None = None) -> Task:
+        """The task of a lot, or of a piece of it.
+
+        Args:
+            numbers: the runs.
+            held: those of a piece that are held against others.
+        """
+        references = self._references(numbers)
         place = {reference: index for index, reference in enumerate(references)}
-        members = tuple((place[ordered[n].reference], ordered[n].part) for n in numbers)
-        told = tuple(contents.get(reference, "") for reference in references)
-        return Task(tuple(references), Lot(members, plan.part(numbers, held), told, whole=held is None))
+        members = tuple((place[self._ordered[n].reference], self._ordered[n].part) for n in numbers)
+        told = tuple(self._contents.get(reference, "") for reference in references)
+        return Task(tuple(references), Lot(members, self._plan.part(numbers, held), told, whole=held is None))
 
-    found = []
-    for numbers in plan.apart():
-        whole = task(numbers)
-        if len(whole.references) > 1:
-            weights = [1 / PIECE_RUNS + ordered[n].points / PIECE_POINTS for n in numbers]
-            pieces = plan.pieces(numbers, weights) if sum(weights) > 1 else []
-            beside = (set(piece).union(*(plan.near[n] for n in piece)) for piece in pieces)
-            found.append((whole, [task(sorted(b), set(p)) for p, b in zip(pieces, beside, strict=True)]))
-    return found
+    def pieces(self, numbers: Sequence[int]) -> list[Task]:
+        """A large lot in pieces, and a small one in none.
+
+        What is decided in the pieces need not be decided again in the lot, but where a run was held against one of
+        another piece that is of a training of several.
+        """
+        weights = [1 / PIECE_RUNS + self._ordered[n].points / PIECE_POINTS for n in numbers]
+        pieces = self._plan.pieces(numbers, weights) if sum(weights) > 1 else []
+        beside = (set(piece).union(*(self._plan.near[n] for n in piece)) for piece in pieces)
+        return [self.task(sorted(b), set(p)) for p, b in zip(pieces, beside, strict=True)]
+
+    def _references(self, numbers: Sequence[int]) -> list[str]:
+        return list(dict.fromkeys(self._ordered[n].reference for n in numbers))
+
+    def _content(self, number: int) -> str:
+        digest = self._ordered[number]
+        return content_of(self._contents.get(digest.reference, ""), digest.part)
+
+
+class _Unread(Exception):
+    """A run has to be read, which is not done here."""
+
+
+def _unread() -> Run:
+    raise _Unread
+
+
+def as_runs(trainings: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Trainings of sessions as those of several runs: sessions of one log stay together, and what they belong to is one
+    training."""
+    of: dict[str, tuple[str, ...]] = {}
+    for references in trainings:
+        shared = dict.fromkeys(of[r] for r in references if r in of)
+        whole = tuple(dict.fromkeys(r for some in (*shared, references) for r in some))
+        of |= dict.fromkeys(whole, whole)
+    return [references for references in dict.fromkeys(of.values()) if len(references) > 1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from runscope.history.parts import taken_apart
 from runscope.safe_text import whole_letters
 from runscope.sources.base import LoadContext
 from runscope.survey.card import Card, card_of, unreadable
-from runscope.survey.work import Done, Lot, Task
+from runscope.survey.work import Done, Lot, Task, as_runs
 
 
 def done(task: Task) -> Done:
@@ -76,7 +76,7 @@ def _joined(references: Sequence[str], lot: Lot) -> Done:
     from runscope.stitching import Answers, Plan, find_planned
 
     context = _context()
-    answers = Answers([lot.content(member) for member in lot.members], lot.before)
+    answers = Answers(lot.told(), lot.before)
 
     @cache
     def parts(number: int) -> dict[int, Run]:
@@ -98,18 +98,8 @@ def _joined(references: Sequence[str], lot: Lot) -> Done:
         return Done(answers=answers.now)
     if not lot.whole:
         return Done(answers=answers.now)
-    trainings = _whole([[lot.members[n][0] for n in training] for training in found])
-    return Done(trainings=[tuple(references[n] for n in some) for some in trainings], answers=answers.now)
-
-
-def _whole(trainings: Iterable[list[int]]) -> list[list[int]]:
-    """Trainings as runs: sessions of one log stay together, and what they belong to is one training."""
-    found: list[list[int]] = []
-    for numbers in trainings:
-        shared = [other for other in found if set(other) & set(numbers)]
-        found = [other for other in found if other not in shared]
-        found.append(list(dict.fromkeys(n for some in (*shared, numbers) for n in some)))
-    return [numbers for numbers in found if len(numbers) > 1]
+    trainings = as_runs([references[lot.members[n][0]] for n in training] for training in found)
+    return Done(trainings=trainings, answers=answers.now)
 
 
 class _Unreadable(Exception):

@@ -160,11 +160,11 @@ def survey_json(survey: Survey) -> dict[str, Any]:
                 }
                 for g in survey.groups
             ],
-            "trainings": list(survey_rows(survey)),
+            "trainings": None,
             "notes": list(survey.notes),
         }
     )  # fmt: skip
-    return found
+    return found | {"trainings": list(survey_rows(survey))}
 
 
 def survey_rows(survey: Survey) -> Iterator[dict[str, Any]]:

@@ -52,6 +52,8 @@ _FOLDER_NAMES = (
     "log.txt", "training_log.csv", "output.log",
 )  # fmt: skip
 """What well-known libraries call the log in a run's folder, the fullest first."""
+_BESIDE = ("monitor.csv", "evaluations.csv")
+"""What environments and callbacks write beside it: of one environment of the same run, or of its evaluations."""
 _INNER = ("vis_data", "files", "logs", "csv_logs")
 """Folders inside a run's own: they say nothing of which run it is."""
 _MMENGINE = "vis_data"
@@ -85,6 +87,24 @@ def stray(place: str) -> bool:
     if ending in CSV:
         return is_stray_csv(file, called_a_log=unpacked_name(file).name in _FOLDER_NAMES)
     return ending in LINES and is_stray_lines(file)
+
+
+def scattered(folder: str) -> bool:
+    """Whether tables of other runs lie beside the one that a folder would go by: it is none of them then.
+
+    Other logs that well-known libraries write, and the same one in another form, are of one run.
+    """
+    place = Path(folder)
+    log = _in_folder(place)
+    if log is None or log.parent != place:
+        return False
+    others = (
+        place / name
+        for name in names_in(place)
+        if name.endswith((*CSV, *LINES)) and name not in _FOLDER_NAMES and not name.endswith(_BESIDE)
+        if not name.startswith((f"{log.stem}.", "."))
+    )
+    return any(file.is_file() and claims(str(file)) and not stray(str(file)) for file in others)
 
 
 def is_part(folder: Path, inner: Path) -> bool:  # noqa: ARG001 - one signature for all sources
