@@ -281,3 +281,42 @@ def test_a_moving_average_leaves_out_what_hardly_counts() -> None:
     assert sum(shares) == pytest.approx(1)
     assert shares_of("last:3", 30) is None
     assert len(shares_of("ema:0.9", 8) or ()) == 8
+
+
+def test_a_processor_of_pictures_is_taken_from_the_folder_above_and_no_tokenizer_is_missed(
+    tmp_path: Path,
+) -> None:
+    from tests.evaluation import seen
+
+    for step in (1, 2):
+        seen.vit(num_labels=3).save_pretrained(tmp_path / f"out/checkpoint-{step}")
+    seen.processor().save_pretrained(tmp_path / "out")
+    for name, words in (("one", {"step": 2}), ("both", {"average": "last:2"})):
+        kept = api.keep(str(tmp_path / "out"), tmp_path / name, **words)  # type: ignore[arg-type]
+        assert (kept.folder / "preprocessor_config.json").is_file()
+        assert kept.notes == ()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_it_is_said_that_what_the_training_scored_is_left_behind(place: Place, tmp_path: Path) -> None:
+    import torch
+    from trl import SFTConfig
+
+    from runscope.evaluation import EvaluateSettings, evaluate
+    from runscope.hub import fetch, list_checkpoints
+
+    def mean(folder: Path) -> float:
+        settings = EvaluateSettings(full=True, device="cpu", sample=0, max_examples=20)
+        saved = [c for c in list_checkpoints(str(folder)) if c.step in (300, None)]
+        return evaluate(saved, place.held_out, fetch=fetch, settings=settings).scores[0].mean
+
+    source, kept = tmp_path / "out" / "checkpoint-300", tmp_path / "kept"
+    shutil.copytree(place.output / "checkpoint-300", source)
+    assert api.keep(str(tmp_path / "out"), tmp_path / "before", step=300).notes == ()
+    torch.save(SFTConfig(str(tmp_path), report_to=[], use_cpu=True, bf16=False), source / "training_args.bin")
+    found = api.keep(str(tmp_path / "out"), kept, step=300)
+    assert "which tokens the training scored, was left behind" in found.notes[0]
+    assert "was left behind" in (kept / "README.md").read_text()
+    assert mean(kept) != pytest.approx(mean(tmp_path / "out"), abs=1e-3), "the end of a text is not scored"
+    shutil.copy(source / "training_args.bin", kept)
+    assert mean(kept) == pytest.approx(mean(tmp_path / "out"))

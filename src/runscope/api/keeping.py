@@ -28,6 +28,7 @@ _TOKENIZER = (
     "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model",
     "chat_template.jinja",
 )  # fmt: skip
+_PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 SEE = "runscope checkpoints shows what a repository holds"
 
 
@@ -119,7 +120,7 @@ def keep(
         with TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as place:
             made = Path(place) / "made"
             made.mkdir()
-            notes = _fill(made, folders, rank, base, shares)
+            notes = _fill(made, folders, rank, base, shares) + _left_behind(chosen[-1])
             card = _card(output.name, made, chosen, why, notes, shares)
             (made / "README.md").write_text(card, encoding="utf-8")
             if output.exists():
@@ -172,22 +173,40 @@ def _fill(
 
         import_all()  # says what is not installed
         notes += average(folders, made, rank, shares)
-    if not any(made.glob("tokenizer*")):
-        notes += _take_tokenizer(made, last, base)
+    if not _has_reader(made):
+        notes += _take_reader(made, last, base)
     return notes
 
 
-def _take_tokenizer(made: Path, folder: Path, base: str | Path | None) -> list[str]:
-    """The tokenizer of the folder above or of the base, where one lies on this disk."""
+def _left_behind(checkpoint: Checkpoint) -> list[str]:
+    """A note where an evaluation of the folder scores other tokens than one of the checkpoint."""
+    from runscope.evaluation.examples.scoring import COMPLETION, scoring_of
+    from runscope.hub import training_args
+
+    if scoring_of("auto", training_args(checkpoint)) == COMPLETION:
+        return []
+    return [
+        "training_args.bin, a pickle that says which tokens the training scored, was left behind: copy it here where "
+        "runscope evaluate is to score this folder as it scored the checkpoint"
+    ]
+
+
+def _has_reader(folder: Path) -> bool:
+    """Whether a tokenizer lies in a folder, or what prepares pictures or sounds."""
+    return any(any(folder.glob(name)) for name in ("tokenizer*", *_PROCESSOR))
+
+
+def _take_reader(made: Path, folder: Path, base: str | Path | None) -> list[str]:
+    """The tokenizer or processor of the folder above or of the base, where one lies on this disk."""
     config = made / "adapter_config.json"
     named = base or (
         json.loads(config.read_bytes()).get("base_model_name_or_path") if config.is_file() else None
     )
     for place in (folder.parent, Path(str(named or ""))):
-        if any(place.glob("tokenizer*")):
-            _copy(place, made, _TOKENIZER)
+        if _has_reader(place):
+            _copy(place, made, (*_TOKENIZER, *_PROCESSOR))
             return []
-    return [f"no tokenizer lies with it: take that of {named or 'the model it began from'}"]
+    return [f"no tokenizer or processor lies with it: take that of {named or 'the model it began from'}"]
 
 
 def _copy(source: Path, target: Path, patterns: Sequence[str]) -> None:

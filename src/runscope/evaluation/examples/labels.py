@@ -17,6 +17,9 @@ Reading = Literal["auto", "names", "numbers", "marks"]
 MISSING = "-1"
 """What GLUE and SNLI write where nobody gave a label."""
 _HINT = "labels are the model's own names (id2label in config.json) or numbers from 0"
+_UNNAMED = (
+    "no names were saved with the model: write numbers from 0, or put id2label into a config.json beside it"
+)
 
 
 def names_of(config: Mapping[str, Any]) -> dict[str, int]:
@@ -132,7 +135,10 @@ def label_number(
     alike = [number for name, number in names.items() if name.casefold() == said.casefold()]
     if len(alike) == 1:
         return alike[0]
-    raise InputError(f"the model has no label {said[:60]!r}; it has {count:,}: {_listed(names)}", hint=_HINT)
+    raise InputError(
+        f"the model has no label {said[:60]!r}; it has {count:,}: {_listed(names)}",
+        hint=_UNNAMED if unnamed(names) else _HINT,
+    )
 
 
 def _number(said: str, count: int) -> int | None:
