@@ -265,3 +265,53 @@ def test_answers_do_not_depend_on_the_batch(kind: str, base: Path, tmp_path: Pat
         first = alone(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -1].softmax(-1).topk(2)
     seen = models.next_tokens(SIDE, 2)[0]
     np.testing.assert_allclose([p for _, p in seen], first.values.numpy(), rtol=1e-4)
+
+
+def test_adapters_of_one_make_take_turns_in_one_place(base: Path, tmp_path: Path) -> None:
+    """Also beside one of another rank, behind the base alone, and more often than their matrices are held."""
+    ranks = {f"checkpoint-{n}": 4 if n != 2 else 6 for n in range(1, 5)}
+    words = {"target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
+    trained = {
+        tmp_path / name: losses(save(base, LoraConfig(r=rank, **words), tmp_path / name, n))
+        for n, (name, rank) in enumerate(ranks.items())
+    }
+    models = LocalModels(EvaluateSettings(device="cpu"), base)
+    for turn in (0, 1, 2, 3, 0, 2, 1, 3, 1, 0):
+        folder = list(trained)[turn]
+        models.use_base(folder)
+        models.use(folder)
+        found = [float(t.mean()) for t in models.token_losses(SIDE)]
+        np.testing.assert_allclose(found, trained[folder], rtol=2e-5)
+    assert len(models.model.peft_config) == len(set(ranks.values()))
+
+
+def test_an_adapter_that_differs_in_more_than_its_values_gets_a_place_of_its_own(
+    base: Path, tmp_path: Path
+) -> None:
+    words = {"r": 4, "target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
+    others: list[dict[str, Any]] = [{}, {"lora_alpha": 64}, {"use_rslora": True}]
+    models = LocalModels(EvaluateSettings(device="cpu"), base)
+    for n, other in enumerate(others):
+        trained = losses(save(base, LoraConfig(**words | other), tmp_path / f"checkpoint-{n}", seed=1))
+        models.use(tmp_path / f"checkpoint-{n}")
+        found = [float(t.mean()) for t in models.token_losses(SIDE)]
+        np.testing.assert_allclose(found, trained, rtol=2e-5)
+    assert len(models.model.peft_config) == len(others)
+
+
+def test_after_an_adapter_that_cannot_be_read_the_others_are_what_they_were(
+    base: Path, tmp_path: Path
+) -> None:
+    config = {"r": 4, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}
+    folders = [tmp_path / f"checkpoint-{n}" for n in range(3)]
+    trained = [losses(save(base, LoraConfig(**config), folder, n)) for n, folder in enumerate(folders)]
+    whole = (folders[1] / "adapter_model.safetensors").read_bytes()
+    (folders[1] / "adapter_model.safetensors").write_bytes(whole[:-8])
+    models = LocalModels(EvaluateSettings(device="cpu"), base)
+    models.use(folders[0])
+    with pytest.raises(InputError, match="does not fit its base"):
+        models.use(folders[1])
+    for n in (0, 2):
+        models.use(folders[n])
+        found = [float(t.mean()) for t in models.token_losses(SIDE)]
+        np.testing.assert_allclose(found, trained[n], rtol=2e-5)

@@ -14,7 +14,6 @@ from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import COMPLETION, Scoring
 from runscope.evaluation.models import generation, loading
 from runscope.evaluation.models.adapters.adapter import (
-    MISFIT,
     Adapter,
     embeddings,
     fit_words,
@@ -24,6 +23,7 @@ from runscope.evaluation.models.adapters.adapter import (
     word_count,
 )
 from runscope.evaluation.models.adapters.below import load_below, refuse_random
+from runscope.evaluation.models.adapters.slots import KEPT, Slot, fitting
 from runscope.evaluation.models.generation import Answer
 from runscope.evaluation.models.memory import Budget, free_bytes, in_batches
 from runscope.evaluation.models.passes.causal import Passes
@@ -31,8 +31,6 @@ from runscope.evaluation.models.saved.kinds import Kind, is_causal
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.stats.arrays import Floats
 
-ADAPTERS_KEPT = 32
-"""Adapters held in memory: a race comes back to the same few again and again."""
 ROOM = 4
 """Free bytes for each byte of weights before another model is loaded: itself, twice as large where 16 bits on the disk
 are 32 in memory, and a batch."""
@@ -72,7 +70,8 @@ class LocalModels:
         self.budget = Budget(settings.batch_tokens)
         self.loads = 0
         self._whole: dict[str, dict[str, Any]] = {}
-        self._adapters: list[str] = []
+        self._slots: list[Slot] = []
+        self._active: Slot | None = None
         self._adapted = ""
         self._embeddings: tuple[str, ...] = ()
         self._loaded = ""
@@ -137,14 +136,15 @@ class LocalModels:
                 place = loading.at_hand(base)
                 if adapter is None:
                     loading.refuse_unlike(place, folder)
-                self.model, self._adapters = None, []
+                self.model, self._slots = None, []
                 self._whole.clear()
                 self._load(place, adapter)
                 self.tokenizer = self.tokenizer or self._words(*self._places(folder, place))
                 self._adapted, self._shared = base if adapter is not None else "", True
                 self._vocabulary = word_count(self.model)
-            elif self._adapters:
+            elif self._slots:
                 self.model.base_model.disable_adapter_layers()
+                self._active = None
         if self._brought:
             raise InputError(
                 f"{base} has no trained head for this task: {self._brought[0]} came with the training",
@@ -163,7 +163,7 @@ class LocalModels:
 
     def _use_model(self, folder: Path) -> None:
         """A race comes back to the same few: whole models stay in memory while they fit, the latest longest."""
-        self._adapters, self._shared, self._adapted = [], True, ""  # two of them need not fit
+        self._slots, self._shared, self._adapted = [], True, ""  # two of them need not fit
         held = self._whole.pop(str(folder), None)
         if held is None:
             self.model = None
@@ -210,7 +210,6 @@ class LocalModels:
         self._virtual, self._one_length = 0, bool(getattr(self.model, "_is_stateful", False))
 
     def _use_adapter(self, folder: Path) -> None:
-        name = f"at-{folder}".replace(".", "_").replace("/", "_")
         base = self.base or loading.base_of(folder)
         adapter = read_adapter(folder)
         if not self.takes(adapter.kind):
@@ -221,25 +220,32 @@ class LocalModels:
         if self._needs_base(adapter, base):
             if base != self._adapted:
                 self._encoded = {}
-            self.model, self._adapters = None, []
+            self.model, self._slots = None, []
             self._whole.clear()
             place = loading.at_hand(base)
             self._load(place, adapter)
             self.tokenizer = self._words(*self._places(folder, place))
             self._adapted, self._shared = base, not adapter.alone
             self._vocabulary = fit_words(self.model, adapter, self._embeddings)
-        if name not in self._adapters:
+        slot = next((s for s in self._slots if s.takes(adapter)), None)
+        if slot is None:
             refuse_random(self._brought, adapter, base)
-            self._put_on(adapter, name)
-            self._adapters.append(name)
+            slot = self._put_on(adapter)
         if adapter.alone:
             self._virtual, self._one_length = adapter.virtual_tokens, self._one_length or adapter.one_length
+        if slot is not self._active:
+            self._activate(slot, adapter)
+        with fitting(adapter):
+            slot.put(adapter)
+
+    def _activate(self, slot: Slot, adapter: Adapter) -> None:
         if not adapter.alone:
             self.model.base_model.enable_adapter_layers()  # use_base may have turned them off
-        self.model.set_adapter(name)
+        self.model.set_adapter(slot.name)
         self.model.eval()
-        if len(self._adapters) > ADAPTERS_KEPT:
-            self.model.delete_adapter(self._adapters.pop(0))
+        self._active = slot
+        if len(self._slots) > KEPT:
+            self.model.delete_adapter(self._slots.pop(0).name)
 
     def _needs_base(self, adapter: Adapter, base: str) -> bool:
         """Whether a fresh base is needed: the one that is loaded is another, or is not as it was."""
@@ -248,9 +254,10 @@ class LocalModels:
         words = adapter.words(*self._embeddings) or self._vocabulary
         return not self._shared or adapter.alone or words != self._vocabulary
 
-    def _put_on(self, adapter: Adapter, name: str) -> None:
+    def _put_on(self, adapter: Adapter) -> Slot:
         from peft import PeftModel
 
+        name = f"at-{adapter.folder}".replace(".", "_").replace("/", "_")
         # In the base's dtype: peft would have them in float32, for training, and every layer's input cast to it.
         how: dict[str, Any] = {
             "adapter_name": name,
@@ -258,24 +265,18 @@ class LocalModels:
             "autocast_adapter_dtype": False,
         }
         try:
-            with unwrapped(adapter) as place:
-                if not self._adapters:
+            with fitting(adapter), unwrapped(adapter) as place:
+                if not self._slots:
                     self.model = PeftModel.from_pretrained(self.model, str(place), **how)
                 else:
                     self.model.load_adapter(str(place), **how)
-        except Exception as error:  # peft and what it calls raise of every kind
-            if not self._adapters:
-                self.model = None
-            raise InputError(
-                f"the adapter in {adapter.folder} does not fit its base: {loading.first_line(error)}",
-                hint=MISFIT,
-            ) from error
-        try:
             refuse_misfit(self.model, name, adapter)
         except InputError:
-            if not self._adapters:  # what was put on is no use to another one
+            if not self._slots:  # what was put on is no use to another one
                 self.model = None
             raise
+        self._slots.append(Slot(self.model, name, adapter))
+        return self._slots[-1]
 
     def encode(self, examples: Sequence[Example], scoring: Scoring | None = None) -> list[Encoded]:
         """Token ids of examples, made once for all checkpoints; a model must be in use."""

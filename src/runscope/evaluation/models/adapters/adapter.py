@@ -260,10 +260,10 @@ def refuse_misfit(model: Any, name: str, adapter: Adapter) -> None:
     from peft import get_peft_model_state_dict
 
     places = _own(get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False))
-    saved = _own(dict.fromkeys(adapter.shapes)) or _own(_tensors(adapter.folder))
+    saved = _own(dict.fromkeys(adapter.shapes)) or _own(tensors_of(adapter.folder))
     if saved.keys() == places.keys():
         return
-    if len(saved) != len(places) or not _same_values(places, _own(_tensors(adapter.folder))):
+    if len(saved) != len(places) or not _same_values(places, _own(tensors_of(adapter.folder))):
         left, empty = sorted(saved.keys() - places.keys()), sorted(places.keys() - saved.keys())
         odd = [f"no place for {_some(left)}"] * bool(left) + [f"nothing for {_some(empty)}"] * bool(empty)
         raise InputError(
@@ -278,7 +278,7 @@ def _own(tensors: Mapping[str, Any]) -> dict[str, Any]:
     return {n: t for n, t in tensors.items() if not _EMBEDDING.search(n)}
 
 
-def _tensors(folder: Path) -> dict[str, Any]:
+def tensors_of(folder: Path) -> dict[str, Any]:
     """What is saved of an adapter; of pickles tensors alone."""
     if (folder / WEIGHTS).is_file():
         from safetensors.torch import load_file
