@@ -1,13 +1,9 @@
-"""How much sooner the verdict is there than by the loop that people write, and than by lm-evaluation-harness.
+"""How much sooner the verdict is there than by the loop that people write.
 
 Sixteen adapters of one base of 50 million parameters, on one core of a CPU; all figures are seconds of processor
 time, which other work on the machine does not change. The base has random weights; an adapter on its
 output layer is trained on few examples until it overfits, as the features below it do not change, which makes a
 real training a matter of a minute.
-
-    python benchmarks/evaluate.py --lm-eval /path/to/environment/bin/python
-
-The environment with ``lm-eval`` is one of its own; without it that part is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +12,6 @@ import argparse
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,21 +26,23 @@ import torch
 from runscope.evaluation import EvaluateSettings, Study, evaluate
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.reading import read_examples
-from runscope.evaluation.models.local import LocalModels
+from runscope.evaluation.run import new_race
+from runscope.evaluation.tasks.kinds import find_task
 from runscope.evaluation.work.bench import Remembered
 from runscope.hub import fetch, list_checkpoints
 
 WORDS, WIDTH, LAYERS, INNER, HEADS = 8000, 512, 14, 1365, 8
 CHECKPOINTS, RANK = 16, 16
 BATCH, LONGEST = 16, 29
+ORDERS = 200
 
 
-def tokenizer() -> Any:
+def tokenizer(count: int = WORDS) -> Any:
     """A word a token."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = ["<pad>", "<s>", "</s>", "<unk>", *(f"w{i}" for i in range(WORDS - 4))]
+    words = ["<pad>", "<s>", "</s>", "<unk>", *(f"w{i}" for i in range(count - 4))]
     inner = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
     inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
@@ -61,18 +58,6 @@ def write_examples(path: Path, count: int, seed: int) -> Path:
             prompt = " ".join(f"w{rng.randrange(WORDS - 4)}" for _ in range(rng.randint(8, LONGEST - 9)))
             said = " ".join(f"w{int(rng.paretovariate(0.7)) % 600}" for _ in range(8))
             file.write(json.dumps({"prompt": prompt + " ", "completion": said}) + "\n")
-    return path
-
-
-def write_questions(path: Path, count: int, seed: int) -> Path:
-    """Questions of 20 to 40 words with four choices of 1 to 6, as benchmarks have them."""
-    rng = random.Random(seed)
-    with path.open("w") as file:
-        for _ in range(count):
-            prompt = " ".join(f"w{rng.randrange(WORDS - 4)}" for _ in range(rng.randint(20, 40)))
-            for _ in range(4):
-                said = " ".join(f"w{rng.randrange(WORDS - 4)}" for _ in range(rng.randint(1, 6)))
-                file.write(json.dumps({"prompt": prompt + " ", "completion": said}) + "\n")
     return path
 
 
@@ -153,50 +138,20 @@ def runscope(folder: Path, results: Remembered, *, full: bool) -> tuple[float, S
     return time.process_time() - started, study
 
 
-HARNESS = """
-import json, sys, time
-import torch
-torch.set_num_threads(1)
-from lm_eval.api.instance import Instance
-from lm_eval.models.huggingface import HFLM
-folder, adapter, batch, rows = sys.argv[1:]
-rows = [json.loads(line) for line in open(rows)]
-model = HFLM(pretrained=folder + "/base", peft=adapter, batch_size=int(batch), device="cpu", dtype="float32")
-asked = [Instance("loglikelihood", {}, (r["prompt"], r["completion"]), i) for i, r in enumerate(rows)]
-model.loglikelihood(asked[:2], disable_tqdm=True)
-begun = time.process_time()
-told = model.loglikelihood(asked, disable_tqdm=True)
-print(json.dumps({"seconds": time.process_time() - begun, "sums": [-t[0] for t in told]}))
-"""
-
-
-def harness(folder: Path, python: str, asked: Path, longest: int, repeats: int = 2) -> None:
-    """One checkpoint on all rows at the same batch size, in turns; loading is not counted."""
-    adapter = folder / "output" / "checkpoint-800"
-    rows = [json.loads(line) for line in asked.read_text().splitlines()]
-    examples = [Example(row["prompt"], row["completion"]) for row in rows]
-    models = LocalModels(EvaluateSettings(batch_tokens=BATCH * longest, device="cpu"), folder / "base")
-    models.use(adapter)
-    models.token_losses(examples[:2])
-    own, theirs = [], []
-    for _ in range(repeats):
-        done = subprocess.run(
-            [python, "-c", HARNESS, str(folder), str(adapter), str(BATCH), str(asked)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        told = json.loads(done.stdout.splitlines()[-1])
-        theirs.append(told["seconds"])
-        started = time.process_time()
-        found = [float(t.sum()) for t in models.token_losses(examples)]
-        own.append(time.process_time() - started)
-        np.testing.assert_allclose(found, told["sums"], rtol=1e-4)
-    print(
-        f"one checkpoint, {len(examples)} rows of {asked.stem}, batch {BATCH}: lm-evaluation-harness "
-        f"{np.median(theirs):.1f} s, runscope --full {np.median(own):.1f} s "
-        f"({np.median(theirs) / np.median(own):.2f} times as fast; medians of {repeats}), losses equal to 1e-4"
-    )
+def orders(losses: np.ndarray, count: int) -> np.ndarray:
+    """Example evaluations of races on the same (examples, checkpoints) losses in other orders of the examples."""
+    rng, task, settings = np.random.default_rng(0), find_task(EvaluateSettings()), EvaluateSettings()
+    examples = [Example("", "", cluster=str(n)) for n in range(len(losses))]
+    found = []
+    for _ in range(count):
+        race = new_race(task, examples, CHECKPOINTS, (), settings)
+        values = rng.permutation(losses)
+        while not race.done:
+            for arm, (begin, end) in race.wanted.items():
+                race.tell(arm, values[begin:end, arm])
+            race.look()
+        found.append(int(race.reached.sum()))
+    return np.array(found)
 
 
 def main() -> None:
@@ -208,7 +163,6 @@ def main() -> None:
     parser.add_argument("--trained-on", type=int, default=100, help="training examples; few overfit sooner")
     parser.add_argument("--steps", type=int, default=6, help="of training between two checkpoints")
     parser.add_argument("--loop-checkpoints", type=int, default=1, help="of the 16, scaled up")
-    parser.add_argument("--lm-eval", metavar="PYTHON", help="an interpreter that has lm-eval")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
@@ -236,10 +190,11 @@ def main() -> None:
         means = [float(np.mean(e.values)) for e in told]
         np.testing.assert_allclose(means, losses.mean(axis=1), rtol=1e-4)
         print(f"mean losses of the full grid: {' '.join(f'{s.mean:.3f}' for s in full.scores)}")
-        if options.lm_eval:
-            harness(folder, options.lm_eval, folder / "heldout.jsonl", LONGEST)
-            questions = write_questions(folder / "choices.jsonl", options.examples // 4, 3)
-            harness(folder, options.lm_eval, questions, 46)
+        every = np.array([e.values for e in full.evaluations]).T
+        print(
+            f"example evaluations of a race in {ORDERS} other orders of the examples: median "
+            f"{np.median(orders(every, ORDERS)):,.0f}"
+        )
 
 
 if __name__ == "__main__":
