@@ -59,13 +59,31 @@ BOTH = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", BOTH)
-def test_a_log_gives_its_curves(form: str, tmp_path: Path) -> None:
+def text_of(form: str) -> str:
     trained, evaluated = BOTH[form]
-    text = "".join(
+    return "".join(
         trained.format(s=s, a=a) + (evaluated.format(s=s, b=LATER[s]) if s in LATER else "") for s, a in CURVE
     )
-    run = read(tmp_path, text)
+
+
+CARD = "| Training Loss | Step | Validation Loss |\n|:--:|:--:|:--:|\n" + "".join(
+    f"| {a:.4f}        | {s}  | {a + 0.31:.4f}          |\n" for s, a in CURVE
+)
+
+
+@pytest.mark.parametrize("form", [*BOTH, "a model card"])
+def test_wherever_a_log_is_cut_its_points_are_those_of_the_whole(form: str, tmp_path: Path) -> None:
+    text, name = (CARD, "card.md") if form == "a model card" else (text_of(form), "train.log")
+    whole = {role: set(points(read(tmp_path, text, name), role)) for role in ("train_loss", "eval_loss")}
+    for end in range(len(text) - 150, len(text), 4):
+        run = read(tmp_path, text[:end], name)
+        for role, known in whole.items():
+            assert set(points(run, role)) <= known, (end, text[end - 40 : end])
+
+
+@pytest.mark.parametrize("form", BOTH)
+def test_a_log_gives_its_curves(form: str, tmp_path: Path) -> None:
+    run = read(tmp_path, text_of(form))
     assert (points(run, "train_loss"), points(run, "eval_loss")) == (CURVE, HELD_OUT), run.notes
 
 

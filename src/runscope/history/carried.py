@@ -16,11 +16,14 @@ from runscope.history.series import Series
 from runscope.stats.arrays import Bools
 
 FEWEST = 3
-"""Evaluations from which on their cadence shows: two of equal length are chance."""
+"""Evaluations from which on their cadence shows."""
+FEWEST_ROWS = 4
+"""Rows in which each of fewer evaluations stands, the first of them so many after the training began: a model that does
+not learn has one held-out loss as well, but from the first row on."""
 MOST_REPEATS = 0.1
 """Share of rows on which a training loss that is measured anew may repeat; one that was rounded repeats as well."""
 ENOUGH = 0.5
-"""Share of the training loss's points that a held-out loss of every row has at least."""
+"""Share of the training loss's points, from its own first one on, that a held-out loss of every row has at least."""
 
 
 def without_carried(run: Run) -> Run:
@@ -48,11 +51,16 @@ def without_carried(run: Run) -> Run:
 def _first_of_each(trained: Series, evaluated: Series) -> Bools | None:
     """Where each evaluation of a carried metric stands first; None where every row was measured."""
     count = len(evaluated)
-    if count < 2 * FEWEST or count < ENOUGH * len(trained):
+    if count < FEWEST_ROWS or count < ENOUGH * int((trained.step >= evaluated.step[0]).sum()):
         return None
     begins = np.append(True, _changes(evaluated))
-    lengths = np.diff(np.flatnonzero(begins))  # of all but the last, which may be cut
-    if len(lengths) + 1 < FEWEST or lengths.min() < 2:
+    starts = np.flatnonzero(begins)
+    lengths = np.diff(starts)  # of all but the last, which may be cut
+    if len(starts) < FEWEST:
+        late = int((trained.step < evaluated.step[0]).sum()) >= FEWEST_ROWS
+        if not late or min(starts[1:], default=count) < FEWEST_ROWS or not np.isfinite(evaluated.value).all():
+            return None
+    elif lengths.min() < 2:
         return None
     beside = np.isin(trained.step, evaluated.step)
     again = ~_changes(trained.where(beside))

@@ -134,6 +134,8 @@ def _is_whole(line: str, row: Row, above: Iterable[str], rows: Iterable[Row]) ->
     if row.keys() not in [other.keys() for other in rows]:
         return False
     word = line.split()[-1]
+    if word[-1] in ":=|":  # a number was to come, unless all lines end so
+        return all(a.split()[-1][-1] == word[-1] for a in above if a.strip())
     return not re.search(r"[\w.+-]$", word) or of_one_form(word, [a.split()[-1] for a in above if a.strip()])
 
 

@@ -32,14 +32,16 @@ def logs_in(name: str, source: Text) -> list[tuple[str, Text, bool]]:
     """
     if name.lower().endswith(NOTEBOOK):
         return list(_of_notebook(json.loads(source.text)))
-    return [(f"table {n}", Text(table), True) for n, table in enumerate(_tables(source.text), 1)]
+    tables = _tables(source.text, ended=source.ended)
+    return [(f"table {n}", Text(table, table.endswith("\n")), True) for n, table in enumerate(tables, 1)]
 
 
-def _tables(text: str) -> list[str]:
-    """Markdown tables that count steps and tell a loss."""
+def _tables(text: str, *, ended: bool) -> list[str]:
+    """Markdown tables that count steps and tell a loss; the text's last line has its own end, or none."""
     found: list[list[str]] = []
     inside = False
-    for line in text.split("\n"):
+    lines = text.split("\n")
+    for line in lines:
         cells = _cells(line)
         if not inside and _is_head(cells):
             found.append([line])
@@ -49,7 +51,10 @@ def _tables(text: str) -> list[str]:
                 found[-1].append(line)
         else:
             inside = False
-    return ["".join("\t".join(_cells(line)) + "\n" for line in table) for table in found if len(table) > 1]
+    tables = ["".join("\t".join(_cells(line)) + "\n" for line in table) for table in found if len(table) > 1]
+    if inside and tables and not ended and not lines[-1].rstrip().endswith("|"):
+        tables[-1] = tables[-1].removesuffix("\n")
+    return tables
 
 
 def _cells(line: str) -> list[str]:
