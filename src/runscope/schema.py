@@ -7,17 +7,23 @@ the place of what does not fit.
 from __future__ import annotations
 
 import json
+import re
+from datetime import date
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-__all__ = ["DEEPEST", "Meta", "checked", "or_none", "read_json", "read_object", "sorted_out"]
+__all__ = ["DEEPEST", "Meta", "checked", "or_none", "plain_yaml", "read_json", "read_object", "sorted_out"]
 
 Kind = TypeVar("Kind")
 
 DEEPEST = 100
 """Levels of lists and objects inside one another; what people log has five, and recursion ends at about a thousand."""
+LARGEST_YAML = 1 << 20
+"""Bytes; MLflow's facts of a run have some hundred, Lightning's settings some thousand."""
+_ENDLESS = re.compile(rb"(?::[0-5]?[0-9]){20}")
+"""YAML 1.1 counts 1:30:00 in sixties; of a megabyte of them it makes a number for a minute."""
 
 
 def read_json(text: bytes | str) -> Any:
@@ -50,6 +56,24 @@ def read_object(text: bytes | str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("it is no JSON object")
     return found
+
+
+def plain_yaml(text: bytes) -> dict[str, Any]:
+    """What stands at the top of a YAML document as plain values; none of a damaged one.
+
+    Lists and objects are left out: an anchor that others name ten times, and those others ten times, is a billion of
+    values in ten lines.
+    """
+    import yaml
+
+    if len(text) > LARGEST_YAML or _ENDLESS.search(text):
+        return {}
+    try:
+        found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError, RecursionError):  # objects of its own classes, or no YAML
+        return {}
+    known = found.items() if isinstance(found, dict) else ()
+    return {str(key): value for key, value in known if isinstance(value, str | int | float | date | None)}
 
 
 def checked(value: Any, kind: type[Kind]) -> Kind:

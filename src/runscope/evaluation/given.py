@@ -157,7 +157,8 @@ def _no_effect_named(table: ScoreTable) -> str:
     Raises:
         UsageError: results vary so little that nothing could ever matter.
     """
-    spread = float(table.values.std())
+    with np.errstate(over="ignore"):
+        spread = float(table.values.std())
     if 0 < spread < MIN_EFFECT:
         raise UsageError(
             f"no difference of {table.metric} would reach {MIN_EFFECT:g}, the smallest that matters unless you name "

@@ -239,15 +239,17 @@ def _summary(parts: Mapping[str, Any]) -> Summary | None:
             edges = np.asarray(parts["bins"], dtype=np.float64)
         else:
             packed = parts["packedBins"]
-            edges = packed["min"] + packed["size"] * np.arange(packed["count"] + 1)
-    except (KeyError, ValueError, TypeError):
+            # As many as were counted: its own "count" may be any number.
+            edges = float(packed["min"]) + float(packed["size"]) * np.arange(counts.size + 1)
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
     total = counts.sum()
-    if len(edges) != len(counts) + 1 or total <= 0:
+    if counts.ndim != 1 or edges.shape != (len(counts) + 1,) or not 0 < total < np.inf or (counts < 0).any():
         return None
-    middle = (edges[:-1] + edges[1:]) / 2
+    with np.errstate(over="ignore", invalid="ignore"):
+        middle = (edges[:-1] + edges[1:]) / 2
+        rms = np.sqrt((counts * middle**2).sum() / total)
     at_zero = counts[(edges[:-1] <= 0) & (edges[1:] >= 0)].sum() / total
-    rms = np.sqrt((counts * middle**2).sum() / total)
     return float(edges[0]), float(edges[-1]), float(rms), float(at_zero)
 
 

@@ -6,6 +6,7 @@ processes may write at once.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,6 @@ from typing import Any
 import orjson
 
 from runscope.errors import StoreError
-from runscope.schema import read_object
 from runscope.store.home import cache_folder, home
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS results (key TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID"
@@ -49,7 +49,9 @@ class ResultTable:
                 part = list(keys[begin : begin + MANY])
                 question = f"SELECT key, row FROM results WHERE key IN ({','.join('?' * len(part))})"
                 found |= {
-                    key: kept for key, row in table.execute(question, part) if (kept := _row(row)) is not None
+                    key: kept
+                    for key, row in table.execute(question, part)
+                    if (kept := _row(key, row)) is not None
                 }
         return found
 
@@ -61,7 +63,8 @@ class ResultTable:
         """
         with self._open() as table:
             table.executemany(
-                "INSERT OR REPLACE INTO results VALUES (?, ?)", [(k, json.dumps(r)) for k, r in rows.items()]
+                "INSERT OR REPLACE INTO results VALUES (?, ?)",
+                [(k, _sealed(k, json.dumps(r))) for k, r in rows.items()],
             )
 
     @contextmanager
@@ -100,15 +103,23 @@ class Memo(ResultTable):
             super().put(rows)
 
 
-def _row(text: Any) -> dict[str, Any] | None:
+_SEAL = "\t"
+"""Between a row and its seal; JSON writes none."""
+
+
+def _sealed(key: str, text: str) -> str:
+    """A row with what tells that it is still as it was: SQLite does not see that a byte on the disk is another."""
+    mark = hashlib.blake2b(f"{key}{_SEAL}{text}".encode(), digest_size=8).hexdigest()
+    return f"{text}{_SEAL}{mark}"
+
+
+def _row(key: str, sealed: Any) -> dict[str, Any] | None:
     """A kept row; None where it is damaged."""
-    try:
-        row = orjson.loads(text)
-        if isinstance(row, dict):
-            return row
-    except (orjson.JSONDecodeError, TypeError):  # perhaps for a bare NaN
-        pass
-    try:
-        return read_object(text)
-    except (ValueError, TypeError):
+    text = sealed.partition(_SEAL)[0] if isinstance(sealed, str) else ""
+    if _sealed(key, text) != sealed:
         return None
+    try:
+        row: dict[str, Any] = orjson.loads(text)
+    except orjson.JSONDecodeError:  # a bare NaN
+        row = json.loads(text)
+    return row

@@ -1,7 +1,9 @@
-"""Limits on a chat template while it is rendered.
+"""Limits on what a repository's own files make of an example: its chat template, and the processor of its pictures and
+sounds.
 
-Templates come with a repository. transformers renders them in Jinja's sandbox, which keeps them from reaching anything;
-but a loop in a loop may run for hours, and ``'a' * 10**10`` may take all memory. Neither is an error of the user's.
+transformers renders templates in Jinja's sandbox, which keeps them from reaching anything; but a loop in a loop may run
+for hours, and ``'a' * 10**10`` may take all memory. A processor may be told to make a picture a million pixels wide.
+Neither is an error of the user's.
 """
 
 from __future__ import annotations
@@ -17,20 +19,24 @@ from pathlib import Path
 from runscope.errors import UnsafeFile
 
 SECONDS = 20.0
-"""For one conversation; an honest template takes a millisecond. ``RUNSCOPE_TEMPLATE_SECONDS`` sets another."""
+"""For one example; an honest template takes a millisecond. ``RUNSCOPE_TEMPLATE_SECONDS`` sets another."""
 MEMORY_BYTES = 2 << 30
-"""More than the longest conversation takes, a thousand times over."""
+"""More than the longest conversation takes, a thousand times over, and than a picture of 100 million pixels does."""
+TEMPLATE = "the model's chat template"
 
 
 class _TooLong(BaseException):
-    """Time is up. No template and nobody on the way may catch it by ``except Exception``."""
+    """Time is up. Nothing that is limited and nobody on the way may catch it by ``except Exception``."""
 
 
 @contextmanager
-def limited() -> Iterator[None]:
-    """Inside, a template that runs for too long or takes too much memory ends with an error.
+def limited(what: str = TEMPLATE) -> Iterator[None]:
+    """Inside, what runs for too long or takes too much memory ends with an error.
 
     The limit on memory holds for the whole process while it lasts, on systems that have one.
+
+    Args:
+        what: runs, as the error calls it.
 
     Raises:
         UnsafeFile: it did.
@@ -38,19 +44,21 @@ def limited() -> Iterator[None]:
     seconds = float(os.environ.get("RUNSCOPE_TEMPLATE_SECONDS") or SECONDS)
     watch = _Watch(threading.get_ident(), seconds)
     try:
-        with _memory(), watch:
+        with memory_limited(), watch:
             yield
     except _TooLong:
-        raise _refused(f"runs for longer than {seconds:g} s") from None
+        raise _refused(what, f"runs for longer than {seconds:g} s") from None
     except MemoryError:
-        raise _refused("takes too much memory") from None
+        raise _refused(what, "takes too much memory") from None
+    except RuntimeError as error:
+        if "not enough memory" not in str(error):  # as torch says it
+            raise
+        raise _refused(what, "takes too much memory") from None
 
 
-def _refused(does: str) -> UnsafeFile:
-    return UnsafeFile(
-        f"the model's chat template {does} on one example",
-        hint="do not use this model, or give prompt and completion as text",
-    )
+def _refused(what: str, does: str) -> UnsafeFile:
+    other = ", or give prompt and completion as text" if what == TEMPLATE else ""
+    return UnsafeFile(f"{what} {does} on one example", hint=f"do not use this model{other}")
 
 
 class _Watch:
@@ -79,7 +87,8 @@ class _Watch:
 
 
 @contextmanager
-def _memory() -> Iterator[None]:
+def memory_limited() -> Iterator[None]:
+    """Inside, this process gets :data:`MEMORY_BYTES` more and none beyond them, on systems with such limits."""
     if not sys.platform.startswith("linux"):
         yield
         return

@@ -4,20 +4,49 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict
 
 from runscope.errors import InputError
 from runscope.evaluation.results.table import Entry, Found, number, step_of_path
+from runscope.schema import checked, read_json, read_object
 
 ZSTANDARD = 93
 """Number of the compression in a ZIP archive (APPNOTE 6.3.7)."""
 LOCAL_HEADER = 30
 """Bytes before a member's name; its last four are the lengths of the name and of what follows it."""
+_BOMB = "more is packed into it than a log of its size has"
 LETTERS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 """Correct, partial, incorrect and no answer, as Inspect counts them."""
+
+
+MOST_TIMES, SMALL = 100, 1 << 26
+"""So many times the size of an archive, or 64 MB, may lie in it: each sample is compressed alone, to a tenth or so."""
+
+
+class Sample(TypedDict, total=False):
+    """What is read of a sample; what a model was told and said is most of a log, and is not kept."""
+
+    id: Required[str | int]
+    input: Any
+    error: Any
+    metadata: dict[str, Any] | None
+    scores: dict[str, Any] | None
+
+
+class _Evaluated(TypedDict, total=False):
+    model: str | None
+
+
+class Log(TypedDict, total=False):
+    """What is read of a log."""
+
+    status: str | None
+    eval: Required[_Evaluated]
+    samples: Required[list[Sample] | None]
 
 
 def is_log(content: Any) -> bool:
@@ -29,18 +58,22 @@ def read_eval(path: Path) -> dict[str, Any]:
     """A ``.eval`` file: a ZIP archive of ``header.json`` and a file for each sample.
 
     Raises:
-        InputError: it is cut, compressed in a way that Python does not know, or another archive.
+        InputError: it is cut, compressed in a way that Python does not know, too large for what it is packed into, or
+            another archive.
     """
     try:
+        left = max(MOST_TIMES * path.stat().st_size, SMALL)
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            content = json.loads(_member(archive, "header.json"))
-            samples = [
-                json.loads(_member(archive, n))
-                for n in names
-                if n.startswith("samples/") and n.endswith(".json")
-            ]
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, NotImplementedError, RuntimeError) as error:
+            header = _member(archive, "header.json", left)
+            content, left, samples = read_object(header), left - len(header), []
+            for name in archive.namelist():
+                if name.startswith("samples/") and name.endswith(".json"):
+                    text = _member(archive, name, left)
+                    left -= len(text)
+                    samples.append(checked(read_json(text), Sample))
+    except (
+        zipfile.BadZipFile, zlib.error, KeyError, ValueError, OSError, NotImplementedError, RuntimeError, EOFError,
+    ) as error:  # fmt: skip
         raise InputError(
             f"{path} cannot be read as a log of Inspect: {error}",
             hint="convert it with: inspect log convert --to json --output-dir FOLDER FILE",
@@ -48,9 +81,15 @@ def read_eval(path: Path) -> dict[str, Any]:
     return {**content, "samples": samples}
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """One file of an archive; Inspect compresses with Zstandard, which ``zipfile`` reads from Python 3.14 on."""
+def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """One file of an archive; Inspect compresses with Zstandard, which ``zipfile`` reads from Python 3.14 on.
+
+    Raises:
+        ValueError: it has more than so many bytes.
+    """
     info = archive.getinfo(name)
+    if info.file_size > most:
+        raise ValueError(_BOMB)
     if info.compress_type != ZSTANDARD:
         return archive.read(info)
     import pyarrow as pa
@@ -62,20 +101,26 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     header = file.read(LOCAL_HEADER)
     file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
     with pa.CompressedInputStream(pa.BufferReader(file.read(info.compress_size)), "zstd") as stream:
-        return bytes(stream.read())
+        text = bytes(stream.read(most + 1))
+    if len(text) > most:
+        raise ValueError(_BOMB)
+    return text
 
 
-def entries(logs: Sequence[tuple[Path, Mapping[str, Any]]], metric: str | None, cluster: str | None) -> Found:
+def entries(
+    contents: Sequence[tuple[Path, Mapping[str, Any]]], metric: str | None, cluster: str | None
+) -> Found:
     """All results of several logs. Epochs of a sample are averaged; samples that ended with an error have none.
 
     Args:
-        logs: each with its content.
+        contents: of each log.
         metric: the scorer that decides; where its value has parts, ``scorer.part``.
         cluster: a field of the samples' ``metadata`` that groups them.
 
     Raises:
-        InputError: a log is not finished, has no such scorer, or says of no checkpoint.
+        InputError: a log is damaged or not finished, has no such scorer, or says of no checkpoint.
     """
+    logs = [(path, _whole(path, content)) for path, content in contents]
     found: list[Entry] = []
     names = list(
         dict.fromkeys(
@@ -90,11 +135,11 @@ def entries(logs: Sequence[tuple[Path, Mapping[str, Any]]], metric: str | None, 
                 f"the evaluation in {path} did not finish: its status is {log['status']!r}",
                 hint="inspect eval-retry FILE finishes it",
             )
-        step = step_of_path(path, str(log["eval"].get("model", "")))
+        step = step_of_path(path, log["eval"].get("model") or "")
         values: dict[str, list[float]] = {}
         facts: dict[str, tuple[str | None, str]] = {}
         for sample in log["samples"] or ():
-            scores, example = sample.get("scores") or {}, str(sample.get("id"))
+            scores, example = sample.get("scores") or {}, str(sample["id"])
             if not scores and sample.get("error"):
                 continue
             raw = _raw(scores, chosen)
@@ -111,6 +156,13 @@ def entries(logs: Sequence[tuple[Path, Mapping[str, Any]]], metric: str | None, 
         else []
     )
     return Found(found, chosen, notes, False if letters and found else None, cluster or "cluster")
+
+
+def _whole(path: Path, content: Mapping[str, Any]) -> Log:
+    try:
+        return checked(content, Log)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}", hint="fetch or write it again") from None
 
 
 def _asked(content: Any) -> str:
@@ -142,7 +194,7 @@ def _value(value: Any, scores: Mapping[str, Any], metric: str, path: Path, examp
     return found
 
 
-def _group(sample: Mapping[str, Any], cluster: str | None, path: Path) -> str | None:
+def _group(sample: Sample, cluster: str | None, path: Path) -> str | None:
     if cluster in (None, "none"):
         return None
     facts = sample.get("metadata") or {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from runscope.evaluation.examples.reading import decoded
 from runscope.evaluation.results import harness, inspect_logs
 from runscope.evaluation.results.table import ScoreTable, tabled
 from runscope.evaluation.results.tables import read_frame
+from runscope.schema import read_json
 
 FORMS = "a table (.parquet, .csv, .jsonl), samples_*.jsonl of lm-evaluation-harness, or logs of Inspect (.eval, .json)"
 
@@ -67,11 +67,11 @@ def _content(path: Path) -> Any:
         return None
     text = decoded(path.read_bytes())
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         pass
     try:
-        return [json.loads(line) for line in text.split("\n") if line.strip()]
+        return [read_json(line) for line in text.split("\n") if line.strip()]
     except ValueError as error:
         raise InputError(f"{path} is neither JSON nor JSON lines: {error}", hint=f"name {FORMS}") from None
 

@@ -260,7 +260,10 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool | np.bool_):
         return float(value)
     if isinstance(value, int | float | np.number):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            return np.inf if value > 0 else -np.inf
     if isinstance(value, str):
         try:
             return float(value)

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from runscope.errors import InputError, RunscopeError
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.models.backend import Models
+from runscope.evaluation.models.loading import first_line
 from runscope.evaluation.models.opening import open_models
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.kinds import CUT, Row, Task
@@ -60,7 +62,24 @@ class Worker:
         return held is not None and bool(held(self.fetch(checkpoint)))
 
     def work(self, shard: Shard) -> Done:
-        """Ask a checkpoint."""
+        """Ask a checkpoint.
+
+        Raises:
+            RunscopeError: it cannot be asked.
+        """
+        try:
+            return self._work(shard)
+        except (RunscopeError, MemoryError):
+            raise
+        except Exception as error:  # what its files say makes the libraries raise of every kind
+            name = "the base" if shard.base else shard.checkpoint.name
+            raise InputError(
+                f"{name} could not be asked: {type(error).__name__}: {first_line(error)}",
+                hint="its configuration, tokenizer or processor may be damaged: save or fetch it again; --debug shows "
+                "where it failed",
+            ) from error
+
+    def _work(self, shard: Shard) -> Done:
         folder = self.fetch(shard.checkpoint)
         if self.models is None:
             last = None if shard.last is None else self.fetch(shard.last)

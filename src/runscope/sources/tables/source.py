@@ -16,6 +16,7 @@ from runscope.history.carried import without_carried
 from runscope.history.ending import PLANNED_STEPS
 from runscope.history.metrics import held_out, plain
 from runscope.history.parts import MOST_PARTS, numbered, order_of
+from runscope.schema import LARGEST_YAML, plain_yaml
 from runscope.sources.base import (
     MEMBER,
     LoadContext,
@@ -228,16 +229,16 @@ def _settings(file: Path) -> dict[str, Any]:
     folder = file if file.is_dir() else file.parent
     for name in _SETTINGS:
         place = folder / name
-        if place.is_file() and place.stat().st_size < 1 << 20:
-            import yaml
-
-            try:
-                found = yaml.safe_load(place.read_text(encoding="utf-8", errors="replace"))
-            except (yaml.YAMLError, OSError, ValueError, RecursionError):
-                continue  # objects of its own classes, or no YAML: the table is read without them
-            if isinstance(found, dict):
-                return {str(key): value for key, value in found.items() if not isinstance(value, dict | list)}
+        if place.is_file() and place.stat().st_size <= LARGEST_YAML and (found := _plain(place)):
+            return found
     return {}
+
+
+def _plain(place: Path) -> dict[str, Any]:
+    try:
+        return plain_yaml(place.read_bytes())
+    except OSError:
+        return {}  # the table is read without them
 
 
 class _Table:

@@ -12,7 +12,7 @@ import numpy as np
 
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series, State
-from runscope.schema import Meta, sorted_out
+from runscope.schema import Meta, plain_yaml, sorted_out
 from runscope.sources.base import LARGEST_STEP, MEMBER, LoadContext, finish, pick, split_member
 from runscope.sources.columns import Rows, checkpoint_lineage, machine_series
 from runscope.sources.trackers.sqlite import has_columns, opened
@@ -226,14 +226,7 @@ def _folder_entries(path: Path) -> Iterator[_Entry]:
 
 def _read_meta(file: Path) -> dict[str, str]:
     """What MLflow wrote of a run or an experiment, as text; what is empty is left out, a damaged file says nothing."""
-    import yaml
-
-    try:
-        found = yaml.load(_bytes(file), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError):
-        return {}
-    known = found.items() if isinstance(found, dict) else ()
-    return {str(key): str(value) for key, value in known if value not in (None, "", [])}
+    return {key: str(value) for key, value in plain_yaml(_bytes(file)).items() if value not in (None, "")}
 
 
 def _read_folder(place: Path) -> _Content:

@@ -10,6 +10,7 @@ import numpy as np
 
 from runscope.errors import InputError
 from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.limits import limited
 from runscope.evaluation.examples.media import Media, picture
 from runscope.evaluation.models.backend import Form
 from runscope.evaluation.models.heads import HeadModels
@@ -77,7 +78,8 @@ class ImageModels(HeadModels):
         more: dict[str, Any] = {}
         if channels == 1:  # a picture without a channel is none to most processors
             image, more = np.asarray(image)[..., None], {"input_data_format": "channels_last"}
-        made = self.tokenizer(images=[image], return_tensors="pt", **more)
+        with limited("the model's image processor"):
+            made = self.tokenizer(images=[image], return_tensors="pt", **more)
         return made["pixel_values"][0]
 
     def _patches(self) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError
+from runscope.evaluation.examples.limits import memory_limited
 from runscope.evaluation.models import loading
 from runscope.evaluation.settings import EvaluateSettings
 
@@ -31,10 +32,10 @@ def load_processor(auto: str, what: str, settings: EvaluateSettings, *places: Pa
     for place in loading.with_repositories(places):
         if place.is_dir() and not any((place / name).is_file() for name in FILES):
             continue
+        loader = getattr(transformers, auto)
         try:
-            return getattr(transformers, auto).from_pretrained(
-                str(place), trust_remote_code=settings.trust_remote_code
-            )
+            with memory_limited():  # a filter bank of a million frequencies is made here
+                return loader.from_pretrained(str(place), trust_remote_code=settings.trust_remote_code)
         except Exception as error:  # a damaged file, or a package that it needs
             failed = f" that can be loaded: {loading.first_line(error)}"
     raise InputError(

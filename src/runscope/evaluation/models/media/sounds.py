@@ -10,6 +10,7 @@ import numpy as np
 
 from runscope.errors import InputError
 from runscope.evaluation.examples.example import Example
+from runscope.evaluation.examples.limits import limited
 from runscope.evaluation.examples.media import Media, seconds, sound
 from runscope.evaluation.models.backend import Form
 from runscope.evaluation.models.heads import HeadModels
@@ -54,10 +55,7 @@ class Listening(LocalModels):
         Moonshine), and one without a mask as well.
         """
         rate = int(self.extractor.sampling_rate)
-        made = [
-            self.extractor(sound(sound_of(e), rate), sampling_rate=rate, return_tensors="np")
-            for e in examples
-        ]
+        made = [self._features(sound(sound_of(e), rate), rate) for e in examples]
         name = self.extractor.model_input_names[0]
         shapes = [m[name].shape for m in made]
         if self._masks() and len(set(shapes)) > 1:
@@ -68,6 +66,10 @@ class Listening(LocalModels):
         for shape in dict.fromkeys(shapes):
             own = [i for i, s in enumerate(shapes) if s == shape]
             yield own, self._tensors_of({k: np.concatenate([made[i][k] for i in own]) for k in made[0]})
+
+    def _features(self, waves: Any, rate: int) -> Any:
+        with limited("the model's feature extractor"):
+            return self.extractor(waves, sampling_rate=rate, return_tensors="np")
 
     def _masks(self) -> bool:
         trained = bool(getattr(self.extractor, "return_attention_mask", False))
