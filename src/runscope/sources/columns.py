@@ -240,7 +240,9 @@ def _summary(parts: Mapping[str, Any]) -> Summary | None:
         else:
             packed = parts["packedBins"]
             # As many as were counted: its own "count" may be any number.
-            edges = float(packed["min"]) + float(packed["size"]) * np.arange(counts.size + 1)
+            edges = float(packed["min"]) + float(packed["size"]) * np.arange(
+                counts.size + 1, dtype=np.float64
+            )
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
     total = counts.sum()

@@ -14,6 +14,8 @@ from runscope.errors import InputError
 
 Reading = Literal["auto", "names", "numbers", "marks"]
 """How all labels of a file are read; ``auto`` where each is clear by itself."""
+MOST_LABELS = 1_000_000
+"""More than any classifier has (ImageNet's 21,841): a file may name any number."""
 MISSING = "-1"
 """What GLUE and SNLI write where nobody gave a label."""
 _HINT = "labels are the model's own names (id2label in config.json) or numbers from 0"
@@ -28,12 +30,18 @@ def names_of(config: Mapping[str, Any]) -> dict[str, int]:
     ``id2label`` decides. Whoever sets that alone leaves LABEL_0, … or nothing in ``label2id``, and the other way round.
 
     Raises:
-        InputError: the two contradict each other.
+        InputError: the two contradict each other, or are no names and numbers.
     """
-    own = config.get("id2label") or [f"LABEL_{k}" for k in range(int(config.get("num_labels") or 2))]
-    pairs = own.items() if isinstance(own, Mapping) else enumerate(own)
-    names = {str(name): int(number) for number, name in pairs}
-    others = {str(name): int(number) for name, number in (config.get("label2id") or {}).items()}
+    try:
+        count = min(int(config.get("num_labels") or 2), MOST_LABELS)
+        own = config.get("id2label") or [f"LABEL_{k}" for k in range(count)]
+        pairs = own.items() if isinstance(own, Mapping) else enumerate(own)
+        names = {str(name): int(number) for number, name in pairs}
+        others = {str(name): int(number) for name, number in (config.get("label2id") or {}).items()}
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(
+            f"what config.json says of labels is damaged: {error}", hint="save or fetch it again"
+        ) from None
     if unnamed(names) and sorted(others.values()) == list(range(len(names))):
         return others
     apart = [n for n in names if others.get(n, names[n]) != names[n]]
