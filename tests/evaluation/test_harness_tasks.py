@@ -20,6 +20,7 @@ import yaml
 from runscope.api import evaluate
 from runscope.cli import main
 from runscope.errors import InputError, UnsafeFile, UsageError
+from runscope.evaluation.given import judge_files
 from runscope.evaluation.models.writing import WritingModels
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.harness.code import code_of, functions_in, with_included
@@ -168,6 +169,35 @@ def test_each_document_scores_what_the_harness_wrote_of_it(two: Place, tmp_path:
     assert study.metric == "acc"
     assert sorted(-last.scores["loss_per_answer"]) == pytest.approx(numbers, rel=2e-5)
     assert len(set(last.example_ids)) == COUNT
+
+
+def test_what_the_harness_wrote_of_a_group_has_the_group_s_mean(two: Place, tmp_path: Path) -> None:
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    for name, task in (("choices", CHOICES), ("last_word", LAST_WORD)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, name, **task)
+    short = tmp_path / "choices" / "test.jsonl"  # tasks of unequal sizes
+    short.write_text("\n".join(short.read_text().splitlines()[:9]))
+    group = {"group": "both", "task": ["choices", "last_word"], "aggregate_metric_list": [{"metric": "acc"}]}
+    (tmp_path / "both.yaml").write_text(yaml.safe_dump(group))
+    told = {}
+    for step in (100, 600):
+        found = lm_eval.simple_evaluate(
+            model="hf", model_args={"pretrained": str(two.base), "peft": str(two.output / f"checkpoint-{step}")},
+            device="cpu", batch_size=8, tasks=["both"], bootstrap_iters=0, log_samples=True,
+            task_manager=TaskManager(include_path=str(tmp_path), include_defaults=False),
+        )  # fmt: skip
+        told[step] = found["results"]["both"]["acc,none"]
+        place = tmp_path / "logs" / f"checkpoint-{step}"
+        place.mkdir(parents=True)
+        for name, rows in found["samples"].items():
+            lines = [json.dumps(row, default=str) for row in rows]
+            (place / f"samples_{name}_2026-01-01T00-00-00.jsonl").write_text("\n".join(lines))
+    study = judge_files([tmp_path / "logs"], metric="acc")
+    assert {s.checkpoint.step: s.mean for s in study.scores} == pytest.approx(told)
+    assert "examples of 2 tasks are judged together: choices, last_word" in study.notes
 
 
 def test_whole_models_without_a_beginning_token_score_the_same(tmp_path: Path) -> None:

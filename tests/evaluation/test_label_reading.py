@@ -175,3 +175,47 @@ def test_swag_is_read_as_its_trainers_read_it(tmp_path: Path) -> None:
             logits = model(**{k: v[None] for k, v in made.items()}).logits[0].log_softmax(-1)
         losses.append(-float(logits[row["label"]]))
     assert study(folder, tmp_path / "swag.jsonl").scores[1].mean == pytest.approx(np.mean(losses), abs=1e-5)
+
+
+def test_a_list_of_one_label_is_that_label_and_several_are_refused_where_one_was_learned(
+    tmp_path: Path,
+) -> None:
+    names = {"id2label": {0: "neg", 1: "pos"}}
+    rows = [{"text": f"a {c}", "label": k % 2} for k, c in enumerate("bcdefg")]
+    headed.write(tmp_path / "plain.jsonl", rows)
+    headed.write(tmp_path / "lists.jsonl", [r | {"label": [r["label"]]} for r in rows])
+    headed.write(tmp_path / "marks.jsonl", [r | {"label": [1 - r["label"], r["label"]]} for r in rows])
+    for told, problem in (("one", "single_label_classification"), ("unsaid", None)):
+        folder = saved(tmp_path / told, problem_type=problem, **names)
+        found = [study(folder, tmp_path / n) for n in ("plain.jsonl", "lists.jsonl")]
+        assert [f.task for f in found] == ["classify"] * 2
+        assert found[0].scores[1].mean == found[1].scores[1].mean
+    assert study(folder, tmp_path / "marks.jsonl").task == "multi-label", (
+        "nothing says that one excludes the other"
+    )
+    with pytest.raises(InputError, match="has several labels, and the model gives one") as caught:
+        study(tmp_path / "one", tmp_path / "marks.jsonl")
+    assert "--task multi-label" in caught.value.hint
+    assert study(tmp_path / "one", tmp_path / "marks.jsonl", task="multi-label").task == "multi-label"
+
+
+def test_a_data_set_that_numbers_the_labels_otherwise_is_refused(tmp_path: Path) -> None:
+    import datasets
+
+    folder = saved(tmp_path / "out", id2label={0: "neg", 1: "pos"})
+    rows = {"text": [f"a {c}" for c in "bcdefg"], "label": [0, 1] * 3}
+    for name, order in (("same", ["NEG", "POS"]), ("other", ["pos", "neg"]), ("unknown", ["bad", "good"])):
+        kinds = {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=order)}
+        datasets.Dataset.from_dict(rows, features=datasets.Features(kinds)).save_to_disk(str(tmp_path / name))
+    assert (
+        study(folder, tmp_path / "same").scores[1].mean == study(folder, tmp_path / "unknown").scores[1].mean
+    )
+    with pytest.raises(InputError, match="numbers its labels pos, neg, and the model neg, pos"):
+        study(folder, tmp_path / "other")
+
+
+def test_unknown_columns_get_the_likely_mapping(tmp_path: Path) -> None:
+    headed.write(tmp_path / "odd.jsonl", [{"verdict": "pos", "Headline": "a long b", "id": "9" * 20}] * 2)
+    with pytest.raises(InputError) as caught:
+        study(saved(tmp_path / "out"), tmp_path / "odd.jsonl")
+    assert caught.value.hint.endswith("--columns prompt=Headline,completion=verdict")

@@ -187,3 +187,18 @@ def test_files_that_begin_with_a_mark_of_their_coding(coding: str, tmp_path: Pat
     place.write_text('{"prompt": "p\u00e9", "completion": "c"}\n', encoding=coding)
     (found,) = read_examples(place)
     assert found.prompt == "p\u00e9"
+
+
+@pytest.mark.parametrize(("name", "mark"), [("r.csv", ","), ("r.csv", ";"), ("r.csv", "\t"), ("r.tsv", "\t")])
+def test_tables_are_divided_as_spreadsheets_divide_them(name: str, mark: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(f'prompt{mark}completion\n"p, q; \u00e9"{mark}NA\n')
+    (found,) = read_examples(tmp_path / name)
+    assert (found.prompt, found.completion) == ("p, q; \u00e9", "NA")
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.jsonl"])
+def test_another_coding_is_refused_and_its_letters_are_not_guessed(name: str, tmp_path: Path) -> None:
+    text = "prompt,completion\np\u00e9,c\n" if name == "r.csv" else '{"prompt": "p"}\n{"prompt": "p\u00e9"}\n'
+    (tmp_path / name).write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match="line 2, is not UTF-8"):
+        read_examples(tmp_path / name)

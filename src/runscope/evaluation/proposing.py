@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import UsageError
-from runscope.evaluation.examples.columns import by_plain_name, parse_columns
+from runscope.evaluation.examples.columns import by_plain_name, list_in, parse_columns
+from runscope.evaluation.examples.hub_data import class_names
 from runscope.evaluation.examples.labelled import LABELS
 from runscope.evaluation.examples.labels import (
     MISSING,
@@ -17,10 +18,17 @@ from runscope.evaluation.examples.labels import (
     doubtful,
     reading_of,
     reading_of_lists,
+    refuse_other_order,
 )
 from runscope.evaluation.examples.pairs import task_of
 from runscope.evaluation.examples.reading import read_examples, rows_of
-from runscope.evaluation.models.adapters.trained_as import kind_in, label_names, model_type, refuse_in
+from runscope.evaluation.models.adapters.trained_as import (
+    kind_in,
+    label_names,
+    model_type,
+    problem_type,
+    refuse_in,
+)
 from runscope.evaluation.models.saved.kinds import EMBEDDINGS, Kind, is_causal
 from runscope.evaluation.settings import EvaluateSettings
 from runscope.evaluation.tasks.heads import UNCOUNTED
@@ -30,6 +38,8 @@ OF_ONE_NUMBER = ("regression", "reward")
 """What a head with a single number may be: the rows tell."""
 
 
+ONE_LABEL = "single_label_classification"
+"""The problem of a model that gives one label of several."""
 LABELLED = ("classify", "multi-label", "tags")
 """Tasks whose rows have labels by name or number."""
 OF_VECTORS = ("embed", "similarity", "triplets", "retrieval")
@@ -59,7 +69,11 @@ def proposed(settings: EvaluateSettings, folder: Path, data: str | Path | None) 
         return settings
     if kind.task in OF_ONE_NUMBER:
         task = "reward" if _are_preferences(settings, data) else "regression"
-    if kind.task == "classify" and _has_lists(data, parse_columns(settings.columns)):
+    if (
+        kind.task == "classify"
+        and problem_type(folder) != ONE_LABEL
+        and _has_lists(data, parse_columns(settings.columns))
+    ):
         task = "multi-label"  # nothing else is trained on them, whatever the configuration forgot to say
     if kind is EMBEDDINGS:
         task = task_of(_first(data), parse_columns(settings.columns))
@@ -78,6 +92,8 @@ def _labels_read(settings: EvaluateSettings, folder: Path, data: str | Path) -> 
     if not settings.task.startswith(LABELLED):
         return "auto"
     names, lists = label_names(folder), settings.task.startswith("multi-label")
+    if not Path(data).expanduser().is_file():
+        refuse_other_order(class_names(str(data)), names)
     odd = doubtful(names)
     if not odd and not (lists and len(names) <= 2):
         return "auto"
@@ -105,9 +121,10 @@ def _are_preferences(settings: EvaluateSettings, data: str | Path) -> bool:
 
 
 def _has_lists(data: str | Path, named: Mapping[str, str]) -> bool:
-    row = by_plain_name(_first(data))
+    """Whether a row has a list of labels, which is not a single one in brackets."""
     columns = [named["completion"]] if "completion" in named else LABELS
-    return any(isinstance(row.get(c), list) for c in columns)
+    told = (list_in(by_plain_name(row).get(c)) for row in rows_of(data) for c in columns)
+    return any(isinstance(value, list) and len(value) != 1 for value in told)
 
 
 def _first(data: str | Path) -> Mapping[str, Any]:

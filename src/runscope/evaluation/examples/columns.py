@@ -238,6 +238,16 @@ def likely_mapping(row: Mapping[str, Any]) -> str:
     return f"--columns prompt={given},completion={said}"
 
 
+def likely_label_mapping(row: Mapping[str, Any]) -> str:
+    """The ``--columns`` for a text and its label: the longest text, and what is called most like a label."""
+    flat = {n: said for n, value in _flat(row) if (said := as_text(value)) and not _is_a_name(n)}
+    if len(flat) < 2:
+        return "--columns prompt=COLUMN,completion=COLUMN"
+    text = max(flat, key=lambda name: len(flat[name]))
+    others = [name for name in flat if name != text]
+    return f"--columns prompt={text},completion={_likeliest(others, _SAID) or others[-1]}"
+
+
 def _flat(row: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
     for name, value in row.items():
         if isinstance(value, list) and value and isinstance(value[0], Mapping):

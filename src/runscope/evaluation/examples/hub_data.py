@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,34 @@ def dataset_rows(reference: str) -> Iterator[Mapping[str, Any]]:
         MissingExtra: ``datasets`` is not installed.
         InputError: no such data set or split.
     """
+    found = _loaded(reference)
+    import datasets
+
+    for name, feature in (found.features or {}).items():
+        if isinstance(
+            feature, datasets.Image | datasets.Audio
+        ):  # what the files hold, and not what they show
+            found = found.cast_column(name, type(feature)(decode=False))
+    yield from found
+
+
+def class_names(reference: str) -> list[Sequence[str]]:
+    """The names of the labels in each column that has some, in the order of their numbers; none of a folder of files.
+
+    Raises:
+        MissingExtra, InputError: as :func:`dataset_rows`.
+    """
+    name = reference.partition(":")[0]
+    if Path(name).expanduser().is_dir() and not _saved(Path(name).expanduser()):
+        return []
+    found = _loaded(reference)
+    import datasets
+
+    each = [getattr(feature, "feature", feature) for feature in (found.features or {}).values()]
+    return [feature.names for feature in each if isinstance(feature, datasets.ClassLabel)]
+
+
+def _loaded(reference: str) -> Any:
     try:
         import datasets
     except ImportError as error:
@@ -42,12 +70,7 @@ def dataset_rows(reference: str) -> Iterator[Mapping[str, Any]]:
         ) from error
     if isinstance(found, datasets.DatasetDict):
         found = _split(found, name, split)
-    for name, feature in (found.features or {}).items():
-        if isinstance(
-            feature, datasets.Image | datasets.Audio
-        ):  # what the files hold, and not what they show
-            found = found.cast_column(name, type(feature)(decode=False))
-    yield from found
+    return found
 
 
 def _saved(folder: Path) -> bool:

@@ -12,6 +12,7 @@ from runscope.evaluation.examples.columns import (
     by_plain_name,
     chosen_columns,
     cluster_of,
+    likely_label_mapping,
     list_in,
     listed,
 )
@@ -69,12 +70,14 @@ def labelled(
     if not texts or label is None:
         raise InputError(
             f"{where}, has no {'text' if not texts else 'label'} for a classifier; found: {listed(row)}",
-            hint="text and label, or sentence1, sentence2 and label; else --columns prompt=COLUMN,completion=COLUMN",
+            hint="text and label, or sentence1, sentence2 and label; is this what you mean: "
+            + likely_label_mapping(row),
         )
-    value = list_in(told[label]) if several else told[label]
+    value = _label_in(told[label], several=several)
     if isinstance(value, list | Mapping) and not several:
         raise InputError(
-            f"{where}, has several labels, and the model gives one", hint="one label for each text"
+            f"{where}, has several labels, and the model gives one",
+            hint="one label for each text; --task multi-label where each label is a yes or no of its own",
         )
     said = _json(value) if isinstance(value, list | Mapping) else _label_words(value, missing)
     if said is None or not told[texts[0]].strip():
@@ -114,7 +117,7 @@ def shown(
             f"{where}, has no {WORDS[kind] if found is None else 'label'}; found: {listed(row)}",
             hint=f"{kind} (the place of a file) and label; else --columns prompt=COLUMN,completion=COLUMN",
         )
-    value = list_in(told[label]) if several else told[label]
+    value = _label_in(told[label], several=several)
     said = _json(value) if several and isinstance(value, list) else _label_words(value, missing)
     if said is None:
         return None
@@ -182,6 +185,12 @@ def _marked(row: Row) -> dict[str, int]:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _label_in(value: Any, *, several: bool) -> Any:
+    """A label, or a list of them; a list of one is that label where the model gives one."""
+    told = list_in(value)
+    return told[0] if isinstance(told, list) and len(told) == 1 and not several else told
 
 
 def _label_words(value: Any, missing: Collection[str]) -> str | None:

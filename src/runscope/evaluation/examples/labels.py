@@ -54,6 +54,27 @@ def names_of(config: Mapping[str, Any]) -> dict[str, int]:
     return names
 
 
+def refuse_other_order(told: Iterable[Sequence[str]], names: Mapping[str, int]) -> None:
+    """Stop where a data set numbers the model's labels in another order: a number in its rows is two labels then.
+
+    Args:
+        told: names of the labels of a data set, in its order; several where several columns have some.
+        names: of the model, with their numbers.
+
+    Raises:
+        InputError: it does.
+    """
+    own = [name.casefold() for name, _ in sorted(names.items(), key=lambda pair: pair[1])]
+    for others in told:
+        theirs = [name.casefold() for name in others]
+        if theirs != own and sorted(theirs) == sorted(own):
+            raise InputError(
+                f"the data set numbers its labels {', '.join(others[:6])}, and the model {', '.join(own[:6])}",
+                hint="write the rows into a file with the names of their labels, or with the numbers that the training "
+                "took",
+            )
+
+
 def unnamed(names: Mapping[str, int]) -> bool:
     """Whether labels have no other names than transformers gives them."""
     return all(name == f"LABEL_{number}" for name, number in names.items())

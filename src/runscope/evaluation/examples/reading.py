@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ def is_dataset(reference: str) -> bool:
     if reference.startswith("hf://datasets/"):
         return True
     name, _, _split = reference.partition(":")
-    known_ending = Path(name).suffix.lower() in (".jsonl", ".json", ".csv", ".parquet", ".txt")
+    known_ending = Path(name).suffix.lower() in (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt")
     return not known_ending and (Path(name).is_dir() or re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None)
 
 
@@ -248,10 +249,10 @@ def _plain(row: Mapping[str, Any]) -> Example | None:
 
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     ending = path.suffix.lower()
-    if ending in (".csv", ".parquet"):
+    if ending in (".csv", ".tsv", ".parquet"):
         yield from _table(path, ending)
         return
-    text = decoded(path.read_bytes())
+    text = _text(path)
     if text.lstrip()[:1] == "[":  # one array
         yield from (row if isinstance(row, dict) else {} for row in _json(text, str(path)))
         return
@@ -261,11 +262,11 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
             yield row if isinstance(row, dict) else {}
 
 
-def decoded(raw: bytes) -> str:
+def decoded(raw: bytes, errors: str = "replace") -> str:
     """Text of UTF-8, or of UTF-16 where it begins with that mark, as editors and shells of Windows write it."""
     if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return raw.decode("utf-16", errors="replace")
-    return raw.decode("utf-8-sig", errors="replace")
+        return raw.decode("utf-16", errors=errors)
+    return raw.decode("utf-8-sig", errors=errors)
 
 
 def _table(path: Path, ending: str) -> Iterator[Mapping[str, Any]]:
@@ -278,12 +279,34 @@ def _table(path: Path, ending: str) -> Iterator[Mapping[str, Any]]:
         if ending == ".parquet":
             yield from pq.read_table(path).to_pylist()
             return
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)  # "NA" and "null" are answers too
+        text = StringIO(_text(path), newline="")
+        # "NA" and "null" are answers too
+        table = pd.read_csv(text, sep=_separator(text), dtype=str, keep_default_na=False)
     except (ValueError, OSError, pa.ArrowException) as error:
         raise InputError(
             f"{path} cannot be read: {error}", hint="is it a whole file of that kind?"
         ) from error
     yield from ({str(k): v for k, v in record.items()} for record in table.to_dict("records"))
+
+
+def _text(path: Path) -> str:
+    """What a file says.
+
+    Raises:
+        InputError: it is in another coding: its letters would be others.
+    """
+    try:
+        return decoded(path.read_bytes(), errors="strict")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes().count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {line:,}, is not UTF-8", hint="save it as UTF-8") from None
+
+
+def _separator(text: StringIO) -> str:
+    """What stands between the names of a table's columns: a comma, else what spreadsheets write in its place."""
+    first = text.readline()
+    text.seek(0)
+    return next((mark for mark in ",\t;" if mark in first), ",")
 
 
 def _json(text: str, what: str) -> Any:

@@ -149,8 +149,13 @@ def _group(named: Sequence[tuple[str, Study]]) -> Group:
     whole = len(values) == len(trainings)
     return Group(
         trainings, float(np.mean(values)) if whole else None,
-        float(np.std(values, ddof=1)) if whole and len(values) >= FEWEST else None,
+        _spread(values) if whole and len(values) >= FEWEST else None,
     )  # fmt: skip
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Standard deviation; 0 where values differ by rounding alone."""
+    return float(np.std(values, ddof=1)) if not np.allclose(values, values[0], rtol=1e-12, atol=0) else 0.0
 
 
 def _value(study: Study) -> float | None:

@@ -133,7 +133,7 @@ def adapted_kind(folder: Path, config: Config, shapes: Shapes) -> Kind:
             k
             for k in KINDS
             if k.is_one(
-                named, {"num_labels": _labels(folder, config, shapes), "problem_type": _problem(folder)}
+                named, {"num_labels": _labels(folder, config, shapes), "problem_type": problem_type(folder)}
             )
         ),
         UNKNOWN,
@@ -165,8 +165,8 @@ def label_names(folder: Path) -> dict[str, int]:
         return names_of({})
 
 
-def _problem(folder: Path) -> Any:
-    """What a ``config.json`` beside the adapter calls its problem; peft saves none."""
+def problem_type(folder: Path) -> Any:
+    """What ``config.json`` calls the problem, which transformers writes when it is trained; None of most adapters."""
     place = folder / "config.json"
     return read_object(place.read_bytes()).get("problem_type") if place.is_file() else None
 

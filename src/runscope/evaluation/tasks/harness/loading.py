@@ -166,7 +166,8 @@ def _several(name: str, parts: Sequence[Any]) -> UsageError:
     names = [part if isinstance(part, str) else str(part.get("task") or part.get("group")) for part in parts]
     shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
     return UsageError(
-        f"{name} is no single task of lm-evaluation-harness but several: {shown}", hint="name one of them"
+        f"{name} is no single task of lm-evaluation-harness but several: {shown}",
+        hint="name one of them; of all together --scores FOLDER judges what the harness writes with --log_samples",
     )
 
 
