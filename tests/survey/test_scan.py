@@ -18,12 +18,12 @@ import pytest
 
 import runscope as rs
 from runscope.cli import main
-from runscope.errors import UnknownReference, UsageError
+from runscope.errors import ServiceError, UnknownReference, UsageError
 from runscope.history.axes import write_parts
 from runscope.reporting.text.survey import summary
 from runscope.sources import list_references
 from runscope.survey.memory import Memory
-from runscope.survey.spread import _Worker
+from runscope.survey.spread import OnRay, _Worker, answer_there
 from runscope.survey.survey import Survey, take
 from runscope.survey.work import Done, Task
 from runscope.survey.worker import done
@@ -260,8 +260,11 @@ def test_reports_that_cannot_be_written_are_told(tree: Path, capsys: pytest.Capt
 
 
 @pytest.mark.slow
-def test_the_answer_is_the_same_on_ray(tree: Path) -> None:
+def test_the_answer_is_the_same_on_ray(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ray = pytest.importorskip("ray")
+    elsewhere = tmp_path / "where the cluster was started"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
     ray.init(
         num_cpus=1,
         include_dashboard=False,
@@ -269,11 +272,29 @@ def test_the_answer_is_the_same_on_ray(tree: Path) -> None:
         configure_logging=False,
         logging_level="error",
     )
+    monkeypatch.chdir(tree.parent)
     try:
-        there = rs.scan(tree, launch="ray", remember=False)
+        there = rs.scan(tree.name, launch="ray", remember=False)
     finally:
         ray.shutdown()
-    assert there.cards == rs.scan(tree, jobs=1, remember=False).cards
+    assert there.cards == rs.scan(tree.name, jobs=1, remember=False).cards
+
+
+def test_files_that_another_machine_does_not_see_are_named(tree: Path, tmp_path: Path) -> None:
+    one = str(next(tree.glob("fine-*")))
+    told = answer_there(
+        {
+            "tasks": [Task((one,)).as_dict()],
+            "folder": str(Path.cwd()),
+            "home": str(tmp_path / "home"),
+            "files": [one, "gone"],
+        }
+    )
+    assert told["unseen"] == ["gone"]
+    assert "done" not in told
+    with pytest.raises(ServiceError, match="does not see"):
+        OnRay._gone([one])
+    assert OnRay._gone(["gone"])
 
 
 def test_the_table_goes_to_parquet_in_parts_of_one_schema(tree: Path, tmp_path: Path) -> None:

@@ -7,13 +7,17 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import orjson
 
-from runscope.errors import MissingExtra, UsageError
+from runscope.errors import MissingExtra, ServiceError, UsageError
+from runscope.sources.base import MEMBER, existing
+from runscope.store.home import home
 from runscope.survey.card import unreadable
 from runscope.survey.work import Done, Task
 
@@ -22,6 +26,7 @@ SHARD = 16
 LIMIT_SECONDS = 600
 """A job that takes longer is given up: a healthy one takes a second."""
 Launch = Literal["local", "ray"]
+_VERSION = version("runscope")
 
 
 class Spread(Protocol):
@@ -218,22 +223,54 @@ class OnRay:
         if not ray.is_initialized():
             ray.init(log_to_driver=False, configure_logging=False, include_dashboard=False)
         self.jobs = jobs or 2 * int(self._ray.cluster_resources().get("CPU", 1))
+        self._answer = ray.remote(max_retries=1)(answer_there)
+        self._check()
+
+    def _check(self) -> None:
+        """See that the cluster has the same runscope: it would give other answers, or none.
+
+        Raises:
+            ServiceError: it has not.
+        """
+        try:
+            there = self._ray.get(self._answer.remote(self._job(())))["version"]
+        except self._ray.exceptions.RayError as error:
+            why = str(error).strip().splitlines()[-1]
+            raise ServiceError(
+                f"Ray's workers cannot work: {why}", hint=f"install runscope {_VERSION} on all its machines"
+            ) from error
+        if there != _VERSION:
+            raise ServiceError(
+                f"Ray's workers have runscope {there}, and here it is {_VERSION}",
+                hint="install the same version on all its machines",
+            )
+
+    def _job(self, shard: Sequence[Task]) -> dict[str, Any]:
+        """What a machine has to know: also where the names of files begin, and where pulled runs are kept."""
+        named = [r.partition(MEMBER)[0] for task in shard for r in task.references]
+        files = [place for place in named if existing(place) is not None]
+        kept = str(home().absolute())
+        return {
+            "tasks": [t.as_dict() for t in shard], "folder": str(Path.cwd()), "home": kept,
+            "files": files if len(files) == len(named) else [*files, kept],
+        }  # fmt: skip
 
     def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
         """Each task with what came of it, as they come."""
-        from runscope.survey.worker import answer
-
-        remote = self._ray.remote(max_retries=1)(answer)
         waiting = shards(tasks)[::-1]
         under_way: dict[Any, list[Task]] = {}
         while waiting or under_way:
             while waiting and len(under_way) < self.jobs:
                 shard = waiting.pop()
-                under_way[remote.remote({"tasks": [t.as_dict() for t in shard]})] = shard
+                under_way[self._answer.remote(self._job(shard))] = shard
             (ready, *_), _ = self._ray.wait(list(under_way), num_returns=1)
             shard = under_way.pop(ready)
             try:
-                found = [Done.from_dict(d) for d in self._ray.get(ready)["done"]]
+                told = self._ray.get(ready)
+                if self._gone(told["unseen"]):
+                    waiting.append(shard)  # as a file that is not there any more is told of everywhere
+                    continue
+                found = [Done.from_dict(d) for d in told["done"]]
             except self._ray.exceptions.RayError:
                 if len(shard) > 1:
                     waiting += [[task] for task in shard]
@@ -241,5 +278,31 @@ class OnRay:
                 found = [_lost(task) for task in shard]
             yield from zip(shard, found, strict=True)
 
+    @staticmethod
+    def _gone(unseen: Sequence[str]) -> bool:
+        """Whether files that a machine did not see are gone here as well.
+
+        Raises:
+            ServiceError: one is still here: the machine would have told of each run that it cannot be read.
+        """
+        for place in unseen:
+            if existing(place) is not None:
+                raise ServiceError(
+                    f"a machine of the Ray cluster does not see {place}",
+                    hint="mount the files under the same path on all its machines, or leave --launch out",
+                )
+        return bool(unseen)
+
     def close(self) -> None:
         """The cluster is somebody else's."""
+
+
+def answer_there(job: Mapping[str, Any]) -> dict[str, Any]:
+    """On a machine of a cluster: what comes of each task of a job, or which of its files are not seen there."""
+    from runscope.survey.worker import answer
+
+    with suppress(OSError):
+        os.chdir(job["folder"])
+    os.environ["RUNSCOPE_HOME"] = job["home"]
+    unseen = [place for place in job["files"] if existing(place) is None]
+    return {"version": version("runscope"), "unseen": unseen, **({} if unseen else answer(job))}

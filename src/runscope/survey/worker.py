@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -152,7 +152,7 @@ def _card(runs: Sequence[Run], line: Callable[[], Any]) -> Card:
         return unreadable(runs[0].reference, said, hint)
 
 
-def answer(job: dict[str, Any], do: Callable[[Task], Done] = done) -> dict[str, Any]:
+def answer(job: Mapping[str, Any], do: Callable[[Task], Done] = done) -> dict[str, Any]:
     """What comes of each task of a job, as JSON has both."""
     return {"done": [do(Task.from_dict(task)).as_dict() for task in job["tasks"]]}
 
