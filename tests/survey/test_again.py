@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from runscope.sources import list_references
+from runscope.sources import list_references, load
 from runscope.survey.memory import Memory
+from runscope.survey.scratch import STALE_SECONDS, Scratch, opened
 from runscope.survey.survey import Survey, take
 from runscope.survey.work import Done, Task
 from runscope.survey.worker import done
@@ -23,7 +25,8 @@ ROUNDS = int(os.environ.get("RUNSCOPE_TORTURE") or 8)
 class Here:
     """The real work, in this process, with a list of what was read."""
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: Path | None = None) -> None:
+        self._scratch = Scratch(scratch)
         self.judged: list[str] = []
         self.lots = 0
 
@@ -33,7 +36,7 @@ class Here:
                 self.judged += task.references
             else:
                 self.lots += 1
-            yield task, done(task)
+            yield task, done(task, self._scratch)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -85,7 +88,8 @@ def test_what_is_remembered_says_what_a_scan_from_nothing_says(tmp_path: Path, s
         added(tree, number, rng)
     joined = 0
     for number in range(8, 8 + ROUNDS // 2):
-        again = scanned(tree, memory)
+        with opened(tmp_path) as scratch:
+            again = scanned(tree, memory, Here(scratch))
         assert again.cards == scanned(tree, None).cards
         joined += len(again.joined)
         added(tree, number, rng)
@@ -109,3 +113,27 @@ def test_where_one_run_of_many_changes_only_what_it_touches_is_read(tmp_path: Pa
     scanned(tree, memory, again)
     assert not again.judged
     assert not again.lots
+
+
+def test_what_was_read_is_kept_for_one_scan_and_read_again_where_it_is_damaged(tmp_path: Path) -> None:
+    file, _ = resumed_logs(tmp_path / "logs", "pricer", seed=1)
+    left = tmp_path / "home" / "reading-by-one-that-was-killed"
+    left.mkdir(parents=True)
+    os.utime(left, (0, time.time() - 2 * STALE_SECONDS))
+    with opened(tmp_path / "home") as folder:
+        assert folder is not None
+        assert not left.exists()
+        scratch = Scratch(folder)
+        assert scratch.get(str(file)) is None
+        done(Task((str(file),)), scratch)
+        kept = scratch.get(str(file))
+        assert kept is not None
+        assert kept.points == load(file).points
+        (written,) = folder.iterdir()
+        written.write_bytes(written.read_bytes()[:-40])
+        assert scratch.get(str(file)) is None
+    assert not folder.exists()
+    (tmp_path / "a file").write_text("")
+    with opened(tmp_path / "a file" / "home") as nowhere:
+        assert nowhere is None
+        Scratch(nowhere).keep(str(file), kept)

@@ -6,6 +6,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,9 @@ def scan(
         UnknownReference: no run lies in any of the places.
         ServiceError: a service refused, and no other place holds a run.
     """
+    from runscope.store.home import home
     from runscope.survey.memory import Memory
+    from runscope.survey.scratch import opened
     from runscope.survey.spread import open_spread
     from runscope.survey.survey import only_since, take
 
@@ -85,11 +88,12 @@ def scan(
             f"no run lies in {', '.join(named)}", hint="name a folder that holds logs, or a project of W&B"
         )
     memory = Memory(fresh=refresh) if remember else None
-    spread = open_spread(launch, jobs)
-    try:
-        survey = take(named, references, spread, memory, notes=notes, progress=progress)
-    finally:
-        spread.close()
+    with opened(home() / "surveys") if remember else nullcontext() as scratch:
+        spread = open_spread(launch, jobs, scratch)
+        try:
+            survey = take(named, references, spread, memory, notes=notes, progress=progress)
+        finally:
+            spread.close()
     return survey if after is None else only_since(survey, after)
 
 

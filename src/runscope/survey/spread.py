@@ -39,12 +39,13 @@ class Spread(Protocol):
         """Let the workers go."""
 
 
-def open_spread(launch: Launch, jobs: int | None) -> Spread:
+def open_spread(launch: Launch, jobs: int | None, scratch: Path | None = None) -> Spread:
     """Where the work is done.
 
     Args:
         launch: ``local`` processes, or the Ray cluster that is at hand.
         jobs: how many workers; one for each core where None.
+        scratch: folder in which workers of this machine keep what they have read; None for none.
 
     Raises:
         UsageError: fewer than one worker.
@@ -54,7 +55,7 @@ def open_spread(launch: Launch, jobs: int | None) -> Spread:
         raise UsageError(f"--jobs {jobs} leaves nobody to do the work", hint="name 1 or more")
     if launch == "ray":
         return OnRay(jobs)
-    return Processes(jobs)
+    return Processes(jobs, scratch=scratch)
 
 
 class Processes:
@@ -64,14 +65,20 @@ class Processes:
         jobs: how many; one for each core where None.
         module: what each of them runs.
         shard: references in one job.
+        scratch: folder that they keep in what they have read; None for none.
     """
 
     def __init__(
-        self, jobs: int | None, *, module: str = "runscope.survey.worker", shard: int = SHARD
+        self,
+        jobs: int | None,
+        *,
+        module: str = "runscope.survey.worker",
+        shard: int = SHARD,
+        scratch: Path | None = None,
     ) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         self.jobs = jobs or cores or 1
-        self._module, self._shard = module, shard
+        self._command, self._shard = (module, *([] if scratch is None else [str(scratch)])), shard
         self._workers: list[_Worker] = []
 
     def done(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Done]]:
@@ -83,7 +90,7 @@ class Processes:
         results: queue.SimpleQueue[list[tuple[Task, Done]] | BaseException] = queue.SimpleQueue()
         for number in range(min(self.jobs, len(cut))):
             if number == len(self._workers):
-                self._workers.append(_Worker(self._module))
+                self._workers.append(_Worker(*self._command))
             waiting.put(None)
             threading.Thread(
                 target=_serve, args=(self._workers[number], waiting, results), daemon=True
@@ -110,8 +117,8 @@ class Processes:
 class _Worker:
     """One process, started when it is needed and again after it died."""
 
-    def __init__(self, module: str = "runscope.survey.worker") -> None:
-        self._module = module
+    def __init__(self, module: str = "runscope.survey.worker", *words: str) -> None:
+        self._command = (module, *words)
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
 
@@ -140,7 +147,7 @@ class _Worker:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module],
+                [sys.executable, "-m", *self._command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},

@@ -1,4 +1,4 @@
-"""One worker of a survey: ``python -m runscope.survey.worker`` reads jobs, a line of JSON each, and answers in kind.
+"""One worker of a survey: ``python -m runscope.survey.worker [SCRATCH]`` reads jobs, a line of JSON each, and answers.
 
 A process of its own, because a damaged file may cost a worker its memory or its life: the survey then says so for
 that one reference, starts another worker and goes on.
@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,17 +21,26 @@ from runscope.history.parts import taken_apart
 from runscope.safe_text import whole_letters
 from runscope.sources.base import LoadContext
 from runscope.survey.card import Card, card_of, unreadable
+from runscope.survey.scratch import Scratch
 from runscope.survey.work import Done, Lot, Task, as_runs
 
 
-def done(task: Task) -> Done:
-    """Judge what a reference names, or a training of several; or say which runs of a lot are one training."""
+def done(task: Task, scratch: Scratch | None = None) -> Done:
+    """Judge what a reference names, or a training of several; or say which runs of a lot are one training.
+
+    Args:
+        task: what is asked.
+        scratch: where runs are kept that another task of the same scan may ask for; read again where None.
+    """
+    kept = scratch or Scratch()
     if task.lot is not None:
-        return _joined(task.references, task.lot)
-    return _judged(task.references[0]) if len(task.references) == 1 else _together(task.references)
+        return _joined(task.references, task.lot, kept)
+    return (
+        _judged(task.references[0], kept) if len(task.references) == 1 else _together(task.references, kept)
+    )
 
 
-def _judged(reference: str) -> Done:
+def _judged(reference: str, scratch: Scratch) -> Done:
     """A card for each run, judged on its own; one that says why for each reference that could not be read."""
     from runscope.stitching import digest, line_of, profile
 
@@ -42,6 +52,7 @@ def _judged(reference: str) -> Done:
         reference = waiting.pop()
         try:
             run = _load(reference, context)
+            scratch.keep(reference, run)
         except SeveralRuns as place:
             waiting += place.references[::-1]
             continue
@@ -55,13 +66,13 @@ def _judged(reference: str) -> Done:
     return Done(cards, digests)
 
 
-def _together(references: Sequence[str]) -> Done:
+def _together(references: Sequence[str], scratch: Scratch) -> Done:
     """The card of runs that are one training; none where one has changed since and cannot be read any more."""
     from runscope.stitching import stitch
 
     context = _context()
     try:
-        runs = [_load(reference, context) for reference in references]
+        runs = [scratch.get(reference) or _load(reference, context) for reference in references]
     except (SeveralRuns, _Unreadable):
         return Done(lost=True)
     return Done([_card(runs, lambda: stitch([part for run in runs for part in taken_apart(run)]))])
@@ -71,7 +82,7 @@ class _Changed(Exception):
     """A run is not there any more as it was judged: the next scan sees it as it is then."""
 
 
-def _joined(references: Sequence[str], lot: Lot) -> Done:
+def _joined(references: Sequence[str], lot: Lot, scratch: Scratch) -> Done:
     """The trainings of several runs in a lot. Only runs that have to be compared anew are read."""
     from runscope.stitching import Answers, Plan, find_planned
 
@@ -81,7 +92,8 @@ def _joined(references: Sequence[str], lot: Lot) -> Done:
     @cache
     def parts(number: int) -> dict[int, Run]:
         try:
-            return {part.part: part for part in taken_apart(_load(references[number], context))}
+            run = scratch.get(references[number]) or _load(references[number], context)
+            return {part.part: part for part in taken_apart(run)}
         except (SeveralRuns, _Unreadable) as error:
             raise _Changed from error
 
@@ -183,4 +195,4 @@ def _whole_letters_in(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    serve(done)
+    serve(partial(done, scratch=Scratch(*map(Path, sys.argv[1:]))))
