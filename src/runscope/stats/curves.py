@@ -6,6 +6,7 @@ import numpy as np
 
 from runscope.stats.arrays import Floats
 from runscope.stats.levels.filters import running_gaussian, running_median
+from runscope.stats.medians import median
 
 
 def noise(value: Floats) -> float:
@@ -23,7 +24,7 @@ def noise(value: Floats) -> float:
     if len(value) < 4:
         return 0.0
     second = np.diff(value, 2)
-    return float(1.4826 * np.median(np.abs(second - np.median(second))) / np.sqrt(6))
+    return float(1.4826 * median(np.abs(second - median(second))) / np.sqrt(6))
 
 
 def heavy_noise(value: Floats) -> float:

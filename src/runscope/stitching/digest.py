@@ -11,6 +11,7 @@ import numpy as np
 
 from runscope.history import Series
 from runscope.stats.arrays import Floats
+from runscope.stats.medians import median, medians
 from runscope.stitching.evidence.counters import SAME_POINTS
 from runscope.stitching.evidence.kinship import FORM, MODEL, PLACES, SETTINGS, SOURCES_OF_DATA, called, stem
 from runscope.stitching.order import begun_at, progress_of, total_of
@@ -222,9 +223,10 @@ def _curve(run: Profile) -> tuple[tuple[float, ...], tuple[float, ...], float]:
     if curve is None or len(curve.x) < HEAD[1]:
         return (), (), 0.0
     value: Floats = curve.y
-    edges = np.searchsorted(curve.x, np.linspace(curve.x[0], curve.x[-1], LEVELS + 1)[1:-1])
-    levels = [float(np.median(part)) for part in np.split(value, edges) if len(part)]
-    if len(levels) < LEVELS:
+    inner = np.searchsorted(curve.x, np.linspace(curve.x[0], curve.x[-1], LEVELS + 1)[1:-1])
+    edges = np.unique([0, *inner, len(value)])
+    if len(edges) <= LEVELS:
         return (), (), 0.0
-    head = (float(np.median(value[: HEAD[0]])), float(np.median(value[HEAD[0] : HEAD[1]])))
-    return head, tuple(levels), float(1.4826 / np.sqrt(2) * np.median(np.abs(np.diff(value))))
+    head = (median(value[: HEAD[0]]), median(value[HEAD[0] : HEAD[1]]))
+    levels = tuple(medians(value, edges).tolist())
+    return head, levels, float(1.4826 / np.sqrt(2) * median(np.abs(np.diff(value))))

@@ -18,6 +18,7 @@ from runscope.stats.arrays import Floats, Ints
 from runscope.stats.levels.continuation import ColouredLevel, fit
 from runscope.stats.levels.filters import running_median
 from runscope.stats.levels.level import blocks
+from runscope.stats.medians import median
 from runscope.stats.schedule import decay_end
 
 DEVIATIONS = 5000
@@ -212,10 +213,12 @@ def _sound(loss: Series, logged: Series) -> int:
     end_step = int(loss.step[-1] if lost >= STAYED else logged.step.max())
     if len(value) < FEWEST:
         return end_step
+    end = median(value[-5:])
+    if end <= median(value[:5]):
+        return end_step
     level = running_median(value, 9, ends="mirror")
-    noise = float(np.median(np.abs(value - level)))
-    low, end = float(level.min()), float(np.median(value[-5:]))
-    if end <= float(np.median(value[:5])) or end - low < RISE * noise:
+    noise, low = median(np.abs(value - level)), float(level.min())
+    if end - low < RISE * noise:
         return end_step
     before, after = (low + share * (end - low) for share in EXPLODED)
     last = int(np.flatnonzero(level <= before)[-1])
@@ -240,7 +243,7 @@ def sound_part(before: Profile, after: Profile) -> Profile:
 
 
 def _logs(value: Floats) -> Floats:
-    return np.log(np.maximum(value, FLOOR * float(np.median(value[value > 0]))))
+    return np.log(np.maximum(value, FLOOR * median(value[value > 0])))
 
 
 def _base(first: int, interval: float) -> int:
@@ -258,7 +261,7 @@ def interval_of(series: Series | None) -> float:
         return 1.0
     gaps = np.diff(series.step[:CLOCK_POINTS])
     gaps = gaps[gaps > 0]
-    return float(np.median(gaps)) if len(gaps) else 1.0
+    return median(gaps.astype(np.float64)) if len(gaps) else 1.0
 
 
 def save_interval(before: Profile, after: Profile) -> int | None:

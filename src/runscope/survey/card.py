@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from runscope.history import Run, Series, Timeline
-from runscope.stats.arrays import Floats, Ints
+from runscope.stats.medians import medians
 from runscope.verdict.types import Diagnosis
 
 CURVE_POINTS = 60
@@ -225,17 +225,7 @@ def _curve(series: Series | None) -> Curve:
     kept = series.sorted().finite
     if len(kept) > CURVE_POINTS:
         edges = np.linspace(0, len(kept), CURVE_POINTS + 1).astype(int)
-        step, value = kept.step[edges[1:] - 1], _medians(kept.value, edges)
+        step, value = kept.step[edges[1:] - 1], medians(kept.value, edges)
     else:
         step, value = kept.step, kept.value
     return Curve(tuple(step.tolist()), tuple(float(f"{v:.5g}") for v in value.tolist()))
-
-
-def _medians(value: Floats, edges: Ints) -> Floats:
-    """Of each stretch between two edges; those of one length together, since stretches of a split differ by one."""
-    length = np.diff(edges)
-    found = np.empty(len(length))
-    for size in np.unique(length):
-        some = np.flatnonzero(length == size)
-        found[some] = np.median(value[edges[some, None] + np.arange(size)], axis=1)
-    return found

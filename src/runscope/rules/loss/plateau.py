@@ -28,6 +28,7 @@ from runscope.rules.context import coarse, loss_tells, not_preference
 from runscope.rules.finding import CouldNotLook, Finding, View
 from runscope.rules.loss.measured import went_on
 from runscope.stats.curves import noise, smooth
+from runscope.stats.medians import median
 from runscope.stats.trend import rank_trend
 
 CODE = "LOS004"
@@ -60,7 +61,7 @@ def look(view: View) -> Iterable[Finding]:
         return
     if went_on(view, int(loss.step[begin])):
         return
-    flat = float(np.median(loss.value[begin:]))
+    flat = median(loss.value[begin:])
     stuck = share >= MOST and flat > STUCK * start
     step = int(loss.step[begin])
     yield Finding(
@@ -101,11 +102,12 @@ def _flat_from(loss: Series, level: np.ndarray, fall: float, sigma: float) -> in
     count = len(level)
     for begin in (int(f * count) for f in np.arange(0.05, 0.51, 0.05)):
         part, width = loss.value[begin:], max(3, (count - begin) // 5)
-        fallen = float(np.median(part[:width]) - np.median(part[-width:]))
         rho, z = rank_trend(part)
-        small = fallen < max(OF_FALL * fall, sigma * np.sqrt(2 / width))
         if rho > 0.3 and z > 3:
             return None  # it rises: no plateau
-        if small and (rho > -0.2 or z > -2):
+        if not (rho > -0.2 or z > -2):
+            continue  # it falls
+        fallen = median(part[:width]) - median(part[-width:])
+        if fallen < max(OF_FALL * fall, sigma * np.sqrt(2 / width)):
             return begin
     return None
