@@ -42,6 +42,27 @@ BOTH = {
     "Tacotron 2": ("Train loss {s} {a:.4f} Grad Norm 0.912345 1.93s/it\n", "Validation loss {s}: {b:9f}  \n"),
     "Paddle": ("epoch: 0, batch: {s}, loss is: [{a}], acc is [0.4]\n", "[validation] batch: {s}, loss is: [{b}]\n"),
     "a verb": ("step {s}: the loss is {a}\n", "step {s}: the validation loss was {b}\n"),
+    "MaxText": (
+        "I0102 metric_logger.py:181] completed step: {s}, seconds: 1.2, Tokens/s/device: 4000.1, loss: {a}\n",
+        "I0102 metric_logger.py:150] eval metrics after step: {s}, loss={b}, total_weights=65536.0\n",
+    ),
+    "EasyLM": (
+        "{{'gradient_norm': 1.25,\n 'learning_rate': 0.001,\n 'loss': {a},\n 'step': {s}}}\n",
+        "{{'eval_loss': {b},\n 'step': {s}}}\n",
+    ),
+    "OLMo": (
+        "2026-01-02 host:0\tolmo.train:770\tINFO\t[step={s}/7000,epoch=0]\n    train/CrossEntropyLoss={a}\n"
+        "    throughput/device/tokens_per_second=9,000\n",
+        "2026-01-02 host:0\tolmo.train:900\tINFO\teval/c4-validation/CrossEntropyLoss={b}\n",
+    ),
+    "PaddleNLP": (
+        "[2026-01-02] [    INFO] - loss: {a}, learning_rate: 1e-05, global_step: {s}, ppl: 9.1\n",
+        "[2026-01-02] [    INFO] - eval_loss: {b}, eval_runtime: 9.1, eval_ppl: 3.1, epoch: 1.0\n",
+    ),
+    "GPT-NeoX": (
+        " iteration {s:8d}/  320000 | learning rate: 1.0E-04 | lm_loss: {a:.6E} | loss scale: 1.0 |\n",
+        "-----\n validation results at iteration {s} | lm_loss value: {b:.6E} | lm_loss_ppl value: 3.1E+00 | \n-----\n",
+    ),
     "Marian": (
         "[2026-01-02] Ep. 1 : Up. {s} : Sen. 6,400 : Cost {a:.8f} * 9,123 @ 912 after 9,123 : Time 9.12s : gNorm 1.1\n",
         "[2026-01-02] [valid] Ep. 1 : Up. {s} : cross-entropy : {b:.6f} : new best\n"
@@ -85,6 +106,25 @@ def test_wherever_a_log_is_cut_its_points_are_those_of_the_whole(form: str, tmp_
 def test_a_log_gives_its_curves(form: str, tmp_path: Path) -> None:
     run = read(tmp_path, text_of(form))
     assert (points(run, "train_loss"), points(run, "eval_loss")) == (CURVE, HELD_OUT), run.notes
+
+
+EPOCHS = {
+    "SpeechBrain": "epoch: {e}, lr: 1.00e-03 - train loss: {a} - valid loss: {b}, valid PER: 21.5\n",
+    "DeepSpeech": "Epoch {e} |   Training | Elapsed Time: 0:09:10 | Steps: 90 | Loss: {a}\n"
+                  "Epoch {e} | Validation | Elapsed Time: 0:01:10 | Steps: 9 | Loss: {b} | Dataset: dev.csv\n",
+    "nnU-Net": "2026-01-02 03:04:05.1: Epoch {e} \n2026-01-02 03:04:05.1: train_loss {a} \n"
+               "2026-01-02 03:04:05.1: val_loss {b} \n2026-01-02 03:04:05.1: Pseudo dice [0.8123] \n",
+    "Catalyst": "{e}/16 * Epoch {e} (_base): lr=0.001 | momentum=0.9\n{e}/16 * Epoch {e} (train): loss={a}\n"
+                "{e}/16 * Epoch {e} (valid): loss={b}\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", EPOCHS)
+def test_a_log_by_epochs(form: str, tmp_path: Path) -> None:
+    lines = [(e, a, round(a + 0.2, 4)) for e, (_, a) in enumerate(CURVE, 1)]
+    run = read(tmp_path, "".join(EPOCHS[form].format(e=e, a=a, b=b) for e, a, b in lines))
+    assert points(run, "train_loss") == [(e, a) for e, a, _ in lines]
+    assert points(run, "eval_loss") == [(e, b) for e, _, b in lines]
 
 
 PAIRED = [

@@ -1,10 +1,11 @@
-"""One training, logged in eight ways: the roles, the curves and the findings are the same.
+"""One training, logged in eleven ways: the roles, the curves and the findings are the same.
 
 The files are written by the libraries themselves: pandas, MLflow, Trackio, TensorBoard's writer of torch, the W&B SDK.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import os
@@ -30,16 +31,25 @@ STRETCHES = {
 }
 BY_LIBRARIES = ("diverges", *STRETCHES)
 """What MLflow, Trackio and W&B, which take their time, are given: they know nothing of curves."""
-KINDS = (*BY_LIBRARIES, "overfits", "goes well", "no held-out loss")
+KINDS = (
+    *BY_LIBRARIES,
+    "overfits",
+    "goes well",
+    "no held-out loss",
+    "evaluated now and then",
+    "carried along",
+)
+"""In the last one each entry repeats the held-out loss that was measured last."""
+EVERY = {"killed before its first evaluation": 200, "evaluated now and then": 70}
 
 
 def sessions_of(kind: str) -> list[list[Entry]]:
     """What each session of a training logged, as entries of a ``log_history`` with its closing summary."""
     rng = random.Random(kind)
-    first = 200 if kind in STRETCHES and len(STRETCHES[kind]) == 1 else 50
     made = []
     for begin, end in STRETCHES.get(kind, ((0, 1000),)):
         history: list[Entry] = []
+        known: Entry = {}
         for step in range(begin + 10, end + 1, 10):
             loss = 0.6 + 2.4 * math.exp(-step / 200) + rng.gauss(0, 0.02)
             held = 0.8 + 2.2 * math.exp(-step / 180)
@@ -50,9 +60,11 @@ def sessions_of(kind: str) -> list[list[Entry]]:
             rate = 2e-4 * (1 - step / 1000)
             history.append(
                 {"loss": round(loss, 4), "grad_norm": 1 + rng.random() / 10, "learning_rate": rate, "epoch": step / 200,
-                 "step": step}
+                 "step": step, **known}
             )  # fmt: skip
-            if step % first == 0 and kind != "no held-out loss":
+            if step % EVERY.get(kind, 50) == 0 and kind == "carried along":
+                known = {"eval_loss": round(held, 4)}
+            elif step % EVERY.get(kind, 50) == 0 and kind != "no held-out loss":
                 history.append(
                     {"eval_loss": round(held, 4), "eval_runtime": 1.0, "epoch": step / 200, "step": step}
                 )
@@ -152,7 +164,12 @@ def texts_of(kind: str, folder: Path) -> dict[str, Path]:
     pd.DataFrame(entries).to_csv(folder / "history.csv", index=False)
     (folder / "history.json").write_text(json.dumps(entries))
     (folder / "history.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    return {ending: folder / f"history.{ending}" for ending in ("csv", "json", "jsonl")}
+    (folder / "history.csv.gz").write_bytes(gzip.compress((folder / "history.csv").read_bytes()))
+    pd.DataFrame(entries).to_parquet(folder / "history.parquet")
+    points = [(e["step"], name, value) for e in entries for name, value in e.items() if name != "step"]
+    pd.DataFrame(points, columns=["step", "metric", "value"]).to_csv(folder / "long.csv", index=False)
+    named = ("history.csv", "history.json", "history.jsonl", "history.csv.gz", "history.parquet", "long.csv")
+    return {name: folder / name for name in named}
 
 
 def state_of(kind: str, folder: Path) -> Path:
@@ -180,12 +197,14 @@ def _said(found: Diagnosis, *, resumes: bool) -> list[tuple[str, str, int | None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_log_in_eight_forms_gives_the_same_answer(kind: str, written: Path, tmp_path: Path) -> None:
+def test_one_log_in_eleven_forms_gives_the_same_answer(kind: str, written: Path, tmp_path: Path) -> None:
     state = load(state_of(kind, tmp_path))
     expected, found = _curves(state), diagnose(state)
-    assert ("eval_loss" in expected) == (kind in ("diverges", "overfits", "goes well", "resumed twice"))
+    assert ("eval_loss" in expected) == (
+        kind not in ("no held-out loss", "killed before its first evaluation")
+    )
     texts = texts_of(kind, tmp_path)
-    whole = _said(diagnose(load(texts["csv"])), resumes=True)
+    whole = _said(diagnose(load(texts["history.csv"])), resumes=True)
     places = {form: written / form / kind / place for form, place in PLACES.items()}
     if find_spec("trackio") is not None:
         places["trackio"] = written / "trackio" / f"{kind.replace(' ', '_')}.db"
