@@ -219,3 +219,27 @@ def test_unknown_columns_get_the_likely_mapping(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         study(saved(tmp_path / "out"), tmp_path / "odd.jsonl")
     assert caught.value.hint.endswith("--columns prompt=Headline,completion=verdict")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "columns"),
+    [
+        ("question", "passage", None),
+        ("claim", "evidence", None),
+        ("asked", "told", "prompt=asked,input=told,completion=label"),
+    ],
+)
+def test_both_texts_of_a_pair_are_read(first: str, second: str, columns: str | None, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "out")
+    rows = [{"sentence1": f"a {c}", "sentence2": f"{c} b c", "label": k % 2} for k, c in enumerate("defghi")]
+    headed.write(tmp_path / "known.jsonl", rows)
+    named = [{first: r["sentence1"], second: r["sentence2"], "label": r["label"]} for r in rows]
+    headed.write(tmp_path / "named.jsonl", named)
+    known = study(folder, tmp_path / "known.jsonl").scores[1].mean
+    assert study(folder, tmp_path / "named.jsonl", columns=columns).scores[1].mean == pytest.approx(known)
+
+
+def test_a_column_that_is_named_and_not_read_is_refused(tmp_path: Path) -> None:
+    headed.write(tmp_path / "rows.jsonl", [{"a": "x y", "b": "z", "c": 1}] * 2)
+    with pytest.raises(InputError, match="names a column for system, which a classifier does not read"):
+        study(saved(tmp_path / "out"), tmp_path / "rows.jsonl", columns="prompt=a,system=b,completion=c")

@@ -21,9 +21,10 @@ from runscope.evaluation.examples.media import COLUMNS, WORDS, Kind, media_in
 
 PAIRS = (
     ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("question", "sentence"),
-    ("text", "text_pair"), ("text1", "text2"), ("query", "passage"), ("sentence_a", "sentence_b"),
+    ("question", "passage"), ("question", "context"), ("text", "text_pair"), ("text1", "text2"), ("text_a", "text_b"),
+    ("query", "passage"), ("sentence_a", "sentence_b"), ("claim", "evidence"), ("prompt", "input"),
 )  # fmt: skip
-"""Two texts that are read together, as GLUE and its kin name them."""
+"""Two texts that are read together, as GLUE and its kin name them; last as ``--columns`` does."""
 TEXTS = (
     "text",
     "sentence",
@@ -65,6 +66,11 @@ def labelled(
     if texts is None:
         texts = next(((name,) for name in TEXTS if isinstance(told.get(name), str)), ())
     label = next((name for name in LABELS if name in told and name not in texts), None)
+    if unread := columns.keys() - {*texts, label, "cluster"}:
+        raise InputError(
+            f"--columns names a column for {', '.join(sorted(unread))}, which a classifier does not read",
+            hint="prompt is the text, input a second one beside it, completion the label",
+        )
     if texts and label is None and several and (marked := _marked(row)):
         told, label = {**told, "label": marked}, "label"
     if not texts or label is None:
