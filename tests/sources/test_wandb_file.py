@@ -79,7 +79,7 @@ def test_files_that_hold_no_run(tmp_path: Path, content: bytes) -> None:
     assert caught.value.hint
 
 
-def test_a_thousand_damages_never_raise_and_never_invent(wandb_file: Path, tmp_path: Path) -> None:
+def test_hundreds_of_damages_never_raise_and_never_invent(wandb_file: Path, tmp_path: Path) -> None:
     """Cut, overwritten and zero-filled at random places: what is read was logged, what is missing is said."""
     data = wandb_file.read_bytes()
     whole = load(wandb_file)
@@ -88,7 +88,7 @@ def test_a_thousand_damages_never_raise_and_never_invent(wandb_file: Path, tmp_p
     rng = random.Random(20261124)
     file = tmp_path / "run-damaged.wandb"
     read = 0
-    for _ in range(1000):
+    for _ in range(300):
         damaged = bytearray(data)
         at, size = rng.randrange(len(data)), rng.choice((1, 8, 300, 40_000))
         kind = rng.choice(("cut", "overwrite", "zero"))
@@ -106,4 +106,4 @@ def test_a_thousand_damages_never_raise_and_never_invent(wandb_file: Path, tmp_p
         for name, series in run.series.items():
             assert np.isin(series.value.view(np.int64), logged[name]).all(), (kind, at, size)
         assert run.notes or run.points == whole.points, (kind, at, size)
-    assert read > 500
+    assert read > 150
