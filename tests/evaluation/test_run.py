@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,7 +105,7 @@ evaluate(list_checkpoints({str(place.output)!r}), {str(place.held_out)!r}, fetch
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL
-    with sqlite3.connect(tmp_path / "r.sqlite") as table:
+    with closing(sqlite3.connect(tmp_path / "r.sqlite")) as table, table:
         (kept,) = table.execute("SELECT COUNT(*) FROM results").fetchone()
     table.close()
     assert kept == 64 + 56 + 64, "three blocks were saved"

@@ -7,7 +7,7 @@ import random
 import sqlite3
 import struct
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,7 @@ def foreign_header(content: bytes, chance: random.Random) -> bytes:
 
 def foreign_cells(path: Path, chance: random.Random) -> None:
     """A database in which one cell holds what its column is not for."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         tables = [
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         ]

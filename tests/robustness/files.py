@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def events(path: Path) -> Path:
 def trackio(path: Path) -> Path:
     """The tables of Trackio 0.20, as its source makes them."""
     path = path / "pricer.db"
-    with sqlite3.connect(path) as c:
+    with closing(sqlite3.connect(path)) as c, c:
         c.execute(
             "CREATE TABLE metrics (id INTEGER PRIMARY KEY, timestamp TEXT, run_name TEXT, run_id TEXT, step INTEGER, "
             "metrics TEXT)"
@@ -122,7 +123,7 @@ def trackio(path: Path) -> Path:
 def mlflow(path: Path) -> Path:
     """The columns that are read of MLflow's tables, with the kinds that its migrations give them."""
     path = path / "mlflow.db"
-    with sqlite3.connect(path) as c:
+    with closing(sqlite3.connect(path)) as c, c:
         c.execute(
             "CREATE TABLE experiments (experiment_id INTEGER, name VARCHAR(256), lifecycle_stage VARCHAR(32))"
         )

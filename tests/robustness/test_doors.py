@@ -7,7 +7,7 @@ import os
 import random
 import sqlite3
 import zipfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -70,7 +70,7 @@ def test_a_row_that_is_not_as_it_was_written_is_none(tmp_path: Path) -> None:
     table, chance = ResultTable(tmp_path / "results.sqlite"), random.Random(18)
     rows = {f"key-{n}": {"loss": n / 7, "tokens": n, "odd": float("inf")} for n in range(CASES)}
     table.put(rows)
-    with sqlite3.connect(table.path) as connection:
+    with closing(sqlite3.connect(table.path)) as connection, connection:
         for key in list(rows)[::2]:
             (text,) = connection.execute("SELECT row FROM results WHERE key = ?", (key,)).fetchone()
             spoil = chance.choice([*damage.BYTES.values()])
@@ -107,7 +107,7 @@ def test_a_scan_of_a_spoiled_memory_answers_as_one_without(
     for number in range(max(2, CASES // 15)):
         chance = random.Random(number)
         memory.write_bytes(whole)
-        with sqlite3.connect(memory) as connection:
+        with closing(sqlite3.connect(memory)) as connection, connection:
             for key, row in connection.execute("SELECT key, row FROM results").fetchall():
                 text = row.partition("\t")[0]
                 foreign = json.dumps(damage.foreign_json(json.loads(text), chance))

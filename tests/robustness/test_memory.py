@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def columns(folder: Path, rows: int) -> Path:
 
 def mlflow(folder: Path, rows: int) -> Path:
     path = files.mlflow(folder)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         points = ((files.loss(s), 1_700_000_000_000 + s, s) for s in range(1, TABLE * rows))
         connection.executemany("INSERT INTO metrics VALUES ('loss', ?, ?, 'u1', ?, 0)", points)
     connection.close()

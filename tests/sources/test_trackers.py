@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -102,7 +103,11 @@ def test_trackio_reads_a_run(trackio_file: Path) -> None:
 
 def test_trackio_files_from_before_runs_had_ids(trackio_file: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.db"
-    with sqlite3.connect(trackio_file) as new, sqlite3.connect(old) as connection:
+    with (
+        closing(sqlite3.connect(trackio_file)) as new,
+        closing(sqlite3.connect(old)) as connection,
+        connection,
+    ):
         connection.execute(
             "CREATE TABLE metrics (id INTEGER PRIMARY KEY, timestamp TEXT, run_name TEXT, step INTEGER, metrics TEXT)"
         )
@@ -117,7 +122,7 @@ def test_trackio_files_from_before_runs_had_ids(trackio_file: Path, tmp_path: Pa
 
 def test_trackio_runs_that_share_a_name_are_told_apart_by_id(trackio_file: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copy(trackio_file, tmp_path / "copy.db"))
-    with sqlite3.connect(copy) as connection:
+    with closing(sqlite3.connect(copy)) as connection, connection:
         connection.execute("UPDATE metrics SET run_name = 'same'")
     connection.close()
     with pytest.raises(SeveralRuns) as caught:

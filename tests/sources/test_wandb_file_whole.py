@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +256,16 @@ sys.exit(3)
 """
 
 
+def _wait_for_the_writer(folder: Path) -> None:
+    """The SDK's own process writes on after the training was killed: until its file has been the same for a second."""
+    sizes = [0]
+    for _ in range(120):
+        sizes.append(sum(f.stat().st_size for f in folder.glob("*.wandb")))
+        if sizes[-1] and sizes[-1] == sizes[-2]:
+            return
+        time.sleep(1)
+
+
 def test_a_run_of_the_sdk_killed_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = {**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"}
     for first, end in (("0", "killed"), ("200", "failed")):
@@ -262,6 +273,7 @@ def test_a_run_of_the_sdk_killed_and_resumed(tmp_path: Path, monkeypatch: pytest
         subprocess.run(call, check=False, env=environment, capture_output=True, timeout=120)
     monkeypatch.chdir(tmp_path)
     folders = sorted(tmp_path.glob("wandb/offline-run-*-r1*"))
+    _wait_for_the_writer(folders[0])
     killed, resumed = (load(folder) for folder in folders)
     assert killed.state != "finished"
     assert any("no exit was recorded" in note for note in killed.notes)

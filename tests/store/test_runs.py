@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_the_index_is_made_again(tmp_path: Path) -> None:
         else:
             index.write_bytes(damage)
         assert store.all() == [(KEY, {"name": "first"})]
-    with sqlite3.connect(index) as content:
+    with closing(sqlite3.connect(index)) as content, content:
         content.execute("UPDATE runs SET facts = 'nonsense', stamp = 'old'")
     content.close()
     assert store.all() == [(KEY, {"name": "first"})]

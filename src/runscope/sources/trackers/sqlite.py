@@ -42,6 +42,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
         connection.text_factory = _text
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
