@@ -12,6 +12,7 @@ from runscope.errors import UsageError
 from runscope.evaluation import EvaluateSettings, Study, evaluate
 from runscope.evaluation.examples.reading import read_examples
 from runscope.evaluation.models.local import LocalModels
+from runscope.evaluation.models.writing import WritingModels
 from runscope.evaluation.tasks.kinds import TASKS, find_task
 from runscope.hub import fetch, list_checkpoints
 from tests.evaluation import tiny
@@ -99,6 +100,27 @@ def test_next_tokens_are_those_of_the_softmax(seven: Path) -> None:
         assert [t for t, _ in top] == [words.decode([i]) for i in likely.indices.tolist()]
         np.testing.assert_allclose([p for _, p in top], likely.values.numpy(), rtol=1e-4)
         assert [p for _, p in top] == sorted((p for _, p in top), reverse=True)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 50, None])
+def test_an_answer_and_its_likeliest_beginnings_come_of_one_reading(
+    seven: Path, batch_tokens: int | None
+) -> None:
+    models = WritingModels(EvaluateSettings(batch_tokens=batch_tokens), seven / "base")
+    models.use(seven / "output" / "checkpoint-300")
+    examples = read_examples(seven / "heldout.jsonl")[:20]
+    said, likely = models.answers(examples, 3), models.next_tokens(examples, 4)
+    read = []
+    hook = models.model.get_input_embeddings().register_forward_pre_hook(
+        lambda _, given: read.append(given[0].shape)
+    )
+    both = models.answers_and_next(examples, 3, 4)
+    hook.remove()
+    assert sum(rows for rows, width in read if width > 1) == len(examples), "each prompt once"
+    assert [(str(a), a.ended) for a, _ in both] == [(str(a), a.ended) for a in said]
+    for (_, found), wanted in zip(both, likely, strict=True):
+        assert [t for t, _ in found] == [t for t, _ in wanted]
+        np.testing.assert_allclose([p for _, p in found], [p for _, p in wanted], rtol=1e-4)
 
 
 def test_another_scorer_needs_no_model(seven: Path, tmp_path: Path) -> None:

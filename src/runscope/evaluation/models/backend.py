@@ -73,6 +73,16 @@ class GivesDraws(Protocol):
         """Several answers to each prompt."""
 
 
+@runtime_checkable
+class AnswersWithNext(Protocol):
+    """Models that say what they answer and how likely its first token was, in one go."""
+
+    def answers_and_next(
+        self, examples: Sequence[Example], max_new_tokens: int, count: int
+    ) -> list[tuple[Answer, list[tuple[str, float]]]]:
+        """What :meth:`Models.answers` and :meth:`Models.next_tokens` say; each prompt is read once."""
+
+
 @dataclass(frozen=True)
 class Continuation:
     """Tokens of a text, and what may come at their end.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from runscope.evaluation.examples.limits import limited
@@ -80,6 +80,21 @@ def chance(torch: Any, transformers: Any, temperature: float, seeds: Sequence[in
             return scores / temperature - torch.stack(waits).log()
 
     return transformers.LogitsProcessorList([Chance()])
+
+
+def beginning(transformers: Any, tell: Callable[[Any], None]) -> Any:
+    """What tells the (rows, words) logits of the first token that is generated, and changes nothing."""
+
+    class Beginning(transformers.LogitsProcessor):  # type: ignore[misc]
+        told = False
+
+        def __call__(self, _: Any, scores: Any) -> Any:
+            if not self.told:
+                tell(scores)
+            self.told = True
+            return scores
+
+    return transformers.LogitsProcessorList([Beginning()])
 
 
 def ids_of(*values: Any) -> tuple[int, ...]:

@@ -368,13 +368,20 @@ class LocalModels:
             wanted = sorted(set(last))
             with self.torch.inference_mode():
                 logits = self.passes.logits(ids, wanted)
-                own = logits[range(len(batch)), [wanted.index(n) for n in last]]
-                top = own.softmax(-1).topk(min(count, own.shape[-1]))
-            for i, likely, chance in zip(batch, top.indices.tolist(), top.values.tolist(), strict=True):
-                found[i] = [(self.tokenizer.decode([t]), p) for t, p in zip(likely, chance, strict=True)]
+                own = self._likeliest(logits[range(len(batch)), [wanted.index(n) for n in last]], count)
+            for i, likely in zip(batch, own, strict=True):
+                found[i] = likely
 
         self._in_batches([(len(r), 1) for r in rows], work)
         return found
+
+    def _likeliest(self, logits: Any, count: int) -> list[list[tuple[str, float]]]:
+        """Of (rows, words) logits in float32 the likeliest words with their probabilities, likeliest first."""
+        top = logits.softmax(-1).topk(min(count, logits.shape[-1]))
+        return [
+            [(self.tokenizer.decode([t]), p) for t, p in zip(likely, chance, strict=True)]
+            for likely, chance in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        ]
 
     def _prompts(self, examples: Sequence[Example], new: int) -> tuple[list[list[int]], int]:
         """Prompts with room for new tokens behind them, at most half of what the model takes; and the room."""

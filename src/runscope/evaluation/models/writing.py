@@ -35,6 +35,24 @@ class WritingModels(LocalModels):
         said = self._written(prompts, room, ends, logits_processor=chance)
         return [said[n : n + draws.count] for n in range(0, len(said), draws.count)]
 
+    def answers_and_next(
+        self, examples: Sequence[Example], max_new_tokens: int, count: int
+    ) -> list[tuple[Answer, list[tuple[str, float]]]]:
+        """What the model says itself (greedy), and the likeliest first tokens of it: each prompt is read once."""
+        rows, room = self._prompts(examples, max_new_tokens)
+        likely: list[list[tuple[str, float]]] = [[] for _ in rows]
+
+        def watch(batch: list[int]) -> Any:
+            def keep(logits: Any) -> None:
+                for i, own in zip(batch, self._likeliest(logits, count), strict=True):
+                    likely[i] = own
+
+            return generation.beginning(self.transformers, keep)
+
+        ends = generation.end_tokens(self.tokenizer, self._ends)
+        said = self._written(rows, room, ends, logits_processor=watch)
+        return list(zip(said, likely, strict=True))
+
     def written(
         self, prompts: Sequence[Sequence[int]], most: int, stops: Callable[[int, int], Any]
     ) -> list[Answer]:

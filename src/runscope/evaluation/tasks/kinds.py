@@ -18,7 +18,7 @@ import numpy as np
 from runscope.errors import InputError, UsageError, nearest
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.examples.scoring import COMPLETION
-from runscope.evaluation.models.backend import Draws, GivesDraws, Models
+from runscope.evaluation.models.backend import AnswersWithNext, Draws, GivesDraws, Models
 from runscope.evaluation.models.generation import Answer as Spoken
 from runscope.evaluation.settings import HARNESS, EvaluateSettings
 from runscope.evaluation.tasks import heads, multi_label, speech, vectors
@@ -162,7 +162,7 @@ class Number(Task):
     @property
     def key(self) -> str:
         """The number of likeliest tokens counts too."""
-        return f"number/2/{self.settings.longest_answer}/{self.settings.top_tokens}"
+        return f"number/3/{self.settings.longest_answer}/{self.settings.top_tokens}"
 
     def effect_that_matters(self, examples: Sequence[Example]) -> float:
         """Of the absolute error: 1% of the mean size of the targets."""
@@ -174,9 +174,13 @@ class Number(Task):
 
     def measure(self, models: Models, examples: Sequence[Example]) -> list[Row]:
         """The answer, and the likeliest next tokens with their probabilities."""
-        said = models.answers(examples, self.settings.longest_answer)
-        likely = models.next_tokens(examples, self.settings.top_tokens)
-        return [_said(a) | {"top": [list(t) for t in top]} for a, top in zip(said, likely, strict=True)]
+        longest, count = self.settings.longest_answer, self.settings.top_tokens
+        if isinstance(models, AnswersWithNext):
+            both = models.answers_and_next(examples, longest, count)
+        else:
+            said, likely = models.answers(examples, longest), models.next_tokens(examples, count)
+            both = list(zip(said, likely, strict=True))
+        return [_said(answer) | {"top": [list(t) for t in top]} for answer, top in both]
 
     def scores(self, row: Row, example: Example) -> dict[str, float]:
         """Errors of the greedy guess and of the weighted one."""
