@@ -58,11 +58,15 @@ def read_object(text: bytes | str) -> dict[str, Any]:
     return found
 
 
-def plain_yaml(text: bytes) -> dict[str, Any]:
-    """What stands at the top of a YAML document as plain values; none of a damaged one.
+def plain_yaml(text: bytes, *, groups: int = 1) -> dict[str, Any]:
+    """What stands in a YAML document as plain values; none of a damaged one.
 
-    Lists and objects are left out: an anchor that others name ten times, and those others ten times, is a billion of
-    values in ten lines.
+    Lists and further objects are left out: an anchor that others name ten times, and those others ten times, is a
+    billion of values in ten lines.
+
+    Args:
+        text: the document.
+        groups: so many objects are looked at, from the top on; what stands in an inner one is called ``outer.name``.
     """
     import yaml
 
@@ -72,8 +76,15 @@ def plain_yaml(text: bytes) -> dict[str, Any]:
         found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError):  # objects of its own classes, or no YAML
         return {}
-    known = found.items() if isinstance(found, dict) else ()
-    return {str(key): value for key, value in known if isinstance(value, str | int | float | date | None)}
+    plain: dict[str, Any] = {}
+    waiting: list[tuple[str, Any]] = [("", found)] if isinstance(found, dict) else []
+    for prefix, group in waiting:  # which grows meanwhile
+        for key, value in group.items():
+            if isinstance(value, str | int | float | date | None):
+                plain[f"{prefix}{key}"] = value
+            elif isinstance(value, dict) and len(waiting) < groups:
+                waiting.append((f"{prefix}{key}.", value))
+    return plain
 
 
 def checked(value: Any, kind: type[Kind]) -> Kind:

@@ -20,11 +20,13 @@ DATA = {
     "documents.jsonl": [{"text": "a word and another " * 3000}] * 3,
     "letters.jsonl": [{"text": "Überprüfung " * 5000}] * 3,
     "pairs.jsonl": [{"id": n, "score": n / 9, "text": "words"} for n in range(9)],
+    "episode.jsonl": [{"step": n, "obs": [0.1, n], "action": n % 2, "reward": 1.0} for n in range(9)],
     "samples.jsonl": [{"doc": n, "acc": 1.0, "answer": "the answer that it gave"} for n in range(9)],
 }
 TABLES = {
     "data.csv": "id,price,name\n1,3.5,a\n2,7.0,b\n",
     "prices.csv": "date,open,close\n2024-01-01,1.0,2.0\n2024-01-02,2.0,3.0\n",
+    "moves.csv": "step,state,action,reward\n0,3,1,0.5\n1,4,0,0.5\n",
     "scores.csv": "id,score\n1,0.5\n2,0.7\n",
     "points.csv": "1,2\n3,4\n",
     "letters.csv": "wort\n" + "ü\n" * 5000,

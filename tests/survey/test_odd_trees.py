@@ -142,3 +142,22 @@ def test_a_memory_that_cannot_be_used_stops_nothing(
     survey = rs.scan(tree, jobs=1)
     assert told(survey) == whole
     assert [note for note in survey.notes if "is not remembered" in note]
+
+
+def test_a_sweep_of_hydra_is_grouped_by_what_it_varies(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number, (rate, decay) in enumerate((r, d) for r in (1e-4, 3e-4, 1e-3) for d in (0.0, 0.1)):
+        folder = tmp_path / "multirun" / "2026-11-20" / str(number)
+        (folder / ".hydra").mkdir(parents=True)
+        settings = f"optim: {{lr: {rate}, decay: {decay}}}\nmodel: {{depth: 4, width: 128}}\nbatch_size: 32\nseed: 1\n"
+        (folder / ".hydra" / "config.yaml").write_text(settings)
+        log = folder / ("csv/version_0/metrics.csv" if number % 2 else "metrics.csv")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        rows = (f"{10 * n},{3 * np.exp(-n / 20) + 1 + 0.02 * rng.standard_normal()}\n" for n in range(60))
+        log.write_text("step,loss\n" + "".join(rows))
+    survey = rs.scan(tmp_path, jobs=1, remember=False)
+    assert {card.name for card in survey.cards} == {str(number) for number in range(6)}
+    assert all(card.config["model.depth"] == 4 for card in survey.cards)
+    (group,) = survey.groups
+    assert len(group.members) == 6
+    assert group.varied == {"optim.lr": 3, "optim.decay": 2}

@@ -19,7 +19,7 @@ from runscope.history.roles import assign_roles
 from runscope.history.sums import with_sums
 from runscope.progress import Progress
 from runscope.safe_text import whole_letters
-from runscope.schema import read_object
+from runscope.schema import plain_yaml, read_object
 from runscope.sources.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -146,6 +146,26 @@ def facts_beside(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return {"runscope": found} if isinstance(found.get("run"), str) else {}
+
+
+_HYDRA = Path(".hydra", "config.yaml")
+_ABOVE, _GROUPS = 4, 64
+"""A logger of Lightning's puts its log in ``csv/version_0`` of the folder that Hydra made for the run; and so many
+groups of settings are read."""
+
+
+def hydra_folder(folder: Path) -> Path | None:
+    """The folder that Hydra made for the run whose log lies in this one, or in one above it; None for none."""
+    return next((place for place in (folder, *folder.parents)[:_ABOVE] if (place / _HYDRA).is_file()), None)
+
+
+def of_hydra(folder: Path) -> dict[str, Any]:
+    """The settings that Hydra has recorded of the run whose log lies in a folder."""
+    place = hydra_folder(folder)
+    try:
+        return {} if place is None else plain_yaml((place / _HYDRA).read_bytes(), groups=_GROUPS)
+    except OSError:
+        return {}
 
 
 def identity(name: str, place: PurePath | str, member: str = "") -> str:

@@ -23,8 +23,10 @@ from runscope.sources.base import (
     facts_beside,
     finish,
     folder_name,
+    hydra_folder,
     identity,
     names_in,
+    of_hydra,
     pick,
     split_member,
 )
@@ -38,7 +40,7 @@ from runscope.sources.tables.frames import Columns, groups, with_nan
 from runscope.sources.tables.layouts import column_files, read_columns, read_rows, row_files, runs_in
 from runscope.sources.tables.long import LONG
 from runscope.sources.tables.neptune import Place
-from runscope.sources.tables.strays import is_stray_csv, is_stray_lines
+from runscope.sources.tables.strays import is_stray_csv, is_stray_lines, of_another_run
 from runscope.stats.arrays import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -53,8 +55,6 @@ _FOLDER_NAMES = (
     "log.txt", "training_log.csv", "output.log",
 )  # fmt: skip
 """What well-known libraries call the log in a run's folder, the fullest first."""
-_BESIDE = ("monitor.csv", "evaluations.csv")
-"""What environments and callbacks write beside it: of one environment of the same run, or of its evaluations."""
 _INNER = ("vis_data", "files", "logs", "csv_logs")
 """Folders inside a run's own: they say nothing of which run it is."""
 _MMENGINE = "vis_data"
@@ -102,8 +102,7 @@ def scattered(folder: str) -> bool:
     others = (
         place / name
         for name in names_in(place)
-        if name.endswith((*CSV, *LINES)) and name not in _FOLDER_NAMES and not name.endswith(_BESIDE)
-        if not name.startswith((f"{log.stem}.", "."))
+        if name not in _FOLDER_NAMES and of_another_run(name, log.stem)
     )
     return any(file.is_file() and claims(str(file)) and not stray(str(file)) for file in others)
 
@@ -171,7 +170,7 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
         config={**_settings(file), **_facts(file), **attrs.get("config", {}), **_plainly(table.config)},
         started_at=min((float(known.min()) for known in times), default=None),
         ended_at=max((float(known.max()) for known in times), default=None),
-        project=str(file.parent),
+        project=str(_run_folder(file).parent if file.name in _FOLDER_NAMES else file.parent),
         lineage=_lineage(place, table.axis.name),
         notes=(*notes, *table.notes, *said),
     )
@@ -213,10 +212,15 @@ def _run_name(file: Path) -> str:
     bare = unpacked_name(file)
     if file.is_file() and bare.name not in _FOLDER_NAMES:
         return bare.stem
-    folder = file if file.is_dir() else file.absolute().parent
+    return folder_name(_run_folder(file if file.is_dir() else file.absolute()))
+
+
+def _run_folder(file: Path) -> Path:
+    """The folder of the run of a log, or of a folder of columns."""
+    folder = file if file.is_dir() else file.parent
     while folder.name in _INNER:
         folder = folder.parent
-    return folder_name(folder)
+    return hydra_folder(folder) or folder
 
 
 def _facts(file: Path) -> dict[str, Any]:
@@ -225,13 +229,13 @@ def _facts(file: Path) -> dict[str, Any]:
 
 
 def _settings(file: Path) -> dict[str, Any]:
-    """Settings that lie beside a table: Lightning's ``hparams.yaml``, ultralytics' ``args.yaml``."""
+    """Settings that lie beside a table: Lightning's ``hparams.yaml``, ultralytics' ``args.yaml``; those of Hydra."""
     folder = file if file.is_dir() else file.parent
     for name in _SETTINGS:
         place = folder / name
         if place.is_file() and place.stat().st_size <= LARGEST_YAML and (found := _plain(place)):
             return found
-    return {}
+    return of_hydra(folder) if file.is_dir() or file.name in _FOLDER_NAMES else {}
 
 
 def _plain(place: Path) -> dict[str, Any]:

@@ -25,9 +25,26 @@ _OF_A_TRAINING = re.compile(
     r"valid|validation|eval)(?:_|$)"
 )
 """What a table without a counter must name to be a log: a score or an error alone is one of something that ended."""
+_TRANSITION = (
+    frozenset(("action", "actions")),
+    frozenset(("obs", "observation", "observations", "state", "states", "next_obs", "next_state")),
+)
 DAMAGED = ("\0", "\ufffd")
 """What stands in no text: a hole in the file, or bytes that are no letter."""
+_BESIDE = ("monitor.csv", "evaluations.csv")
 _COMMENT = re.compile(r"\s*(?:#|//|%)\s*")
+
+
+def of_another_run(name: str, stem: str) -> bool:
+    """Whether a table beside a log may be that of another run: no other form of it, and not what environments and
+    callbacks write beside it.
+
+    Args:
+        name: of the file.
+        stem: of the log's name.
+    """
+    table = name.endswith((".csv", ".tsv", ".jsonl", ".ndjson")) and not name.startswith(".")
+    return table and not name.startswith(f"{stem}.") and not name.endswith(_BESIDE)
 
 
 def is_stray_csv(file: Path, *, called_a_log: bool) -> bool:
@@ -43,6 +60,8 @@ def is_stray_csv(file: Path, *, called_a_log: bool) -> bool:
         names = _names(lines)
     except csv.Error:
         return False
+    if _transition(names):
+        return True
     return not _told(names, ()) if names else not called_a_log
 
 
@@ -69,9 +88,17 @@ def is_stray_lines(file: Path) -> bool:
     whole = [line for line in lines[: max(len(lines) - 1, 1)][:ROWS] if line.strip()]
     rows = [row for line in whole if (row := row_of(line)) is not None]
     cells = [pair for row in rows for pair in flat(row, Counter())]
+    if _transition(name for row in rows for name in row):
+        return True
     return len(rows) == len(whole) > 0 and not _told(
         (n for n, _ in cells), (v for _, v in cells if isinstance(v, str))
     )
+
+
+def _transition(names: Iterable[str]) -> bool:
+    """Whether rows tell what an agent saw and did, step by step, and of no loss."""
+    known = {name.lower() for name in names}
+    return all(some & known for some in _TRANSITION) and not any("loss" in name for name in known)
 
 
 def _told(names: Iterable[str], texts: Iterable[str]) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from runscope.errors import UnreadableRun
 from runscope.history import Run, Series
-from runscope.sources.base import LoadContext, existing, facts_beside, finish, folder_name, identity
+from runscope.sources.base import LoadContext, existing, facts_beside, finish, folder_name, identity, of_hydra
 from runscope.sources.tensorboard.event_file import Item, Restart, Scalar, read_items
 
 FORM = "TensorBoard folder"
@@ -162,7 +162,7 @@ def assemble(
         source="tensorboard",
         series=series,
         step_key="step",
-        config=facts_beside(folder) if isinstance(folder, Path) else {},
+        config={**of_hydra(folder), **facts_beside(folder)} if isinstance(folder, Path) else {},
         started_at=min((float(t.min()) for t in times), default=None),
         ended_at=max((float(t.max()) for t in times), default=None),
         project=str(folder.parent),
