@@ -15,6 +15,9 @@ import torch
 
 from runscope.errors import InputError
 from runscope.evaluation import EvaluateSettings, Study, evaluate
+from runscope.evaluation.caveats import futile
+from runscope.evaluation.examples.example import Example
+from runscope.evaluation.tasks.kinds import find_task
 from runscope.hub import fetch, list_checkpoints
 from tests.evaluation import heard
 
@@ -133,6 +136,16 @@ def test_the_error_rate_of_letters_decides_where_it_is_asked_for(marked: Any) ->
     found = study(folder / "out", folder / "heldout/rows.jsonl", metric="cer")
     assert found.metric == "cer"
     assert found.scores[-1].mean == pytest.approx(found.scores[-1].scores["cer"])
+
+
+def test_where_all_transcripts_are_empty_a_loss_still_decides() -> None:
+    example, row = (
+        Example("", "a b"),
+        {"answer": "", "loss": 1.0, "tokens": 2.0, "words": 2.0, "characters": 3.0},
+    )
+    for metric, said in (("wer", True), ("cer", True), ("loss", False)):
+        task = find_task(EvaluateSettings(task="transcribe", metric=metric))
+        assert ("is empty: this shows nothing" in futile(task, [example], {0: [row], 1: [row]})) == said
 
 
 def test_other_rates_two_channels_and_data_sets_are_heard_too(marked: Any, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def futile(task: Task, examples: Sequence[Example], rows: Mapping[int, Sequence[
     answers = [
         str(said) for row, _ in asked if "answer" in row for said in row.get("answers", [row["answer"]])
     ]
-    if not answers:
+    if not answers or task.metric.continuous:  # a loss says something, whatever the answers say
         return ""
     empty = sum(not a.strip() for a in answers)
     if empty == len(answers):
