@@ -243,3 +243,20 @@ def test_a_column_that_is_named_and_not_read_is_refused(tmp_path: Path) -> None:
     headed.write(tmp_path / "rows.jsonl", [{"a": "x y", "b": "z", "c": 1}] * 2)
     with pytest.raises(InputError, match="names a column for system, which a classifier does not read"):
         study(saved(tmp_path / "out"), tmp_path / "rows.jsonl", columns="prompt=a,system=b,completion=c")
+
+
+def test_a_base_that_calls_the_labels_otherwise_is_no_row_0(tmp_path: Path) -> None:
+    names = {"id2label": {0: "neg", 1: "pos"}}
+    folder, rows = saved(tmp_path / "out", **names), headed_rows(tmp_path / "rows.jsonl", [0, 1])
+    saved(tmp_path / "swapped", id2label={0: "POS", 1: "NEG"})
+    saved(tmp_path / "same", id2label={0: "NEG", 1: "POS"})
+    saved(tmp_path / "unnamed", num_labels=2)
+    for name, there in (("same", True), ("unnamed", True), ("swapped", False)):
+        found = evaluate(
+            list_checkpoints(str(folder)), rows, fetch=fetch, base=tmp_path / name / "checkpoint-1",
+            settings=EvaluateSettings(full=True, device="cpu", sample=0),
+        )  # fmt: skip
+        assert (found.base is not None) == there
+        assert (
+            any("calls its labels POS, NEG, and the checkpoint neg, pos" in n for n in found.notes) != there
+        )

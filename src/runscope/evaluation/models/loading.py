@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runscope.errors import InputError, MissingExtra, NotFound, ServiceError, UnsafeFile
+from runscope.evaluation.examples.labels import names_of, unnamed
 from runscope.evaluation.models.memory import SMALLER, out_of_memory, refuse_too_large
 from runscope.evaluation.models.saved import weights
 from runscope.evaluation.models.saved.kinds import (
@@ -234,15 +235,27 @@ def refuse_unlike(base: str, folder: Path) -> None:
     """Stop at a base that has not the head that a checkpoint has: a new one would be random.
 
     Raises:
-        InputError: it is of another kind, or has another number of labels.
+        InputError: it is of another kind, has another number of labels, or calls them something else: what the rows
+            have as a number would be another label to it.
     """
-    (own, architecture), (other, _) = kind_of(config_of(base)), kind_of(config_of(str(folder)))
+    told, asked = config_of(base), config_of(str(folder))
+    (own, architecture), (other, _) = kind_of(told), kind_of(asked)
     if own is not other:
         raise InputError(f"{base} is a {architecture}, and has no head of that kind", hint=NAME_IT)
-    named = [config_of(place).get("id2label") for place in (base, str(folder))]
-    labels = [len(names) if isinstance(names, dict) else 0 for names in named]
-    if own.head and labels[0] != labels[1]:
+    if not own.head:
+        return
+    names, wanted = names_of(told), names_of(asked)
+    if len(names) != len(wanted):
         raise InputError(f"{base} has another number of labels", hint=NAME_IT)
+    if not unnamed(names) and not unnamed(wanted) and _folded(names) != _folded(wanted):
+        raise InputError(
+            f"{base} calls its labels {', '.join(list(names)[:6])}, and the checkpoint {', '.join(list(wanted)[:6])}",
+            hint=NAME_IT,
+        )
+
+
+def _folded(names: Mapping[str, int]) -> dict[str, int]:
+    return {name.casefold(): number for name, number in names.items()}
 
 
 def first_line(error: Exception) -> str:
