@@ -13,13 +13,13 @@ import numpy as np
 from runscope.history.metrics import held_out
 from runscope.history.run import Run
 from runscope.history.series import Series
-from runscope.stats.arrays import Bools
+from runscope.stats.arrays import Bools, Ints
 
 FEWEST = 3
 """Evaluations from which on their cadence shows."""
 FEWEST_ROWS = 4
-"""Rows in which each of fewer evaluations stands, the first of them so many after the training began: a model that does
-not learn has one held-out loss as well, but from the first row on."""
+"""Rows in which each of two evaluations stands, the first of them so many after the training began. One alone proves
+nothing: a model that does not learn has one held-out loss as well."""
 MOST_REPEATS = 0.1
 """Share of rows on which a training loss that is measured anew may repeat; one that was rounded repeats as well."""
 ENOUGH = 0.5
@@ -54,13 +54,8 @@ def _first_of_each(trained: Series, evaluated: Series) -> Bools | None:
     if count < FEWEST_ROWS or count < ENOUGH * int((trained.step >= evaluated.step[0]).sum()):
         return None
     begins = np.append(True, _changes(evaluated))
-    starts = np.flatnonzero(begins)
-    lengths = np.diff(starts)  # of all but the last, which may be cut
-    if len(starts) < FEWEST:
-        late = int((trained.step < evaluated.step[0]).sum()) >= FEWEST_ROWS
-        if not late or min(starts[1:], default=count) < FEWEST_ROWS or not np.isfinite(evaluated.value).all():
-            return None
-    elif lengths.min() < 2:
+    late = int((trained.step < evaluated.step[0]).sum()) >= FEWEST_ROWS
+    if not _is_held(np.diff(np.append(np.flatnonzero(begins), count)), late=late):
         return None
     beside = np.isin(trained.step, evaluated.step)
     again = ~_changes(trained.where(beside))
@@ -69,6 +64,13 @@ def _first_of_each(trained: Series, evaluated: Series) -> Bools | None:
     if not np.isfinite(evaluated.value[0]):  # a place that was kept for what was not measured yet
         begins[0] = False
     return begins
+
+
+def _is_held(lengths: Ints, *, late: bool) -> bool:
+    """Whether stretches of equal values, so many rows long, are evaluations; the last may be cut."""
+    if len(lengths) < FEWEST:
+        return late and len(lengths) == FEWEST - 1 and int(lengths.min()) >= FEWEST_ROWS
+    return int(lengths[:-1].min()) >= 2
 
 
 def _changes(series: Series) -> Bools:
