@@ -68,6 +68,7 @@ _LOSS_OF_BOTH = re.compile(
 )
 """``LOSS train 0.5 valid 0.6``: PyTorch's tutorial of training."""
 _SETS = rf"{_TRAINED}\s*[/|]\s*{_HELD_OUT}"
+_TWO_SETS = re.compile(_SETS, re.IGNORECASE)
 _TWO = rf"({N})\s*[/|,]\s*({N})(?![\w.])"
 _BOTH = re.compile(rf"\b{_SETS}[ _]+([a-z]\w*)\s*[:=]?\s*{_TWO}", re.IGNORECASE)
 _BOTH_BEHIND = re.compile(rf"\b([a-z]\w*)\s*[(\[]\s*{_SETS}\s*[)\]]\s*[:=]?\s*{_TWO}", re.IGNORECASE)
@@ -137,7 +138,9 @@ def is_measured(name: str) -> bool:
 
 def _counters(line: str, state: State) -> tuple[Row, str]:
     """What a line counts, and the rest of it."""
-    two = _TWO_PLACES.search(line) or _TIMM.search(line) or _WITH_SHARES.search(line)
+    two = (
+        (_TWO_PLACES.search(line) or _TIMM.search(line) or _WITH_SHARES.search(line)) if "[" in line else None
+    )
     if two is not None:
         row: Row = {"epoch": two[1]}
         return {**row, "step": _counted_on(row, int(two[2]), int(two[3]), state)}, line[two.end() :]
@@ -175,11 +178,13 @@ def _remember(line: str, row: Row, rest: str, state: State) -> None:
 
 def _metrics(text: str, state: State, *, held_out: bool) -> Row:
     """Names and numbers of a line, each name with the data that it is of."""
-    text = _VERB.sub(": ", text)
+    if " is" in text or " was" in text:
+        text = _VERB.sub(": ", text)
     text = _NESTED.sub(lambda found: _unnested(found[1], found[2]), text)
     text = _LOSS_OF_BOTH.sub(r"train_loss=\1 val_loss=\2 ", text)
-    for both in (_BOTH, _BOTH_BEHIND):
-        text = both.sub(r"train_\1=\2 val_\1=\3 ", text)
+    if _TWO_SETS.search(text):
+        for both in (_BOTH, _BOTH_BEHIND):
+            text = both.sub(r"train_\1=\2 val_\1=\3 ", text)
     pairs = list(_NAMED.finditer(text))
     if not any(
         is_measured(found["name"]) for found in pairs
