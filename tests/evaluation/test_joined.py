@@ -141,7 +141,7 @@ def test_an_instruction_that_all_examples_begin_with_is_read_less_often(place: P
     losses, seen = read(models, examples)
     for example, own in zip(examples, losses, strict=True):
         np.testing.assert_allclose(own, plain(models.model, example), rtol=2e-5, atol=1e-6)
-    assert seen < 0.5 * sum(len(tiny.tokenizer()(e.shown + e.completion)["input_ids"]) - 1 for e in examples)
+    assert seen < 0.8 * sum(len(tiny.tokenizer()(e.shown + e.completion)["input_ids"]) - 1 for e in examples)
 
 
 texts = st.lists(st.integers(1, 3), min_size=2, max_size=12)

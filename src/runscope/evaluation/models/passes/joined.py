@@ -17,9 +17,6 @@ from runscope.evaluation.examples.example import alike_at_first
 
 WIDEST = 2
 """How much longer than its longest text a joined row may be: attention grows with the square of it."""
-SHORT = 512
-"""A row of so many tokens may always be joined: in a model as wide, attention over them is a sixth of all
-multiplications (4 × 512 of 24 × 512 for each token and unit of width), and less in a wider one."""
 ALIKE = 2
 """Texts are joined where one part in so many of the longest is shared: below half little is saved."""
 _WINDOWS = ("sliding_window", "attention_chunk_size", "window_size", "local_attention", "attention_window")
@@ -78,11 +75,7 @@ def join(rows: Iterable[Joined], longest: int) -> list[Joined]:
         also = min(shared, alike_at_first(group[0].ids, row.ids)) if group else 0
         lengths = [len(r.ids) for r in (*group, row)]
         width = also + sum(n - also for n in lengths)
-        if (
-            group
-            and ALIKE * also >= max(lengths)
-            and width <= min(longest, max(SHORT, WIDEST * max(lengths)))
-        ):
+        if group and ALIKE * also >= max(lengths) and width <= min(longest, WIDEST * max(lengths)):
             group.append(row)
             shared = also
             continue
