@@ -7,8 +7,9 @@ trainings a second, processor time a run, peak memory of the largest process, ho
 found as one, and the time of a second scan of the same tree and of one with a changed run. Whole commands are timed,
 workers included. ``--keep`` makes the tree there, or takes the one that is there.
 
-``--ray 1,2`` adds first scans by so many Ray workers of this machine. ``--simulate`` needs no tree: it deals the jobs
-of a survey of that many runs out to 1 to 64 workers, each run taking a fixed time, and says when the last one ends.
+``--ray 1,2`` adds first scans by so many Ray workers of this machine, and says whether each gives the answer of one by
+processes. ``--simulate`` needs no tree: it deals the jobs of a survey of that many runs out to 1 to 64 workers, each
+run taking a fixed time, and says when the last one ends; and beside it with what one process does alone added to each.
 """
 
 from __future__ import annotations
@@ -169,23 +170,37 @@ def scanned(root: Path, home: Path, jobs: int) -> tuple[float, float, float, dic
     return seconds, processor, used.ru_maxrss / 1024, json.loads(done.stdout)
 
 
-def on_ray(root: Path, workers: int) -> float:
-    """Seconds of a first scan by so many Ray workers, the start of Ray not counted."""
+def by(launch: str, root: Path, workers: int) -> tuple[float, str]:
+    """Seconds of a first scan by so many workers, the start of Ray not counted, and a short sum of its answer."""
     code = (
-        "import sys, time, ray, runscope as rs\n"
-        "ray.init(num_cpus=int(sys.argv[2]), include_dashboard=False, log_to_driver=False, configure_logging=False)\n"
+        "import hashlib, sys, time, runscope as rs\n"
+        "launch, workers = sys.argv[2], int(sys.argv[3])\n"
+        "if launch == 'ray':\n"
+        "    import ray\n"
+        "    ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)\n"
         "begun = time.perf_counter()\n"
-        "rs.scan(sys.argv[1], launch='ray', jobs=int(sys.argv[2]), remember=False)\n"
-        "print(time.perf_counter() - begun)"
+        "cards = rs.scan(sys.argv[1], launch=launch, jobs=workers, remember=False).cards\n"
+        "print(time.perf_counter() - begun, hashlib.sha256(repr(cards).encode()).hexdigest())"
     )
     told = subprocess.run(
-        [sys.executable, "-c", code, str(root), str(workers)], capture_output=True, check=True, text=True
+        [sys.executable, "-c", code, str(root), launch, str(workers)],
+        capture_output=True,
+        check=True,
+        text=True,
     )
-    return float(told.stdout.split()[-1])
+    seconds, answer = told.stdout.split()[-2:]
+    return float(seconds), answer
 
 
-def simulate(runs: int, cost: float = 0.034) -> None:
-    """Seconds from the first job of a survey to the end of the last, by the jobs that the workers really get."""
+def simulate(runs: int, cost: float = 0.034, alone: float = 0.001) -> None:
+    """Seconds from the first job of a survey to the end of the last, by the jobs that the workers really get.
+
+    Args:
+        runs: how many.
+        cost: seconds of a worker for one run.
+        alone: seconds for one run of the process that finds, remembers, plans and ranks. Part of it is done while
+            others work: the sum is more than a scan takes.
+    """
     from runscope.survey.spread import shards
     from runscope.survey.work import Task
 
@@ -194,7 +209,11 @@ def simulate(runs: int, cost: float = 0.034) -> None:
         busy = [0.0] * workers
         for job in jobs:
             heapq.heapreplace(busy, busy[0] + cost * len(job))
-        print(f"{workers:3} workers {max(busy):8.1f} s  {cost * runs / max(busy):5.1f} times as fast as one")
+        whole = max(busy) + alone * runs
+        print(
+            f"{workers:3} workers {max(busy):8.1f} s  {cost * runs / max(busy):5.1f} times as fast as one; "
+            f"with the rest {whole:6.1f} s, {(cost + alone) * runs / whole:5.1f} times"
+        )
 
 
 def main() -> None:
@@ -234,8 +253,12 @@ def main() -> None:
         )
         seconds, processor, *_ = scanned(root, home, asked.jobs)
         print(f"one run changed {seconds:7.1f} s  {processor:.1f} s of processor")
+        answer = by("local", root, asked.jobs)[1] if asked.ray else ""
         for workers in filter(None, asked.ray.split(",")):
-            print(f"{workers} Ray workers   {on_ray(root, int(workers)):7.1f} s")
+            seconds, told_there = by("ray", root, int(workers))
+            print(
+                f"{workers} Ray workers   {seconds:7.1f} s, {'the same' if told_there == answer else 'ANOTHER'} answer"
+            )
 
 
 if __name__ == "__main__":

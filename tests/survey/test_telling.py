@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,25 @@ def test_the_setting_that_decides_is_named_with_its_counts_and_interval() -> Non
 def test_where_nothing_decides_something_is_named_in_one_survey_of_twenty_at_most() -> None:
     alarms = sum(bool(tellings(cards(60, 100 + k, effect=False))) for k in range(60))
     assert alarms <= 7  # 5% of 60 is 3; more than 7 has a probability of 1%
+
+
+def others(size: int, seed: int) -> list[Card]:
+    """Trainings that another program started: their settings have other names."""
+    return [
+        replace(card, references=(f"other-{n}",), config={"lr": card.config["learning_rate"]})
+        for n, card in enumerate(cards(size, seed, effect=False))
+    ]
+
+
+def test_trainings_without_a_setting_hide_nothing_of_those_that_have_it() -> None:
+    told = tellings([*others(40, 7), *cards(80, 1, effect=True)])
+    assert told[0].setting == "learning_rate"
+    assert told[0].condition == "≥ 0.0002"
+    assert told[0].of + told[0].other_of == 80
+    alone = tellings(cards(80, 1, effect=True))[0]
+    assert (told[0].hits, told[0].other_hits) == (alone.hits, alone.other_hits)
+    alarms = sum(bool(tellings([*others(30, k), *cards(60, 100 + k, effect=False)])) for k in range(60))
+    assert alarms <= 7
 
 
 @pytest.mark.parametrize("size", [0, 1, 11])

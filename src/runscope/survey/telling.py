@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from runscope.stats.arrays import Floats
+from runscope.stats.arrays import Bools, Floats
 from runscope.stats.intervals import WIDE
 from runscope.survey.card import Card
 from runscope.survey.grouping import SEED_NAMES, settings_of
@@ -80,37 +80,42 @@ def _of(verdict: str, cards: Sequence[Card], said: Floats, seed: int) -> list[Te
     splits = _splits(cards)
     if not splits:
         return []
-    masks = np.array([mask for _, _, mask in splits], dtype=np.float32)
+    masks, known = (np.array(each, dtype=np.float32) for each in zip(*(s[2:] for s in splits), strict=True))
     rng = np.random.default_rng(seed)
     shuffled = np.array([said, *(rng.permutation(said) for _ in range(SHUFFLES))], dtype=np.float32)
-    strength = np.abs(_z(masks, shuffled))
+    strength = np.abs(_z(masks, known, shuffled))
     largest = strength.max(axis=0)
     best: dict[str, tuple[float, Telling]] = {}
-    for (setting, condition, mask), own in zip(splits, strength[:, 0], strict=True):
+    for (setting, condition, mask, of), own in zip(splits, strength[:, 0], strict=True):
         p_value = float((largest >= own - 1e-6).mean())
         if p_value <= LEVEL and (setting not in best or best[setting][0] < own):
-            best[setting] = (float(own), _told(setting, condition, verdict, mask, said, p_value))
+            best[setting] = (float(own), _told(setting, condition, verdict, mask[of], said[of], p_value))
     return [told for _, told in sorted(best.values(), key=lambda found: -found[0])]
 
 
-def _z(masks: Any, said: Any) -> Any:
-    """Score statistic of two shares, for each split (rows) and each shuffle (columns)."""
-    size = masks.shape[1]
+def _z(masks: Any, known: Any, said: Any) -> Any:
+    """Score statistic of two shares, for each split (rows) of those trainings that have its setting, and each shuffle
+    (columns)."""
+    size = known.sum(axis=1, keepdims=True)
     inside = masks.sum(axis=1, keepdims=True)
     hits = masks @ said.T
-    total = said.sum(axis=1)[None, :]
+    total = known @ said.T
     share = total / size
     spread = np.sqrt(share * (1 - share) * (1 / inside + 1 / (size - inside)))
     return (hits / inside - (total - hits) / (size - inside)) / np.maximum(spread, 1e-9)
 
 
-def _splits(cards: Sequence[Card]) -> list[tuple[str, str, np.ndarray[Any, np.dtype[np.bool_]]]]:
-    """Every way to cut the trainings in two by one setting."""
+def _splits(cards: Sequence[Card]) -> list[tuple[str, str, Bools, Bools]]:
+    """Every way to cut the trainings that have a setting in two by it: its name, the condition, where that holds, and
+    which have the setting."""
     settings = [settings_of(c) for c in cards]
     names = sorted({n for s in settings for n in s if n.rpartition(".")[2] not in SEED_NAMES})
     found = []
     for name in names:
-        values = [s.get(name) for s in settings]
+        known = np.array([name in s for s in settings])
+        values = [s[name] for s in settings if name in s]
+        if len(values) < LEAST_TRAININGS:
+            continue
         numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
         if len(numbers) == len(values):
             column = np.array(values, dtype=float)
@@ -127,10 +132,11 @@ def _splits(cards: Sequence[Card]) -> list[tuple[str, str, np.ndarray[Any, np.dt
             cuts = [
                 (f"= {kind.strip(chr(39))}", np.array([repr(v) == kind for v in values])) for kind in kinds
             ]
-        found += [
-            (name, condition, mask) for condition, mask in cuts
-            if LEAST_SIDE <= mask.sum() <= len(mask) - LEAST_SIDE
-        ]  # fmt: skip
+        for condition, mask in cuts:
+            if LEAST_SIDE <= mask.sum() <= len(mask) - LEAST_SIDE:
+                holds = np.zeros_like(known)
+                holds[known] = mask
+                found.append((name, condition, holds, known))
     return found
 
 
