@@ -1,7 +1,7 @@
 """How much sooner the verdict is there than by the loop that people write.
 
 Sixteen adapters of one base of 50 million parameters, on one core of a CPU; all figures are seconds of processor
-time, which other work on the machine does not change. The base has random weights; an adapter on its
+time, measured in turns where they are compared. The base has random weights; an adapter on its
 output layer is trained on few examples until it overfits, as the features below it do not change, which makes a
 real training a matter of a minute.
 """
