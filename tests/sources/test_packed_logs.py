@@ -67,6 +67,14 @@ def test_what_is_not_packed_so_is_refused(name: str, packer: str, tmp_path: Path
         load(file)
 
 
+@pytest.mark.parametrize("packer", PACKERS)
+def test_of_a_first_stretch_that_is_cut_nothing_is_left(packer: str, tmp_path: Path) -> None:
+    file = tmp_path / f"h.csv{packer}"
+    file.write_bytes(PACKERS[packer](WRITTEN["h.csv"].encode())[:12])
+    with pytest.raises(UnreadableRun, match="cannot be unpacked: it is damaged"):
+        load(file)
+
+
 def test_damage_inside_is_refused(tmp_path: Path) -> None:
     packed = bytearray(gzip.compress(WRITTEN["h.csv"].encode()))
     packed[40:80] = bytes(40)

@@ -248,3 +248,30 @@ def test_two_equal_losses_of_two_batches_are_two(tmp_path: Path) -> None:
     assert read(tmp_path, text).role("train_loss").value.tolist() == [1 - n // 2 / 10 for n in range(10)]  # type: ignore[union-attr]
     twice = "".join(2 * f"Epoch {n} loss {1 - n // 2 / 10:.6f}\n" for n in range(10))
     assert read(tmp_path, twice, "twice.log").series["loss"].step.tolist() == [*range(10)]
+
+
+BELOW = [
+    "train loss: {a}\nvalid loss: {b}\nEpoch {e} finished\n",
+    "train loss: {a} | lr: 0.1\nval loss: {b}\n* Epoch ({e}/16)\n",
+    "loss {a}\nval_loss {b}\n=== epoch {e}\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", BELOW)
+def test_an_epoch_that_is_counted_below_its_metrics(form: str, tmp_path: Path) -> None:
+    lines = [(e, a, round(a + 0.2, 4)) for e, (_, a) in enumerate(CURVE, 1)]
+    text = "".join(form.format(e=e, a=a, b=b) for e, a, b in lines)
+    run = read(tmp_path, text)
+    assert points(run, "train_loss") == [(e, a) for e, a, _ in lines]
+    assert points(run, "eval_loss") == [(e, b) for e, _, b in lines]
+    assert "each epoch or step is counted below its metrics" in run.notes
+
+
+@pytest.mark.parametrize("end", ["", "Epoch 17\n"])
+def test_a_loss_before_the_first_epoch_moves_none(end: str, tmp_path: Path) -> None:
+    text = "".join(f"Epoch {e}\ntrain loss: {a}\nvalid loss: {a}\n" for e, (_, a) in enumerate(CURVE, 1))
+    run = read(tmp_path, f"valid loss: 3.0\n{text}{end}")
+    assert (
+        points(run, "train_loss") == points(run, "eval_loss") == [(e, a) for e, (_, a) in enumerate(CURVE, 1)]
+    )
+    assert "1 line of metrics at no epoch or step: left out" in run.notes

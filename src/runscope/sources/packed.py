@@ -65,17 +65,21 @@ def content_of(file: Path) -> tuple[bytes, bool]:
                         f"{file} unfolds to more than {MOST_BYTES >> 30} GiB",
                         hint="unpack it, and name a part of it",
                     )
-    except EOFError:
+    except EOFError as error:
         whole = False
+        if not pieces:
+            raise _damage(file) from error
     except _damaged(file) as error:
         if (
             isinstance(error, OSError) and error.errno is not None
         ):  # gzip and bzip2 give none of what is damaged
             raise
-        raise UnreadableRun(
-            f"{file} cannot be unpacked: it is damaged", hint="take another copy of it"
-        ) from error
+        raise _damage(file) from error
     return b"".join(pieces), whole
+
+
+def _damage(file: Path) -> UnreadableRun:
+    return UnreadableRun(f"{file} cannot be unpacked: it is damaged", hint="take another copy of it")
 
 
 def _damaged(file: Path) -> tuple[type[Exception], ...]:

@@ -67,7 +67,11 @@ def read_console(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     state = State()
     lines = of_one_process(text, notes)
     cells = frame(_whole(_rows(lines, state, notes, ended=ended), state))
-    if state.unplaced:
+    below = _counted_below(text) if state.unplaced and ended else None
+    if below is not None:
+        notes.append("each epoch or step is counted below its metrics")
+        cells = frame(below)
+    elif state.unplaced:
         what = "line of metrics" if state.unplaced == 1 else "lines of metrics"
         notes.append(f"{state.unplaced:,} {what} at no epoch or step: left out")
     for name, second in state.seconds.items():
@@ -80,6 +84,26 @@ def read_console(source: Text) -> tuple[pd.DataFrame, tuple[str, ...]]:
     if state.total is not None:
         cells = _settled(cells, state.total, notes)
     return cells, tuple(notes)
+
+
+def _counted_below(text: str) -> list[Row] | None:
+    """The metrics of each line where what counts them stands below (``epoch 3 finished``); None in another log.
+
+    Read from the last line up, all lines are counted, and all of them alike: one that was printed before the first
+    epoch makes the first group another one.
+    """
+    state, rows = State(), list[Row]()
+    for line in reversed(text.split("\n")):
+        row = _row(line, state)
+        if state.unplaced:
+            return None
+        rows += [] if row is None else [row]
+    groups: dict[str, set[str]] = {}
+    for row in rows:
+        groups.setdefault(str([row.get(name) for name in _COUNTED]), set()).update(row)
+    kinds = [*groups.values()]
+    alike = len(kinds) > 1 and all(kind == kinds[0] for kind in kinds)
+    return rows[::-1] if alike else None
 
 
 MOST_KINDS = 20

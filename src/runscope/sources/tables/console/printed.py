@@ -109,7 +109,7 @@ def opennmt(line: str) -> Row | None:
 def llmc(line: str) -> Row | None:
     """``s:250 tel:3.71`` of llm.c, ``250 val 3.71`` of build-nanogpt: step, and loss of its data, or HellaSwag."""
     found = _LLMC.match(line)
-    if found is None:
+    if found is None or not (line.startswith("s:") or re.search(r"[.n]", found[3])):
         return None
     row = {"step": found[1], _OF_LLMC[found[2]]: found[3]}
     return row if found[4] is None else {**row, "lr": found[4], "norm": found[5]}
