@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runscope.errors import UnknownReference
+from runscope.errors import UnknownReference, UnreadableRun
 from runscope.history import Run
 from runscope.sources import load
 
@@ -275,3 +275,10 @@ def test_a_loss_before_the_first_epoch_moves_none(end: str, tmp_path: Path) -> N
         points(run, "train_loss") == points(run, "eval_loss") == [(e, a) for e, (_, a) in enumerate(CURVE, 1)]
     )
     assert "1 line of metrics at no epoch or step: left out" in run.notes
+
+
+def test_a_printed_history_of_tensors(tmp_path: Path) -> None:
+    text = ", ".join(f"{{'step': {s}, 'loss': tensor({a}, device='cuda:0')}}" for s, a in CURVE)
+    assert points(read(tmp_path, f"[{text}]", "history.txt"), "train_loss") == CURVE
+    with pytest.raises(UnreadableRun, match="something else than numbers and words"):
+        read(tmp_path, "[{'step': 1, 'loss': model(1)}, {'step': 2, 'loss': model(2)}]", "other.txt")

@@ -6,6 +6,8 @@ import ast
 import re
 from typing import Any
 
+from runscope.sources.tables.cells import unwrapped
+
 HEAD = 1 << 12
 _PRINTED = re.compile(r"\s*(?:\[\s*\{\s*'|\{\s*'[^'\n]*'\s*:\s*\[)")
 _LIST_BY_NAME = re.compile(
@@ -43,6 +45,10 @@ def _value(text: str) -> Any:
     if len(text) > _MOST:
         raise ValueError("it is too large for what Python prints: write it with json.dump")
     try:
-        return ast.literal_eval(_NO_LITERAL.sub(r"'\1\2'", text.strip()))
+        return ast.literal_eval(_NO_LITERAL.sub(r"'\1\2'", unwrapped(text.strip())))
+    except ValueError:
+        raise ValueError(
+            "it looks printed by Python, and holds something else than numbers and words"
+        ) from None
     except (SyntaxError, MemoryError, RecursionError) as error:
         raise ValueError(f"it looks printed by Python, and cannot be read back: {error}") from None
