@@ -142,6 +142,11 @@ class StoreError(RunscopeError):
     """The folder on disk cannot be written."""
 
 
+def panicked(error: BaseException) -> bool:
+    """Whether a library written in Rust gave up (tokenizers, safetensors): that is no ``Exception`` to Python."""
+    return type(error).__name__ == "PanicException"
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word closest to ``word``, or None where none is close."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -7,14 +7,17 @@ import os
 import random
 import sqlite3
 import zipfile
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from runscope.api.keeping import keep
 from runscope.cli import main
 from runscope.errors import InputError, RunscopeError
 from runscope.evaluation import EvaluateSettings, evaluate
+from runscope.evaluation.models.saved.whole import refuse_broken
 from runscope.evaluation.results.reading import read_scores
 from runscope.hub import fetch, list_checkpoints
 from runscope.schema import plain_yaml
@@ -168,6 +171,77 @@ def test_what_is_packed_small_and_is_large_is_refused_before_it_is_there(form: s
         zstandard(file, {"header.json": json.dumps(header).encode(), "samples/1_epoch_1.json": many})
     with pytest.raises(InputError, match="more is packed into it"):
         read_scores([place])
+
+
+ENDLESS = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT x FROM r"
+LARGE = "hex(zeroblob(400000000))"
+COMPUTED = (
+    ("mlflow", "ALTER TABLE metrics RENAME TO m; CREATE VIEW metrics AS SELECT 'loss' AS key, 1.0 AS value, "
+     f"1 AS timestamp, 'u1' AS run_uuid, x AS step, 0 AS is_nan FROM ({ENDLESS});"),
+    ("mlflow", "DROP TABLE params; CREATE VIEW params AS SELECT 'k' || x AS key, 'v' AS value, 'u1' AS run_uuid FROM "
+     f"({ENDLESS});"),
+    ("mlflow", f"DROP TABLE tags; CREATE VIEW tags AS SELECT 'mlflow.runName' AS key, {LARGE} AS value, "
+     "'u1' AS run_uuid;"),
+    ("mlflow", f"DROP TABLE params; CREATE TABLE params (key, run_uuid, value AS ({LARGE})); "
+     "INSERT INTO params VALUES ('lr', 'u1');"),
+    ("trackio", "ALTER TABLE metrics RENAME TO m; CREATE VIEW metrics AS SELECT x AS id, '2026-01-01' AS timestamp, "
+     f"'a' AS run_name, 'r1' AS run_id, x AS step, '{{\"loss\": 1}}' AS metrics FROM ({ENDLESS});"),
+    ("trackio", "DROP TABLE configs; CREATE VIEW configs AS SELECT 'a' AS run_name, 'r1' AS run_id, "
+     f"{LARGE} AS config;"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "script"), COMPUTED)
+def test_what_a_database_computes_is_not_read(name: str, script: str, tmp_path: Path) -> None:
+    path = files.RUNS[name](tmp_path)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(script)
+    connection.close()
+    with pytest.raises(RunscopeError):
+        load(path)
+
+
+def test_a_pipe_among_the_files_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    folder = files.adapter(tmp_path).parent
+    refuse_broken(folder)
+    os.mkfifo(folder / "tokenizer_config.json")
+    with pytest.raises(InputError, match="is a pipe or a device"):
+        refuse_broken(folder)
+
+
+TURNS: dict[str, Callable[[int, int], list[int]]] = {
+    "turned": lambda begin, end: [end, begin],
+    "later": lambda begin, end: [begin + 4, end + 4],
+    "longer": lambda begin, end: [begin, end + 4],
+    "empty": lambda *_: [0, 0],
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_tensors_that_lie_in_one_another_are_refused(turn: str, tmp_path: Path) -> None:
+    file = files.weights(tmp_path)
+    refuse_broken(file.parent)
+    content = file.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    name = max(n for n in header if n != "__metadata__")
+    header[name]["data_offsets"] = TURNS[turn](*header[name]["data_offsets"])
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :] + bytes(8))
+    with pytest.raises(InputError, match="damaged"):
+        refuse_broken(file.parent)
+
+
+def test_what_a_link_led_to_is_told_where_it_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_text("{}")
+    (tmp_path / "outputs").mkdir()
+    folder = files.adapter(tmp_path / "outputs").parent
+    (folder / "own.json").symlink_to(tmp_path / "own.json")
+    (folder / "near.json").symlink_to("adapter_config.json")
+    kept = keep(str(tmp_path / "outputs"), tmp_path / "kept", step=100)
+    assert [note for note in kept.notes if "link" in note] == [
+        "own.json is a link that leads out of its checkpoint: what lies there was taken"
+    ]
 
 
 GIANT = (

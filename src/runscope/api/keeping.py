@@ -164,7 +164,11 @@ def _fill(
     made: Path, folders: Sequence[Path], rank: int | None, base: str | Path | None, shares: Sequence[float] | None
 ) -> list[str]:  # fmt: skip
     """Write weights, configuration and tokenizer; what a reader has to know of it."""
-    last, notes = folders[-1], []
+    last = folders[-1]
+    notes = [
+        f"{name} is a link that leads out of its checkpoint: what lies there was taken"
+        for name in _links(folders)
+    ]
     if len(folders) == 1:
         _copy(last, made, tuple(f"*{ending}" for ending in _KEPT))
     else:
@@ -176,6 +180,16 @@ def _fill(
     if not _has_reader(made):
         notes += _take_reader(made, last, base)
     return notes
+
+
+def _links(folders: Sequence[Path]) -> list[str]:
+    """Files that lie elsewhere; a checkpoint of the Hub's cache may link to the files of its repository."""
+    found = []
+    for folder in (f.resolve() for f in folders):
+        own = folder.parents[1] if folder.parent.name == "snapshots" else folder.parent
+        links = (path for path in sorted(folder.iterdir()) if path.is_symlink() and path.suffix in _KEPT)
+        found += [path.name for path in links if own not in path.resolve().parents]
+    return list(dict.fromkeys(found))
 
 
 def _left_behind(checkpoint: Checkpoint) -> list[str]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from runscope.errors import RunscopeError
+from runscope.errors import RunscopeError, panicked
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as the shell has it."""
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except parser_error as error:
         return _usage(error)
-    except Exception as error:
-        if debug:
+    except BaseException as error:
+        if debug or not (isinstance(error, Exception) or panicked(error)):
             raise
         return _unexpected(error)
     return status if isinstance(status, int) else 0
@@ -97,7 +97,7 @@ def complain(message: str, hint: str) -> int:
     return 2
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: BaseException) -> int:
     if isinstance(error, MemoryError):
         return complain(
             "this needs more memory than there is", "name a smaller part of it, or use a larger machine"

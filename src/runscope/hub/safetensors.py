@@ -83,17 +83,32 @@ def refuse_cut(path: Path) -> None:
     """Hold a file's size against what its header says, without reading the tensors.
 
     Raises:
-        InputError: it is no safetensors file, or shorter than its header says.
+        InputError: it is no safetensors file, shorter than its header says, or its tensors lie in one another.
     """
     with path.open("rb") as file:
         length = header_length(file.read(8), path.name)
         header = parse_header(file.read(length), path.name)
-    whole = 8 + length + max((facts["data_offsets"][1] for facts in header.values()), default=0)
+    whole = 8 + length + _end(header, path.name)
     size = path.stat().st_size
     if size < whole:
         raise InputError(
             f"{path.name} was cut off: it has {size:,} bytes of {whole:,}", hint="fetch or save it again"
         )
+
+
+def _end(header: Mapping[str, Any], file: str) -> int:
+    """Where the last tensor ends: each begins where the one before it ends, and is as large as its shape."""
+    at = 0
+    for name, facts in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        (begin, end), kind = facts["data_offsets"], _DTYPES.get(facts["dtype"])
+        size = end - begin if kind is None else math.prod(facts["shape"]) * np.dtype(kind).itemsize
+        if begin != at or end - begin != size:
+            raise InputError(
+                f"the header of {file} is damaged: {name} is not where it has to be, or not as large as its shape",
+                hint="save it again, or take another checkpoint",
+            )
+        at = end
+    return at
 
 
 def elements(header: Mapping[str, Any]) -> int:

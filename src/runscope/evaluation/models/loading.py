@@ -258,7 +258,7 @@ def _folded(names: Mapping[str, int]) -> dict[str, int]:
     return {name.casefold(): number for name, number in names.items()}
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of what an error says, with the next where it ends in a colon; its kind where it says nothing."""
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     if not lines:

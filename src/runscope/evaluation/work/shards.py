@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runscope.errors import InputError, RunscopeError
+from runscope.errors import InputError, RunscopeError, panicked
 from runscope.evaluation.examples.example import Example
 from runscope.evaluation.models.backend import Models
 from runscope.evaluation.models.loading import first_line
@@ -71,7 +71,9 @@ class Worker:
             return self._work(shard)
         except (RunscopeError, MemoryError):
             raise
-        except Exception as error:  # what its files say makes the libraries raise of every kind
+        except BaseException as error:  # what its files say makes the libraries raise of every kind
+            if not (isinstance(error, Exception) or panicked(error)):
+                raise
             name = "the base" if shard.base else shard.checkpoint.name
             raise InputError(
                 f"{name} could not be asked: {type(error).__name__}: {first_line(error)}",

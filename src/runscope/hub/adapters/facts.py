@@ -110,6 +110,9 @@ class _Config:
     r: Annotated[int, Meta(ge=0, le=1 << 31)] | None = None
     lora_alpha: Annotated[float, Meta(ge=-1e12, le=1e12)] | None = None
     target_modules: list[str] | str | None = None
+    modules_to_save: list[str] | None = None
+    layers_to_transform: list[int] | int | None = None
+    rank_pattern: dict[str, Annotated[int, Meta(ge=0, le=1 << 31)]] | None = None
 
 
 def _dtype(header: Mapping[str, Any]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -135,8 +136,8 @@ def read(reference: str, context: LoadContext) -> Run:  # noqa: ARG001 - one sig
 
 def _keys(entries: list[_Entry]) -> list[str]:
     """Names where they are one of a kind, else ids."""
-    names = [e.name for e in entries]
-    return [e.name if e.name and names.count(e.name) == 1 else e.id for e in entries]
+    count = Counter(e.name for e in entries)
+    return [e.name if e.name and count[e.name] == 1 else e.id for e in entries]
 
 
 def _entries(path: Path) -> list[_Entry]:

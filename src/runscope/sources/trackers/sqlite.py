@@ -12,6 +12,10 @@ from runscope.errors import UnreadableRun
 
 _MAGIC = b"SQLite format 3\x00"
 ENDINGS = (".db", ".sqlite", ".sqlite3")
+_FUNCTIONS = ("coalesce", "nullif", "min")
+"""Those that the questions of this room use."""
+LARGEST_CELL = 1 << 26
+"""Bytes of one value; trackers keep rows of some hundred. A generated column may ask for a billion."""
 
 
 @contextmanager
@@ -34,18 +38,32 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 def _connect(path: Path) -> sqlite3.Connection:
     """Read-only; where even its lock files cannot be made (a read-only disk), as a file that nobody changes."""
     address = f"file:{quote(str(path.absolute()))}?mode=ro"
-    connection = sqlite3.connect(address, uri=True, timeout=10)
-    connection.text_factory = _text
+    connection = _careful(sqlite3.connect(address, uri=True, timeout=10))
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
     except sqlite3.OperationalError:
         connection.close()
-        connection = sqlite3.connect(f"{address}&immutable=1", uri=True)
-        connection.text_factory = _text
+        connection = _careful(sqlite3.connect(f"{address}&immutable=1", uri=True))
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _careful(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Rows of tables, and nothing that the file computes.
+
+    A view in a table's place may count for ever, or make a gigabyte of one row.
+    """
+    connection.text_factory = _text
+    connection.set_authorizer(_allowed)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_CELL)
+    return connection
+
+
+def _allowed(action: int, _: str | None, name: str | None, __: str | None, view: str | None) -> int:
+    computed = view is not None or (action == sqlite3.SQLITE_FUNCTION and name not in _FUNCTIONS)
+    return sqlite3.SQLITE_DENY if computed else sqlite3.SQLITE_OK
 
 
 def has_columns(path: Path | None, table: str, columns: frozenset[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -78,7 +79,8 @@ def _runs(connection: sqlite3.Connection) -> tuple[list[str], list[str], str]:
         f"SELECT {column}, run_name FROM metrics GROUP BY {column} ORDER BY MIN(id)"
     ).fetchall()
     names = [str(name) for _, name in found]
-    keys = [name if names.count(name) == 1 else str(key) for (key, _), name in zip(found, names, strict=True)]
+    count = Counter(names)
+    keys = [name if count[name] == 1 else str(key) for (key, _), name in zip(found, names, strict=True)]
     return keys, names, column
 
 

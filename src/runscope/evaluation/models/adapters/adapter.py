@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 from runscope.errors import InputError
 from runscope.evaluation.models.adapters.trained_as import (
@@ -22,6 +21,7 @@ from runscope.evaluation.models.adapters.trained_as import (
 from runscope.evaluation.models.saved.kinds import CAUSAL, Kind
 from runscope.evaluation.models.saved.weights import ANYWHERE
 from runscope.evaluation.models.saved.whole import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from runscope.schema import Meta, checked, read_object
 
 CONFIG, WEIGHTS, PICKLED = ADAPTER_CONFIG, ADAPTER_WEIGHTS, "adapter_model.bin"
 HALF_PRECISION = 0.01
@@ -118,6 +118,15 @@ class Adapter:
         return max(counts, default=None)
 
 
+@dataclass(frozen=True)
+class _Config:
+    """What is taken from ``adapter_config.json``; the rest of it is peft's own."""
+
+    peft_type: str
+    modules_to_save: list[str] | None = None
+    num_virtual_tokens: Annotated[int, Meta(ge=0, le=1 << 20)] | None = None
+
+
 def read_adapter(folder: Path) -> Adapter:
     """What an adapter is.
 
@@ -125,11 +134,12 @@ def read_adapter(folder: Path) -> Adapter:
         InputError: its configuration cannot be read, or it is of a kind that is not evaluated.
     """
     try:
-        config = json.loads((folder / CONFIG).read_bytes())
-        kind = str(config["peft_type"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        config = read_object((folder / CONFIG).read_bytes())
+        kind = checked(config, _Config).peft_type
+    except (OSError, ValueError) as error:
         raise InputError(
-            f"{folder / CONFIG} does not say what kind of adapter it is", hint="save it again with peft"
+            f"{folder / CONFIG} does not say what kind of adapter it is: {error}",
+            hint="save it again with peft",
         ) from error
     shapes = saved_shapes(folder)
     trained_as = adapted_kind(folder, config, shapes)

@@ -22,8 +22,12 @@ def refuse_broken(folder: Path) -> None:
     """Stop at a checkpoint whose saving or copying did not come to its end.
 
     Raises:
-        InputError: weights are cut off or no safetensors, a shard is missing, or a configuration is no JSON.
+        InputError: weights are cut off or no safetensors, a shard is missing, a configuration is no JSON, or what lies
+            there is no file at all.
     """
+    for place in folder.iterdir():
+        if place.exists() and not (place.is_file() or place.is_dir()):  # whoever opens a pipe waits for ever
+            raise InputError(f"{place.name} is a pipe or a device, and no file", hint="put the file there")
     for name in CONFIGURATIONS:
         if (folder / name).is_file():
             _json(folder / name)
