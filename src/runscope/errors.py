@@ -27,7 +27,8 @@ prints the two as ``error:`` and ``hint:`` and exits with 2.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -140,6 +141,22 @@ class MissingExtra(RunscopeError):
 
 class StoreError(RunscopeError):
     """The folder on disk cannot be written."""
+
+
+@contextmanager
+def proxies_named() -> Iterator[None]:
+    """Inside, a client that cannot be made for what the environment calls a proxy is an error in words.
+
+    Raises:
+        ServiceError: it could not be made. What is wrong may hold a password, and is not shown.
+    """
+    try:
+        yield
+    except Exception:  # a scheme or an address that is none, or no package for it: each of another kind
+        raise ServiceError(
+            "the proxy in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY cannot be used",
+            hint="mend or unset it, for example http://host:port; a SOCKS proxy needs the package socksio",
+        ) from None
 
 
 def panicked(error: BaseException) -> bool:

@@ -6,6 +6,8 @@ import json
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -281,3 +283,28 @@ def test_a_processor_that_asks_for_anything_is_asked_or_refused(tmp_path: Path) 
                 list_checkpoints(str(tmp_path / "out")), tmp_path / "data", fetch=fetch,
                 settings=EvaluateSettings(full=True, device="cpu"),
             )  # fmt: skip
+
+
+@pytest.mark.parametrize("proxy", ["x://me:s3cret@host", "::"])
+@pytest.mark.parametrize("words", [["checkpoints", "hf://me/none"], ["show", "me/project/abc"]])
+def test_a_proxy_that_is_none_is_told_without_its_password(
+    words: list[str], proxy: str, tmp_path: Path
+) -> None:
+    known = {
+        k: v
+        for k, v in os.environ.items()
+        if "proxy" not in k.lower() and not k.startswith(("HF_", "WANDB_"))
+    }
+    told = {"HTTPS_PROXY": proxy, "WANDB_API_KEY": "0" * 40, "RUNSCOPE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "runscope", *words],
+        env={**known, **told},
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 2
+    assert [line.partition(":")[0] for line in lines] == ["error", "hint"], lines
+    assert "cannot be used" in lines[0]
+    assert "s3cret" not in done.stderr.decode()

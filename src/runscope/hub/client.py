@@ -23,6 +23,7 @@ from runscope.errors import (
     StoreError,
     TooManyRequests,
     Unreachable,
+    proxies_named,
 )
 from runscope.progress import say
 from runscope.schema import checked, read_json
@@ -80,10 +81,12 @@ def get(
 
     utils = client_utils()
     sent = {**utils.build_hf_headers(token=token, library_name="runscope"), **(headers or {})}
+    with proxies_named():
+        session = get_session()
     with mapped(what):
         for wait in (*WAITS_SECONDS, None):
             try:
-                answer = _bounded(get_session(), url, what, params=params, headers=sent)
+                answer = _bounded(session, url, what, params=params, headers=sent)
             except Exception as error:
                 if wait is None or isinstance(error, TimeoutError) or not _on_the_way(error):
                     raise
@@ -206,7 +209,8 @@ def impatient() -> Iterator[None]:
         if asked is not None and asked >= SAID_SECONDS:
             say(f"the Hub asks to wait {asked:.0f} s before it sends more")
 
-    session, log = get_session(), logging.getLogger("huggingface_hub")
+    with proxies_named():
+        session, log = get_session(), logging.getLogger("huggingface_hub")
     hooks, level = session.event_hooks, log.level
     session.event_hooks = {**hooks, "response": [*hooks.get("response", ()), look]}
     log.setLevel(logging.ERROR)

@@ -29,6 +29,7 @@ from runscope.errors import (
     TooManyRequests,
     Unreachable,
     UsageError,
+    proxies_named,
 )
 from runscope.progress import say
 from runscope.schema import read_object
@@ -106,7 +107,8 @@ class Service:
         self.patience_seconds = _patience()
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         self._secret = {"Authorization": authorization(self.base)}
-        self._client = httpx.Client(timeout=timeout, headers={"User-Agent": "runscope"})
+        with proxies_named():
+            self._client = httpx.Client(timeout=timeout, headers={"User-Agent": "runscope"})
         self._places = _Places()
         self._lock = threading.Lock()
         self._quiet_until = 0.0
