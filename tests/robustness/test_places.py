@@ -107,6 +107,9 @@ def test_one_name_that_is_no_text_costs_a_scan_nothing_else(
     odd = str(place / os.fsdecode(b"\xff\xfe.csv"))
     for form in ("text", "json", "markdown", "sarif", "junit", "chat"):
         assert main(["diagnose", odd, "--format", form]) == 0
+    for ending in ("csv", "parquet", "json"):
+        for verb in ("show", "stitch", "report"):
+            assert main([verb, odd, "--output", str(tmp_path / f"written.{ending}")]) == 0
     assert "%FF%FE.csv" in address(odd)
     capsys.readouterr()
     assert main(["show", str(place / "a\n::error::b.csv")]) == 0

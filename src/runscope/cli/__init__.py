@@ -12,6 +12,8 @@ from runscope.errors import RunscopeError, panicked
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as the shell has it."""
+OFF = ("", "0", "false", "no", "off")
+"""As the parser reads a switch in the environment."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _prepare(quiet="--quiet" in arguments or "-q" in arguments)
-    debug = "--debug" in arguments or bool(os.environ.get("RUNSCOPE_DEBUG"))
+    debug = "--debug" in arguments or os.environ.get("RUNSCOPE_DEBUG", "").lower() not in OFF
     # Base of what the parser raises; typer does not export it under a name of its own.
     parser_error: type[Exception] = typer.BadParameter.__mro__[2]
     try:

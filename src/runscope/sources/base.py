@@ -112,7 +112,7 @@ def _sane(run: Run) -> Run:
     """The run without what no clock and no counter says: a foreign value in one row is no reason to lose the others."""
     notes = []
     lost = 0
-    series = {whole_letters(name): one for name, one in run.series.items()}
+    series = {(whole := whole_letters(name)): _called(one, whole) for name, one in run.series.items()}
     for name, one in series.items():
         beyond = (one.step > LARGEST_STEP) | (one.step < -LARGEST_STEP)
         if beyond.any():
@@ -122,9 +122,18 @@ def _sane(run: Run) -> Run:
     if lost:
         notes.append(f"{lost:,} values have a step beyond 2^53, which is no counter, and were left out")
     return replace(
-        run, series=series, name=" ".join(whole_letters(run.name).splitlines()), started_at=_time(run.started_at),
-        ended_at=_time(run.ended_at), notes=(*run.notes, *notes),
-    )  # fmt: skip
+        run,
+        id=whole_letters(run.id),
+        name=" ".join(whole_letters(run.name).splitlines()),
+        series=series,
+        started_at=_time(run.started_at),
+        ended_at=_time(run.ended_at),
+        notes=(*run.notes, *notes),
+    )
+
+
+def _called(one: Series, name: str) -> Series:
+    return one if one.name == name else Series(name, one.step, one.value, one.time)
 
 
 def _time(seconds: float | None) -> float | None:
