@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -120,7 +121,7 @@ def test_settings_that_mean_nothing_are_refused(wrong: dict[str, object]) -> Non
 
 
 @pytest.mark.parametrize("package", ["torch", "transformers", "peft"])
-def test_a_missing_package_names_the_extra(package: str, place: Place) -> None:
+def test_a_missing_package_names_the_extra(package: str, place: Place, tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "class Absent:\n"
@@ -131,7 +132,10 @@ def test_a_missing_package_names_the_extra(package: str, place: Place) -> None:
         "from runscope.cli import main\n"
         f"sys.exit(main(['evaluate', {str(place.output)!r}, '--data', {str(place.held_out)!r}]))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    nothing_kept = {**os.environ, "RUNSCOPE_HOME": str(tmp_path)}  # what is known already needs no package
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=nothing_kept
+    )
     assert done.returncode == 2
     assert f"error: evaluating checkpoints needs the package {package}" in done.stderr
     assert "hint: pip install 'runscope[eval]'" in done.stderr
