@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from runscope.cli.settings import defaults
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    _prepare(quiet="--quiet" in arguments or "-q" in arguments)
+    _prepare(arguments)
     debug = "--debug" in arguments or os.environ.get("RUNSCOPE_DEBUG", "").lower() not in OFF
     # Base of what the parser raises; typer does not export it under a name of its own.
     parser_error: type[Exception] = typer.BadParameter.__mro__[2]
@@ -67,11 +67,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _prepare(*, quiet: bool) -> None:
+def _import_numpy() -> None:
+    """Load numpy without the threads of its BLAS, a thread a core: curves are short, and they cost 0.1 s at each start.
+
+    Only numpy's own library reads the variable here; what is started later, torch among it, does not see it.
+    """
+    name = "OPENBLAS_NUM_THREADS"
+    if "numpy" in sys.modules or name in os.environ:
+        return
+    os.environ[name] = "1"
+    with suppress(ImportError):  # told where it is needed
+        import numpy as np  # noqa: F401
+    del os.environ[name]
+
+
+def _prepare(arguments: Sequence[str]) -> None:
     """Let any text go to any terminal or pipe, and have waits said."""
     from runscope import progress
     from runscope.cli.output import note
 
+    if not {"--help", "-h", "--version"} & set(arguments):
+        _import_numpy()
+    quiet = "--quiet" in arguments or "-q" in arguments
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         # What is closed would be given to the next file that is opened, and be written into it.
         if getattr(sys, name) is None:
