@@ -26,7 +26,7 @@ test: $(VENV)/.dev  ## linters, types and layers beside all tests
 	$(MAKE) --no-print-directory -j 2 check suite
 
 suite: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder  # on two cores: many tests wait for a server
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder  # on two cores: many tests wait for a server
 
 test-vllm:  ## the vLLM backend on a CPU, in an environment of its own: two minutes to install, five to run
 	$(PYTHON) tools/make_vllm_env.py .venv-vllm
