@@ -345,3 +345,14 @@ def test_a_word_that_evaluate_does_not_know_is_refused_before_anything_is_read(
     error, hint = capsys.readouterr().err.splitlines()
     assert "'bogus'" in error
     assert known in hint
+
+
+def test_a_command_loads_itself_alone_and_leaves_the_environment_as_it_was() -> None:
+    code = (
+        "import os, sys; from runscope.cli import main; main(['rule', 'LOS001']);"
+        "loaded = [m for m in sys.modules if m.startswith('runscope.cli.commands.')];"
+        "print(loaded, 'OPENBLAS_NUM_THREADS' in os.environ)"
+    )
+    free = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=free)
+    assert done.stdout.splitlines()[-1] == "['runscope.cli.commands.rule'] False"

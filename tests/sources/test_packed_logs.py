@@ -107,3 +107,11 @@ def test_a_column_of_values_is_what_its_file_is_called(stem: str, header: str, t
 def test_a_column_of_values_in_a_file_of_another_name_plays_no_role(tmp_path: Path) -> None:
     (tmp_path / "export.csv").write_text("step,value\n" + "".join(f"{s},{v}\n" for s, v in CURVE))
     assert load(tmp_path / "export.csv").roles == {}
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_a_file_that_unfolds_to_far_more_than_a_log_is_refused(ending: str, tmp_path: Path) -> None:
+    file = tmp_path / f"train.log{ending}"
+    file.write_bytes(PACKERS[ending](b"step 1: loss 2.5\n" * (5 << 20)))
+    with pytest.raises(UnreadableRun, match="unfolds to more than 64 MiB"):
+        load(file)

@@ -11,7 +11,9 @@ from runscope.errors import UnreadableRun
 
 _PACKERS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 MOST_BYTES = 1 << 31
-"""A packed file of a few megabytes may unfold to more than any memory holds."""
+MOST_TIMES, SMALL = 100, 1 << 26
+"""So many times its size, or 64 MB, may a packed file hold: a log is packed to a tenth or so, and one of a few
+megabytes that only repeats one byte unfolds to more than any memory holds."""
 _PIECE = 1 << 22
 
 
@@ -49,20 +51,21 @@ def content_of(file: Path) -> tuple[bytes, bool]:
     """All that a file holds, and whether it is whole: of one whose end is missing, what comes before.
 
     Raises:
-        UnreadableRun: it was not packed so, or unfolds to more than :data:`MOST_BYTES`.
+        UnreadableRun: it was not packed so, or unfolds to more than :data:`MOST_BYTES`, or than a log would.
         OSError: it cannot be read.
     """
     if not is_packed(file):
         return file.read_bytes(), True
     pieces, size, whole = [], 0, True
+    most = min(MOST_BYTES, max(SMALL, MOST_TIMES * file.stat().st_size))
     try:
         with opened(file) as content:
             while piece := content.read1(_PIECE):
                 pieces.append(piece)
                 size += len(piece)
-                if size > MOST_BYTES:
+                if size > most:
                     raise UnreadableRun(
-                        f"{file} unfolds to more than {MOST_BYTES >> 30} GiB",
+                        f"{file} unfolds to more than {most >> 20:,} MiB",
                         hint="unpack it, and name a part of it",
                     )
     except EOFError as error:
